@@ -1,0 +1,123 @@
+# apiversion-server. `make help` lists the targets.
+.DEFAULT_GOAL := all
+MAKEFLAGS += --no-builtin-rules
+.SUFFIXES:
+.DELETE_ON_ERROR:
+
+# --- What can be set ----------------------------------------------------------
+ifeq ($(origin CC),default)
+CC      := gcc
+endif
+BUILD   ?= build
+CFLAGS  ?= -O2 -g
+SAN     ?=
+FIBER   ?= auto
+WERROR  ?= -Werror
+PREFIX  ?= /usr/local
+DESTDIR ?=
+
+# --- Libraries: linked statically where their .a exist, so that the binary can be copied into Kong's image ---
+PKG_CONFIG ?= pkg-config
+MSGPACK_PC := $(shell for p in msgpack-c msgpack; do $(PKG_CONFIG) --exists $$p && echo $$p && break; done)
+PC_NAMES   := libuv $(MSGPACK_PC) libprotobuf-c jansson
+PC_CFLAGS  := $(shell $(PKG_CONFIG) --cflags $(PC_NAMES) 2>/dev/null)
+libdir      = $(shell $(PKG_CONFIG) --variable=libdir $(1) 2>/dev/null)
+# $(call lib,pkg-config name,archive names,-l flag)
+lib         = $(or $(firstword $(foreach a,$(2),$(wildcard $(call libdir,$(1))/$(a)))),$(3))
+LIBS       := $(call lib,$(MSGPACK_PC),libmsgpackc.a libmsgpack-c.a,$(shell $(PKG_CONFIG) --libs $(MSGPACK_PC) 2>/dev/null)) \
+              $(call lib,libprotobuf-c,libprotobuf-c.a,-lprotobuf-c) $(call lib,jansson,libjansson.a,-ljansson) \
+              $(call lib,libuv,libuv_a.a libuv.a,-luv)
+BOOST_A    := $(firstword $(wildcard $(call libdir,libuv)/libboost_context.a /usr/lib/libboost_context.a /usr/lib64/libboost_context.a))
+ifeq ($(FIBER),auto)
+FIBER_BACKEND := $(if $(BOOST_A),fcontext,ucontext)
+else
+FIBER_BACKEND := $(FIBER)
+endif
+ifeq ($(FIBER_BACKEND),fcontext)
+LIBS += $(BOOST_A)
+endif
+SYS_LIBS := -lpthread -ldl -lrt -lm
+
+# --- Flags -------------------------------------------------------------------
+WARN     := -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 -Wvla $(WERROR)
+HARDEN   := -fstack-protector-strong -fPIE $(if $(SAN),,$(if $(findstring -O0,$(CFLAGS)),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2))
+LDHARDEN := -pie -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack
+ifneq ($(SAN),)
+SANFLAGS := -fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all
+endif
+BASE     := -std=gnu11 -D_GNU_SOURCE -pthread $(CFLAGS) $(HARDEN) $(SANFLAGS) -MMD -MP
+OWN      := $(BASE) $(WARN) $(PC_CFLAGS)
+LD       := $(CC) $(CFLAGS) $(SANFLAGS) $(LDHARDEN) -pthread $(LDFLAGS)
+
+# --- Sources -------------------------------------------------------------------
+PROTO_SRC   := $(wildcard proto/*.c)
+SERVER_SRC  := $(filter-out server/fiber_fcontext.c server/fiber_ucontext.c,$(wildcard server/*.c)) $(wildcard server/fiber_$(FIBER_BACKEND).c)
+PLUGIN_SRC  := $(wildcard plugins/api_version/*.c)
+KONG_SRC    := $(wildcard tests/kong/*.c)
+obj          = $(patsubst %.c,$(BUILD)/%.o,$(1))
+GEN         := $(BUILD)/gen
+GEN_OBJ     := $(GEN)/pluginsocket.pb-c.o
+LIB         := $(BUILD)/libkongpdk.a
+KONG_LIB    := $(BUILD)/libkongtest.a
+SERVER      := $(BUILD)/apiversion-server
+UNIT_SRC    := $(wildcard tests/unit/test_*.c)
+UNIT        := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(UNIT_SRC))
+# what unit tests share (tests/unit/*.c that are no test programs)
+UNIT_COMMON := $(call obj,$(filter-out $(UNIT_SRC),$(wildcard tests/unit/*.c)))
+
+.PHONY: all help clean unit
+all: $(if $(PLUGIN_SRC),$(SERVER),$(LIB)) ## build the server
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sort | sed -E 's/^([a-z-]+):.*## */  \1\t/' | expand -t 22
+
+# --- Generated code ---------------------------------------------------------
+$(GEN)/%.pb-c.c $(GEN)/%.pb-c.h &: proto/%.proto
+	@mkdir -p $(GEN)
+	protoc-c --proto_path=proto --c_out=$(GEN) $<
+
+$(GEN)/%.o: $(GEN)/%.c
+	$(CC) $(BASE) -w $(PC_CFLAGS) -I$(GEN) -c -o $@ $<
+
+# --- Objects: what a directory may include is all it is given to see ------------
+$(BUILD)/proto/%.o: proto/%.c
+	@mkdir -p $(@D)
+	$(CC) $(OWN) -Iproto -I$(GEN) -c -o $@ $<
+
+$(BUILD)/server/%.o: server/%.c
+	@mkdir -p $(@D)
+	$(CC) $(OWN) -Iserver -Iproto -DFIBER_BACKEND_$(FIBER_BACKEND) -c -o $@ $<
+
+$(BUILD)/plugins/%.o: plugins/%.c
+	@mkdir -p $(@D)
+	$(CC) $(OWN) -Iserver -Iproto -c -o $@ $<
+
+$(BUILD)/tests/%.o: tests/%.c
+	@mkdir -p $(@D)
+	$(CC) $(OWN) -Iserver -Iproto -Itests/kong -Itests/unit -I$(GEN) -c -o $@ $<
+
+$(call obj,$(PROTO_SRC)) $(call obj,$(wildcard tests/*/*.c)): | $(GEN)/pluginsocket.pb-c.h
+
+# --- Libraries and programs ------------------------------------------------------
+$(LIB): $(call obj,$(PROTO_SRC) $(SERVER_SRC)) $(GEN_OBJ)
+	@rm -f $@
+	ar rcs $@ $^
+
+$(KONG_LIB): $(call obj,$(KONG_SRC))
+	@rm -f $@
+	ar rcs $@ $^
+
+$(SERVER): $(call obj,$(PLUGIN_SRC)) $(LIB)
+	$(LD) -o $@ $^ $(LIBS) $(SYS_LIBS)
+
+# --- Unit tests: each tests/unit/test_X.c is a program ------------------------------
+$(UNIT): $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(UNIT_COMMON) $(if $(KONG_SRC),$(KONG_LIB)) $(LIB)
+	$(LD) -o $@ $< $(UNIT_COMMON) $(if $(KONG_SRC),$(KONG_LIB)) $(LIB) -lcmocka $(LIBS) $(SYS_LIBS)
+
+unit: $(UNIT) ## build and run the unit tests
+	@set -e; for t in $(UNIT); do echo "== $$t"; $(TEST_WRAPPER) $$t; done
+
+clean: ## remove what was built
+	rm -rf $(BUILD)
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

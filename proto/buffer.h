@@ -1,0 +1,41 @@
+/* Bytes that grow up to a limit. An append that fails (no memory, over the limit) sets `failed`,
+ * changes nothing else and makes all later appends fail: an encoder appends without looking and
+ * checks once, at its end. */
+#ifndef PROTO_BUFFER_H
+#define PROTO_BUFFER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Owned by whoever embeds it. data and len may be read; data is NULL while nothing was ever
+ * appended. */
+struct buffer {
+    uint8_t *data;
+    size_t len;
+    size_t capacity;
+    size_t limit;
+    bool failed;
+};
+
+void buffer_init(struct buffer *buffer, size_t limit);
+void buffer_free(
+    struct buffer *buffer); /* usable again as after buffer_init, with the same limit */
+
+void buffer_append(struct buffer *buffer, const void *data, size_t len);
+void buffer_append_byte(struct buffer *buffer, uint8_t byte);
+
+/* Room for len more bytes at data + buffer->len, so that they can be written in place and counted
+ * with `len +=`. False, and failed, when there is none. */
+bool buffer_reserve(struct buffer *buffer, size_t len);
+
+/* Takes the first len bytes away (len <= buffer->len). */
+void buffer_consume(struct buffer *buffer, size_t len);
+
+/* Cuts back to len bytes (an encoder that gives up) and clears `failed`. */
+void buffer_truncate(struct buffer *buffer, size_t len);
+
+/* Empties it; memory above keep bytes is given back. Clears `failed`. */
+void buffer_clear(struct buffer *buffer, size_t keep);
+
+#endif

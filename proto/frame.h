@@ -1,0 +1,44 @@
+/* Cuts whole messages out of a byte stream, for both protocols. Nothing is allocated, nothing is
+ * copied; limits come first. */
+#ifndef PROTO_FRAME_H
+#define PROTO_FRAME_H
+
+#include "protocol.h"
+
+/* Tells the protocol from the first bytes of a connection. A MessagePack-RPC message of Kong starts
+ * 94 00 (a request) or 93 02 (a notification); read as a ProtoBuf:1 length these bytes are larger
+ * than LIMIT_FIRST_FRAME for every msgid that Kong can send, so the two cannot be mistaken for each
+ * other. PROTOCOL_UNKNOWN: needs more bytes (4 are always enough). Garbage is PROTOCOL_PROTOBUF:
+ * its length check refuses it. */
+enum protocol frame_detect(const uint8_t *data, size_t len);
+
+/* Where the scanner of one connection stands. Zeroed before the first use (frame_reader_init). */
+struct frame_reader {
+    enum protocol protocol;
+    size_t limit;   /* of the message under way */
+    size_t scanned; /* msgpack: so many bytes of the message under way are known to be good */
+    unsigned depth;
+    size_t elements;
+    uint64_t open[36]; /* msgpack: values still to come at each open level; more than LIMIT_NESTING
+                          levels */
+};
+
+struct frame {
+    const uint8_t *data; /* the message, inside the caller's bytes: ProtoBuf without its length,
+                            MessagePack whole */
+    size_t len;
+    size_t total; /* bytes to take off the stream, >= len */
+};
+
+void frame_reader_init(struct frame_reader *reader, enum protocol protocol, size_t limit);
+
+/* Looks for one message at the start of data. Called again with the same bytes and more behind
+ * them, it goes on where it stopped. 1: a message, *frame is filled, and the reader is ready for
+ * the next one (with `next_limit` for it). 0: more bytes are needed; *missing is a lower bound of
+ * how many (>= 1). CODEC_E_*: the stream is broken beyond repair, *reason says why. ProtoBuf frames
+ * of length 0 are messages too. For MessagePack this checks all lengths, counts (against the limit
+ * of elements, LIMIT_ELEMENTS) and nesting (LIMIT_NESTING) without recursion. */
+int frame_next(struct frame_reader *reader, const uint8_t *data, size_t len, size_t next_limit,
+               struct frame *frame, size_t *missing, struct codec_reason *reason);
+
+#endif

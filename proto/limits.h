@@ -1,0 +1,45 @@
+/* Every limit of the server, in one place. What an operator can change is an option; these are its
+ * defaults. A peer never decides how much memory is allocated for it. */
+#ifndef PROTO_LIMITS_H
+#define PROTO_LIMITS_H
+
+/* The first four bytes of a connection, read as a ProtoBuf:1 frame length, tell the protocol: read
+ * that way a MessagePack-RPC request means more than 13 MB for every msgid that Kong can send, so a
+ * first frame of at most 8 MiB cannot be mistaken for one. */
+#define LIMIT_FIRST_FRAME ((size_t)8 << 20)
+#define LIMIT_FRAME       ((size_t)64 << 20)
+
+/* Nesting of a value. protobuf-c unpacks by recursion: unbounded, 1,136 bytes overflow a 256 KiB
+ * stack. */
+#define LIMIT_NESTING 32
+
+/* Elements of all lists and maps in one message, together: each costs tens of bytes of memory for
+ * one byte of message. */
+#define LIMIT_ELEMENTS ((size_t)1 << 20)
+
+/* Memory of one event: results of its PDK calls, decoded. */
+#define LIMIT_EVENT_MEMORY ((size_t)256 << 20)
+
+/* Bytes that wait to be written to one peer: at the first it is no longer read from, at the second
+ * dropped. */
+#define LIMIT_OUT_PAUSE ((size_t)1 << 20)
+#define LIMIT_OUT       ((size_t)128 << 20)
+
+/* Calls of one event that are posted and not yet answered by Kong. */
+#define LIMIT_POSTED 65536
+
+#define LIMIT_CONNECTIONS 16384
+#define LIMIT_INSTANCES   131072
+#define LIMIT_EVENTS      16384
+
+/* The stack of a handler, without its guard page. */
+#define LIMIT_STACK ((size_t)256 << 10)
+
+/* Kong gives up on a plugin server after 60 s (cosocket time-out). */
+#define LIMIT_EVENT_MS 55000
+
+/* Idle instances are forgotten: a worker of Kong that exits closes none of its own. Kong starts one
+ * again when it is needed. */
+#define LIMIT_INSTANCE_IDLE_MS (3600 * 1000)
+
+#endif

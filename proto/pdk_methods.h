@@ -1,0 +1,75 @@
+/* The one table of all PDK methods. It lives in pdk_methods.def; the enum, the look-up, the codecs,
+ * the typed functions, the docs and the simulated Kong derive from it or are checked against it by
+ * a test. */
+#ifndef PROTO_PDK_METHODS_H
+#define PROTO_PDK_METHODS_H
+
+#include "kong_phase.h"
+#include "kong_value.h"
+
+/* The argument message on ProtoBuf:1; on MsgPack:1 the Lua call's arguments in order (right
+ * column). */
+enum pdk_args {
+    PDK_ARGS_EMPTY,         /* ()                                 */
+    PDK_ARGS_STRING,        /* (string)                           */
+    PDK_ARGS_INT,           /* (integer)                          */
+    PDK_ARGS_BOOL,          /* (boolean)                          */
+    PDK_ARGS_LIST,          /* (any, ...)       ListValue         */
+    PDK_ARGS_STRUCT,        /* (map)            Struct            */
+    PDK_ARGS_KV,            /* (string, any)                      */
+    PDK_ARGS_BYTES,         /* (string)         ByteString        */
+    PDK_ARGS_EXIT,          /* (status, body, headers)            */
+    PDK_ARGS_TARGET,        /* (host, port)                       */
+    PDK_ARGS_CONSUMER_SPEC, /* (id, search_by_username)           */
+    PDK_ARGS_AUTHENTICATE,  /* (consumer, credential) maps or nil */
+    PDK_ARGS_ANY,           /* (any, ...)       MsgPack only      */
+};
+
+enum pdk_result {
+    PDK_RESULT_EMPTY,
+    PDK_RESULT_STRING,
+    PDK_RESULT_INT,
+    PDK_RESULT_NUMBER,
+    PDK_RESULT_BOOL,
+    PDK_RESULT_BYTES,
+    PDK_RESULT_VALUE,
+    PDK_RESULT_STRUCT,
+    PDK_RESULT_RAW_BODY,
+    PDK_RESULT_URI_CAPTURES,
+    PDK_RESULT_ROUTE,
+    PDK_RESULT_SERVICE,
+    PDK_RESULT_CONSUMER,
+    PDK_RESULT_CREDENTIAL,
+    PDK_RESULT_MEMORY_STATS,
+    PDK_RESULT_ANY, /* MsgPack only */
+};
+
+enum pdk_flags {
+    PDK_WAITED = 0,       /* the handler needs the result */
+    PDK_POSTED = 1,       /* nothing comes back: the handler goes on at once */
+    PDK_TERMINAL = 2,     /* ends the event: no answer ever comes */
+    PDK_MSGPACK_ONLY = 4, /* Kong has no ProtoBuf:1 message for it */
+};
+
+struct pdk_method {
+    struct kong_str name; /* "kong.response.set_header" */
+    enum pdk_args args;
+    enum pdk_result result;
+    unsigned flags;  /* enum pdk_flags */
+    unsigned phases; /* bits 1 << enum kong_phase in which Kong 3.9 allows the call; elsewhere it
+                        raises */
+};
+
+enum pdk_id {
+#define PDK(id, name, args, result, flags, phases) PDK_##id,
+#include "pdk_methods.def"
+#undef PDK
+    PDK_COUNT
+};
+
+extern const struct pdk_method pdk_methods[PDK_COUNT];
+
+/* By its full name; NULL when it is not in the table. */
+const struct pdk_method *pdk_method_find(struct kong_str name);
+
+#endif

@@ -1,0 +1,52 @@
+/* ProtoBuf:1: bytes <-> values. Frames are a little-endian uint32 length and so many bytes (frame.h
+ * cuts them). Encoders append whole frames to `out`, or append nothing, and return a codec_error.
+ * Decoders take the content of one frame; what they give points into it or into the arena. */
+#ifndef PROTO_PROTOBUF_RPC_H
+#define PROTO_PROTOBUF_RPC_H
+
+#include "buffer.h"
+#include "pdk_methods.h"
+#include "rpc_message.h"
+
+/* RpcCall: Kong -> server. Fields in any order. A call without a known cmd_ field is RPC_UNKNOWN.
+ */
+int protobuf_decode_call(struct arena *arena, const uint8_t *data, size_t len,
+                         struct rpc_call *call);
+int protobuf_encode_call(struct buffer *out, const struct rpc_call *call);
+
+/* RpcReturn: server -> Kong. Kinds NAMES, INFO, INSTANCE, RETURN. Decoding one needs to know what
+ * was asked: nothing in it says. A reply without content is RETURN. */
+int protobuf_encode_reply(struct buffer *out, const struct rpc_reply *reply);
+int protobuf_decode_reply(struct arena *arena, const uint8_t *data, size_t len,
+                          struct rpc_reply *reply);
+
+/* The empty frame that ends the PDK calls of an event. */
+int protobuf_encode_empty(struct buffer *out);
+
+/* A PDK call is two frames: the method's name, and its arguments in the message that method->args
+ * names. args are the Lua call's arguments, in order; missing trailing ones are nil. CODEC_E_SHAPE
+ * when an argument does not fit the message. */
+int protobuf_encode_pdk_call(struct buffer *out, const struct pdk_method *method,
+                             const struct kong_value *args, size_t count);
+
+/* The same two frames for a text that names no method: Kong logs `method "TEXT" not found` and
+ * fails the request; a text with "no plugin instance" in it makes it start the instance again and
+ * retry (PROTOCOL: seen on 3.9.1 and 2.8). */
+int protobuf_encode_method_error(struct buffer *out, struct kong_str text);
+
+/* The second frame back into the Lua call's arguments (the simulated Kong's side): a list. */
+int protobuf_decode_pdk_args(struct arena *arena, const struct pdk_method *method,
+                             const uint8_t *data, size_t len, struct kong_value *args);
+
+/* Kong's answer to a PDK call: one frame, empty for Empty and for nil.
+ * Shapes of the value, by method->result: EMPTY nil; STRING, BYTES a string; INT an integer; NUMBER
+ * a number; BOOL a boolean; VALUE any; STRUCT a map; RAW_BODY a map with one of `content`,
+ * `body_filepath`, `error`; URI_CAPTURES a map {unnamed: list, named: map}; ROUTE, SERVICE,
+ * CONSUMER, CREDENTIAL, MEMORY_STATS a map with Kong's field names, absent fields left out. An
+ * empty frame decodes as nil for every shape: ProtoBuf cannot tell nil from "", 0 and false. */
+int protobuf_decode_pdk_result(struct arena *arena, const struct pdk_method *method,
+                               const uint8_t *data, size_t len, struct kong_value *result);
+int protobuf_encode_pdk_result(struct buffer *out, const struct pdk_method *method,
+                               const struct kong_value *result);
+
+#endif

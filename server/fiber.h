@@ -1,0 +1,53 @@
+/* A stack of its own for a handler, so that it can wait in the middle of plain C. Two backends with
+ * one meaning: Boost.Context's assembly (fiber_fcontext.c) and ucontext (fiber_ucontext.c); the
+ * build takes the first where it is installed. Switching is symmetric and cheap: about 14 ns, or
+ * 600 ns with ucontext (a system call for the signal mask).
+ *
+ * A fiber runs on the thread that started it. A suspended fiber cannot be freed: resume it and let
+ * its function return. */
+#ifndef SERVER_FIBER_H
+#define SERVER_FIBER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct fiber;
+struct fiber_pool;
+
+typedef void fiber_fn(void *arg);
+
+/* Stacks of stack_size usable bytes (rounded up to pages), each with a guard page below it. At most
+ * max_idle unused ones are kept mapped. NULL when out of memory. */
+struct fiber_pool *fiber_pool_create(size_t stack_size, size_t max_idle);
+
+/* No fiber of the pool may be alive (asserted). NULL is allowed. */
+void fiber_pool_destroy(struct fiber_pool *pool);
+
+/* Runs fn(arg) on a stack of the pool until it parks or returns. *finished says which: true, and
+ * the fiber is back in the pool already (the return value must not be used); false, and the return
+ * value is the parked fiber. NULL and *finished == false when no stack can be mapped. */
+struct fiber *fiber_start(struct fiber_pool *pool, fiber_fn *fn, void *arg, bool *finished);
+
+/* Called on the fiber: back to whoever started or resumed it, until the next fiber_resume. `self`
+ * is the running fiber. */
+void fiber_park(struct fiber *self);
+
+/* Continues a parked fiber until it parks again (false) or its function returns (true: it is back
+ * in the pool, the pointer is dead). Not from a fiber of the same pool. */
+bool fiber_resume(struct fiber *fiber);
+
+/* The fiber of this pool that runs now; NULL on the loop's own stack. */
+struct fiber *fiber_current(struct fiber_pool *pool);
+
+/* Fibers started and not yet returned; stacks mapped. */
+size_t fiber_pool_alive(const struct fiber_pool *pool);
+size_t fiber_pool_mapped(const struct fiber_pool *pool);
+
+/* Whether an address (of a fault) lies in the guard page of the pool's running fiber: its stack
+ * overflowed. Async-signal-safe. */
+bool fiber_pool_is_guard(const struct fiber_pool *pool, const void *address);
+
+/* "fcontext" or "ucontext". */
+const char *fiber_backend(void);
+
+#endif
