@@ -1,0 +1,40 @@
+/* One line a record, to stderr, never blocking: Kong reads the pipe when it has time (and shows it
+ * at level info only); a full pipe drops lines and counts them. */
+#ifndef SERVER_LOG_H
+#define SERVER_LOG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum log_level {
+    LOG_LEVEL_DEBUG,
+    LOG_LEVEL_INFO,
+    LOG_LEVEL_NOTICE,
+    LOG_LEVEL_WARN,
+    LOG_LEVEL_ERROR,
+    LOG_LEVEL_COUNT
+};
+
+struct log; /* safe to use from several threads */
+
+/* fd is borrowed (2 in the program). `name` stands in each line and must outlive the log. NULL when
+ * out of memory. */
+struct log *log_create(int fd, enum log_level level, const char *name);
+void log_destroy(struct log *log); /* NULL is allowed */
+
+/* Writes "2026-11-22T19:01:41.123Z warn  api-version[123]: TEXT\n". `log` may be NULL (nothing
+ * happens). Control characters in the text, ESC and bytes that are not UTF-8 come out as \xNN, a
+ * line is cut at 2,048 bytes. Before the next line that gets through after drops, a line says how
+ * many were lost. */
+void log_write(struct log *log, enum log_level level, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+bool log_enabled(const struct log *log, enum log_level level);
+void log_set_level(struct log *log, enum log_level level); /* async-signal-safe */
+uint64_t log_dropped(const struct log *log);
+
+/* "debug", "info", "notice", "warn", "error"; -1 for another text. */
+int log_level_parse(const char *text);
+const char *log_level_name(enum log_level level);
+
+#endif

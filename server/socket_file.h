@@ -1,0 +1,43 @@
+/* The socket's file: bound, handed over, taken away. No libuv: it gives a listening descriptor.
+ *
+ * Reload: Kong starts the next server on the same path while the last one still serves. So the
+ * socket is bound under a temporary name beside the path, gets its mode and group, listens, and is
+ * then renamed onto the path: there is no moment without a socket, and nobody unlinks another's. */
+#ifndef SERVER_SOCKET_FILE_H
+#define SERVER_SOCKET_FILE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+struct socket_file_options {
+    const char *path; /* absolute or relative; at most sizeof sun_path - 1 bytes, the temporary name
+                         may use a shorter alias (a directory descriptor through /proc/self/fd) */
+    mode_t mode;      /* 0600 by default */
+    const char *group; /* name or number; NULL leaves the process' group */
+    int backlog;
+};
+
+/* Owned by whoever embeds it. */
+struct socket_file {
+    int fd; /* listening, non-blocking, close-on-exec; owned by this object until the caller takes
+               it (sets it to -1) */
+    char *path;
+    dev_t device;
+    ino_t inode;
+};
+
+/* 0, or -1 with one line in `error` that says what is wrong and what to do (path too long,
+ * directory missing, no permission, path holds something that is not a socket, unknown group).
+ * *replaced (may be NULL) tells whether a socket with a live listener was there before: the normal
+ * case of a reload, or a second server started by mistake. */
+int socket_file_open(const struct socket_file_options *options, struct socket_file *file,
+                     bool *replaced, char *error, size_t error_size);
+
+/* Whether the file at the path is still ours (same device and inode). */
+bool socket_file_is_ours(const struct socket_file *file);
+
+/* Unlinks the path only if it is still ours; closes fd unless taken; frees. Idempotent. */
+void socket_file_close(struct socket_file *file);
+
+#endif
