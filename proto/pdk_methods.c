@@ -1,0 +1,67 @@
+#include "pdk_methods.h"
+
+/* The sets of phases in pdk_methods.def: where Kong 3.9.1 lets a plugin server call a method.
+ *
+ * The log phase of a plugin server runs in a timer, on a copy of ngx.ctx and of some request data:
+ * what Kong has saved, what lives in ngx.ctx and what needs no request works there; everything that
+ * reads ngx.var or ngx.req raises, although the PDK's own check lists the phase. Kong's
+ * body_filter and client_hello phases never reach a plugin server, so a method that is allowed only
+ * there has an empty set. */
+enum {
+    IN_NONE = 0,
+    IN_CERTIFICATE = 1 << KONG_PHASE_CERTIFICATE,
+    IN_ACCESS = 1 << KONG_PHASE_ACCESS,
+    IN_PREREAD = 1 << KONG_PHASE_PREREAD,
+    IN_LOG = 1 << KONG_PHASE_LOG,
+    /* while the request to the upstream can be changed */
+    IN_UPSTREAM = (1 << KONG_PHASE_REWRITE) | IN_ACCESS,
+    /* once there is a response */
+    IN_RESPONSE = (1 << KONG_PHASE_RESPONSE) | (1 << KONG_PHASE_HEADER_FILTER),
+    /* while there is an HTTP request */
+    IN_REQUEST = IN_UPSTREAM | IN_RESPONSE,
+    /* until the answer starts to leave for the client */
+    IN_BUFFERED = IN_UPSTREAM | (1 << KONG_PHASE_RESPONSE),
+    /* while there is a connection */
+    IN_CONNECTION = IN_CERTIFICATE | IN_PREREAD | IN_REQUEST,
+    /* from the phase on in which consumer and route are known; both are in ngx.ctx */
+    IN_AUTH_AND_LATER = IN_ACCESS | IN_RESPONSE | IN_LOG,
+    IN_ANY = (1 << KONG_PHASE_COUNT) - 1,
+};
+
+const struct pdk_method pdk_methods[PDK_COUNT] = {
+#define PDK(id, name, args, result, flags, phases)                                                 \
+    [PDK_##id] = {{name, sizeof(name) - 1}, PDK_ARGS_##args, PDK_RESULT_##result, flags, phases},
+#include "pdk_methods.def"
+#undef PDK
+};
+
+/* Like memcmp; a name sorts before its extensions. */
+static int compare(struct kong_str a, struct kong_str b) {
+    size_t common = a.len < b.len ? a.len : b.len;
+    int order = common == 0 ? 0 : memcmp(a.data, b.data, common);
+
+    if (order != 0) {
+        return order;
+    }
+    return (a.len > b.len) - (a.len < b.len);
+}
+
+const struct pdk_method *pdk_method_find(struct kong_str name) {
+    size_t low = 0;
+    size_t high = PDK_COUNT;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        int order = compare(name, pdk_methods[middle].name);
+
+        if (order == 0) {
+            return &pdk_methods[middle];
+        }
+        if (order < 0) {
+            high = middle;
+        } else {
+            low = middle + 1;
+        }
+    }
+    return NULL;
+}
