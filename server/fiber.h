@@ -16,16 +16,23 @@ struct fiber_pool;
 
 typedef void fiber_fn(void *arg);
 
-/* Stacks of stack_size usable bytes (rounded up to pages), each with a guard page below it. At most
- * max_idle unused ones are kept mapped. NULL when out of memory. */
+/* Stacks of stack_size usable bytes (rounded up to pages), each with a guard of 64 KiB below it
+ * that faults: an overflow does not reach another's memory, unless one frame is larger than that.
+ * At most max_idle unused ones are kept mapped, the one used last is taken first; memory that
+ * handlers touched stays in them, so max_idle * stack_size is the most that idle stacks hold. A
+ * pool belongs to one thread at a time. NULL when out of memory. */
 struct fiber_pool *fiber_pool_create(size_t stack_size, size_t max_idle);
 
 /* No fiber of the pool may be alive (asserted). NULL is allowed. */
 void fiber_pool_destroy(struct fiber_pool *pool);
 
+/* Unmaps idle stacks until at most `keep` are left: for quiet moments after a burst. */
+void fiber_pool_trim(struct fiber_pool *pool, size_t keep);
+
 /* Runs fn(arg) on a stack of the pool until it parks or returns. *finished says which: true, and
- * the fiber is back in the pool already (the return value must not be used); false, and the return
- * value is the parked fiber. NULL and *finished == false when no stack can be mapped. */
+ * the fiber is back in the pool already (NULL is returned); false, and the return value is the
+ * parked fiber. NULL and *finished == false when no stack can be mapped: fn was not called. Not
+ * from a fiber of the same pool (asserted). */
 struct fiber *fiber_start(struct fiber_pool *pool, fiber_fn *fn, void *arg, bool *finished);
 
 /* Called on the fiber: back to whoever started or resumed it, until the next fiber_resume. `self`
@@ -33,7 +40,8 @@ struct fiber *fiber_start(struct fiber_pool *pool, fiber_fn *fn, void *arg, bool
 void fiber_park(struct fiber *self);
 
 /* Continues a parked fiber until it parks again (false) or its function returns (true: it is back
- * in the pool, the pointer is dead). Not from a fiber of the same pool. */
+ * in the pool, the pointer is dead). On the thread that started it, and not from a fiber of the
+ * same pool (both asserted). */
 bool fiber_resume(struct fiber *fiber);
 
 /* The fiber of this pool that runs now; NULL on the loop's own stack. */
@@ -43,7 +51,7 @@ struct fiber *fiber_current(struct fiber_pool *pool);
 size_t fiber_pool_alive(const struct fiber_pool *pool);
 size_t fiber_pool_mapped(const struct fiber_pool *pool);
 
-/* Whether an address (of a fault) lies in the guard page of the pool's running fiber: its stack
+/* Whether an address (of a fault) lies in the guard of the pool's running fiber: its stack
  * overflowed. Async-signal-safe. */
 bool fiber_pool_is_guard(const struct fiber_pool *pool, const void *address);
 
