@@ -1,0 +1,92 @@
+#include "buffer.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CAPACITY_FIRST ((size_t)256)
+
+void buffer_init(struct buffer *buffer, size_t limit) {
+    *buffer = (struct buffer){.limit = limit};
+}
+
+void buffer_free(struct buffer *buffer) {
+    free(buffer->data);
+    buffer_init(buffer, buffer->limit);
+}
+
+/* Doubling, so that n bytes appended one by one are copied at most twice each. */
+static bool grow(struct buffer *buffer, size_t needed) {
+    size_t capacity = buffer->capacity < CAPACITY_FIRST ? CAPACITY_FIRST : buffer->capacity;
+    while (capacity < needed) {
+        capacity = capacity > SIZE_MAX / 2 ? needed : capacity * 2;
+    }
+    if (capacity > buffer->limit) {
+        capacity = buffer->limit;
+    }
+    uint8_t *data = realloc(buffer->data, capacity);
+    if (data == NULL) {
+        return false;
+    }
+    buffer->data = data;
+    buffer->capacity = capacity;
+    return true;
+}
+
+bool buffer_reserve(struct buffer *buffer, size_t len) {
+    if (buffer->failed) {
+        return false;
+    }
+    if (len <= buffer->capacity - buffer->len) {
+        return true;
+    }
+    if (buffer->len > buffer->limit || len > buffer->limit - buffer->len ||
+        !grow(buffer, buffer->len + len)) {
+        buffer->failed = true;
+        return false;
+    }
+    return true;
+}
+
+void buffer_append(struct buffer *buffer, const void *data, size_t len) {
+    if (len > 0 && buffer_reserve(buffer, len)) {
+        memcpy(buffer->data + buffer->len, data, len);
+        buffer->len += len;
+    }
+}
+
+void buffer_append_byte(struct buffer *buffer, uint8_t byte) {
+    if (buffer_reserve(buffer, 1)) {
+        buffer->data[buffer->len++] = byte;
+    }
+}
+
+void buffer_consume(struct buffer *buffer, size_t len) {
+    assert(len <= buffer->len);
+    if (len > 0) {
+        buffer->len -= len;
+        memmove(buffer->data, buffer->data + len, buffer->len);
+    }
+}
+
+void buffer_truncate(struct buffer *buffer, size_t len) {
+    assert(len <= buffer->len);
+    buffer->len = len;
+    buffer->failed = false;
+}
+
+void buffer_clear(struct buffer *buffer, size_t keep) {
+    buffer_truncate(buffer, 0);
+    if (buffer->capacity <= keep) {
+        return;
+    }
+    if (keep == 0) {
+        buffer_free(buffer);
+        return;
+    }
+    uint8_t *data = realloc(buffer->data, keep);
+    if (data != NULL) { /* else the larger piece simply stays */
+        buffer->data = data;
+        buffer->capacity = keep;
+    }
+}
