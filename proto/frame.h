@@ -36,8 +36,11 @@ void frame_reader_init(struct frame_reader *reader, enum protocol protocol, size
  * them, it goes on where it stopped. 1: a message, *frame is filled, and the reader is ready for
  * the next one (with `next_limit` for it). 0: more bytes are needed; *missing is a lower bound of
  * how many (>= 1). CODEC_E_*: the stream is broken beyond repair, *reason says why. ProtoBuf frames
- * of length 0 are messages too. For MessagePack this checks all lengths, counts (against the limit
- * of elements, LIMIT_ELEMENTS) and nesting (LIMIT_NESTING) without recursion. */
+ * of length 0 are messages too. For MessagePack this checks, as soon as a head of a value is there
+ * and without recursion: that what it announces can still fit into `limit`, which bounds the whole
+ * message; the elements of all lists and maps (a pair is one; LIMIT_ELEMENTS); the nesting:
+ * LIMIT_NESTING and the four levels in which Kong's protocol wraps a value. Any one value is a
+ * message here: whether it is one of MessagePack-RPC is for its decoder to say. */
 int frame_next(struct frame_reader *reader, const uint8_t *data, size_t len, size_t next_limit,
                struct frame *frame, size_t *missing, struct codec_reason *reason);
 
