@@ -1,0 +1,68 @@
+/* Plugin instances: one for each configuration and worker of Kong. No I/O, no libuv.
+ *
+ * Ids are int32 > 0, start at random and never repeat in the life of the process: a repeated id
+ * would run another service's configuration. An instance lives while it is listed or an event uses
+ * it. */
+#ifndef SERVER_REGISTRY_H
+#define SERVER_REGISTRY_H
+
+#include "arena.h"
+#include "kong.h"
+#include "log.h"
+
+struct registry;
+
+/* All fields are read-only outside the registry. */
+struct instance {
+    int32_t id;
+    unsigned refs; /* 1 while listed, 1 for each event that uses it */
+    bool listed;
+    double started_at;  /* seconds since the epoch */
+    uint64_t used_ms;   /* on the caller's clock: last start or acquire */
+    struct arena arena; /* owns config and failure */
+    void *config;       /* decoded; NULL without a schema */
+    void *state;        /* what the plugin's configure left */
+    const char
+        *failure; /* why no event can run: refused configuration, failed configure. NULL: fine */
+    struct instance *next_in_bucket;
+    struct instance *older; /* in order of use */
+    struct instance *newer;
+};
+
+struct registry_options {
+    const struct kong_plugin *plugin;
+    struct log *log;      /* borrowed; may be NULL */
+    size_t max_instances; /* at the limit the one unused for longest is forgotten (Kong starts it
+                             again when needed) */
+    uint64_t idle_ms;     /* registry_expire forgets what was unused for so long; 0: never */
+};
+
+/* NULL when out of memory. */
+struct registry *registry_create(const struct registry_options *options);
+
+/* No event may use an instance any more (asserted). NULL is allowed. */
+void registry_destroy(struct registry *registry);
+
+/* Starts an instance from Kong's JSON text. A configuration that the schema refuses, or that the
+ * plugin's configure refuses, gives an instance all the same, with `failure` set: a failed start
+ * hangs Kong 2.8.5 for ever, a failing event does not. 0: *out, listed, not referenced for the
+ * caller. -1: no memory, or the limit is reached and all are in use; a line in `error`. */
+int registry_start(struct registry *registry, struct kong_str config, uint64_t now_ms,
+                   struct instance **out, char *error, size_t error_size);
+
+/* The instance, not referenced; NULL when unknown. */
+struct instance *registry_find(struct registry *registry, int64_t id);
+
+/* The instance with a reference for the caller, marked used now; NULL when unknown. */
+struct instance *registry_acquire(struct registry *registry, int64_t id, uint64_t now_ms);
+void registry_release(struct registry *registry, struct instance *instance);
+
+/* Takes it off the list; it is destroyed when its last event is done. False when unknown. */
+bool registry_close(struct registry *registry, int64_t id);
+
+/* Forgets instances unused for idle_ms, never one that an event uses. Gives how many. */
+size_t registry_expire(struct registry *registry, uint64_t now_ms);
+
+size_t registry_count(const struct registry *registry);
+
+#endif
