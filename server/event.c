@@ -1,0 +1,416 @@
+#include "event.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/random.h>
+
+#include "limits.h"
+#include "value.h"
+
+/* An id is a generation above a slot number: looking one up is an array access, and one that was
+ * used before is not found. */
+#define SLOT_BITS       20u
+#define SLOT_MASK       ((1u << SLOT_BITS) - 1)
+#define GENERATION_MASK 0xffffffffu
+#define IDLE_STACKS     64u
+#define FIRST_SLOTS     64u
+
+struct events {
+    struct events_options options;
+    struct fiber_pool *fibers;
+    struct event **slots; /* events are allocated once and used again */
+    uint32_t slot_count;
+    uint32_t slots_made;
+    struct event *free_list; /* linked by by_deadline.next */
+    size_t alive;
+    uint64_t generation;
+    struct event *soonest, *latest; /* by deadline, which is by start: all have the same time */
+    struct event_counts counts;
+};
+
+/* Which state may follow which: asserted, for it is our own doing. */
+static const unsigned transitions[] = {
+    [EVENT_FREE] = 1u << EVENT_RUNNING,
+    [EVENT_RUNNING] = 1u << EVENT_WAITING | 1u << EVENT_SLEEPING | 1u << EVENT_RETURNED,
+    [EVENT_WAITING] = 1u << EVENT_RUNNING,
+    [EVENT_SLEEPING] = 1u << EVENT_RUNNING,
+    [EVENT_RETURNED] = 1u << EVENT_FREE,
+};
+
+static void set_state(struct event *event, enum event_state state) {
+    assert((transitions[event->state] & 1u << state) != 0);
+    event->state = state;
+}
+
+struct events *events_create(const struct events_options *options) {
+    struct events *events = calloc(1, sizeof *events);
+    if (events == NULL) {
+        return NULL;
+    }
+    events->options = *options;
+    if (events->options.max_events > SLOT_MASK) {
+        events->options.max_events = SLOT_MASK;
+    }
+    events->fibers = fiber_pool_create(options->stack_size, IDLE_STACKS);
+    if (events->fibers == NULL) {
+        free(events);
+        return NULL;
+    }
+    uint32_t seed = 0;
+    if (getrandom(&seed, sizeof seed, GRND_NONBLOCK) != (ssize_t)sizeof seed) {
+        seed = (uint32_t)(uintptr_t)events;
+    }
+    events->generation = seed;
+    return events;
+}
+
+void events_destroy(struct events *events) {
+    if (events == NULL) {
+        return;
+    }
+    assert(events->alive == 0);
+    for (uint32_t i = 0; i < events->slots_made; i++) {
+        arena_free(&events->slots[i]->arena);
+        free(events->slots[i]);
+    }
+    free(events->slots);
+    fiber_pool_destroy(events->fibers);
+    free(events);
+}
+
+const struct events_options *events_options(const struct events *events) {
+    return &events->options;
+}
+
+struct event_counts *events_counts(struct events *events) {
+    return &events->counts;
+}
+
+size_t events_alive(const struct events *events) {
+    return events->alive;
+}
+
+static void deadline_append(struct events *events, struct event *event) {
+    event->by_deadline = (struct event_link){events->latest, NULL};
+    *(events->latest != NULL ? &events->latest->by_deadline.next : &events->soonest) = event;
+    events->latest = event;
+}
+
+static void deadline_remove(struct events *events, struct event *event) {
+    struct event_link *link = &event->by_deadline;
+    *(link->prev != NULL ? &link->prev->by_deadline.next : &events->soonest) = link->next;
+    *(link->next != NULL ? &link->next->by_deadline.prev : &events->latest) = link->prev;
+}
+
+static struct event *event_make(struct events *events) {
+    if (events->slots_made == events->slot_count) {
+        uint32_t count = events->slot_count == 0 ? FIRST_SLOTS : events->slot_count * 2;
+        struct event **slots = realloc(events->slots, count * sizeof *slots);
+        if (slots == NULL) {
+            return NULL;
+        }
+        events->slots = slots;
+        events->slot_count = count;
+    }
+    struct event *event = calloc(1, sizeof *event);
+    if (event == NULL) {
+        return NULL;
+    }
+    arena_init(&event->arena, LIMIT_EVENT_MEMORY);
+    event->events = events;
+    event->slot = events->slots_made++;
+    events->slots[event->slot] = event;
+    return event;
+}
+
+static struct event *event_take(struct events *events) {
+    struct event *event = events->free_list;
+    if (event != NULL) {
+        events->free_list = event->by_deadline.next;
+    } else if ((event = event_make(events)) == NULL) {
+        return NULL;
+    }
+    events->generation = (events->generation + 1) & GENERATION_MASK;
+    event->id = events->generation << SLOT_BITS | event->slot;
+    event->ended = event->finished = event->released = false;
+    event->cancelled = event->rc = event->answer_rc = 0;
+    event->fiber = NULL;
+    event->answer = kong_nil();
+    event->error = (struct kong_str){NULL, 0};
+    event->waits_for = NULL;
+    event->asker = NULL;
+    event->queue_head = event->queue_tail = NULL;
+    event->queued = 0;
+    event->awaits_step = false;
+    return event;
+}
+
+static void event_free(struct event *event) {
+    struct events *events = event->events;
+    set_state(event, EVENT_FREE);
+    registry_release(events->options.registry, event->instance);
+    event->instance = NULL;
+    event->ops = NULL;
+    event->peer = NULL;
+    deadline_remove(events, event);
+    arena_reset(&event->arena);
+    event->by_deadline.next = events->free_list;
+    events->free_list = event;
+    events->alive--;
+}
+
+struct event *events_find(struct events *events, uint64_t id) {
+    uint64_t slot = id & SLOT_MASK;
+    if (slot >= events->slots_made || events->slots[slot]->id != id ||
+        events->slots[slot]->state == EVENT_FREE) {
+        return NULL;
+    }
+    return events->slots[slot];
+}
+
+/* --- the handler's side --- */
+
+static void log_failure(struct event *event) {
+    const struct kong_plugin *plugin = event->events->options.plugin;
+    const char *text = event->error.data != NULL ? event->error.data : kong_strerror(event->rc);
+    if (event->rc != KONG_E_TIMEOUT) { /* that is logged where it is found */
+        log_write(event->events->options.log, LOG_LEVEL_ERROR, "instance %d: %s failed: %s",
+                  event->instance->id, kong_phase_name(event->phase), text);
+    }
+    if (event->peer == NULL || event->ended) {
+        return;
+    }
+    struct kong_str line = arena_printf(&event->arena, "%s: %s failed: %s", plugin->name,
+                                        kong_phase_name(event->phase), text);
+    if (line.data != NULL) {
+        struct kong_value arg = kong_bytes(line.data, line.len);
+        event_call(event, &pdk_methods[PDK_LOG_ERR], pdk_methods[PDK_LOG_ERR].name, &arg, 1, NULL);
+    }
+}
+
+/* The handler failed: Kong is told as the plugin wants it. Calls made here are posted, nothing
+ * waits. */
+static void report_failure(struct event *event) {
+    const struct pdk_method *exit = &pdk_methods[PDK_RESPONSE_EXIT];
+    event->events->counts.failed++;
+    int cancelled = event->cancelled;
+    event->cancelled = 0;
+    log_failure(event);
+    if (event->peer != NULL && !event->ended &&
+        event->events->options.plugin->on_error == KONG_FAIL_CLOSED &&
+        (exit->phases & KONG_PHASE_BIT(event->phase)) != 0) {
+        struct kong_pair type =
+            kong_pair("Content-Type", kong_string("application/json; charset=utf-8"));
+        struct kong_value args[] = {kong_integer(500), kong_string(EVENT_FAILED_BODY),
+                                    kong_map(&type, 1)};
+        event_call(event, exit, exit->name, args, 3, NULL);
+    }
+    event->cancelled = cancelled;
+}
+
+static void finish(struct event *event) {
+    if (event->finished) {
+        return;
+    }
+    event->finished = true;
+    bool over = event->rc == KONG_E_GONE || (event->ended && event->rc == KONG_E_ENDED);
+    if (event->rc != 0 && !over) {
+        report_failure(event);
+    }
+    if (event->peer != NULL) {
+        event->ops->finish(event);
+    } else {
+        event_release(event);
+    }
+}
+
+static void run_handler(void *arg) {
+    struct event *event = arg;
+    kong_handler *handler = event->events->options.plugin->handlers[event->phase];
+    event->rc = handler((struct kong *)event, event->instance->config);
+}
+
+/* The fiber gave control back: parked, or returned. */
+static void after_run(struct event *event, bool returned) {
+    if (!returned) {
+        return;
+    }
+    event->fiber = NULL;
+    set_state(event, EVENT_RETURNED);
+    if (event->released) {
+        event_free(event);
+        return;
+    }
+    finish(event);
+}
+
+bool event_start(struct events *events, struct instance *instance, enum kong_phase phase,
+                 const struct event_ops *ops, void *peer, uint64_t now_ms, const char **refusal) {
+    struct event *event = NULL;
+    if (instance->failure != NULL) {
+        *refusal = instance->failure;
+    } else if (events->options.plugin->handlers[phase] == NULL) {
+        *refusal = "the plugin has no handler for this phase";
+    } else if (events->alive >= events->options.max_events) {
+        *refusal = "too many events at work (--max-events)";
+    } else if ((event = event_take(events)) == NULL) {
+        *refusal = "no memory for an event";
+    }
+    if (event == NULL) {
+        events->counts.refused++;
+        return false;
+    }
+    events->alive++;
+    event->phase = phase;
+    event->instance = instance;
+    event->ops = ops;
+    event->peer = peer;
+    event->deadline_ms = now_ms + events->options.timeout_ms;
+    deadline_append(events, event);
+    set_state(event, EVENT_RUNNING);
+    ops->started(event);
+    bool returned;
+    struct fiber *fiber = fiber_start(events->fibers, run_handler, event, &returned);
+    if (fiber == NULL && !returned) {
+        event->rc = KONG_E_NOMEM;
+        event->error = kong_str("no memory for a handler's stack");
+        returned = true;
+    }
+    events->counts.started++;
+    after_run(event, returned);
+    return true;
+}
+
+static void resume(struct event *event) {
+    set_state(event, EVENT_RUNNING);
+    struct fiber *fiber = event->fiber;
+    after_run(event, fiber_resume(fiber));
+}
+
+void event_deliver(struct event *event, int rc, struct kong_value value, struct kong_str error) {
+    assert(event->state == EVENT_WAITING);
+    event->answer_rc = rc;
+    event->answer = value;
+    event->error = error;
+    resume(event);
+}
+
+void event_release(struct event *event) {
+    event->released = true;
+    event->peer = NULL;
+    if (event->state == EVENT_RETURNED) {
+        event_free(event);
+    }
+}
+
+void event_cancel(struct event *event, int error) {
+    if (event->cancelled == 0) {
+        event->cancelled = error;
+    }
+    if (error == KONG_E_GONE) {
+        event->peer = NULL;
+    }
+    switch (event->state) {
+    case EVENT_WAITING:
+        event_deliver(event, error, kong_nil(), (struct kong_str){NULL, 0});
+        break;
+    case EVENT_SLEEPING:
+        /* Its stack is in use by what it waits for: it unwinds later. Kong is answered now. */
+        event->rc = error;
+        finish(event);
+        break;
+    case EVENT_RETURNED:
+        event_release(event);
+        break;
+    case EVENT_RUNNING: /* the peer went away during a write that the handler caused: the next call
+                           fails */
+    case EVENT_FREE:
+        break;
+    }
+}
+
+void events_tick(struct events *events, uint64_t now_ms) {
+    /* A handler that goes on sleeping after its time keeps its place; bounded by looking at each
+     * event once. */
+    size_t left = events->alive;
+    struct event *event = events->soonest;
+    while (left-- > 0 && event != NULL && event->deadline_ms <= now_ms) {
+        struct event *next = event->by_deadline.next;
+        if (event->cancelled == 0) {
+            events->counts.timed_out++;
+            log_write(events->options.log, LOG_LEVEL_ERROR,
+                      "instance %d: %s timed out after %llu ms", event->instance->id,
+                      kong_phase_name(event->phase),
+                      (unsigned long long)events->options.timeout_ms);
+            event_cancel(event, KONG_E_TIMEOUT);
+        }
+        event = next;
+    }
+}
+
+void events_cancel_all(struct events *events, int error) {
+    size_t left = events->alive;
+    struct event *event = events->soonest;
+    while (left-- > 0 && event != NULL) {
+        struct event *next = event->by_deadline.next;
+        if (event->cancelled == 0) {
+            event_cancel(event, error);
+        }
+        event = next;
+    }
+}
+
+static int fail(struct event *event, int error) {
+    event->error = (struct kong_str){NULL, 0};
+    return error;
+}
+
+int event_call(struct event *event, const struct pdk_method *method, struct kong_str name,
+               const struct kong_value *args, size_t count, struct kong_value *result) {
+    if (result != NULL) {
+        *result = kong_nil();
+    }
+    if (event->ended) {
+        return fail(event, KONG_E_ENDED);
+    }
+    if (event->cancelled != 0) {
+        return fail(event, event->cancelled);
+    }
+    if (event->peer == NULL) {
+        return fail(event, KONG_E_GONE);
+    }
+    bool terminal = method != NULL && (method->flags & PDK_TERMINAL) != 0;
+    bool waits = !terminal && (method == NULL || (method->flags & PDK_POSTED) == 0);
+    int rc = event->ops->call(event, method, name, args, count, waits);
+    if (rc != 0) {
+        return fail(event, rc);
+    }
+    event->ended = terminal;
+    if (!waits) {
+        return KONG_OK;
+    }
+    event->waits_for = method;
+    set_state(event, EVENT_WAITING);
+    event->fiber = fiber_current(event->events->fibers);
+    fiber_park(event->fiber);
+    if (result != NULL && event->answer_rc == 0) {
+        *result = event->answer;
+    }
+    return event->answer_rc;
+}
+
+void event_sleep(struct event *event) {
+    set_state(event, EVENT_SLEEPING);
+    event->fiber = fiber_current(event->events->fibers);
+    fiber_park(event->fiber);
+}
+
+void event_wake(struct event *event) {
+    assert(event->state == EVENT_SLEEPING);
+    resume(event);
+}
+
+void event_set_error(struct event *event, const char *text, size_t len) {
+    event->error = arena_copy(&event->arena, text, len);
+}

@@ -1,0 +1,156 @@
+/* One handler call: its states, its memory, its time limit. Knows no protocol (event_ops does) and
+ * no libuv.
+ *
+ *      start ─> RUNNING ─> WAITING (for Kong's answer) ─> RUNNING …  ─> RETURNED ─> freed
+ *                  └─────> SLEEPING (for something of ours) ┘
+ *
+ * An event is freed when its handler has returned and its conversation is over (event_release). A
+ * suspended handler is never thrown away: it is resumed with an error, all its later calls fail
+ * with the same one, and it returns. */
+#ifndef SERVER_EVENT_H
+#define SERVER_EVENT_H
+
+#include "arena.h"
+#include "fiber.h"
+#include "kong.h"
+#include "log.h"
+#include "pdk_methods.h"
+#include "protocol.h"
+#include "registry.h"
+
+struct event;
+struct events;
+
+/* What the client gets, with status 500, from a plugin that fails closed: Kong's own words for a
+ * failed plugin. */
+#define EVENT_FAILED_BODY "{\"message\":\"An unexpected error occurred\"}"
+
+enum event_state {
+    EVENT_FREE,
+    EVENT_RUNNING,
+    EVENT_WAITING,  /* parked in a PDK call */
+    EVENT_SLEEPING, /* parked in kong_sleep or kong_run_blocking */
+    EVENT_RETURNED, /* the handler is done; posted calls may still be on their way (MsgPack) */
+};
+
+/* One protocol's conversation, seen from an event. Called with event->peer non-NULL only. */
+struct event_ops {
+    enum protocol protocol;
+    /* Queues one call of a PDK function. method is NULL for one outside the table. A KONG_E_* when
+     * it can't be sent. For a call that waits, event_deliver follows later. */
+    int (*call)(struct event *event, const struct pdk_method *method, struct kong_str name,
+                const struct kong_value *args, size_t count, bool waits);
+    /* A new event, before its handler runs: the conversation takes note of it. */
+    void (*started)(struct event *event);
+    /* The handler returned, or will return later but nobody waits for it any more (cancelled): end
+     * the conversation. `ended`: a terminal call was made. Must lead to event_release, now or
+     * later. */
+    void (*finish)(struct event *event);
+};
+
+struct event_link {
+    struct event *prev, *next;
+};
+
+struct event {
+    struct events *events;
+    enum event_state state;
+    bool ended;    /* a terminal call was made */
+    bool finished; /* ops->finish was called */
+    bool released; /* the conversation is over: free as soon as the handler has returned */
+    int cancelled; /* KONG_E_*: all calls fail with it */
+    enum kong_phase phase;
+    struct instance *instance; /* referenced */
+    struct fiber *fiber;       /* parked, or NULL */
+    struct arena arena;
+    const struct event_ops *ops;
+    void *peer;    /* the conversation's; NULL when Kong is gone */
+    int rc;        /* what the handler returned */
+    int answer_rc; /* for the parked call: 0 or KONG_E_* */
+    struct kong_value answer;
+    struct kong_str error; /* text of the last error, in the arena; data NULL: none */
+    uint64_t id;           /* unique for the life of the process, below 2^53 (a Lua number) */
+    uint32_t slot;
+    uint64_t deadline_ms;
+    struct event_link by_deadline;
+    const struct pdk_method *waits_for; /* while WAITING */
+    /* MsgPack's conversation: */
+    void *
+        asker; /* the connection that brought Kong's unanswered request; NULL: none is unanswered */
+    int64_t request; /* its msgid */
+    struct event_link by_asker;
+    struct queued_call *queue_head, *queue_tail;
+    size_t queued;
+    bool awaits_step;
+};
+
+struct events_options {
+    const struct kong_plugin *plugin;
+    struct registry *registry; /* borrowed */
+    struct log *log;           /* borrowed */
+    void *process_data;        /* what the plugin's open left */
+    void *owner;               /* of the loop, for those who park handlers */
+    size_t max_events;
+    size_t stack_size;
+    uint64_t timeout_ms; /* of one event, from its start */
+};
+
+struct event_counts {
+    uint64_t started, failed, timed_out, refused;
+};
+
+/* All events of one loop. NULL when out of memory. */
+struct events *events_create(const struct events_options *options);
+/* No event may be alive (asserted). NULL is allowed. */
+void events_destroy(struct events *events);
+
+const struct events_options *events_options(const struct events *events);
+struct event_counts *events_counts(struct events *events);
+size_t events_alive(const struct events *events);
+
+/* Runs the handler of `phase` until it first parks or returns; ops may be called from inside, and
+ * may release the event before this returns. true: started, the caller's reference of the instance
+ * is taken over. false: not started, the reference stays the caller's, *refusal (static, or the
+ * instance's) says why: Kong must be told as plugin->on_error wants. */
+bool event_start(struct events *events, struct instance *instance, enum kong_phase phase,
+                 const struct event_ops *ops, void *peer, uint64_t now_ms, const char **refusal);
+
+/* The event of an id; NULL when there is none (any more). */
+struct event *events_find(struct events *events, uint64_t id);
+
+/* Kong's answer to the call in which the handler waits: rc 0 and the value (in the event's arena),
+ * or KONG_E_* with an optional text. Runs the handler on. */
+void event_deliver(struct event *event, int rc, struct kong_value value, struct kong_str error);
+
+/* The conversation is over (answered, or the peer is gone). The event is freed now, or when its
+ * handler has returned. */
+void event_release(struct event *event);
+
+/* Resumes the handler with an error, again and again until it returns; it cannot talk to Kong any
+ * more. KONG_E_GONE: the peer is gone, ops are not called any more. KONG_E_TIMEOUT: the
+ * conversation ends through ops->finish as a failed handler's. A handler in kong_run_blocking goes
+ * on until its function returns; Kong is answered at once. */
+void event_cancel(struct event *event, int error);
+
+/* Cancels events that are over their time. Cheap: they are in order. */
+void events_tick(struct events *events, uint64_t now_ms);
+
+/* Cancels all that wait for Kong (the server is ending). */
+void events_cancel_all(struct events *events, int error);
+
+/* --- from the handler's fiber (pdk.c) --- */
+
+/* A PDK function: queued, and when it waits, parked until the answer is there. result may be NULL
+ * for posted ones. KONG_OK or KONG_E_*. */
+int event_call(struct event *event, const struct pdk_method *method, struct kong_str name,
+               const struct kong_value *args, size_t count, struct kong_value *result);
+
+/* Parks the handler until event_wake, whatever Kong does meanwhile. */
+void event_sleep(struct event *event);
+/* From the loop: continues a sleeping handler. */
+void event_wake(struct event *event);
+
+/* Sets the text behind an error; copied. */
+void event_set_error(struct event *event, const char *text, size_t len);
+
+#endif
