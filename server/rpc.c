@@ -1,0 +1,310 @@
+#include "rpc.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "limits.h"
+
+/* Bytes are added to a half message in pieces of this size, so that what follows it costs no more.
+ */
+#define PIECE            ((size_t)64 << 10)
+#define TEXT_NO_INSTANCE "no plugin instance"
+
+void rpc_init(struct rpc *rpc, const struct rpc_env *env, void (*wake)(struct rpc *)) {
+    memset(rpc, 0, sizeof *rpc);
+    rpc->env = env;
+    rpc->wake = wake;
+    buffer_init(&rpc->in, env->max_frame + sizeof(uint32_t) + PIECE);
+    buffer_init(&rpc->out, LIMIT_OUT);
+}
+
+int rpc_fail(struct rpc *rpc, const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    vsnprintf(rpc->reason, sizeof rpc->reason, format, args);
+    va_end(args);
+    rpc->broken = true;
+    return -1;
+}
+
+void rpc_wake(struct rpc *rpc) {
+    if (!rpc->feeding) {
+        rpc->wake(rpc);
+    }
+}
+
+int rpc_kong_error(int codec_error) {
+    switch (codec_error) {
+    case CODEC_OK:
+        return KONG_OK;
+    case CODEC_E_NOMEM:
+        return KONG_E_NOMEM;
+    default:
+        return KONG_E_INVALID;
+    }
+}
+
+/* Whole messages out of data; *used says how far it came. */
+static int take_messages(struct rpc *rpc, const uint8_t *data, size_t len, size_t *used,
+                         size_t *missing) {
+    struct codec_reason reason;
+    *used = 0;
+    *missing = 1;
+    for (;;) {
+        struct frame frame;
+        int rc = frame_next(&rpc->reader, data + *used, len - *used, rpc->env->max_frame, &frame,
+                            missing, &reason);
+        if (rc == 0) {
+            return 0;
+        }
+        if (rc < 0) {
+            return rpc_fail(rpc, "%s", reason.text);
+        }
+        *used += frame.total;
+        arena_reset(rpc->env->scratch);
+        rc = rpc->protocol == PROTOCOL_PROTOBUF ? rpc_protobuf_message(rpc, &frame)
+                                                : rpc_msgpack_message(rpc, &frame);
+        if (rc != 0) {
+            return -1;
+        }
+    }
+}
+
+static bool detect(struct rpc *rpc, const uint8_t *data, size_t len) {
+    rpc->protocol = frame_detect(data, len);
+    if (rpc->protocol == PROTOCOL_UNKNOWN) {
+        return false;
+    }
+    size_t first =
+        rpc->env->max_frame < LIMIT_FIRST_FRAME ? rpc->env->max_frame : LIMIT_FIRST_FRAME;
+    frame_reader_init(&rpc->reader, rpc->protocol, first);
+    return true;
+}
+
+/* Messages are read in place where nothing came before them; else bytes are added to what did. */
+static int feed(struct rpc *rpc, const uint8_t *data, size_t len) {
+    size_t used;
+    size_t missing;
+    if (rpc->in.len == 0 && rpc->protocol != PROTOCOL_UNKNOWN) {
+        if (take_messages(rpc, data, len, &used, &missing) != 0) {
+            return -1;
+        }
+        data += used;
+        len -= used;
+    }
+    while (len > 0) {
+        size_t piece = len < PIECE ? len : PIECE;
+        buffer_append(&rpc->in, data, piece);
+        if (rpc->in.failed) {
+            return rpc_fail(rpc, "no memory for a message of more than %zu bytes", rpc->in.len);
+        }
+        data += piece;
+        len -= piece;
+        if (rpc->protocol == PROTOCOL_UNKNOWN && !detect(rpc, rpc->in.data, rpc->in.len)) {
+            continue;
+        }
+        if (take_messages(rpc, rpc->in.data, rpc->in.len, &used, &missing) != 0) {
+            return -1;
+        }
+        buffer_consume(&rpc->in, used);
+    }
+    if (rpc->in.len == 0) {
+        buffer_clear(&rpc->in, 0);
+    }
+    return rpc->broken ? -1 : 0;
+}
+
+int rpc_feed(struct rpc *rpc, const uint8_t *data, size_t len) {
+    if (rpc->broken) {
+        return -1;
+    }
+    rpc->feeding = true;
+    int rc = feed(rpc, data, len);
+    rpc->feeding = false;
+    return rc;
+}
+
+void rpc_close(struct rpc *rpc) {
+    rpc->broken = true;
+    rpc->feeding = true; /* nobody is there to be woken for */
+    if (rpc->protocol == PROTOCOL_PROTOBUF) {
+        rpc_protobuf_close(rpc);
+    } else if (rpc->protocol == PROTOCOL_MSGPACK) {
+        rpc_msgpack_close(rpc);
+    }
+    buffer_free(&rpc->in);
+    buffer_free(&rpc->out);
+}
+
+bool rpc_idle(const struct rpc *rpc) {
+    if (rpc->event != NULL || rpc->requests != NULL || rpc->in.len > 0 || rpc->out.len > 0) {
+        return false;
+    }
+    if (rpc->protocol == PROTOCOL_MSGPACK) {
+        return events_alive(rpc->env->events) ==
+               0; /* the Step of any may come over this connection */
+    }
+    return rpc->answers_due == 0 ||
+           rpc->exited; /* Kong fails a request whose answer it can't write */
+}
+
+/* --- commands --- */
+
+static void reply_error(struct rpc *rpc, struct rpc_reply *reply, const char *text,
+                        struct kong_str what) {
+    reply->kind = RPC_REPLY_ERROR;
+    int shown = what.len > 64 ? 64 : (int)what.len;
+    reply->error = arena_printf(rpc->env->scratch, "%s%s%.*s", text, shown > 0 ? ": " : "", shown,
+                                shown > 0 ? what.data : "");
+    if (reply->error.data == NULL) {
+        reply->error = kong_str("no memory");
+    }
+}
+
+static void describe(const struct rpc *rpc, const struct instance *instance,
+                     struct rpc_reply *reply) {
+    reply->kind = RPC_REPLY_INSTANCE;
+    reply->instance = (struct rpc_instance){.name = kong_str(rpc->env->plugin->name),
+                                            .id = instance->id,
+                                            .started_at = instance->started_at};
+}
+
+static void start_instance(struct rpc *rpc, const struct rpc_call *call, struct rpc_reply *reply) {
+    if (!kong_str_equal(call->name, kong_str(rpc->env->plugin->name))) {
+        log_write(rpc->env->log, LOG_LEVEL_ERROR,
+                  "Kong asks for the plugin '%.*s', this server has '%s': check "
+                  "pluginserver_*_query_cmd and _start_cmd",
+                  call->name.len > 64 ? 64 : (int)call->name.len,
+                  call->name.data != NULL ? call->name.data : "", rpc->env->plugin->name);
+        reply_error(rpc, reply, "unknown plugin", call->name);
+        return;
+    }
+    char error[160];
+    struct instance *instance;
+    if (registry_start(rpc->env->registry, call->config, rpc->env->now_ms(rpc->env->clock),
+                       &instance, error, sizeof error) != 0) {
+        log_write(rpc->env->log, LOG_LEVEL_ERROR, "%s", error);
+        reply_error(rpc, reply, error, (struct kong_str){NULL, 0});
+        return;
+    }
+    if (instance->failure != NULL) {
+        log_write(rpc->env->log, LOG_LEVEL_ERROR, "instance %d: %s", instance->id,
+                  instance->failure);
+    } else {
+        log_write(rpc->env->log, LOG_LEVEL_DEBUG, "instance %d started", instance->id);
+    }
+    describe(rpc, instance, reply);
+}
+
+/* Closing one that is gone (forgotten while idle) is no error: Kong would log one that nobody can
+ * do anything about. */
+static void close_instance(struct rpc *rpc, const struct rpc_call *call, struct rpc_reply *reply) {
+    struct instance *instance = registry_find(rpc->env->registry, call->instance_id);
+    if (instance != NULL) {
+        describe(rpc, instance, reply);
+        registry_close(rpc->env->registry, call->instance_id);
+        log_write(rpc->env->log, LOG_LEVEL_DEBUG, "instance %lld closed",
+                  (long long)call->instance_id);
+        return;
+    }
+    reply->kind = RPC_REPLY_INSTANCE;
+    reply->instance = (struct rpc_instance){.name = kong_str(rpc->env->plugin->name)};
+    if (call->instance_id >= INT32_MIN && call->instance_id <= INT32_MAX) {
+        reply->instance.id = (int32_t)call->instance_id;
+    }
+}
+
+/* What go-pdk's GetStatus gives, with our own figures. */
+static void get_status(struct rpc *rpc, struct rpc_reply *reply) {
+    const struct rpc_env *env = rpc->env;
+    struct event_counts *counts = events_counts(env->events);
+    struct kong_pair plugin[] = {
+        kong_pair("Name", kong_string(env->plugin->name)),
+        kong_pair("Version", kong_string(env->plugin->version)),
+        kong_pair("Instances", kong_integer((int64_t)registry_count(env->registry))),
+        kong_pair("EventsStarted", kong_integer((int64_t)counts->started)),
+        kong_pair("EventsRunning", kong_integer((int64_t)events_alive(env->events))),
+        kong_pair("EventsFailed", kong_integer((int64_t)counts->failed)),
+        kong_pair("EventsTimedOut", kong_integer((int64_t)counts->timed_out)),
+    };
+    struct kong_pair *kept = arena_array(env->scratch, 7, sizeof *kept);
+    struct kong_pair *plugins = arena_array(env->scratch, 1, sizeof *plugins);
+    struct kong_pair *top = arena_array(env->scratch, 3, sizeof *top);
+    if (kept == NULL || plugins == NULL || top == NULL) {
+        reply_error(rpc, reply, "no memory", (struct kong_str){NULL, 0});
+        return;
+    }
+    memcpy(kept, plugin, sizeof plugin);
+    plugins[0] = kong_pair(env->plugin->name, kong_map(kept, 7));
+    top[0] = kong_pair("Pid", kong_integer(env->pid));
+    top[1] = kong_pair("StartTime", kong_number(env->started_at));
+    top[2] = kong_pair("Plugins", kong_map(plugins, 1));
+    reply->kind = RPC_REPLY_STATUS;
+    reply->status = kong_map(top, 3);
+}
+
+void rpc_command(struct rpc *rpc, const struct rpc_call *call, struct rpc_reply *reply) {
+    memset(reply, 0, sizeof *reply);
+    reply->sequence = call->sequence;
+    struct instance *instance;
+    switch (call->command) {
+    case RPC_PLUGIN_NAMES:
+        reply->kind = RPC_REPLY_NAMES;
+        reply->names = &rpc->env->info->name;
+        reply->name_count = 1;
+        break;
+    case RPC_PLUGIN_INFO:
+        if (!kong_str_equal(call->name, rpc->env->info->name)) {
+            reply_error(rpc, reply, "unknown plugin", call->name);
+            break;
+        }
+        reply->kind = RPC_REPLY_INFO;
+        reply->info = *rpc->env->info;
+        break;
+    case RPC_START_INSTANCE:
+        start_instance(rpc, call, reply);
+        break;
+    case RPC_INSTANCE_STATUS:
+        instance = registry_find(rpc->env->registry, call->instance_id);
+        if (instance == NULL) {
+            reply_error(rpc, reply, "this instance is not running", (struct kong_str){NULL, 0});
+            break;
+        }
+        describe(rpc, instance, reply);
+        break;
+    case RPC_CLOSE_INSTANCE:
+        close_instance(rpc, call, reply);
+        break;
+    case RPC_GET_STATUS:
+        get_status(rpc, reply);
+        break;
+    default:
+        reply_error(rpc, reply, "unknown command", call->method);
+        break;
+    }
+}
+
+static int phase_of(struct kong_str name) {
+    for (int phase = 0; phase < KONG_PHASE_COUNT; phase++) {
+        if (kong_str_equal(name, kong_str(kong_phase_name((enum kong_phase)phase)))) {
+            return phase;
+        }
+    }
+    return -1;
+}
+
+struct instance *rpc_find_instance(struct rpc *rpc, const struct rpc_call *call,
+                                   enum kong_phase *phase, const char **error) {
+    int found = phase_of(call->event);
+    if (found < 0) {
+        *error = "unknown event";
+        return NULL;
+    }
+    *phase = (enum kong_phase)found;
+    struct instance *instance =
+        registry_acquire(rpc->env->registry, call->instance_id, rpc->env->now_ms(rpc->env->clock));
+    if (instance == NULL) {
+        *error = TEXT_NO_INSTANCE;
+    }
+    return instance;
+}

@@ -1,0 +1,93 @@
+/* One peer's conversation: bytes in, bytes out, no I/O. conn gives it what was read and writes what
+ * it leaves in `out`. The same code serves the fuzzers and the tests.
+ *
+ * Commands and their answers are here; how an event talks to Kong is in rpc_protobuf.c and
+ * rpc_msgpack.c. */
+#ifndef SERVER_RPC_H
+#define SERVER_RPC_H
+
+#include "buffer.h"
+#include "event.h"
+#include "frame.h"
+#include "rpc_message.h"
+
+/* What all conversations of one loop share. Everything is borrowed. */
+struct rpc_env {
+    struct events *events;
+    struct registry *registry;
+    struct log *log;
+    const struct kong_plugin *plugin;
+    const struct rpc_plugin_info *info; /* what the dump says too */
+    struct arena *scratch;              /* for one message, reset before each */
+    size_t max_frame;
+    int64_t pid;
+    double started_at;
+    uint64_t (*now_ms)(void *clock); /* the loop's clock */
+    void *clock;
+};
+
+struct rpc {
+    const struct rpc_env *env;
+    enum protocol protocol;
+    struct frame_reader reader;
+    struct buffer in;              /* the message under way */
+    struct buffer out;             /* for the caller to write and to consume */
+    void (*wake)(struct rpc *rpc); /* something was put in `out` outside of rpc_feed */
+    bool feeding;
+    bool broken; /* nothing more can be said on this connection: close it once `out` is written */
+    char reason[200];
+
+    /* ProtoBuf:1 */
+    struct event *event; /* at work on this connection */
+    int64_t sequence;    /* of its RpcCall */
+    size_t answers_due;  /* PDK calls sent that Kong has not answered; their frames come before all
+                            others */
+    bool exited;         /* a terminal call was sent: Kong will close */
+    uint64_t exited_at_ms;
+
+    /* MsgPack:1 */
+    bool announced; /* serverPid was sent */
+    struct event
+        *requests; /* events whose Kong request came over this connection and is unanswered */
+};
+
+void rpc_init(struct rpc *rpc, const struct rpc_env *env, void (*wake)(struct rpc *));
+
+/* Takes all of data. 0, or -1: the stream is broken, rpc->reason says why (static text and figures
+ * only, nothing of the peer's bytes); write what is in `out`, then close. */
+int rpc_feed(struct rpc *rpc, const uint8_t *data, size_t len);
+
+/* The peer is gone: its events are resumed with KONG_E_GONE. Frees everything. */
+void rpc_close(struct rpc *rpc);
+
+/* Nothing under way: no event, no half message, nothing to write, nothing that Kong still has to
+ * write. */
+bool rpc_idle(const struct rpc *rpc);
+
+/* --- between rpc.c and the two conversations --- */
+
+extern const struct event_ops rpc_protobuf_events;
+extern const struct event_ops rpc_msgpack_events;
+
+/* One message. 0, or -1 with rpc->reason. */
+int rpc_protobuf_message(struct rpc *rpc, const struct frame *frame);
+int rpc_msgpack_message(struct rpc *rpc, const struct frame *frame);
+void rpc_protobuf_close(struct rpc *rpc);
+void rpc_msgpack_close(struct rpc *rpc);
+
+/* Carries out a command that is no event: fills the reply (kind RPC_REPLY_ERROR with a text in the
+ * scratch arena when it can't). */
+void rpc_command(struct rpc *rpc, const struct rpc_call *call, struct rpc_reply *reply);
+
+/* Looks up what a HANDLE_EVENT names: the instance (referenced) and the phase. NULL: *error is the
+ * text for Kong. */
+struct instance *rpc_find_instance(struct rpc *rpc, const struct rpc_call *call,
+                                   enum kong_phase *phase, const char **error);
+
+int rpc_fail(struct rpc *rpc, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void rpc_wake(struct rpc *rpc);
+
+/* KONG_E_* for a codec_error of an encoder. */
+int rpc_kong_error(int codec_error);
+
+#endif

@@ -1,0 +1,391 @@
+/* MsgPack:1. Each PDK call is the answer to Kong's last request about the event, and Kong's Step
+ * brings its result and is the next request; any of them may come over any connection. Calls
+ * without a result are queued while the handler goes on, and leave one a Step; neighbouring header
+ * calls that mean the same as one set_headers leave as one. */
+#include "rpc.h"
+
+#include <strings.h>
+
+#include "limits.h"
+#include "msgpack_rpc.h"
+#include "value.h"
+
+/* A PDK call on its way to Kong. In the event's arena. */
+struct queued_call {
+    struct queued_call *next;
+    const struct pdk_method *method; /* NULL: outside the table */
+    struct kong_str name;
+    struct kong_value *args;
+    size_t count;
+    bool waits;
+    struct kong_pair *headers; /* merged: what set_headers will carry */
+    size_t header_count;
+    size_t header_room;
+};
+
+#define MERGE_MOST 64u
+
+/* An event is not bound to a connection: its peer is Kong as a whole, which never goes while the
+ * server lives. What is bound is a request that waits for its answer, to the connection that
+ * brought it. */
+static void unlink_request(struct event *event) {
+    struct rpc *rpc = event->asker;
+    struct event_link *link = &event->by_asker;
+    *(link->prev != NULL ? &link->prev->by_asker.next : &rpc->requests) = link->next;
+    if (link->next != NULL) {
+        link->next->by_asker.prev = link->prev;
+    }
+    event->asker = NULL;
+}
+
+static void link_request(struct rpc *rpc, struct event *event, int64_t msgid) {
+    event->asker = rpc;
+    event->request = msgid;
+    event->by_asker = (struct event_link){NULL, rpc->requests};
+    if (rpc->requests != NULL) {
+        rpc->requests->by_asker.prev = event;
+    }
+    rpc->requests = event;
+}
+
+static void send(struct rpc *rpc, const struct rpc_reply *reply) {
+    if (!rpc->announced) {
+        rpc->announced = true;
+        if (msgpack_encode_server_pid(&rpc->out, rpc->env->pid) != 0) {
+            rpc_fail(rpc, "no memory for an answer");
+            return;
+        }
+    }
+    int rc = msgpack_encode_reply(&rpc->out, reply);
+    if (rc == CODEC_OK) {
+        rpc_wake(rpc);
+        return;
+    }
+    struct rpc_reply error = {.kind = RPC_REPLY_ERROR,
+                              .sequence = reply->sequence,
+                              .error = kong_str(codec_strerror(rc))};
+    if (msgpack_encode_reply(&rpc->out, &error) != 0) {
+        rpc_fail(rpc, "no memory for an answer");
+    }
+    rpc_wake(rpc);
+}
+
+static void send_error(struct rpc *rpc, int64_t msgid, const char *text) {
+    struct rpc_reply reply = {.kind = RPC_REPLY_ERROR, .sequence = msgid, .error = kong_str(text)};
+    send(rpc, &reply);
+}
+
+/* --- the queue --- */
+
+static const struct pdk_method *merged_method(const struct pdk_method *method) {
+    if (method == &pdk_methods[PDK_RESPONSE_SET_HEADER]) {
+        return &pdk_methods[PDK_RESPONSE_SET_HEADERS];
+    }
+    if (method == &pdk_methods[PDK_SERVICE_REQUEST_SET_HEADER]) {
+        return &pdk_methods[PDK_SERVICE_REQUEST_SET_HEADERS];
+    }
+    return NULL;
+}
+
+static bool same_header(struct kong_str a, struct kong_str b) {
+    return a.len == b.len && strncasecmp(a.data, b.data, a.len) == 0;
+}
+
+/* Adds name and value to the header call at the queue's end, where that means the same: two
+ * strings, the same function, nothing in between. */
+static bool merge(struct event *event, const struct pdk_method *method,
+                  const struct kong_value *args, size_t count) {
+    struct queued_call *last = event->queue_tail;
+    if (merged_method(method) == NULL || last == NULL || last->method != method || count != 2 ||
+        args[0].type != KONG_STRING || args[1].type != KONG_STRING ||
+        last->args[1].type != KONG_STRING) {
+        return false;
+    }
+    for (size_t i = 0; i < last->header_count; i++) {
+        if (same_header(last->headers[i].key, args[0].string)) {
+            struct kong_str value =
+                arena_copy(&event->arena, args[1].string.data, args[1].string.len);
+            if (value.data == NULL) {
+                return false;
+            }
+            last->headers[i].value = kong_bytes(value.data, value.len);
+            return true;
+        }
+    }
+    if (last->header_count == last->header_room) {
+        size_t room = last->header_room == 0 ? 4 : last->header_room * 2;
+        struct kong_pair *headers = arena_array(&event->arena, room, sizeof *headers);
+        if (headers == NULL || room > MERGE_MOST) {
+            return false;
+        }
+        if (last->header_count == 0) {
+            headers[0] = (struct kong_pair){last->args[0].string, last->args[1]};
+            last->header_count = 1;
+            if (same_header(headers[0].key, args[0].string)) {
+                last->headers = headers;
+                last->header_room = room;
+                return merge(event, method, args, count);
+            }
+        } else {
+            memcpy(headers, last->headers, last->header_count * sizeof *headers);
+        }
+        last->headers = headers;
+        last->header_room = room;
+    }
+    struct kong_str name = arena_copy(&event->arena, args[0].string.data, args[0].string.len);
+    struct kong_str value = arena_copy(&event->arena, args[1].string.data, args[1].string.len);
+    if (name.data == NULL || value.data == NULL) {
+        return false;
+    }
+    last->headers[last->header_count++] =
+        (struct kong_pair){name, kong_bytes(value.data, value.len)};
+    return true;
+}
+
+static int enqueue(struct event *event, const struct pdk_method *method, struct kong_str name,
+                   const struct kong_value *args, size_t count, bool waits) {
+    struct queued_call *call = arena_alloc(&event->arena, sizeof *call);
+    struct kong_value *copies = arena_array(&event->arena, count, sizeof *copies);
+    if (call == NULL || copies == NULL) {
+        return KONG_E_NOMEM;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (!value_copy(&event->arena, &args[i], &copies[i])) {
+            return KONG_E_NOMEM;
+        }
+    }
+    *call = (struct queued_call){
+        .method = method, .name = name, .args = copies, .count = count, .waits = waits};
+    if (method == NULL) {
+        call->name = arena_copy(&event->arena, name.data, name.len);
+        if (call->name.data == NULL) {
+            return KONG_E_NOMEM;
+        }
+    }
+    if (event->queue_tail != NULL) {
+        event->queue_tail->next = call;
+    } else {
+        event->queue_head = call;
+    }
+    event->queue_tail = call;
+    event->queued++;
+    return KONG_OK;
+}
+
+static struct queued_call *dequeue(struct event *event) {
+    struct queued_call *call = event->queue_head;
+    if (call != NULL) {
+        event->queue_head = call->next;
+        if (event->queue_head == NULL) {
+            event->queue_tail = NULL;
+        }
+        event->queued--;
+    }
+    return call;
+}
+
+/* --- the conversation --- */
+
+static bool is_terminal(const struct queued_call *call) {
+    return call->method != NULL && (call->method->flags & PDK_TERMINAL) != 0;
+}
+
+/* Answers Kong's request with a call. After a terminal one no Step follows: the event is over. */
+static void answer_with_call(struct event *event, const struct queued_call *call) {
+    struct rpc *rpc = event->asker;
+    struct rpc_reply reply = {.kind = RPC_REPLY_PDK_CALL,
+                              .sequence = event->request,
+                              .event_id = event->id,
+                              .method = call->name,
+                              .args = call->args,
+                              .arg_count = call->count};
+    struct kong_value headers = kong_map(call->headers, call->header_count);
+    if (call->header_count > 1) {
+        reply.method = merged_method(call->method)->name;
+        reply.args = &headers;
+        reply.arg_count = 1;
+    }
+    unlink_request(event);
+    event->awaits_step = true;
+    send(rpc, &reply);
+    if (is_terminal(call)) {
+        event_release(event);
+    }
+}
+
+/* Answers Kong's request, when there is one, with what there is to say: the next call, or that the
+ * event is over. A handler that is still busy answers when it has something. */
+static void answer(struct event *event) {
+    struct rpc *rpc = event->asker;
+    if (rpc == NULL) {
+        return;
+    }
+    struct queued_call *call = dequeue(event);
+    if (call != NULL) {
+        answer_with_call(event, call);
+    } else if (event->finished) {
+        struct rpc_reply reply = {
+            .kind = RPC_REPLY_RETURN, .sequence = event->request, .event_id = event->id};
+        unlink_request(event);
+        send(rpc, &reply);
+        event_release(event);
+    }
+}
+
+static void started(struct event *event) {
+    struct rpc *rpc = event->peer;
+    link_request(rpc, event, rpc->sequence);
+    event->peer = (void *)(uintptr_t)rpc->env;
+}
+
+/* Posted calls leave when the handler waits or is done, so that neighbours can be merged. What is called while the event is being finished leaves by `finish`. */
+static int queue_call(struct event *event, const struct pdk_method *method, struct kong_str name,
+                      const struct kong_value *args, size_t count, bool waits) {
+    if (method != NULL && merge(event, method, args, count)) {
+        return KONG_OK;
+    }
+    if (event->queued >= LIMIT_POSTED) {
+        return KONG_E_NOMEM;
+    }
+    int rc = enqueue(event, method, name, args, count, waits);
+    if (rc == KONG_OK && !event->finished && (waits || is_terminal(event->queue_tail))) {
+        answer(event);
+    }
+    return rc;
+}
+
+/* Nobody knows whether Kong still steps an event that was cancelled, so it gets one answer, if it
+ * waits for one: the exit of a plugin that fails closed, or an error, which Kong logs before it
+ * lets the request go on. */
+static void finish_cancelled(struct event *event) {
+    struct rpc *rpc = event->asker;
+    struct queued_call *last = event->queue_tail;
+    if (rpc == NULL) {
+        event_release(event);
+    } else if (event->ended && last != NULL && is_terminal(last)) {
+        answer_with_call(event, last);
+    } else {
+        int64_t request = event->request;
+        unlink_request(event);
+        send_error(rpc, request, kong_strerror(event->cancelled));
+        event_release(event);
+    }
+}
+
+static void finish(struct event *event) {
+    if (event->cancelled != 0) {
+        finish_cancelled(event);
+    } else {
+        answer(event);
+    }
+}
+
+const struct event_ops rpc_msgpack_events = {
+    .protocol = PROTOCOL_MSGPACK,
+    .started = started,
+    .call = queue_call,
+    .finish = finish,
+};
+
+/* An event that cannot run. An error answer is logged by Kong, and the request goes on without the
+ * plugin; one that fails closed ends the request. */
+static void refuse(struct rpc *rpc, int64_t msgid, enum kong_phase phase, const char *why) {
+    const struct pdk_method *exit = &pdk_methods[PDK_RESPONSE_EXIT];
+    log_write(rpc->env->log, LOG_LEVEL_ERROR, "event refused: %s", why);
+    if (rpc->env->plugin->on_error == KONG_FAIL_CLOSED &&
+        (exit->phases & KONG_PHASE_BIT(phase)) != 0) {
+        struct kong_value args[] = {kong_integer(500), kong_string(EVENT_FAILED_BODY)};
+        struct rpc_reply reply = {.kind = RPC_REPLY_PDK_CALL,
+                                  .sequence = msgid,
+                                  .method = exit->name,
+                                  .args = args,
+                                  .arg_count = 2};
+        send(rpc, &reply);
+        return;
+    }
+    struct kong_str text = arena_printf(rpc->env->scratch, "%s: %s", rpc->env->plugin->name, why);
+    send_error(rpc, msgid, text.data != NULL ? text.data : "event refused");
+}
+
+static void handle_event(struct rpc *rpc, const struct rpc_call *call) {
+    enum kong_phase phase;
+    const char *error;
+    struct instance *instance = rpc_find_instance(rpc, call, &phase, &error);
+    if (instance == NULL) {
+        send_error(rpc, call->sequence, error);
+        return;
+    }
+    const char *refusal;
+    rpc->sequence = call->sequence;
+    if (!event_start(rpc->env->events, instance, phase, &rpc_msgpack_events, rpc,
+                     rpc->env->now_ms(rpc->env->clock), &refusal)) {
+        refuse(rpc, call->sequence, phase, refusal);
+        registry_release(rpc->env->registry, instance);
+    }
+}
+
+/* The result of the call that went out last: for the handler when it waits for it, for nobody when
+ * it was posted. Either way Kong now waits for the next call. */
+static void step(struct rpc *rpc, const struct rpc_call *call) {
+    struct event *event = events_find(rpc->env->events, call->event_id);
+    if (event == NULL || event->ops != &rpc_msgpack_events || !event->awaits_step ||
+        event->released) {
+        send_error(rpc, call->sequence, "no such event, or it awaits no Step");
+        return;
+    }
+    event->awaits_step = false;
+    link_request(rpc, event, call->sequence);
+    if (event->state != EVENT_WAITING || event->queue_head != NULL) {
+        answer(event);
+        return;
+    }
+    if (call->error.data != NULL) {
+        event_deliver(event, KONG_E_KONG, kong_nil(),
+                      arena_copy(&event->arena, call->error.data, call->error.len));
+        return;
+    }
+    struct kong_value data;
+    if (!value_copy(&event->arena, &call->data, &data)) {
+        event_deliver(event, KONG_E_NOMEM, kong_nil(), (struct kong_str){NULL, 0});
+        return;
+    }
+    event_deliver(event, KONG_OK, data, (struct kong_str){NULL, 0});
+}
+
+int rpc_msgpack_message(struct rpc *rpc, const struct frame *frame) {
+    struct rpc_call call;
+    int rc = msgpack_decode_call(rpc->env->scratch, frame->data, frame->len, &call);
+    if (rc == CODEC_E_NOMEM || (rc == CODEC_E_SHAPE && call.sequence >= 0)) {
+        /* The stream is in order, this message is not. */
+        if (call.sequence >= 0) {
+            send_error(rpc, call.sequence,
+                       rc == CODEC_E_NOMEM ? "no memory"
+                                           : "arguments that this method does not take");
+        }
+        return rpc->broken ? -1 : 0;
+    }
+    if (rc != 0) {
+        return rpc_fail(rpc, "message of %zu bytes: %s", frame->len, codec_strerror(rc));
+    }
+    if (call.notification) {
+        return 0;
+    }
+    if (call.command == RPC_HANDLE_EVENT) {
+        handle_event(rpc, &call);
+    } else if (call.command == RPC_STEP) {
+        step(rpc, &call);
+    } else {
+        struct rpc_reply reply;
+        rpc_command(rpc, &call, &reply);
+        send(rpc, &reply);
+    }
+    return rpc->broken ? -1 : 0;
+}
+
+void rpc_msgpack_close(struct rpc *rpc) {
+    while (rpc->requests != NULL) {
+        struct event *event = rpc->requests;
+        unlink_request(event);
+        event_cancel(event, KONG_E_GONE);
+    }
+}

@@ -1,0 +1,168 @@
+/* ProtoBuf:1. The whole of an event stays on its connection. What a handler posts is appended to
+ * `out` and leaves with the next call that waits, or with the end: method and argument frames of
+ * all calls, the empty frame and RpcReturn in one write. Kong carries the calls out in order and
+ * answers each; answers to posted ones are dropped as they come, before or together with the next
+ * RpcCall (seen on 3.9.1 and 2.8.5). */
+#include "rpc.h"
+
+#include "limits.h"
+#include "protobuf_rpc.h"
+
+static int send_call(struct event *event, const struct pdk_method *method, struct kong_str name,
+                     const struct kong_value *args, size_t count, bool waits) {
+    struct rpc *rpc = event->peer;
+    (void)name;
+    if (method == NULL || (method->flags & PDK_MSGPACK_ONLY) != 0) {
+        return KONG_E_UNSUPPORTED;
+    }
+    if (rpc->answers_due >= LIMIT_POSTED) {
+        return KONG_E_NOMEM;
+    }
+    int rc = protobuf_encode_pdk_call(&rpc->out, method, args, count);
+    if (rc != 0) {
+        return rpc_kong_error(rc);
+    }
+    rpc->answers_due++;
+    if ((method->flags & PDK_TERMINAL) != 0) {
+        rpc->exited = true;
+        rpc->exited_at_ms = rpc->env->now_ms(rpc->env->clock);
+    }
+    if (waits || rpc->exited) {
+        rpc_wake(rpc);
+    }
+    return KONG_OK;
+}
+
+static void started(struct event *event) {
+    struct rpc *rpc = event->peer;
+    rpc->event = event;
+}
+
+/* The empty frame and RpcReturn. */
+static void send_return(struct rpc *rpc, int64_t sequence) {
+    struct rpc_reply reply = {.kind = RPC_REPLY_RETURN, .sequence = sequence};
+    if (protobuf_encode_empty(&rpc->out) != 0 || protobuf_encode_reply(&rpc->out, &reply) != 0) {
+        rpc_fail(rpc, "no memory for an answer");
+    }
+    rpc_wake(rpc);
+}
+
+static void finish(struct event *event) {
+    struct rpc *rpc = event->peer;
+    rpc->event = NULL;
+    if (!event->ended) {
+        send_return(rpc, rpc->sequence);
+    }
+    event_release(event);
+}
+
+const struct event_ops rpc_protobuf_events = {
+    .protocol = PROTOCOL_PROTOBUF,
+    .started = started,
+    .call = send_call,
+    .finish = finish,
+};
+
+/* Kong logs the text at error level, answers the client 500 and drops the connection; "no plugin
+ * instance" makes it start the instance anew and retry at once. */
+static void send_method_error(struct rpc *rpc, const char *text) {
+    if (protobuf_encode_method_error(&rpc->out, kong_str(text)) != 0) {
+        rpc_fail(rpc, "no memory for an answer");
+    }
+    rpc->exited = true;
+    rpc->exited_at_ms = rpc->env->now_ms(rpc->env->clock);
+}
+
+/* An event that cannot run: failing open it is answered at once, with a line in Kong's log. */
+static void refuse(struct rpc *rpc, const char *why) {
+    struct kong_str text = arena_printf(rpc->env->scratch, "%s: %s", rpc->env->plugin->name, why);
+    if (text.data == NULL) {
+        text = kong_str(rpc->env->plugin->name);
+    }
+    log_write(rpc->env->log, LOG_LEVEL_ERROR, "event refused: %s", why);
+    if (rpc->env->plugin->on_error == KONG_FAIL_CLOSED) {
+        send_method_error(rpc, text.data);
+        return;
+    }
+    struct kong_value arg = kong_bytes(text.data, text.len);
+    if (protobuf_encode_pdk_call(&rpc->out, &pdk_methods[PDK_LOG_ERR], &arg, 1) == 0) {
+        rpc->answers_due++;
+    }
+    send_return(rpc, rpc->sequence);
+}
+
+static void handle_event(struct rpc *rpc, const struct rpc_call *call) {
+    enum kong_phase phase;
+    const char *error;
+    rpc->sequence = call->sequence;
+    struct instance *instance = rpc_find_instance(rpc, call, &phase, &error);
+    if (instance == NULL) {
+        send_method_error(rpc, error);
+        return;
+    }
+    const char *refusal;
+    if (!event_start(rpc->env->events, instance, phase, &rpc_protobuf_events, rpc,
+                     rpc->env->now_ms(rpc->env->clock), &refusal)) {
+        refuse(rpc, refusal);
+        registry_release(rpc->env->registry, instance);
+    }
+}
+
+/* An answer to the last call that was sent is for the handler, when it waits; all others are for
+ * posted calls. */
+static int take_answer(struct rpc *rpc, const struct frame *frame) {
+    struct event *event = rpc->event;
+    rpc->answers_due--;
+    if (event == NULL || event->state != EVENT_WAITING || rpc->answers_due > 0) {
+        return 0;
+    }
+    struct kong_value value;
+    int rc = protobuf_decode_pdk_result(&event->arena, event->waits_for, frame->data, frame->len,
+                                        &value);
+    if (rc == CODEC_OK) {
+        event_deliver(event, KONG_OK, value, (struct kong_str){NULL, 0});
+    } else {
+        int error = rc == CODEC_E_NOMEM ? KONG_E_NOMEM : KONG_E_TYPE;
+        event_deliver(event, error, kong_nil(), kong_str(codec_strerror(rc)));
+    }
+    return 0;
+}
+
+int rpc_protobuf_message(struct rpc *rpc, const struct frame *frame) {
+    if (rpc->answers_due > 0) {
+        return take_answer(rpc, frame);
+    }
+    if (rpc->event != NULL) {
+        return rpc_fail(rpc, "a frame while an event is at work and no answer is due");
+    }
+    struct rpc_call call;
+    int rc = protobuf_decode_call(rpc->env->scratch, frame->data, frame->len, &call);
+    if (rc != 0) {
+        return rpc_fail(rpc, "RpcCall of %zu bytes: %s", frame->len, codec_strerror(rc));
+    }
+    if (call.command == RPC_HANDLE_EVENT) {
+        handle_event(rpc, &call);
+        return rpc->broken ? -1 : 0;
+    }
+    struct rpc_reply reply;
+    rpc_command(rpc, &call, &reply);
+    if (reply.kind == RPC_REPLY_ERROR) {
+        /* RpcReturn has no field for an error: without content it makes Kong fail the call, and log
+         * it. */
+        log_write(rpc->env->log, LOG_LEVEL_ERROR, "%s", reply.error.data);
+        reply.kind = RPC_REPLY_RETURN;
+    }
+    rc = protobuf_encode_reply(&rpc->out, &reply);
+    if (rc != 0) {
+        return rpc_fail(rpc, "answer: %s", codec_strerror(rc));
+    }
+    return 0;
+}
+
+void rpc_protobuf_close(struct rpc *rpc) {
+    struct event *event = rpc->event;
+    rpc->event = NULL;
+    if (event != NULL) {
+        event_cancel(event, KONG_E_GONE);
+    }
+}
