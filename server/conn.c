@@ -1,0 +1,256 @@
+#include "conn.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "limits.h"
+
+/* Memory is given back to the system when a connection has nothing to say. */
+#define KEEP_OUT ((size_t)4 << 10)
+
+struct conn {
+    uv_pipe_t pipe;
+    struct conn_env *env;
+    struct conn *prev, *next;
+    struct rpc rpc;
+    size_t unwritten; /* in write requests */
+    bool reading;
+    bool closing;
+};
+
+/* A write that the kernel did not take at once; owns its bytes. */
+struct write {
+    uv_write_t request;
+    struct conn *conn;
+    size_t len;
+    uint8_t *data;
+};
+
+static struct conn *conn_of(struct rpc *rpc) {
+    return (struct conn *)((char *)rpc - offsetof(struct conn, rpc));
+}
+
+static void on_closed(uv_handle_t *handle) {
+    struct conn *conn = handle->data;
+    struct conn_env *env = conn->env;
+    *(conn->prev != NULL ? &conn->prev->next : &env->first) = conn->next;
+    if (conn->next != NULL) {
+        conn->next->prev = conn->prev;
+    }
+    env->count--;
+    free(conn);
+    env->closed(env);
+}
+
+static void conn_close(struct conn *conn) {
+    if (conn->closing) {
+        return;
+    }
+    conn->closing = true;
+    rpc_close(&conn->rpc);
+    uv_close((uv_handle_t *)&conn->pipe, on_closed);
+}
+
+static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buf);
+
+static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf) {
+    struct conn *conn = handle->data;
+    (void)suggested;
+    *buf = uv_buf_init(conn->env->read_buffer, (unsigned)conn->env->read_size);
+}
+
+/* A peer that does not take its answers is not read from until it does. */
+static void set_reading(struct conn *conn) {
+    bool wanted = !conn->closing && !conn->rpc.broken && conn->unwritten <= LIMIT_OUT_PAUSE;
+    if (wanted == conn->reading) {
+        return;
+    }
+    if (!wanted) {
+        uv_read_stop((uv_stream_t *)&conn->pipe);
+        conn->reading = false;
+    } else if (uv_read_start((uv_stream_t *)&conn->pipe, on_alloc, on_read) == 0) {
+        conn->reading = true;
+    } else {
+        conn_close(conn);
+    }
+}
+
+static void conn_flush(struct conn *conn);
+
+static void on_written(uv_write_t *request, int status) {
+    struct write *write = request->data;
+    struct conn *conn = write->conn;
+    conn->unwritten -= write->len;
+    free(write->data);
+    free(write);
+    if (conn->closing) {
+        return;
+    }
+    if (status != 0) {
+        conn_close(conn);
+        return;
+    }
+    conn_flush(conn);
+    if (!conn->closing) {
+        set_reading(conn);
+    }
+}
+
+/* Hands what is in `out` to the kernel, without a copy where it takes all of it at once, and queues
+ * the rest. */
+static int write_out(struct conn *conn) {
+    struct buffer *out = &conn->rpc.out;
+    if (conn->unwritten == 0) {
+        uv_buf_t buf = uv_buf_init((char *)out->data, (unsigned)out->len);
+        int sent = uv_try_write((uv_stream_t *)&conn->pipe, &buf, 1);
+        if (sent < 0 && sent != UV_EAGAIN) {
+            return sent;
+        }
+        if (sent > 0) {
+            buffer_consume(out, (size_t)sent);
+        }
+        if (out->len == 0) {
+            buffer_clear(out, KEEP_OUT);
+            return 0;
+        }
+    }
+    if (conn->unwritten + out->len > LIMIT_OUT) {
+        return UV_ENOBUFS;
+    }
+    struct write *write = calloc(1, sizeof *write);
+    if (write == NULL) {
+        return UV_ENOMEM;
+    }
+    write->request.data = write;
+    write->conn = conn;
+    write->len = out->len;
+    write->data = out->data;
+    uv_buf_t buf = uv_buf_init((char *)write->data, (unsigned)write->len);
+    int rc = uv_write(&write->request, (uv_stream_t *)&conn->pipe, &buf, 1, on_written);
+    if (rc != 0) {
+        free(write);
+        return rc;
+    }
+    conn->unwritten += write->len;
+    buffer_init(out, LIMIT_OUT); /* its bytes are the write's now */
+    return 0;
+}
+
+/* Closes an idle connection so that no request is lost: when Kong's next one is already there, it
+ * is answered first; one that comes between the look and the close is read and thrown away, for
+ * then Kong sees an orderly end ("closed") and asks again over a new connection, while unread bytes
+ * would make it a reset. */
+static void close_if_idle(struct conn *conn) {
+    uv_os_fd_t fd;
+    char byte;
+    if (!rpc_idle(&conn->rpc) || conn->unwritten > 0 ||
+        uv_fileno((uv_handle_t *)&conn->pipe, &fd) != 0 ||
+        recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0) {
+        return;
+    }
+    shutdown(fd, SHUT_RD);
+    while (recv(fd, conn->env->read_buffer, conn->env->read_size, MSG_DONTWAIT) > 0) {
+    }
+    conn_close(conn);
+}
+
+static void conn_flush(struct conn *conn) {
+    if (conn->closing) {
+        return;
+    }
+    if (conn->rpc.out.len > 0 && write_out(conn) != 0) {
+        conn_close(conn);
+        return;
+    }
+    if (conn->rpc.broken && conn->unwritten == 0) {
+        conn_close(conn);
+        return;
+    }
+    set_reading(conn);
+}
+
+static void on_wake(struct rpc *rpc) {
+    conn_flush(conn_of(rpc));
+}
+
+static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buf) {
+    struct conn *conn = stream->data;
+    if (count == 0) {
+        return; /* EAGAIN */
+    }
+    if (count < 0) {
+        conn_close(conn);
+        return;
+    }
+    if (rpc_feed(&conn->rpc, (const uint8_t *)buf->base, (size_t)count) != 0) {
+        log_write(conn->env->rpc.log, LOG_LEVEL_WARN, "connection dropped: %s", conn->rpc.reason);
+    }
+    conn_flush(conn);
+}
+
+static struct conn *conn_create(struct conn_env *env) {
+    struct conn *conn = calloc(1, sizeof *conn);
+    if (conn == NULL || uv_pipe_init(env->loop, &conn->pipe, 0) != 0) {
+        free(conn);
+        return NULL;
+    }
+    conn->env = env;
+    conn->pipe.data = conn;
+    rpc_init(&conn->rpc, &env->rpc, on_wake);
+    conn->next = env->first;
+    if (env->first != NULL) {
+        env->first->prev = conn;
+    }
+    env->first = conn;
+    env->count++;
+    return conn;
+}
+
+static int conn_begin(struct conn *conn, int rc) {
+    if (rc != 0) {
+        conn_close(conn);
+        return rc;
+    }
+    set_reading(conn);
+    return 0;
+}
+
+int conn_accept(struct conn_env *env, uv_stream_t *listener) {
+    struct conn *conn = conn_create(env);
+    return conn == NULL ? UV_ENOMEM
+                        : conn_begin(conn, uv_accept(listener, (uv_stream_t *)&conn->pipe));
+}
+
+int conn_adopt(struct conn_env *env, int fd) {
+    struct conn *conn = conn_create(env);
+    int rc = conn == NULL ? UV_ENOMEM : uv_pipe_open(&conn->pipe, fd);
+    if (rc != 0) {
+        close(fd);
+    }
+    return conn == NULL ? rc : conn_begin(conn, rc);
+}
+
+void conns_tick(struct conn_env *env, uint64_t now_ms) {
+    for (struct conn *conn = env->first; conn != NULL; conn = conn->next) {
+        if (conn->rpc.exited && conn->rpc.event == NULL &&
+            now_ms - conn->rpc.exited_at_ms >= env->exited_ms) {
+            conn_close(conn);
+        }
+    }
+}
+
+void conns_close_idle(struct conn_env *env) {
+    for (struct conn *conn = env->first; conn != NULL; conn = conn->next) {
+        if (!conn->closing) {
+            close_if_idle(conn);
+        }
+    }
+}
+
+void conns_close_all(struct conn_env *env) {
+    for (struct conn *conn = env->first; conn != NULL; conn = conn->next) {
+        conn_close(conn);
+    }
+}

@@ -1,0 +1,41 @@
+/* One peer: reads, lets rpc.h answer, writes. */
+#ifndef SERVER_CONN_H
+#define SERVER_CONN_H
+
+#include <uv.h>
+
+#include "rpc.h"
+
+struct conn;
+
+/* What all connections of one loop share. */
+struct conn_env {
+    struct rpc_env rpc;
+    uv_loop_t *loop;
+    char *read_buffer; /* one for all: what is left of a message is copied, nothing else */
+    size_t read_size;
+    uint64_t exited_ms; /* a connection whose request ended in a terminal call is Kong's to close;
+                           ours after so long */
+    struct conn *first; /* all open connections */
+    size_t count;
+    void (*closed)(struct conn_env *env); /* one fewer; called from the loop */
+    void *owner;
+};
+
+/* Accepts from a listening handle. 0, or a negative uv error (nothing was accepted, or what was is
+ * closed). */
+int conn_accept(struct conn_env *env, uv_stream_t *listener);
+
+/* The same for a connected descriptor, taken over in any case. */
+int conn_adopt(struct conn_env *env, int fd);
+
+/* Closes those whose request ended in a terminal call long ago: Kong should have. */
+void conns_tick(struct conn_env *env, uint64_t now_ms);
+
+/* Closes those on which nothing is under way; called again and again until none is left. */
+void conns_close_idle(struct conn_env *env);
+
+/* Closes all at once. */
+void conns_close_all(struct conn_env *env);
+
+#endif

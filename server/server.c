@@ -1,0 +1,379 @@
+#include "server.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include "conn.h"
+#include "limits.h"
+#include "socket_file.h"
+
+#define TICK_MS       1000
+#define DRAIN_TICK_MS 5
+#define READ_SIZE     ((size_t)64 << 10)
+#define BACKLOG       1024
+
+struct server {
+    struct server_options options;
+    uv_loop_t loop;
+    bool loop_ready;
+    struct socket_file socket;
+    uv_pipe_t listener;
+    uv_timer_t tick;
+    uv_timer_t drain_tick;
+    uv_async_t stop;
+    uv_signal_t sigterm, sigint;
+    bool handles_ready;
+    bool draining;
+    uint64_t drain_until_ms;
+    bool closing;
+    bool accept_paused; /* at the limit of connections, or out of descriptors */
+    pid_t parent;
+    void *process_data;
+    bool plugin_open;
+    struct arena scratch;
+    struct registry *registry;
+    struct events *events;
+    struct conn_env conns;
+};
+
+void server_options_init(struct server_options *options) {
+    *options = (struct server_options){
+        .socket_mode = 0600,
+        .drain_ms = 5000,
+        .event_ms = LIMIT_EVENT_MS,
+        .instance_idle_ms = LIMIT_INSTANCE_IDLE_MS,
+        .max_connections = LIMIT_CONNECTIONS,
+        .max_instances = LIMIT_INSTANCES,
+        .max_events = LIMIT_EVENTS,
+        .max_frame = LIMIT_FRAME,
+        .stack_size = LIMIT_STACK,
+    };
+}
+
+static uint64_t loop_now(void *clock) {
+    return uv_now(clock);
+}
+
+/* --- the end --- */
+
+static void close_handle(uv_handle_t *handle) {
+    if (!uv_is_closing(handle)) {
+        uv_close(handle, NULL);
+    }
+}
+
+/* Nobody finds the socket any more (or the next server's in its place); who has already connected
+ * is served. */
+static void stop_listening(struct server *server, bool serve_waiting) {
+    uv_os_fd_t fd;
+    socket_file_close(&server->socket);
+    if (serve_waiting && uv_fileno((uv_handle_t *)&server->listener, &fd) == 0) {
+        int peer;
+        while ((peer = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
+            conn_adopt(&server->conns, peer);
+        }
+    }
+    close_handle((uv_handle_t *)&server->listener);
+}
+
+/* Everything is answered, or given up: the loop runs out of handles. */
+static void close_all(struct server *server) {
+    if (server->closing) {
+        return;
+    }
+    server->closing = true;
+    stop_listening(server, false);
+    conns_close_all(&server->conns);
+    events_cancel_all(server->events, KONG_E_GONE);
+    close_handle((uv_handle_t *)&server->tick);
+    close_handle((uv_handle_t *)&server->drain_tick);
+    close_handle((uv_handle_t *)&server->stop);
+    close_handle((uv_handle_t *)&server->sigterm);
+    close_handle((uv_handle_t *)&server->sigint);
+}
+
+static void on_drain_tick(uv_timer_t *timer) {
+    struct server *server = timer->data;
+    conns_close_idle(&server->conns);
+    if (server->conns.count == 0) {
+        /* An event of MsgPack that waits for a Step is out of reach now: it would come over a new
+         * connection. */
+        close_all(server);
+    } else if (uv_now(&server->loop) >= server->drain_until_ms) {
+        log_write(server->options.log, LOG_LEVEL_WARN,
+                  "given up after the drain time-out: %zu connections, %zu events",
+                  server->conns.count, events_alive(server->events));
+        close_all(server);
+    }
+}
+
+static void drain(struct server *server, const char *why) {
+    if (server->draining) {
+        return;
+    }
+    server->draining = true;
+    server->drain_until_ms = uv_now(&server->loop) + server->options.drain_ms;
+    log_write(server->options.log, LOG_LEVEL_INFO,
+              "ending: %s; %zu connections, %zu events at work", why, server->conns.count,
+              events_alive(server->events));
+    stop_listening(server, true);
+    uv_timer_start(&server->drain_tick, on_drain_tick, 0, DRAIN_TICK_MS);
+}
+
+static void on_signal(uv_signal_t *handle, int number) {
+    struct server *server = handle->data;
+    if (server->draining) {
+        close_all(server); /* asked twice: at once */
+        return;
+    }
+    drain(server, number == SIGTERM ? "SIGTERM" : "SIGINT");
+}
+
+static void on_stop(uv_async_t *handle) {
+    drain(handle->data, "stopped");
+}
+
+/* --- connections --- */
+
+static void accept_waiting(struct server *server) {
+    if (server->draining) {
+        return;
+    }
+    int rc = conn_accept(&server->conns, (uv_stream_t *)&server->listener);
+    if (rc != 0 && rc != UV_EAGAIN) {
+        log_write(server->options.log, LOG_LEVEL_ERROR, "accept: %s", uv_strerror(rc));
+    }
+}
+
+/* At the limit a connection is left where libuv keeps it (it stops accepting then); it is taken up
+ * when another closes. */
+static void on_connection(uv_stream_t *listener, int status) {
+    struct server *server = listener->data;
+    if (status != 0) {
+        log_write(server->options.log, LOG_LEVEL_ERROR, "accept: %s", uv_strerror(status));
+        return;
+    }
+    if (server->conns.count >= server->options.max_connections) {
+        if (!server->accept_paused) {
+            log_write(server->options.log, LOG_LEVEL_ERROR,
+                      "%zu connections, limit %zu: others wait (--max-connections)",
+                      server->conns.count, server->options.max_connections);
+        }
+        server->accept_paused = true;
+        return;
+    }
+    accept_waiting(server);
+}
+
+static void on_conn_closed(struct conn_env *env) {
+    struct server *server = env->owner;
+    if (server->accept_paused && env->count < server->options.max_connections) {
+        server->accept_paused = false;
+        accept_waiting(server);
+    }
+}
+
+/* --- time --- */
+
+static void on_tick(uv_timer_t *timer) {
+    struct server *server = timer->data;
+    uint64_t now = uv_now(&server->loop);
+    events_tick(server->events, now);
+    conns_tick(&server->conns, now);
+    size_t expired = registry_expire(server->registry, now);
+    if (expired > 0) {
+        log_write(server->options.log, LOG_LEVEL_INFO, "%zu idle instances forgotten", expired);
+    }
+    if (server->options.watch_parent && getppid() != server->parent) {
+        drain(server, "the process that started this one is gone");
+    }
+}
+
+/* --- start --- */
+
+static int fail(char *error, size_t size, const char *what, int rc) {
+    snprintf(error, size, "%s: %s", what, uv_strerror(rc));
+    return -1;
+}
+
+static int start_signals(struct server *server, char *error, size_t size) {
+    signal(SIGPIPE, SIG_IGN);
+    int rc = uv_signal_start(&server->sigterm, on_signal, SIGTERM);
+    if (rc == 0) {
+        rc = uv_signal_start(&server->sigint, on_signal, SIGINT);
+    }
+    return rc == 0 ? 0 : fail(error, size, "signals", rc);
+}
+
+/* Handles that are only initialised can be closed like all others: from here on one path closes
+ * everything. */
+static void init_handles(struct server *server) {
+    uv_loop_t *loop = &server->loop;
+    uv_pipe_init(loop, &server->listener, 0);
+    uv_timer_init(loop, &server->tick);
+    uv_timer_init(loop, &server->drain_tick);
+    uv_signal_init(loop, &server->sigterm);
+    uv_signal_init(loop, &server->sigint);
+    server->listener.data = server->tick.data = server->drain_tick.data = server->stop.data =
+        server->sigterm.data = server->sigint.data = server;
+    server->handles_ready = true;
+}
+
+static int start_listening(struct server *server, char *error, size_t size) {
+    struct socket_file_options options = {.path = server->options.socket_path,
+                                          .mode = (mode_t)server->options.socket_mode,
+                                          .group = server->options.socket_group,
+                                          .backlog = BACKLOG};
+    bool replaced = false;
+    if (socket_file_open(&options, &server->socket, &replaced, error, size) != 0) {
+        return -1;
+    }
+    if (replaced) {
+        log_write(
+            server->options.log, LOG_LEVEL_NOTICE,
+            "took over %s from a server that still runs (a reload, or a second one by mistake)",
+            options.path);
+    }
+    int rc = uv_pipe_open(&server->listener, server->socket.fd);
+    if (rc != 0) {
+        return fail(error, size, "socket", rc);
+    }
+    server->socket.fd = -1; /* the handle's now */
+    rc = uv_listen((uv_stream_t *)&server->listener, BACKLOG, on_connection);
+    return rc == 0 ? 0 : fail(error, size, "listen", rc);
+}
+
+static int start(struct server *server, char *error, size_t size) {
+    const struct server_options *options = &server->options;
+    const struct kong_plugin *plugin = options->plugin;
+    int rc = uv_loop_init(&server->loop);
+    if (rc != 0) {
+        return fail(error, size, "loop", rc);
+    }
+    server->loop_ready = true;
+    rc = uv_async_init(&server->loop, &server->stop, on_stop);
+    if (rc != 0) {
+        return fail(error, size, "loop", rc);
+    }
+    init_handles(server);
+    if (options->handle_signals && start_signals(server, error, size) != 0) {
+        return -1;
+    }
+    server->parent = getppid();
+    if (options->watch_parent) {
+        prctl(PR_SET_PDEATHSIG, SIGTERM); /* sooner than the tick finds it */
+    }
+    char text[256] = "";
+    if (plugin->open != NULL && plugin->open(&server->process_data, text, sizeof text) != 0) {
+        text[sizeof text - 1] = '\0';
+        snprintf(error, size, "%s: %s", plugin->name, text[0] != '\0' ? text : "open failed");
+        return -1;
+    }
+    server->plugin_open = true;
+    arena_init(&server->scratch, LIMIT_EVENT_MEMORY);
+    struct registry_options registry = {.plugin = plugin,
+                                        .log = options->log,
+                                        .max_instances = options->max_instances,
+                                        .idle_ms = options->instance_idle_ms};
+    server->registry = registry_create(&registry);
+    struct events_options events = {.plugin = plugin,
+                                    .registry = server->registry,
+                                    .log = options->log,
+                                    .process_data = server->process_data,
+                                    .owner = &server->loop,
+                                    .max_events = options->max_events,
+                                    .stack_size = options->stack_size,
+                                    .timeout_ms = options->event_ms};
+    server->events = server->registry == NULL ? NULL : events_create(&events);
+    server->conns.read_buffer = malloc(READ_SIZE);
+    if (server->events == NULL || server->conns.read_buffer == NULL) {
+        return fail(error, size, "start", UV_ENOMEM);
+    }
+    struct timeval now;
+    gettimeofday(&now, NULL);
+    server->conns.rpc = (struct rpc_env){
+        .events = server->events,
+        .registry = server->registry,
+        .log = options->log,
+        .plugin = plugin,
+        .info = options->info,
+        .scratch = &server->scratch,
+        .max_frame = options->max_frame,
+        .pid = getpid(),
+        .started_at = (double)now.tv_sec + (double)now.tv_usec / 1e6,
+        .now_ms = loop_now,
+        .clock = &server->loop,
+    };
+    server->conns.loop = &server->loop;
+    server->conns.read_size = READ_SIZE;
+    server->conns.exited_ms = options->event_ms;
+    server->conns.closed = on_conn_closed;
+    server->conns.owner = server;
+    if (start_listening(server, error, size) != 0) {
+        return -1;
+    }
+    rc = uv_timer_start(&server->tick, on_tick, TICK_MS, TICK_MS);
+    return rc == 0 ? 0 : fail(error, size, "timer", rc);
+}
+
+int server_create(const struct server_options *options, struct server **out, char *error,
+                  size_t error_size) {
+    struct server *server = calloc(1, sizeof *server);
+    if (server == NULL) {
+        return fail(error, error_size, "start", UV_ENOMEM);
+    }
+    server->options = *options;
+    server->socket.fd = -1;
+    if (start(server, error, error_size) != 0) {
+        server_destroy(server);
+        return -1;
+    }
+    *out = server;
+    return 0;
+}
+
+void server_run(struct server *server) {
+    uv_run(&server->loop, UV_RUN_DEFAULT);
+}
+
+void server_stop(struct server *server) {
+    uv_async_send(&server->stop);
+}
+
+static void close_walked(uv_handle_t *handle, void *arg) {
+    (void)arg;
+    close_handle(handle);
+}
+
+void server_destroy(struct server *server) {
+    if (server == NULL) {
+        return;
+    }
+    if (server->loop_ready) {
+        if (server->handles_ready && server->events != NULL) {
+            close_all(server);
+        } else {
+            uv_walk(&server->loop, close_walked, NULL);
+        }
+        uv_run(&server->loop, UV_RUN_DEFAULT);
+        int rc = uv_loop_close(&server->loop);
+        assert(rc == 0);
+        (void)rc;
+    }
+    socket_file_close(&server->socket);
+    events_destroy(server->events);
+    registry_destroy(server->registry);
+    arena_free(&server->scratch);
+    free(server->conns.read_buffer);
+    if (server->plugin_open && server->options.plugin->close != NULL) {
+        server->options.plugin->close(server->process_data);
+    }
+    free(server);
+}

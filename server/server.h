@@ -1,0 +1,44 @@
+/* The loop: listens, accepts, watches time, ends. One server is one thread; nothing is global. */
+#ifndef SERVER_SERVER_H
+#define SERVER_SERVER_H
+
+#include "kong.h"
+#include "log.h"
+#include "rpc_message.h"
+
+struct server;
+
+struct server_options {
+    const struct kong_plugin *plugin;
+    const struct rpc_plugin_info *info; /* borrowed, as the dump says it */
+    struct log *log;                    /* borrowed; may be NULL */
+    const char *socket_path;
+    unsigned socket_mode;     /* 0600 */
+    const char *socket_group; /* NULL: the process' own */
+    bool handle_signals;      /* SIGTERM and SIGINT drain, SIGPIPE is ignored */
+    bool watch_parent;        /* drain when the process that started us is gone */
+    uint64_t drain_ms;        /* then what is still at work is given up */
+    uint64_t event_ms;        /* time limit of one event */
+    uint64_t instance_idle_ms;
+    size_t max_connections, max_instances, max_events, max_frame, stack_size;
+};
+
+/* Fills everything but plugin, info, log and socket_path from limits.h. */
+void server_options_init(struct server_options *options);
+
+/* Opens the plugin, binds the socket, listens. 0, or -1 with one line in `error`. The options'
+ * strings must outlive the server. */
+int server_create(const struct server_options *options, struct server **server, char *error,
+                  size_t error_size);
+
+/* Serves until server_stop, a signal, or the parent's end; then drains. Always returns with
+ * everything closed: nothing under way. */
+void server_run(struct server *server);
+
+/* Begins to drain. From any thread, any number of times while server_run runs or before it. */
+void server_stop(struct server *server);
+
+/* After server_run, or without it. NULL is allowed. */
+void server_destroy(struct server *server);
+
+#endif
