@@ -1,0 +1,70 @@
+#include "dump.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "schema.h"
+
+unsigned dump_default_phases(const struct kong_plugin *plugin) {
+    if (plugin->phases != 0) {
+        return plugin->phases;
+    }
+    unsigned phases = 0;
+    for (unsigned phase = 0; phase < KONG_PHASE_COUNT; phase++) {
+        if (plugin->handlers[phase] != NULL && phase != KONG_PHASE_HEADER_FILTER) {
+            phases |= KONG_PHASE_BIT(phase);
+        }
+    }
+    return phases;
+}
+
+int dump_init(struct dump *dump, const struct dump_options *options) {
+    const struct kong_plugin *plugin = options->plugin;
+    *dump = (struct dump){0};
+    json_t *schema = schema_to_json(plugin->schema, plugin->name, options->kong_major);
+    dump->schema = schema == NULL ? NULL : json_dumps(schema, JSON_COMPACT);
+    json_decref(schema);
+    if (dump->schema == NULL) {
+        return -1;
+    }
+    size_t count = 0;
+    for (unsigned phase = 0; phase < KONG_PHASE_COUNT; phase++) {
+        if ((options->phases & KONG_PHASE_BIT(phase)) != 0) {
+            dump->phases[count++] = kong_str(kong_phase_name((enum kong_phase)phase));
+        }
+    }
+    dump->info = (struct rpc_plugin_info){.name = kong_str(plugin->name),
+                                          .version = kong_str(plugin->version),
+                                          .priority = options->priority,
+                                          .phases = dump->phases,
+                                          .phase_count = count,
+                                          .schema = kong_str(dump->schema),
+                                          .updated_at = time(NULL),
+                                          .loaded_at = time(NULL)};
+    return 0;
+}
+
+void dump_free(struct dump *dump) {
+    free(dump->schema);
+    *dump = (struct dump){0};
+}
+
+char *dump_json(const struct dump_options *options) {
+    const struct kong_plugin *plugin = options->plugin;
+    json_t *phases = json_array();
+    for (unsigned phase = 0; phase < KONG_PHASE_COUNT; phase++) {
+        if ((options->phases & KONG_PHASE_BIT(phase)) != 0) {
+            json_array_append_new(phases, json_string(kong_phase_name((enum kong_phase)phase)));
+        }
+    }
+    json_t *schema = schema_to_json(plugin->schema, plugin->name, options->kong_major);
+    json_t *all =
+        json_pack("{s:s, s:s, s:[{s:s, s:s, s:i, s:o, s:o}]}", "Protocol",
+                  options->protocol == PROTOCOL_MSGPACK ? "MsgPack:1" : "ProtoBuf:1", "SocketPath",
+                  options->socket_path, "Plugins", "Name", plugin->name, "Version", plugin->version,
+                  "Priority", options->priority, "Phases", phases, "Schema", schema);
+    char *text = all == NULL ? NULL : json_dumps(all, JSON_INDENT(2));
+    json_decref(all);
+    return text;
+}

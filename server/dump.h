@@ -1,0 +1,38 @@
+/* What Kong is told of the plugin: by --dump as JSON, over the socket by plugin info. One truth for
+ * both. */
+#ifndef SERVER_DUMP_H
+#define SERVER_DUMP_H
+
+#include "kong.h"
+#include "protocol.h"
+#include "rpc_message.h"
+
+struct dump_options {
+    const struct kong_plugin *plugin;
+    unsigned phases; /* KONG_PHASE_BITs to advertise */
+    int priority;
+    enum protocol protocol;
+    int kong_major; /* 2, 3: what the schema may contain */
+    const char *socket_path;
+};
+
+/* Owned by whoever embeds it. */
+struct dump {
+    struct rpc_plugin_info info; /* points into the rest */
+    struct kong_str phases[KONG_PHASE_COUNT];
+    char *schema; /* JSON text */
+};
+
+/* The phases that a plugin advertises when the operator does not say. */
+unsigned dump_default_phases(const struct kong_plugin *plugin);
+
+/* 0, or -1 when out of memory. */
+int dump_init(struct dump *dump, const struct dump_options *options);
+void dump_free(struct dump *dump);
+
+/* Kong's JSON, with a newline at its end: {"Protocol", "SocketPath", "Plugins": [{Name, Version,
+ * Priority, Phases, Schema}]} (Kong: kong/runloop/plugin_servers/process.lua). malloc'ed; NULL when
+ * out of memory. */
+char *dump_json(const struct dump_options *options);
+
+#endif
