@@ -49,6 +49,12 @@ BASE     := -std=gnu11 -D_GNU_SOURCE -pthread $(CFLAGS) $(HARDEN) $(SANFLAGS) -M
 OWN      := $(BASE) $(WARN) $(PC_CFLAGS)
 LD       := $(CC) $(CFLAGS) $(SANFLAGS) $(LDHARDEN) -pthread $(LDFLAGS)
 
+# `make V=1` shows the commands.
+ifeq ($(V),)
+Q := @
+say = @printf '  %-5s %s\n' $(1) $(2)
+endif
+
 # --- Sources -------------------------------------------------------------------
 PROTO_SRC   := $(wildcard proto/*.c)
 SERVER_SRC  := $(filter-out server/fiber_fcontext.c server/fiber_ucontext.c,$(wildcard server/*.c)) $(wildcard server/fiber_$(FIBER_BACKEND).c)
@@ -74,45 +80,55 @@ help: ## list the targets
 # --- Generated code ---------------------------------------------------------
 $(GEN)/%.pb-c.c $(GEN)/%.pb-c.h &: proto/%.proto
 	@mkdir -p $(GEN)
-	protoc-c --proto_path=proto --c_out=$(GEN) $<
+	$(call say,GEN,$@)
+	$(Q)protoc-c --proto_path=proto --c_out=$(GEN) $<
 
 $(GEN)/%.o: $(GEN)/%.c
-	$(CC) $(BASE) -w $(PC_CFLAGS) -I$(GEN) -c -o $@ $<
+	$(call say,CC,$@)
+	$(Q)$(CC) $(BASE) -w $(PC_CFLAGS) -I$(GEN) -c -o $@ $<
 
 # --- Objects: what a directory may include is all it is given to see ------------
 $(BUILD)/proto/%.o: proto/%.c
 	@mkdir -p $(@D)
-	$(CC) $(OWN) -Iproto -I$(GEN) -c -o $@ $<
+	$(call say,CC,$@)
+	$(Q)$(CC) $(OWN) -Iproto -I$(GEN) -c -o $@ $<
 
 $(BUILD)/server/%.o: server/%.c
 	@mkdir -p $(@D)
-	$(CC) $(OWN) -Iserver -Iproto -DFIBER_BACKEND_$(FIBER_BACKEND) -c -o $@ $<
+	$(call say,CC,$@)
+	$(Q)$(CC) $(OWN) -Iserver -Iproto -DFIBER_BACKEND_$(FIBER_BACKEND) -c -o $@ $<
 
 $(BUILD)/plugins/%.o: plugins/%.c
 	@mkdir -p $(@D)
-	$(CC) $(OWN) -Iserver -Iproto -c -o $@ $<
+	$(call say,CC,$@)
+	$(Q)$(CC) $(OWN) -Iserver -Iproto -c -o $@ $<
 
 $(BUILD)/tests/%.o: tests/%.c
 	@mkdir -p $(@D)
-	$(CC) $(OWN) -Iserver -Iproto -Itests/kong -Itests/unit -I$(GEN) -c -o $@ $<
+	$(call say,CC,$@)
+	$(Q)$(CC) $(OWN) -Iserver -Iproto -Itests/kong -Itests/unit -I$(GEN) -c -o $@ $<
 
 $(call obj,$(PROTO_SRC)) $(call obj,$(wildcard tests/*/*.c)): | $(GEN)/pluginsocket.pb-c.h
 
 # --- Libraries and programs ------------------------------------------------------
 $(LIB): $(call obj,$(PROTO_SRC) $(SERVER_SRC)) $(GEN_OBJ)
 	@rm -f $@
-	ar rcs $@ $^
+	$(call say,AR,$@)
+	$(Q)ar rcs $@ $^
 
 $(KONG_LIB): $(call obj,$(KONG_SRC))
 	@rm -f $@
-	ar rcs $@ $^
+	$(call say,AR,$@)
+	$(Q)ar rcs $@ $^
 
 $(SERVER): $(call obj,$(PLUGIN_SRC)) $(LIB)
-	$(LD) -o $@ $^ $(LIBS) $(SYS_LIBS)
+	$(call say,LD,$@)
+	$(Q)$(LD) -o $@ $^ $(LIBS) $(SYS_LIBS)
 
 # --- Unit tests: each tests/unit/test_X.c is a program ------------------------------
 $(UNIT): $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(UNIT_COMMON) $(if $(KONG_SRC),$(KONG_LIB)) $(LIB)
-	$(LD) -o $@ $< $(UNIT_COMMON) $(if $(KONG_SRC),$(KONG_LIB)) $(LIB) -lcmocka $(LIBS) $(SYS_LIBS)
+	$(call say,LD,$@)
+	$(Q)$(LD) -o $@ $< $(UNIT_COMMON) $(if $(KONG_SRC),$(KONG_LIB)) $(LIB) -lcmocka $(LIBS) $(SYS_LIBS)
 
 unit: $(UNIT) ## build and run the unit tests
 	@set -e; for t in $(UNIT); do echo "== $$t"; $(TEST_WRAPPER) $$t; done
