@@ -88,25 +88,26 @@ $(GEN)/%.o: $(GEN)/%.c
 	$(Q)$(CC) $(BASE) -w $(PC_CFLAGS) -I$(GEN) -c -o $@ $<
 
 # --- Objects: what a directory may include is all it is given to see ------------
+# -iquote: proto/limits.h must not hide <limits.h>
 $(BUILD)/proto/%.o: proto/%.c
 	@mkdir -p $(@D)
 	$(call say,CC,$@)
-	$(Q)$(CC) $(OWN) -Iproto -I$(GEN) -c -o $@ $<
+	$(Q)$(CC) $(OWN) -iquote proto -I$(GEN) -c -o $@ $<
 
 $(BUILD)/server/%.o: server/%.c
 	@mkdir -p $(@D)
 	$(call say,CC,$@)
-	$(Q)$(CC) $(OWN) -Iserver -Iproto -DFIBER_BACKEND_$(FIBER_BACKEND) -c -o $@ $<
+	$(Q)$(CC) $(OWN) -Iserver -iquote proto -DFIBER_BACKEND_$(FIBER_BACKEND) -c -o $@ $<
 
 $(BUILD)/plugins/%.o: plugins/%.c
 	@mkdir -p $(@D)
 	$(call say,CC,$@)
-	$(Q)$(CC) $(OWN) -Iserver -Iproto -c -o $@ $<
+	$(Q)$(CC) $(OWN) -Iserver -iquote proto -c -o $@ $<
 
 $(BUILD)/tests/%.o: tests/%.c
 	@mkdir -p $(@D)
 	$(call say,CC,$@)
-	$(Q)$(CC) $(OWN) -Iserver -Iproto -Itests/kong -Itests/unit -I$(GEN) -c -o $@ $<
+	$(Q)$(CC) $(OWN) -Iserver -iquote proto -Itests/kong -Itests/unit -I$(GEN) -c -o $@ $<
 
 $(call obj,$(PROTO_SRC)) $(call obj,$(wildcard tests/*/*.c)): | $(GEN)/pluginsocket.pb-c.h
 

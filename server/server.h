@@ -28,7 +28,7 @@ void server_options_init(struct server_options *options);
 
 /* Opens the plugin, binds the socket, listens. 0, or -1 with one line in `error`. The options'
  * strings must outlive the server. */
-int server_create(const struct server_options *options, struct server **server, char *error,
+int server_create(const struct server_options *options, struct server **out, char *error,
                   size_t error_size);
 
 /* Serves until server_stop, a signal, or the parent's end; then drains. Always returns with
