@@ -17,15 +17,17 @@ enum log_level {
 
 struct log; /* safe to use from several threads */
 
-/* fd is borrowed (2 in the program). `name` stands in each line and must outlive the log. NULL when
- * out of memory. */
+/* fd is borrowed (2 in the program); its mode is left alone, for others share it. `name` stands in
+ * each line (its first 32 bytes) and must outlive the log. NULL when out of memory. The program
+ * ignores SIGPIPE. */
 struct log *log_create(int fd, enum log_level level, const char *name);
 void log_destroy(struct log *log); /* NULL is allowed */
 
 /* Writes "2026-11-22T19:01:41.123Z warn  api-version[123]: TEXT\n". `log` may be NULL (nothing
- * happens). Control characters in the text, ESC and bytes that are not UTF-8 come out as \xNN, a
- * line is cut at 2,048 bytes. Before the next line that gets through after drops, a line says how
- * many were lost. */
+ * happens). Control characters in the text and bytes that are not UTF-8 come out as \xNN
+ * (printable.h), a line is cut at 2,048 bytes with "..." at its end. When nobody reads, the line is
+ * dropped and counted; before the next line that gets through, a line says how many were lost.
+ * errno is kept. Takes some 8 KiB of stack. */
 void log_write(struct log *log, enum log_level level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 

@@ -1,0 +1,456 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <regex.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "log.h"
+
+#define LINE_MAX_BYTES 2048
+
+/* Both ends of what stderr would be. */
+struct ends {
+    int reader;
+    int writer;
+};
+
+static struct ends open_pipe(void) {
+    int fds[2];
+
+    assert_int_equal(pipe(fds), 0);
+    return (struct ends){fds[0], fds[1]};
+}
+
+static void close_ends(struct ends ends) {
+    close(ends.reader);
+    close(ends.writer);
+}
+
+/* What is in the pipe now, as a string that lives until the next call. */
+static const char *read_now(struct ends ends) {
+    static char text[1 << 20];
+    size_t len = 0;
+    struct pollfd ready = {.fd = ends.reader, .events = POLLIN};
+
+    while (poll(&ready, 1, 0) == 1 && (ready.revents & POLLIN)) {
+        ssize_t n = read(ends.reader, text + len, sizeof text - 1 - len);
+
+        assert_true(n > 0);
+        len += (size_t)n;
+    }
+    text[len] = '\0';
+    return text;
+}
+
+/* The text of a line that must be in the pipe alone; the head of the line is checked. */
+static const char *read_text(struct ends ends, const char *level) {
+    const char *line = read_now(ends);
+    char head[256];
+    char year[8];
+    time_t now = time(NULL);
+    struct tm utc;
+    regex_t regex;
+    regmatch_t match;
+
+    strftime(year, sizeof year, "%Y-", gmtime_r(&now, &utc));
+    snprintf(head, sizeof head,
+             "^[0-9]{4}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:[0-6][0-9]\\.[0-9]{3}Z %-6s"
+             "api-version\\[%ld\\]: ",
+             level, (long)getpid());
+    assert_int_equal(regcomp(&regex, head, REG_EXTENDED), 0);
+    if (regexec(&regex, line, 1, &match, 0) != 0)
+        fail_msg("not the head of a line: %s", line);
+    regfree(&regex);
+    assert_memory_equal(line, year, 5);
+    assert_ptr_equal(strchr(line, '\n'), line + strlen(line) - 1);
+    return line + match.rm_eo;
+}
+
+static void test_line(void **state) {
+    struct ends ends = open_pipe();
+    struct log *log = log_create(ends.writer, LOG_LEVEL_DEBUG, "api-version");
+
+    (void)state;
+    log_write(log, LOG_LEVEL_WARN, "%d of %s", 3, "many");
+    assert_string_equal(read_text(ends, "warn"), "3 of many\n");
+    log_write(log, LOG_LEVEL_DEBUG, "x");
+    assert_string_equal(read_text(ends, "debug"), "x\n");
+    log_write(log, LOG_LEVEL_INFO, "%s", "");
+    assert_string_equal(read_text(ends, "info"), "\n");
+    log_write(log, LOG_LEVEL_ERROR, "y");
+    assert_string_equal(read_text(ends, "error"), "y\n");
+    assert_int_equal(log_dropped(log), 0);
+    log_destroy(log);
+    close_ends(ends);
+}
+
+/* "notice" fills its column: a space still stands behind it. */
+static void test_widest_level(void **state) {
+    struct ends ends = open_pipe();
+    struct log *log = log_create(ends.writer, LOG_LEVEL_DEBUG, "api-version");
+
+    (void)state;
+    log_write(log, LOG_LEVEL_NOTICE, "z");
+    assert_string_equal(read_text(ends, "notice "), "z\n");
+    log_destroy(log);
+    close_ends(ends);
+}
+
+static int64_t now_ms(void) {
+    struct timespec now;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static void test_time_is_now(void **state) {
+    struct ends ends = open_pipe();
+    struct log *log = log_create(ends.writer, LOG_LEVEL_DEBUG, "api-version");
+
+    (void)state;
+    setenv("TZ", "EST5", 1);
+    tzset();
+    for (int i = 0; i < 20; i++) {
+        int64_t before = now_ms();
+        struct tm utc = {0};
+        const char *rest;
+        int64_t logged;
+
+        log_write(log, LOG_LEVEL_INFO, "now");
+        rest = strptime(read_now(ends), "%Y-%m-%dT%H:%M:%S.", &utc);
+        assert_non_null(rest);
+        logged = (int64_t)timegm(&utc) * 1000 + strtol(rest, NULL, 10);
+        assert_true(before <= logged && logged <= now_ms());
+        poll(NULL, 0, 3);
+    }
+    unsetenv("TZ");
+    tzset();
+    log_destroy(log);
+    close_ends(ends);
+}
+
+static void test_levels(void **state) {
+    struct ends ends = open_pipe();
+    struct log *log = log_create(ends.writer, LOG_LEVEL_WARN, "api-version");
+
+    (void)state;
+    log_write(log, LOG_LEVEL_NOTICE, "no");
+    assert_string_equal(read_now(ends), "");
+    assert_false(log_enabled(log, LOG_LEVEL_NOTICE));
+    assert_true(log_enabled(log, LOG_LEVEL_WARN));
+    log_set_level(log, LOG_LEVEL_DEBUG);
+    assert_true(log_enabled(log, LOG_LEVEL_DEBUG));
+    log_write(log, LOG_LEVEL_DEBUG, "yes");
+    assert_string_equal(read_text(ends, "debug"), "yes\n");
+    log_set_level(log, LOG_LEVEL_ERROR);
+    log_write(log, LOG_LEVEL_WARN, "no");
+    assert_string_equal(read_now(ends), "");
+    assert_int_equal(log_dropped(log), 0);
+    log_destroy(log);
+    close_ends(ends);
+}
+
+static void test_no_log(void **state) {
+    (void)state;
+    log_write(NULL, LOG_LEVEL_ERROR, "nowhere");
+    assert_false(log_enabled(NULL, LOG_LEVEL_ERROR));
+    log_destroy(NULL);
+}
+
+static void test_level_names(void **state) {
+    (void)state;
+    for (int i = 0; i < LOG_LEVEL_COUNT; i++)
+        assert_int_equal(log_level_parse(log_level_name((enum log_level)i)), i);
+    assert_int_equal(log_level_parse("notice"), LOG_LEVEL_NOTICE);
+    assert_int_equal(log_level_parse("Notice"), -1);
+    assert_int_equal(log_level_parse("warning"), -1);
+    assert_int_equal(log_level_parse(""), -1);
+    assert_null(log_level_name(LOG_LEVEL_COUNT));
+}
+
+static void test_text_is_escaped(void **state) {
+    struct ends ends = open_pipe();
+    struct log *log = log_create(ends.writer, LOG_LEVEL_DEBUG, "api-version");
+
+    (void)state;
+    log_write(log, LOG_LEVEL_INFO, "one\ntwo\x1b[2J %s \xff.", "\xc3\xbc");
+    assert_string_equal(read_text(ends, "info"), "one\\x0Atwo\\x1B[2J \xc3\xbc \\xFF.\n");
+    log_destroy(log);
+    close_ends(ends);
+}
+
+static void test_long_line_is_cut(void **state) {
+    struct ends ends = open_pipe();
+    struct log *log = log_create(ends.writer, LOG_LEVEL_DEBUG, "api-version");
+    char text[3 * LINE_MAX_BYTES] = {0};
+    const char *line;
+    size_t head, len;
+
+    (void)state;
+    log_write(log, LOG_LEVEL_INFO, "%s", "");
+    head = strlen(read_now(ends)) - 1;
+    for (size_t longer = 0; longer < 6; longer++) {
+        /* from the longest that fits on */
+        memset(text, 'x', sizeof text);
+        text[LINE_MAX_BYTES - 1 - head + longer] = '\0';
+        log_write(log, LOG_LEVEL_INFO, "%s", text);
+        line = read_text(ends, "info");
+        len = head + strlen(line);
+        assert_int_equal(len, LINE_MAX_BYTES);
+        assert_string_equal(line + strlen(line) - 4, longer == 0 ? "xxx\n" : "...\n");
+    }
+    for (size_t i = 0; i < sizeof text - 2; i += 2)
+        memcpy(text + i, "\xc3\xbc", 3);
+    log_write(log, LOG_LEVEL_INFO, "%s", text);
+    line = read_text(ends, "info");
+    len = head + strlen(line);
+    assert_true(len == LINE_MAX_BYTES || len == LINE_MAX_BYTES - 1);
+    assert_string_equal(line + strlen(line) - 6, "\xc3\xbc...\n");
+    /* four times as long when escaped */
+    memset(text, '\n', sizeof text - 1);
+    text[sizeof text - 1] = '\0';
+    log_write(log, LOG_LEVEL_INFO, "%s", text);
+    line = read_text(ends, "info");
+    assert_in_range(head + strlen(line), LINE_MAX_BYTES - 3, LINE_MAX_BYTES);
+    assert_string_equal(line + strlen(line) - 8, "\\x0A...\n");
+    log_destroy(log);
+    close_ends(ends);
+}
+
+static void test_errno_is_kept(void **state) {
+    int full = open("/dev/full", O_WRONLY);
+    struct log *log = log_create(full, LOG_LEVEL_DEBUG, "api-version");
+
+    (void)state;
+    assert_true(full >= 0);
+    errno = ENOTDIR;
+    log_write(log, LOG_LEVEL_INFO, "x");
+    assert_int_equal(errno, ENOTDIR);
+    assert_int_equal(log_dropped(log), 1);
+    log_destroy(log);
+    close(full);
+}
+
+static size_t count_lines(const char *text) {
+    size_t n = 0;
+
+    for (; *text; text++)
+        n += *text == '\n';
+    return n;
+}
+
+/* What a reader must find who comes too late: the first lines, whole; then how many were lost; then
+ * the next. alarm ends the program if a write blocks. */
+static void check_full(struct ends ends) {
+    struct log *log = log_create(ends.writer, LOG_LEVEL_DEBUG, "api-version");
+    int flags = fcntl(ends.writer, F_GETFL);
+    size_t written = 0;
+    size_t arrived;
+    char expected[64];
+    const char *text;
+
+    alarm(20);
+    while (log_dropped(log) < 100)
+        log_write(log, LOG_LEVEL_INFO, "line %zu", written++);
+    assert_int_equal(fcntl(ends.writer, F_GETFL), flags);
+    text = read_now(ends);
+    arrived = count_lines(text);
+    assert_int_equal(arrived + 100, written);
+    assert_int_equal(text[strlen(text) - 1], '\n');
+    assert_null(strstr(text, "lost"));
+    log_write(log, LOG_LEVEL_INFO, "again");
+    text = read_now(ends);
+    assert_int_equal(count_lines(text), 2);
+    snprintf(expected, sizeof expected, "warn  api-version[%ld]: 100 lines lost", (long)getpid());
+    assert_non_null(strstr(text, expected));
+    assert_true(strstr(text, "]: again\n") > strchr(text, '\n'));
+    assert_int_equal(log_dropped(log), 100);
+    log_write(log, LOG_LEVEL_INFO, "once");
+    assert_string_equal(read_text(ends, "info"), "once\n");
+    alarm(0);
+    log_destroy(log);
+}
+
+static void test_full_pipe(void **state) {
+    struct ends ends = open_pipe();
+
+    (void)state;
+    assert_true(fcntl(ends.writer, F_SETPIPE_SZ, 8192) >= 8192);
+    check_full(ends);
+    close_ends(ends);
+}
+
+static void test_full_socket(void **state) {
+    int fds[2];
+    int size = 4096;
+
+    (void)state;
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+    assert_int_equal(setsockopt(fds[1], SOL_SOCKET, SO_SNDBUF, &size, sizeof size), 0);
+    check_full((struct ends){fds[0], fds[1]});
+    close_ends((struct ends){fds[0], fds[1]});
+}
+
+/* The default action of SIGPIPE would end the program. */
+static void test_nobody_reads(void **state) {
+    struct ends ends = open_pipe();
+    struct log *log = log_create(ends.writer, LOG_LEVEL_DEBUG, "api-version");
+    int fds[2];
+
+    (void)state;
+    signal(SIGPIPE, SIG_DFL);
+    close(ends.reader);
+    for (int i = 0; i < 3; i++)
+        log_write(log, LOG_LEVEL_ERROR, "anybody?");
+    assert_int_equal(log_dropped(log), 3);
+    log_destroy(log);
+    close(ends.writer);
+
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+    close(fds[0]);
+    log = log_create(fds[1], LOG_LEVEL_DEBUG, "api-version");
+    log_write(log, LOG_LEVEL_ERROR, "anybody?");
+    assert_int_equal(log_dropped(log), 1);
+    log_destroy(log);
+    close(fds[1]);
+}
+
+static void test_closed_descriptor(void **state) {
+    struct ends ends = open_pipe();
+    struct log *log = log_create(ends.writer, LOG_LEVEL_DEBUG, "api-version");
+
+    (void)state;
+    close_ends(ends);
+    log_write(log, LOG_LEVEL_ERROR, "anybody?");
+    assert_int_equal(log_dropped(log), 1);
+    log_destroy(log);
+}
+
+static void test_file(void **state) {
+    FILE *file = tmpfile();
+    struct log *log = log_create(fileno(file), LOG_LEVEL_DEBUG, "api-version");
+    char line[256];
+
+    (void)state;
+    log_write(log, LOG_LEVEL_INFO, "one");
+    log_write(log, LOG_LEVEL_INFO, "two");
+    rewind(file);
+    assert_non_null(fgets(line, sizeof line, file));
+    assert_non_null(strstr(line, "]: one\n"));
+    assert_non_null(fgets(line, sizeof line, file));
+    assert_non_null(strstr(line, "]: two\n"));
+    assert_int_equal(log_dropped(log), 0);
+    log_destroy(log);
+    fclose(file);
+}
+
+/* --- Several threads: whole lines, each thread's in order, none unaccounted for --- */
+
+#define THREADS 3
+#define EACH    3000
+
+struct writer {
+    struct log *log;
+    unsigned number;
+    pthread_t thread;
+};
+
+static void *write_many(void *arg) {
+    struct writer *writer = arg;
+
+    for (unsigned i = 0; i < EACH; i++)
+        log_write(writer->log, LOG_LEVEL_INFO, "thread %u line %u .", writer->number, i);
+    return NULL;
+}
+
+struct tally {
+    unsigned next[THREADS]; /* the least number that may come */
+    unsigned arrived;
+    unsigned long lost;
+    unsigned wrong;
+};
+
+static void count_line(struct tally *tally, const char *line) {
+    const char *text = strstr(line, "]: ");
+    unsigned thread, number;
+    unsigned long lost;
+    char dot;
+
+    if (text && sscanf(text, "]: %lu lines lost", &lost) == 1) {
+        tally->lost += lost;
+    } else if (text && sscanf(text, "]: thread %u line %u %c", &thread, &number, &dot) == 3 &&
+               thread < THREADS && number >= tally->next[thread] && dot == '.') {
+        tally->next[thread] = number + 1;
+        tally->arrived++;
+    } else {
+        tally->wrong++;
+    }
+}
+
+static void test_threads(void **state) {
+    struct ends ends = open_pipe();
+    struct log *log = log_create(ends.writer, LOG_LEVEL_DEBUG, "api-version");
+    struct writer writers[THREADS];
+    struct tally tally = {0};
+    FILE *reader;
+    char line[LINE_MAX_BYTES + 1];
+
+    (void)state;
+    alarm(60);
+    for (unsigned i = 0; i < THREADS; i++) {
+        writers[i] = (struct writer){.log = log, .number = i};
+        assert_int_equal(pthread_create(&writers[i].thread, NULL, write_many, &writers[i]), 0);
+    }
+    reader = fdopen(ends.reader, "r");
+    for (unsigned i = 0; i < 500; i++) { /* the threads outrun this reader now and then */
+        assert_non_null(fgets(line, sizeof line, reader));
+        count_line(&tally, line);
+    }
+    for (unsigned i = 0; i < THREADS; i++)
+        pthread_join(writers[i].thread, NULL);
+    close(ends.writer);
+    while (fgets(line, sizeof line, reader))
+        count_line(&tally, line);
+    alarm(0);
+    assert_int_equal(tally.wrong, 0);
+    assert_int_equal(tally.arrived + log_dropped(log), THREADS * EACH);
+    assert_true(tally.lost <= log_dropped(log));
+    log_destroy(log);
+    fclose(reader);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_line),
+        cmocka_unit_test(test_widest_level),
+        cmocka_unit_test(test_time_is_now),
+        cmocka_unit_test(test_levels),
+        cmocka_unit_test(test_no_log),
+        cmocka_unit_test(test_level_names),
+        cmocka_unit_test(test_text_is_escaped),
+        cmocka_unit_test(test_long_line_is_cut),
+        cmocka_unit_test(test_errno_is_kept),
+        cmocka_unit_test(test_full_pipe),
+        cmocka_unit_test(test_full_socket),
+        cmocka_unit_test(test_nobody_reads),
+        cmocka_unit_test(test_closed_descriptor),
+        cmocka_unit_test(test_file),
+        cmocka_unit_test(test_threads),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
