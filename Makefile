@@ -134,7 +134,48 @@ $(UNIT): $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(UNIT_COMMON) $(if $(KO
 unit: $(UNIT) ## build and run the unit tests
 	@set -e; for t in $(UNIT); do echo "== $$t"; $(TEST_WRAPPER) $$t; done
 
+# --- The same tests in other builds ------------------------------------------------
+VALGRIND := valgrind --quiet --error-exitcode=99 --leak-check=full --show-leak-kinds=definite,possible \
+            --errors-for-leak-kinds=definite,possible --child-silent-after-fork=yes
+
+.PHONY: test check unit-clang unit-asan unit-ucontext unit-valgrind lint format test-install install
+unit-clang:
+	$(MAKE) BUILD=build/clang CC=clang all unit
+
+unit-asan: ## the unit tests under AddressSanitizer and UBSan
+	$(MAKE) BUILD=build/asan SAN=address,undefined CFLAGS="-O1 -g" all unit
+
+unit-ucontext:
+	$(MAKE) BUILD=build/ucontext FIBER=ucontext all unit
+
+unit-valgrind: $(UNIT) ## the unit tests under valgrind
+	$(MAKE) unit TEST_WRAPPER="$(VALGRIND)"
+
+# --- Lint ------------------------------------------------------------------------------
+C_FILES := $(wildcard proto/*.[ch] server/*.[ch] plugins/*/*.[ch] tests/*/*.[ch])
+TIDY_FILES := $(PROTO_SRC) $(SERVER_SRC) $(PLUGIN_SRC)
+
+lint: $(GEN)/pluginsocket.pb-c.h ## formatting, clang-tidy, dependency rules
+	@test $(words $(C_FILES)) -gt 20 || { echo "lint saw no files"; exit 1; }
+	clang-format --dry-run --Werror $(C_FILES)
+	@tests/lint/check-includes.sh
+	@printf '%s\n' $(TIDY_FILES) | xargs -P 2 -n 8 clang-tidy --quiet --extra-arg=-Wno-unknown-warning-option >$(BUILD)/tidy.log 2>$(BUILD)/tidy.err \
+		-- -std=gnu11 -D_GNU_SOURCE -Iserver -iquote proto -I$(GEN) -DFIBER_BACKEND_$(FIBER_BACKEND) $(PC_CFLAGS) || \
+		{ cat $(BUILD)/tidy.log; grep -v 'warnings generated' $(BUILD)/tidy.err; exit 1; }
+	@echo "clang-tidy: $(words $(TIDY_FILES)) files, nothing found"
+
+format: ## format all C files
+	clang-format -i $(C_FILES)
+
+# --- Install --------------------------------------------------------------------------
+INSTALL := install
+install: all ## install into $(DESTDIR)$(PREFIX)
+	$(INSTALL) -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/doc/apiversion-server
+	$(INSTALL) -m 755 $(SERVER) $(DESTDIR)$(PREFIX)/bin/
+	$(INSTALL) -m 644 kong.conf.example README.md LICENSE $(DESTDIR)$(PREFIX)/share/doc/apiversion-server/
+
 clean: ## remove what was built
 	rm -rf $(BUILD)
 
+-include $(wildcard tests/*/*.mk)
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
