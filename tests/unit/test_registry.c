@@ -1,0 +1,213 @@
+/* Instances: ids, references, the limit, idle expiry, refused configurations. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "registry.h"
+
+struct config {
+    const char *header;
+};
+
+static const struct kong_field fields[] = {
+    KONG_STRING_FIELD(struct config, header, .required = true, .default_json = KONG_TEXT("Version"),
+                      .match = "^[%w_-]+$"),
+};
+
+static const struct kong_schema schema = KONG_SCHEMA(struct config, fields);
+
+static int configured;
+static int destroyed;
+
+static int configure(const void *data, void **state, char *error, size_t error_size) {
+    const struct config *config = data;
+    if (strcmp(config->header, "Refuse-Me") == 0) {
+        snprintf(error, error_size, "no such database");
+        return -1;
+    }
+    configured++;
+    *state = &configured;
+    return 0;
+}
+
+static void destroy(const void *data, void *state) {
+    assert_non_null(data);
+    assert_ptr_equal(state, &configured);
+    destroyed++;
+}
+
+static const struct kong_plugin plugin = {.name = "test",
+                                          .version = "1.0",
+                                          .schema = &schema,
+                                          .configure = configure,
+                                          .destroy = destroy};
+
+static struct registry *create(size_t max, uint64_t idle_ms) {
+    configured = destroyed = 0;
+    struct registry_options options = {.plugin = &plugin, .max_instances = max, .idle_ms = idle_ms};
+    struct registry *registry = registry_create(&options);
+    assert_non_null(registry);
+    return registry;
+}
+
+static struct instance *start(struct registry *registry, const char *config, uint64_t now) {
+    char error[160];
+    struct instance *instance = NULL;
+    assert_int_equal(
+        registry_start(registry, kong_str(config), now, &instance, error, sizeof error), 0);
+    assert_non_null(instance);
+    return instance;
+}
+
+static void an_instance_is_configured_found_closed(void **state) {
+    (void)state;
+    struct registry *registry = create(10, 0);
+    struct instance *instance = start(registry, "{\"header\":\"X-A\",\"__seq__\":3}", 1);
+    assert_null(instance->failure);
+    assert_string_equal(((struct config *)instance->config)->header, "X-A");
+    assert_true(instance->id > 0);
+    assert_ptr_equal(registry_find(registry, instance->id), instance);
+    int64_t id = instance->id;
+    assert_null(registry_find(registry, id + 1));
+    assert_null(registry_find(registry, id + ((int64_t)1 << 32)));
+    assert_null(registry_find(registry, -id));
+    assert_true(registry_close(registry, id));
+    assert_int_equal(destroyed, 1);
+    assert_false(registry_close(registry, id));
+    assert_int_equal(registry_count(registry), 0);
+    registry_destroy(registry);
+}
+
+static void an_instance_outlives_its_closing_while_used(void **state) {
+    (void)state;
+    struct registry *registry = create(10, 0);
+    int64_t id = start(registry, "{}", 1)->id;
+    struct instance *used = registry_acquire(registry, id, 2);
+    assert_non_null(used);
+    assert_true(registry_close(registry, id));
+    assert_null(registry_acquire(registry, id, 3));
+    assert_int_equal(destroyed, 0);
+    assert_string_equal(((struct config *)used->config)->header, "Version");
+    registry_release(registry, used);
+    assert_int_equal(destroyed, 1);
+    registry_destroy(registry);
+}
+
+static int compare_ids(const void *a, const void *b) {
+    const int32_t *x = a;
+    const int32_t *y = b;
+    return (*x > *y) - (*x < *y);
+}
+
+static void ids_never_repeat_and_all_are_found(void **state) {
+    (void)state;
+    enum { COUNT = 20000 };
+    struct registry *registry = create(COUNT, 0);
+    int32_t *ids = malloc(COUNT * sizeof *ids);
+    assert_non_null(ids);
+    for (size_t i = 0; i < COUNT; i++) {
+        ids[i] = start(registry, "{}", 1)->id;
+        assert_true(ids[i] > 0);
+        if (i % 3 == 0) {
+            registry_close(registry, ids[i]);
+        }
+    }
+    for (size_t i = 0; i < COUNT; i++) {
+        struct instance *instance = registry_find(registry, ids[i]);
+        if (i % 3 == 0) {
+            assert_null(instance);
+        } else {
+            assert_non_null(instance);
+            assert_int_equal(instance->id, ids[i]);
+        }
+    }
+    qsort(ids, COUNT, sizeof *ids, compare_ids);
+    for (size_t i = 1; i < COUNT; i++) {
+        assert_int_not_equal(ids[i - 1], ids[i]);
+    }
+    free(ids);
+    registry_destroy(registry);
+    assert_int_equal(destroyed, COUNT);
+}
+
+static void two_processes_start_with_other_ids(void **state) {
+    (void)state;
+    struct registry *one = create(1, 0);
+    struct registry *two = create(1, 0);
+    assert_int_not_equal(start(one, "{}", 1)->id, start(two, "{}", 1)->id);
+    registry_destroy(one);
+    registry_destroy(two);
+}
+
+static void at_the_limit_the_longest_unused_goes(void **state) {
+    (void)state;
+    struct registry *registry = create(2, 0);
+    int64_t first = start(registry, "{}", 1)->id;
+    int64_t second = start(registry, "{}", 2)->id;
+    registry_release(registry, registry_acquire(registry, first, 3));
+    int64_t third = start(registry, "{}", 4)->id;
+    assert_non_null(registry_find(registry, first));
+    assert_null(registry_find(registry, second));
+    assert_non_null(registry_find(registry, third));
+    /* All in use: refused, with the figures. */
+    struct instance *a = registry_acquire(registry, first, 5);
+    struct instance *b = registry_acquire(registry, third, 5);
+    char error[160];
+    struct instance *out = NULL;
+    assert_int_equal(registry_start(registry, kong_str("{}"), 6, &out, error, sizeof error), -1);
+    assert_string_equal(error, "2 instances, limit 2, all in use");
+    registry_release(registry, a);
+    registry_release(registry, b);
+    registry_destroy(registry);
+}
+
+static void idle_ones_expire_used_ones_never(void **state) {
+    (void)state;
+    struct registry *registry = create(10, 100);
+    int64_t idle = start(registry, "{}", 0)->id;
+    int64_t busy = start(registry, "{}", 0)->id;
+    struct instance *used = registry_acquire(registry, busy, 0);
+    int64_t young = start(registry, "{}", 50)->id;
+    assert_int_equal(registry_expire(registry, 99), 0);
+    assert_int_equal(registry_expire(registry, 100), 1);
+    assert_null(registry_find(registry, idle));
+    assert_non_null(registry_find(registry, busy));
+    assert_non_null(registry_find(registry, young));
+    registry_release(registry, used);
+    assert_int_equal(registry_expire(registry, 150), 2);
+    registry_destroy(registry);
+}
+
+static void a_refused_configuration_gives_an_instance_that_says_why(void **state) {
+    (void)state;
+    struct registry *registry = create(10, 0);
+    struct instance *bad = start(registry, "{\"header\":\"has space\",\"other\":1}", 1);
+    assert_non_null(bad->failure);
+    assert_non_null(strstr(bad->failure, "config.header: invalid value: has space"));
+    assert_non_null(strstr(bad->failure, "config.other: unknown field"));
+    struct instance *broken = start(registry, "{\"header\":", 1);
+    assert_non_null(broken->failure);
+    struct instance *refused = start(registry, "{\"header\":\"Refuse-Me\"}", 1);
+    assert_string_equal(refused->failure, "no such database");
+    registry_destroy(registry);
+    assert_int_equal(configured, 0);
+    assert_int_equal(destroyed, 0);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_instance_is_configured_found_closed),
+        cmocka_unit_test(an_instance_outlives_its_closing_while_used),
+        cmocka_unit_test(ids_never_repeat_and_all_are_found),
+        cmocka_unit_test(two_processes_start_with_other_ids),
+        cmocka_unit_test(at_the_limit_the_longest_unused_goes),
+        cmocka_unit_test(idle_ones_expire_used_ones_never),
+        cmocka_unit_test(a_refused_configuration_gives_an_instance_that_says_why),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
