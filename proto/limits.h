@@ -1,5 +1,12 @@
 /* Every limit of the server, in one place. What an operator can change is an option; these are its
  * defaults. A peer never decides how much memory is allocated for it. */
+
+/* gcc's <limits.h> asks for the C library's by #include_next, and gets this file where proto/ is
+ * searched for quoted names: pass it on, each time. */
+#ifndef __clang__
+#include_next <limits.h>
+#endif
+
 #ifndef PROTO_LIMITS_H
 #define PROTO_LIMITS_H
 
