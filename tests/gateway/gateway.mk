@@ -1,0 +1,27 @@
+# Real HTTP: the plugin server behind nginx with Lua, which plays Kong's part, or behind a real Kong.
+# The Makefile includes this.
+#
+#   make demo PLUGIN=rate-card CONFIG=my.json    another plugin's server, build/rate-card-server
+
+DEMO_BINARY := $(BUILD)/$(if $(filter-out api-version,$(PLUGIN)),$(PLUGIN),apiversion)-server
+DEMO_ARGS    = --server $(DEMO_BINARY) $(if $(CONFIG),--config $(CONFIG)) $(if $(PORT),--port $(PORT))
+
+.PHONY: demo run demo-kong test-http demo-build
+# A second make, which sees the libraries that were just installed.
+demo-build:
+	@sh tests/install-deps.sh demo
+	@$(MAKE) --no-print-directory all $(if $(filter-out api-version,$(PLUGIN)),$(DEMO_BINARY))
+
+demo: demo-build ## show a real HTTP response that the plugin has marked (PLUGIN=, CONFIG=, PORT=)
+	@tests/gateway/demo.sh $(DEMO_ARGS)
+
+run: demo-build ## the same, left running, with what to type (PLUGIN=, CONFIG=, PORT=)
+	@tests/gateway/demo.sh --stay $(DEMO_ARGS)
+
+demo-kong: ## the same with a real Kong, where one is on PATH
+	@sh tests/install-deps.sh build
+	@$(MAKE) --no-print-directory all
+	@tests/gateway/demo-kong.sh $(BUILD)/apiversion-server
+
+test-http: $(SERVER) ## HTTP tests through nginx, both protocols
+	@tests/gateway/http_test.sh $(SERVER)

@@ -1,0 +1,170 @@
+#!/bin/sh
+# Installs what is missing to build, show or test the project: by apt-get on Debian and Ubuntu (as
+# root, or through sudo); elsewhere it names what is missing and ends with status 2.
+#
+#   tests/install-deps.sh [build|demo|test|bench]…      (default: build)
+#
+#   build   compiler, make, pkg-config, libuv, msgpack-c, protobuf-c, jansson, Boost.Context
+#   demo    build, and nginx with Lua, lua-cjson, lua-messagepack, curl
+#   test    demo, and clang with its tools, cmocka, valgrind, gcovr, Lua 5.1
+#   bench   demo, and wrk
+#
+# It looks first: where nothing is missing, nothing is run and nothing printed.
+#
+# nginx: the package nginx (the plain binary; Debian's nginx-light and nginx-extras only add modules
+# to it) with libnginx-mod-http-lua. Debian starts a service of a newly installed nginx on port 80
+# and at each boot; nobody asked for that, so it is kept from starting and disabled, unless nginx
+# was there before.
+set -u
+
+missing= # Debian packages; "a|b" is the first of them that the system knows
+
+add() {
+    case " $missing " in
+    *" $1 "*) ;;
+    *) missing="${missing:+$missing }$1" ;;
+    esac
+}
+
+tool() { # COMMAND PACKAGE
+    PATH=$PATH:/usr/sbin:/sbin command -v "$1" >/dev/null 2>&1 || add "$2"
+}
+
+library() { # PACKAGE PKG-CONFIG-NAME…: any of them
+    package=$1
+    shift
+    for pc in "$@"; do
+        ! pkg-config --exists "$pc" 2>/dev/null || return 0
+    done
+    add "$package"
+}
+
+file() { # PACKAGE PATTERN…: a file that matches any of them
+    package=$1
+    shift
+    for path in "$@"; do
+        [ ! -e "$path" ] || return 0
+    done
+    add "$package"
+}
+
+want_build() {
+    command -v gcc >/dev/null 2>&1 || command -v clang >/dev/null 2>&1 || add gcc
+    file libc6-dev /usr/include/stdio.h
+    tool make make
+    tool pkg-config pkg-config
+    tool protoc-c protobuf-c-compiler
+    library libuv1-dev libuv
+    library 'libmsgpack-c-dev|libmsgpack-dev' msgpack-c msgpack
+    library libprotobuf-c-dev libprotobuf-c
+    library libjansson-dev jansson
+    file libboost-context-dev /usr/lib/*/libboost_context.a /usr/lib/libboost_context.a \
+        /usr/lib64/libboost_context.a
+}
+
+nginx_has_lua() {
+    about=$(PATH=$PATH:/usr/sbin:/sbin nginx -V 2>&1) || return 1
+    modules=$(echo "$about" | sed -n 's/.*--modules-path=\([^ ]*\).*/\1/p')
+    [ -e "$modules/ngx_http_lua_module.so" ] || echo "$about" | grep -qi 'lua-nginx-module\|ngx_lua'
+}
+
+want_demo() {
+    want_build
+    tool nginx nginx
+    nginx_has_lua || add libnginx-mod-http-lua
+    file lua-cjson /usr/lib/*/lua/5.1/cjson.so /usr/lib/lua/5.1/cjson.so \
+        /usr/local/lib/lua/5.1/cjson.so
+    file lua-messagepack /usr/share/lua/5.1/MessagePack.lua /usr/local/share/lua/5.1/MessagePack.lua
+    tool bash bash
+    tool curl curl
+    tool awk mawk
+}
+
+want_test() {
+    want_demo
+    tool gcc gcc
+    tool clang clang
+    file libclang-rt-dev /usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.asan-*.a \
+        /usr/lib/clang/*/lib/linux/libclang_rt.asan-*.a
+    tool clang-format clang-format
+    tool clang-tidy clang-tidy
+    library libcmocka-dev cmocka
+    tool valgrind valgrind
+    tool gcovr gcovr
+    library liblua5.1-0-dev lua5.1 lua-5.1
+    tool lua5.1 lua5.1
+    tool strace strace
+    tool ncat ncat
+}
+
+want_bench() {
+    want_demo
+    tool wrk wrk
+}
+
+for mode in "${@:-build}"; do
+    case $mode in
+    build | demo | test | bench) "want_$mode" ;;
+    *)
+        sed -n '2,12s/^# \{0,1\}//p' "$0"
+        exit 2
+        ;;
+    esac
+done
+[ -n "$missing" ] || exit 0
+
+if ! command -v apt-get >/dev/null 2>&1; then
+    echo "install-deps: missing here; these are Debian's names, install yours: $missing" >&2
+    exit 2
+fi
+if [ "$(id -u)" = 0 ]; then
+    root="env"
+elif command -v sudo >/dev/null 2>&1; then
+    root=sudo
+else
+    echo "install-deps: neither root nor sudo here; as root: apt-get install $missing" >&2
+    exit 2
+fi
+
+log=$(mktemp) || exit 1
+trap 'rm -f "$log"' EXIT
+run() { # output is shown only when it fails
+    $root "$@" >"$log" 2>&1 </dev/null || {
+        cat "$log" >&2
+        echo "install-deps: failed: $*" >&2
+        exit 1
+    }
+}
+
+echo "install-deps: installing by apt-get: $(echo "$missing" | tr '|' '/')"
+run apt-get update -q
+
+# of alternatives the first that this release has
+packages=
+for entry in $missing; do
+    chosen=${entry%%|*}
+    for name in $(echo "$entry" | tr '|' ' '); do
+        if [ -n "$(apt-cache policy "$name" 2>/dev/null | sed -n 's/^  Candidate: *\([^(].*\)/\1/p')" ]; then
+            chosen=$name
+            break
+        fi
+    done
+    packages="$packages $chosen"
+done
+
+# A policy that denies starting services, for the time of the installation (status 101: not allowed).
+policy=/usr/sbin/policy-rc.d
+case " $packages " in
+*" nginx "*) new_nginx=1 ;;
+*) new_nginx= ;;
+esac
+if [ -n "$new_nginx" ] && [ ! -e $policy ]; then
+    trap '$root rm -f $policy; rm -f "$log"' EXIT
+    run sh -c "printf '#!/bin/sh\nexit 101\n' >$policy && chmod 755 $policy"
+fi
+# shellcheck disable=SC2086 # a list of words
+run env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $packages
+if [ -n "$new_nginx" ] && command -v systemctl >/dev/null 2>&1; then
+    $root systemctl disable nginx >/dev/null 2>&1 || true # nothing to disable without systemd's files
+fi
+exit 0
