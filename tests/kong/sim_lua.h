@@ -1,0 +1,30 @@
+/* What Kong's Lua makes of values on their way between the PDK and the wire: the losses and
+ * repairs of kong/runloop/plugin_servers/rpc/mp_rpc.lua and pb_rpc.lua, as seen in the traces. */
+#ifndef SIM_LUA_H
+#define SIM_LUA_H
+
+#include "arena.h"
+#include "pdk_methods.h"
+
+/* Arguments that came by ProtoBuf:1. Inside a google.protobuf.Value, false arrives as nil, null as
+ * the text "NULL_VALUE", an empty list as an empty table. False when out of memory. */
+bool lua_from_protobuf(struct arena *arena, const struct pdk_method *method,
+                       const struct kong_value *args, size_t count, struct kong_value *out);
+
+/* A result on its way to ProtoBuf:1, in the shape that protobuf_encode_pdk_result takes. An empty
+ * table is a struct; a list ends at its first nil. error: the text of SIM_FAILED, or {NULL, 0}.
+ * False when out of memory. */
+bool lua_to_protobuf(struct arena *arena, const struct pdk_method *method, struct kong_str error,
+                     const struct kong_value *result, struct kong_value *out);
+
+/* A result on its way to MsgPack:1. Tables of get_headers and get_query have lists of strings for
+ * values, an empty list for true; elsewhere an empty table is an empty array. *binary: it goes as
+ * bin, not str. 0; -1 when out of memory; 1 when Lua raises an error: a raw body that is not there.
+ */
+int lua_to_msgpack(struct arena *arena, struct kong_str method, const struct kong_value *result,
+                   struct kong_value *out, bool *binary);
+
+/* "plugin.StepRoute" for "kong.router.get_route", "plugin.Step" for most. Static. */
+const char *lua_step_method(struct kong_str method);
+
+#endif
