@@ -27,6 +27,7 @@ struct events {
     uint64_t generation;
     struct event *soonest, *latest; /* by deadline, which is by start: all have the same time */
     struct event_counts counts;
+    struct running own_running;
 };
 
 /* Which state may follow which: asserted, for it is our own doing. */
@@ -49,6 +50,10 @@ struct events *events_create(const struct events_options *options) {
         return NULL;
     }
     events->options = *options;
+    if (events->options.running == NULL) {
+        events->options.running = &events->own_running;
+    }
+    running_leave(events->options.running);
     if (events->options.max_events > SLOT_MASK) {
         events->options.max_events = SLOT_MASK;
     }
@@ -233,6 +238,7 @@ static void run_handler(void *arg) {
 
 /* The fiber gave control back: parked, or returned. */
 static void after_run(struct event *event, bool returned) {
+    running_leave(event->events->options.running);
     if (!returned) {
         return;
     }
@@ -270,6 +276,7 @@ bool event_start(struct events *events, struct instance *instance, enum kong_pha
     deadline_append(events, event);
     set_state(event, EVENT_RUNNING);
     ops->started(event);
+    running_enter(events->options.running, instance->id, (int32_t)phase);
     bool returned;
     struct fiber *fiber = fiber_start(events->fibers, run_handler, event, &returned);
     if (fiber == NULL && !returned) {
@@ -285,6 +292,7 @@ bool event_start(struct events *events, struct instance *instance, enum kong_pha
 static void resume(struct event *event) {
     set_state(event, EVENT_RUNNING);
     struct fiber *fiber = event->fiber;
+    running_enter(event->events->options.running, event->instance->id, (int32_t)event->phase);
     after_run(event, fiber_resume(fiber));
 }
 

@@ -17,6 +17,7 @@
 #include "pdk_methods.h"
 #include "protocol.h"
 #include "registry.h"
+#include "running.h"
 
 struct event;
 struct events;
@@ -90,6 +91,7 @@ struct events_options {
     struct log *log;           /* borrowed */
     void *process_data;        /* what the plugin's open left */
     void *owner;               /* of the loop, for those who park handlers */
+    struct running *running;   /* where it is told which handler runs; NULL: nowhere */
     size_t max_events;
     size_t stack_size;
     uint64_t timeout_ms; /* of one event, from its start */
