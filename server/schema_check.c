@@ -1,0 +1,222 @@
+#include "schema_internal.h"
+
+#include <math.h>
+#include <string.h>
+
+bool check_is_kongs_key(const char *name) {
+    static const char *const KEYS[] = {
+        "__key__",  "__seq__",    "__plugin_id", "__ws_id",
+        "route_id", "service_id", "consumer_id", "plugin_instance_name",
+    };
+    for (size_t i = 0; i < sizeof KEYS / sizeof KEYS[0]; i++) {
+        if (strcmp(name, KEYS[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* --- Types ---------------------------------------------------------------------------------------
+ */
+
+static bool has_nul(const json_t *string) {
+    return strlen(json_string_value(string)) != json_string_length(string);
+}
+
+/* 2^63: what is below it, and not below its negative, fits an int64_t. */
+#define INTEGER_BOUND 9223372036854775808.0
+
+static void check_type(struct checker *checker, const struct kong_field *field,
+                       const struct kong_slot *slot, const json_t *value, struct errors *errors) {
+    const char *error = NULL;
+    double number = json_number_value(value);
+
+    switch (field->type) {
+    case KONG_FIELD_STRING:
+        if (!json_is_string(value)) {
+            error = "expected a string";
+        } else if (slot != NULL && slot->form == KONG_FORM_TEXT && has_nul(value)) {
+            error = "expected a string without NUL"; /* ours: Kong takes any bytes */
+        }
+        break;
+    case KONG_FIELD_INTEGER:
+        if (!json_is_number(value) || floor(number) < number) {
+            error = "expected an integer";
+        } else if (number < -INTEGER_BOUND || number >= INTEGER_BOUND) {
+            error = "integer out of range"; /* ours: Lua's numbers are doubles */
+        }
+        break;
+    case KONG_FIELD_NUMBER:
+        error = json_is_number(value) ? NULL : "expected a number";
+        break;
+    case KONG_FIELD_BOOLEAN:
+        error = json_is_boolean(value) ? NULL : "expected a boolean";
+        break;
+    case KONG_FIELD_ARRAY:
+        error = json_is_array(value) ? NULL : "expected an array";
+        break;
+    case KONG_FIELD_SET:
+        error = json_is_array(value) ? NULL : "expected a set";
+        break;
+    /* A list is a table in Lua too: its keys are numbers. */
+    case KONG_FIELD_MAP:
+        error = json_is_object(value)  ? NULL
+                : json_is_array(value) ? "expected a string"
+                                       : "expected a map";
+        break;
+    case KONG_FIELD_RECORD:
+        error = json_is_object(value) || json_is_array(value) ? NULL : "expected a record";
+        break;
+    }
+    if (error != NULL) {
+        errors_set(checker, errors, "%s", error);
+    }
+}
+
+/* --- What values are made of ---------------------------------------------------------------------
+ */
+
+static void check_elements(struct checker *checker, const struct kong_field *field,
+                           const json_t *list, struct errors *errors) {
+    size_t i;
+    json_t *value;
+
+    json_array_foreach((json_t *)list, i, value) {
+        struct errors element = {.index = i + 1};
+        check_value(checker, field->elements, &field->item, true, value, &element);
+        errors_attach(checker, errors, &element);
+    }
+}
+
+/* Kong says of a map what is wrong with the first bad entry, as if it were wrong with the map. */
+static void check_entries(struct checker *checker, const struct kong_field *field,
+                          const json_t *map, struct errors *errors) {
+    const char *name;
+    json_t *value;
+
+    json_object_foreach((json_t *)map, name, value) {
+        json_t *key = json_string_nocheck(name);
+        if (key == NULL) {
+            checker->nomem = true;
+            return;
+        }
+        check_value(checker, field->keys, &field->item_key, true, key, errors);
+        json_decref(key);
+        if (!errors_any(errors)) {
+            check_value(checker, field->values, &field->item, true, value, errors);
+        }
+        if (errors_any(errors) || checker->nomem) {
+            return;
+        }
+    }
+}
+
+static void check_unknown_elements(struct checker *checker, const json_t *list,
+                                   struct errors *errors) {
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        struct errors element = {.index = i + 1};
+        errors_set(checker, &element, "unknown field");
+        errors_attach(checker, errors, &element);
+    }
+}
+
+static void check_parts(struct checker *checker, const struct kong_field *field,
+                        const json_t *value, struct errors *errors) {
+    switch (field->type) {
+    case KONG_FIELD_ARRAY:
+    case KONG_FIELD_SET:
+        check_elements(checker, field, value, errors);
+        break;
+    case KONG_FIELD_MAP:
+        check_entries(checker, field, value, errors);
+        break;
+    case KONG_FIELD_RECORD:
+        if (json_is_array(value)) {
+            check_unknown_elements(checker, value, errors);
+        } else {
+            check_record(checker, field->record, value, false, errors);
+        }
+        break;
+    case KONG_FIELD_STRING:
+    case KONG_FIELD_INTEGER:
+    case KONG_FIELD_NUMBER:
+    case KONG_FIELD_BOOLEAN:
+        break;
+    }
+}
+
+static bool only_null(const struct kong_field *field) {
+    return field->eq_json != NULL && strcmp(field->eq_json, "null") == 0;
+}
+
+static void check_null(struct checker *checker, const struct kong_field *field, bool required,
+                       struct errors *errors) {
+    if (field->eq_json != NULL && !only_null(field)) {
+        struct kong_field eq = {.eq_json = field->eq_json};
+        json_t *null = json_null();
+        rules_check(checker, &eq, null, errors);
+    } else if (required) {
+        errors_set(checker, errors, "required field missing");
+    }
+}
+
+void check_value(struct checker *checker, const struct kong_field *field,
+                 const struct kong_slot *slot, bool required, const json_t *value,
+                 struct errors *errors) {
+    if (value == NULL || json_is_null(value)) {
+        check_null(checker, field, required, errors);
+        return;
+    }
+    if (only_null(field)) {
+        errors_set(checker, errors, "%s", field->err != NULL ? field->err : "value must be null");
+        return;
+    }
+    check_type(checker, field, slot, value, errors);
+    if (!errors_any(errors)) {
+        check_parts(checker, field, value, errors);
+    }
+    if (!errors_any(errors) && !(field->referenceable && rules_is_reference(value))) {
+        rules_check(checker, field, value, errors);
+    }
+}
+
+/* --- Records -------------------------------------------------------------------------------------
+ */
+
+static const struct kong_field *field_named(const struct kong_record *record, const char *name) {
+    for (size_t i = 0; i < record->field_count; i++) {
+        if (strcmp(record->fields[i].name, name) == 0) {
+            return &record->fields[i];
+        }
+    }
+    return NULL;
+}
+
+static void check_unknown(struct checker *checker, const struct kong_record *record,
+                          const json_t *object, bool own, struct errors *errors) {
+    const char *name;
+    json_t *value;
+
+    json_object_foreach((json_t *)object, name, value) {
+        if (field_named(record, name) == NULL && !(own && check_is_kongs_key(name))) {
+            struct errors unknown = {.name = name};
+            errors_set(checker, &unknown, "unknown field");
+            errors_attach(checker, errors, &unknown);
+        }
+    }
+}
+
+void check_record(struct checker *checker, const struct kong_record *record, const json_t *object,
+                  bool own, struct errors *errors) {
+    for (size_t i = 0; i < record->field_count; i++) {
+        const struct kong_field *field = &record->fields[i];
+        struct errors here = {.name = field->name};
+        check_value(checker, field, &field->slot, field->required,
+                    json_object_get(object, field->name), &here);
+        errors_attach(checker, errors, &here);
+    }
+    check_unknown(checker, record, object, own, errors);
+    if (!checker->nomem) {
+        entity_check(checker, record, object, errors);
+    }
+}

@@ -1,0 +1,303 @@
+/* Rules over several fields, as Kong's schema library applies them: after the fields, also when
+ * some of them are wrong, with texts under "@entity". */
+#include "schema_internal.h"
+
+#include <string.h>
+
+const struct kong_field *entity_field(const struct kong_record *record, const char *path) {
+    for (;;) {
+        size_t len = strcspn(path, ".");
+        const struct kong_field *found = NULL;
+        for (size_t i = 0; i < record->field_count && found == NULL; i++) {
+            const char *name = record->fields[i].name;
+            found = strlen(name) == len && memcmp(name, path, len) == 0 ? &record->fields[i] : NULL;
+        }
+        if (found == NULL || path[len] == '\0') {
+            return found;
+        }
+        if (found->record == NULL) {
+            return NULL;
+        }
+        record = found->record;
+        path += len + 1;
+    }
+}
+
+/* NULL where there is none (Lua's nil), and below a null; JSON's null where a field is unset. */
+static const json_t *value_at(const json_t *object, const char *path) {
+    char name[SCHEMA_NAME_MAX + 1];
+
+    for (;;) {
+        size_t len = strcspn(path, ".");
+        if (len > SCHEMA_NAME_MAX) {
+            return NULL; /* schema_check refuses such a name */
+        }
+        memcpy(name, path, len);
+        name[len] = '\0';
+        object = json_object_get(object, name);
+        if (object == NULL || path[len] == '\0') {
+            return object;
+        }
+        path += len + 1;
+    }
+}
+
+static bool is_nonempty(const json_t *value) {
+    switch (value == NULL ? JSON_NULL : json_typeof(value)) {
+    case JSON_NULL:
+        return false;
+    case JSON_STRING:
+    case JSON_ARRAY:
+    case JSON_OBJECT:
+        return rules_length(value) > 0;
+    default:
+        return true;
+    }
+}
+
+/* --- The single checks: true when kept -----------------------------------------------------------
+ */
+
+struct counts {
+    size_t fields;
+    size_t nonempty;
+};
+
+static struct counts count(const struct kong_check *check, const json_t *object) {
+    struct counts counts = {0};
+    for (; check->fields[counts.fields] != NULL; counts.fields++) {
+        counts.nonempty += is_nonempty(value_at(object, check->fields[counts.fields]));
+    }
+    return counts;
+}
+
+static bool are_distinct(const struct kong_check *check, const json_t *object) {
+    for (size_t i = 0; check->fields[i] != NULL; i++) {
+        const json_t *value = value_at(object, check->fields[i]);
+        /* Tables are the same in Lua only when they are one. */
+        if (!is_nonempty(value) || json_is_array(value) || json_is_object(value)) {
+            continue;
+        }
+        for (size_t j = 0; j < i; j++) {
+            const json_t *other = value_at(object, check->fields[j]);
+            if (other != NULL && json_equal(value, other)) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+struct check_kind {
+    const char *text; /* before the list of fields */
+    bool with_missing, with_invalid;
+};
+
+static const struct check_kind KINDS[] = {
+    [KONG_CHECK_AT_LEAST_ONE_OF] = {"at least one of these fields must be non-empty", true, true},
+    [KONG_CHECK_ONLY_ONE_OF] = {"exactly one of these fields must be non-empty", false, true},
+    [KONG_CHECK_DISTINCT] = {"values of these fields must be distinct", false, true},
+    [KONG_CHECK_MUTUALLY_REQUIRED] = {"all or none of these fields must be set", true, false},
+    [KONG_CHECK_MUTUALLY_EXCLUSIVE] = {"only one or none of these fields must be set", true, false},
+    [KONG_CHECK_CONDITIONAL] = {NULL, false, true},
+};
+
+static bool is_kept(const struct kong_check *check, const json_t *object) {
+    struct counts counts = count(check, object);
+
+    switch (check->type) {
+    case KONG_CHECK_AT_LEAST_ONE_OF:
+        return counts.nonempty > 0;
+    case KONG_CHECK_ONLY_ONE_OF:
+        return counts.nonempty == 1;
+    case KONG_CHECK_DISTINCT:
+        return are_distinct(check, object);
+    case KONG_CHECK_MUTUALLY_REQUIRED:
+        return counts.nonempty == 0 || counts.nonempty == counts.fields;
+    case KONG_CHECK_MUTUALLY_EXCLUSIVE:
+        return counts.nonempty <= 1;
+    case KONG_CHECK_CONDITIONAL:
+        break;
+    }
+    return true;
+}
+
+/* --- Saying so -----------------------------------------------------------------------------------
+ */
+
+/* What stands under one record's "@entity". */
+struct entity {
+    struct checker *checker;
+    const struct kong_record *record;
+    const json_t *object;
+    struct errors *errors;
+    size_t said;
+};
+
+static void say(struct entity *entity, const char *before, const char *between, const char *after) {
+    struct errors error = {.name = "@entity", .index = ++entity->said};
+    errors_set(entity->checker, &error, "%s%s%s", before, between, after);
+    errors_attach(entity->checker, entity->errors, &error);
+}
+
+static void say_fields(struct entity *entity, const struct kong_check *check) {
+    struct arena *arena = entity->checker->arena;
+    struct kong_str list = arena_copy(arena, "", 0);
+
+    for (size_t i = 0; check->fields[i] != NULL && list.data != NULL; i++) {
+        list = arena_printf(arena, "%s%s'%s'", list.data, i == 0 ? "" : ", ", check->fields[i]);
+    }
+    if (list.data == NULL) {
+        entity->checker->nomem = true;
+        return;
+    }
+    say(entity, KINDS[check->type].text, ": ", list.data);
+}
+
+/* The author's text; its first %s stands for the name of the field that the condition is about. For
+ * a missing field Kong says its own. */
+static void say_then(struct entity *entity, const struct kong_check *check, bool missing) {
+    if (check->then_err == NULL || missing) {
+        say(entity, "failed conditional validation given value of field '", check->if_field, "'");
+        return;
+    }
+    const char *place = strstr(check->then_err, "%s");
+    if (place == NULL) {
+        say(entity, check->then_err, "", "");
+        return;
+    }
+    struct kong_str before =
+        arena_copy(entity->checker->arena, check->then_err, (size_t)(place - check->then_err));
+    if (before.data == NULL) {
+        entity->checker->nomem = true;
+        return;
+    }
+    say(entity, before.data, check->if_field, place + 2);
+}
+
+/* --- Conditional ---------------------------------------------------------------------------------
+ */
+
+#define OVERLAY(member)                                                                            \
+    do {                                                                                           \
+        if (rules->member) {                                                                       \
+            field.member = rules->member;                                                          \
+        }                                                                                          \
+    } while (0)
+
+/* The field as it would be with these rules besides its own. */
+static struct kong_field with_rules(const struct kong_field *own, const struct kong_field *rules) {
+    struct kong_field field = *own;
+
+    OVERLAY(required);
+    OVERLAY(eq_json);
+    OVERLAY(one_of);
+    if (rules->one_of_numbers.items != NULL) {
+        field.one_of_numbers = rules->one_of_numbers;
+    }
+    if (rules->gt.set) {
+        field.gt = rules->gt;
+    }
+    OVERLAY(uuid);
+    if (rules->between.set) {
+        field.between = rules->between;
+    }
+    OVERLAY(len_eq);
+    OVERLAY(len_min);
+    OVERLAY(len_max);
+    OVERLAY(allow_empty);
+    OVERLAY(starts_with);
+    OVERLAY(not_match);
+    OVERLAY(match_none);
+    OVERLAY(match);
+    OVERLAY(match_all);
+    OVERLAY(match_any);
+    OVERLAY(match_any_err);
+    OVERLAY(err);
+    return field;
+}
+
+static void check_conditional(struct entity *entity, const struct kong_check *check) {
+    const struct kong_field *if_own = entity_field(entity->record, check->if_field);
+    const struct kong_field *then_own = entity_field(entity->record, check->then_field);
+    if (if_own == NULL || then_own == NULL) {
+        return; /* schema_check refuses such a table */
+    }
+    struct errors ignored = {0};
+    struct kong_field field = with_rules(if_own, check->if_match);
+    check_value(entity->checker, &field, &if_own->slot, field.required,
+                value_at(entity->object, check->if_field), &ignored);
+    if (errors_any(&ignored) || entity->checker->nomem) {
+        return;
+    }
+
+    struct errors found = {0};
+    field = with_rules(then_own, check->then_match);
+    const json_t *value = value_at(entity->object, check->then_field);
+    check_value(entity->checker, &field, &then_own->slot, field.required, value, &found);
+    if (!errors_any(&found) || entity->checker->nomem) {
+        return;
+    }
+    struct errors *at = errors_at(entity->checker, entity->errors, check->then_field);
+    if (at != NULL) {
+        at->text = found.text;
+        at->children = found.children;
+        say_then(entity, check,
+                 check->then_match->required && (value == NULL || json_is_null(value)));
+    }
+}
+
+/* --- All of a record -----------------------------------------------------------------------------
+ */
+
+static bool is_to_be_run(struct entity *entity, const struct kong_check *check) {
+    const struct check_kind *kind = &KINDS[check->type];
+    const char *const conditional[] = {check->if_field, check->then_field, NULL};
+    const char *const *fields = check->type == KONG_CHECK_CONDITIONAL ? conditional : check->fields;
+    bool all_absent = true, missing = false;
+
+    for (size_t i = 0; fields[i] != NULL; i++) {
+        const json_t *value = value_at(entity->object, fields[i]);
+        const struct kong_field *field = entity_field(entity->record, fields[i]);
+        all_absent = all_absent && value == NULL;
+        if (value != NULL && field != NULL && field->type == KONG_FIELD_STRING &&
+            field->referenceable && rules_is_reference(value)) {
+            return false; /* not known before Kong has resolved it */
+        }
+        if (errors_has(entity->errors, fields[i]) && !kind->with_invalid) {
+            return false;
+        }
+    }
+    if (all_absent && !kind->with_missing) {
+        return false;
+    }
+    for (size_t i = 0; fields[i] != NULL && !kind->with_missing; i++) {
+        bool needed = check->type != KONG_CHECK_CONDITIONAL || i == 0;
+        if (needed && value_at(entity->object, fields[i]) == NULL) {
+            struct errors *at = errors_at(entity->checker, entity->errors, fields[i]);
+            if (at != NULL) {
+                errors_set(entity->checker, at, "field required for entity check");
+            }
+            missing = true;
+        }
+    }
+    return !missing;
+}
+
+void entity_check(struct checker *checker, const struct kong_record *record, const json_t *object,
+                  struct errors *errors) {
+    struct entity entity = {
+        .checker = checker, .record = record, .object = object, .errors = errors};
+
+    for (size_t i = 0; i < record->check_count && !checker->nomem; i++) {
+        const struct kong_check *check = &record->checks[i];
+        if (!is_to_be_run(&entity, check)) {
+            continue;
+        }
+        if (check->type == KONG_CHECK_CONDITIONAL) {
+            check_conditional(&entity, check);
+        } else if (!is_kept(check, object)) {
+            say_fields(&entity, check);
+        }
+    }
+}
