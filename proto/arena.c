@@ -16,13 +16,13 @@
  * so that running over its end is seen. Poison works in steps of 8 bytes. */
 #ifdef ARENA_ASAN
 #include <sanitizer/asan_interface.h>
+#ifndef __clang__ /* gcc takes poisoning for reading */
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
 #define GAP                16
 #define ALIGN_LEAST        8
 #define POISON(at, size)   __asan_poison_memory_region(at, size)
 #define UNPOISON(at, size) __asan_unpoison_memory_region(at, size)
-#ifndef __clang__ /* gcc takes poisoning for reading */
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-#endif
 #else
 #define GAP                0
 #define ALIGN_LEAST        1
