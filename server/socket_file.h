@@ -13,7 +13,7 @@
 struct socket_file_options {
     const char *path; /* absolute or relative; at most sizeof sun_path - 1 bytes, the temporary name
                          may use a shorter alias (a directory descriptor through /proc/self/fd) */
-    mode_t mode;      /* 0600 by default */
+    mode_t mode;      /* the file gets exactly this, whatever the umask; permission bits only */
     const char *group; /* name or number; NULL leaves the process' group */
     int backlog;
 };
@@ -27,17 +27,25 @@ struct socket_file {
     ino_t inode;
 };
 
-/* 0, or -1 with one line in `error` that says what is wrong and what to do (path too long,
- * directory missing, no permission, path holds something that is not a socket, unknown group).
- * *replaced (may be NULL) tells whether a socket with a live listener was there before: the normal
- * case of a reload, or a second server started by mistake. */
+/* 0, or -1 with one line in `error` (error_size >= 4) that says what is wrong and what to do (path
+ * too long, directory missing, no permission, path holds something that is not a socket, unknown
+ * group); then *file holds nothing and nothing is left in the directory. *replaced (may be NULL)
+ * tells whether a socket with a live listener was there before: the normal case of a reload, or a
+ * second server started by mistake. It is found out by connecting: the other server sees a
+ * connection that ends at once.
+ *
+ * Clients that connected to the replaced socket and were not accepted yet wait in that server: it
+ * goes on accepting until nobody waits any more, then closes. Asserts that mode has only permission
+ * bits. Not async-signal-safe; the umask is neither used nor changed. */
 int socket_file_open(const struct socket_file_options *options, struct socket_file *file,
                      bool *replaced, char *error, size_t error_size);
 
 /* Whether the file at the path is still ours (same device and inode). */
 bool socket_file_is_ours(const struct socket_file *file);
 
-/* Unlinks the path only if it is still ours; closes fd unless taken; frees. Idempotent. */
+/* Unlinks the path only if it is still ours; closes fd unless taken; frees. Idempotent; a zeroed
+ * object with fd -1 is allowed. A caller that took fd closes it after this, not before: as long as
+ * the descriptor is open nobody else's file can get the same inode. */
 void socket_file_close(struct socket_file *file);
 
 #endif
