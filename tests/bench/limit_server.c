@@ -1,0 +1,299 @@
+/* The limit: what no plugin server can be faster than. An epoll loop that parses nothing: it knows
+ * how many bytes a request of the load generator has, and answers each with bytes made before, in
+ * one write. Only the number of the call is copied into the answer. On ProtoBuf:1 an event is one
+ * answer whatever the script calls, since nothing is waited for.
+ *
+ * usage: limit_server SOCKET protobuf|msgpack [SCRIPT] */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "script.h"
+
+#define BATCH 256
+
+/* A request that is awaited, and the answer to it. */
+struct step {
+    size_t request_len;
+    size_t number_at; /* where the call's number stands in the request */
+    size_t number_len;
+    size_t answer_number_at;
+    struct wire answer;
+};
+
+struct limit {
+    enum wire_protocol protocol;
+    struct step steps[SCRIPT_MAX_CALLS + 1];
+    size_t count;
+    size_t first_len; /* ProtoBuf:1: before a connection's first event there are no answers */
+    int epoll, listener, signals;
+};
+
+struct conn {
+    int fd;
+    bool hot; /* the first event was seen */
+    bool first;
+    size_t step;
+    size_t have;
+    uint8_t data[WIRE_MAX];
+};
+
+/* The id of every instance: five bytes on either protocol. */
+static const struct wire_id pb_id = {5, {0x80, 0x80, 0x80, 0x80, 0x01}};
+static const struct wire_id mp_id = {5, {0xce, 0x10, 0, 0, 0}};
+static const struct wire_id mp_event = {1, {1}};
+
+/* --- What is made before ---------------------------------------------------------------------- */
+
+static void prepare_protobuf(struct limit *limit, const struct canned *canned) {
+    struct step *step = &limit->steps[0];
+    struct wire request = {.len = 0};
+    size_t answers = 0;
+    pb_handle_event(&request, SEQUENCE_FIRST, &pb_id, SCRIPT_PHASE);
+    for (size_t i = 0; i < canned->count; i++) {
+        wire_put(&step->answer, canned->calls[i].sent.data, canned->calls[i].sent.len);
+        answers += canned->calls[i].answer.len;
+    }
+    pb_end(&step->answer, SEQUENCE_FIRST);
+    limit->count = 1;
+    limit->first_len = request.len;
+    step->request_len = answers + request.len;
+    step->number_len = 3;
+    step->number_at = answers + 5; /* behind the frame's length and the tag of the sequence */
+    step->answer_number_at = step->answer.len - 3;
+}
+
+static void prepare_msgpack(struct limit *limit, const struct canned *canned) {
+    static const uint8_t ret[] = {0xa3, 'r', 'e', 't'};
+    limit->count = canned->count + 1;
+    for (size_t i = 0; i < limit->count; i++) {
+        struct step *step = &limit->steps[i];
+        struct wire request = {.len = 0};
+        if (i == 0) {
+            mp_handle_event(&request, MSGID_FIRST, &mp_id, SCRIPT_PHASE);
+        } else {
+            const struct wire *answer = &canned->calls[i - 1].answer;
+            mp_step(&request, MSGID_FIRST, &mp_event, answer->len == 0 ? NULL : answer);
+        }
+        mp_result_head(&step->answer, MSGID_FIRST, mp_event.bytes[0]);
+        if (i < canned->count) {
+            wire_put(&step->answer, canned->calls[i].sent.data, canned->calls[i].sent.len);
+        } else {
+            wire_put(&step->answer, ret, sizeof ret);
+        }
+        step->request_len = request.len;
+        step->number_at = step->answer_number_at = 2;
+        step->number_len = 5;
+    }
+    limit->first_len = limit->steps[0].request_len;
+}
+
+/* --- Connections ------------------------------------------------------------------------------ */
+
+static bool answer(const struct conn *conn, const uint8_t *data, size_t len) {
+    return send(conn->fd, data, len, MSG_NOSIGNAL) == (ssize_t)len;
+}
+
+/* StartInstance is looked at, once for each instance: it has any length. The number of bytes used,
+ * 0 for more, -1 when it is none. */
+static ssize_t start_instance(const struct limit *limit, const struct conn *conn) {
+    struct wire reply = {.len = 0};
+    if (limit->protocol == WIRE_MSGPACK) {
+        bool malformed;
+        const uint8_t *end = mp_skip(conn->data, conn->data + conn->have, &malformed);
+        static const char method[] = "plugin.StartInstance";
+        if (end == NULL) {
+            return malformed ? -1 : 0;
+        }
+        if (conn->have < 32 || memcmp(conn->data + 8, method, strlen(method)) != 0) {
+            return -1;
+        }
+        static const uint8_t head[] = {0x94, 0x01};
+        wire_put(&reply, head, sizeof head);
+        wire_put(&reply, conn->data + 2, 5);
+        wire_byte(&reply, 0xc0);
+        wire_byte(&reply, 0x81);
+        mp_string(&reply, "Id", 2);
+        wire_put(&reply, mp_id.bytes, mp_id.len);
+        return answer(conn, reply.data, reply.len) ? end - conn->data : -1;
+    }
+    static const uint8_t command[] = {0x8a, 0x02}; /* field 33 */
+    if (conn->have < 10) {
+        return 0;
+    }
+    size_t len = 4 + ((size_t)conn->data[0] | (size_t)conn->data[1] << 8);
+    if (memcmp(conn->data + 8, command, sizeof command) != 0) {
+        return -1;
+    }
+    if (conn->have < len) {
+        return 0;
+    }
+    wire_le32(&reply, 4 + 3 + 6);
+    wire_put(&reply, conn->data + 4, 4);
+    wire_put(&reply, command, sizeof command);
+    wire_byte(&reply, 6);
+    wire_byte(&reply, 2 << 3);
+    wire_put(&reply, pb_id.bytes, pb_id.len);
+    return answer(conn, reply.data, reply.len) ? (ssize_t)len : -1;
+}
+
+static void consume(struct conn *conn, size_t len) {
+    conn->have -= len;
+    if (conn->have > 0) {
+        memmove(conn->data, conn->data + len, conn->have);
+    }
+}
+
+/* The hot path: whole requests that are there. */
+static bool answer_events(struct limit *limit, struct conn *conn) {
+    for (;;) {
+        struct step *step = &limit->steps[conn->step];
+        size_t missing = conn->first ? step->request_len - limit->first_len : 0;
+        size_t len = step->request_len - missing;
+        if (conn->have < len) {
+            return true;
+        }
+        memcpy(step->answer.data + step->answer_number_at, conn->data + step->number_at - missing,
+               step->number_len);
+        if (!answer(conn, step->answer.data, step->answer.len)) {
+            return false;
+        }
+        consume(conn, len);
+        conn->first = false;
+        conn->step = conn->step + 1 == limit->count ? 0 : conn->step + 1;
+    }
+}
+
+static bool on_bytes(struct limit *limit, struct conn *conn) {
+    while (!conn->hot && conn->have > 0) {
+        ssize_t used = start_instance(limit, conn);
+        if (used == 0) {
+            return true;
+        }
+        if (used < 0) {
+            conn->hot = conn->first = true;
+        } else {
+            consume(conn, (size_t)used);
+        }
+    }
+    return answer_events(limit, conn);
+}
+
+static void on_readable(struct limit *limit, struct conn *conn) {
+    ssize_t got = recv(conn->fd, conn->data + conn->have, sizeof conn->data - conn->have, 0);
+    if (got < 0 && (errno == EAGAIN || errno == EINTR)) {
+        return;
+    }
+    if (got > 0) {
+        conn->have += (size_t)got;
+    }
+    if (got <= 0 || !on_bytes(limit, conn)) {
+        close(conn->fd);
+        free(conn);
+    }
+}
+
+static void on_connection(struct limit *limit) {
+    int fd = accept4(limit->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    struct conn *conn = fd < 0 ? NULL : malloc(sizeof *conn);
+    if (conn == NULL) {
+        if (fd >= 0) {
+            close(fd);
+        }
+        return;
+    }
+    conn->fd = fd;
+    conn->hot = conn->first = false;
+    conn->step = conn->have = 0;
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = conn};
+    if (epoll_ctl(limit->epoll, EPOLL_CTL_ADD, fd, &event) != 0) {
+        close(fd);
+        free(conn);
+    }
+}
+
+/* --- The loop --------------------------------------------------------------------------------- */
+
+static bool serve(struct limit *limit, const char *path) {
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    sigset_t ends;
+    sigemptyset(&ends);
+    sigaddset(&ends, SIGTERM);
+    sigaddset(&ends, SIGINT);
+    sigprocmask(SIG_BLOCK, &ends, NULL);
+    if (strlen(path) >= sizeof address.sun_path) {
+        errno = ENAMETOOLONG;
+        return false;
+    }
+    memcpy(address.sun_path, path, strlen(path));
+    struct epoll_event on_listener = {.events = EPOLLIN, .data.ptr = &limit->listener};
+    struct epoll_event on_signal = {.events = EPOLLIN, .data.ptr = &limit->signals};
+    limit->epoll = epoll_create1(EPOLL_CLOEXEC);
+    limit->signals = signalfd(-1, &ends, SFD_CLOEXEC);
+    limit->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    return limit->epoll >= 0 && limit->signals >= 0 && limit->listener >= 0 &&
+           bind(limit->listener, (const struct sockaddr *)&address, sizeof address) == 0 &&
+           listen(limit->listener, 4096) == 0 &&
+           epoll_ctl(limit->epoll, EPOLL_CTL_ADD, limit->listener, &on_listener) == 0 &&
+           epoll_ctl(limit->epoll, EPOLL_CTL_ADD, limit->signals, &on_signal) == 0;
+}
+
+static void loop(struct limit *limit) {
+    struct epoll_event events[BATCH];
+    for (;;) {
+        int count = epoll_wait(limit->epoll, events, BATCH, -1);
+        for (int i = 0; i < count; i++) {
+            if (events[i].data.ptr == &limit->signals) {
+                return;
+            }
+            if (events[i].data.ptr == &limit->listener) {
+                on_connection(limit);
+            } else {
+                on_readable(limit, events[i].data.ptr);
+            }
+        }
+    }
+}
+
+int main(int argc, char **argv) {
+    const struct script *script = script_find(argc > 3 ? argv[3] : "set-header");
+    struct limit *limit = calloc(1, sizeof *limit);
+    struct canned *canned = calloc(1, sizeof *canned);
+    struct rlimit files;
+    if (argc < 3 || argc > 4 || script == NULL || limit == NULL || canned == NULL) {
+        fputs("usage: limit_server SOCKET protobuf|msgpack [SCRIPT]\n", stderr);
+        free(limit);
+        free(canned);
+        return 2;
+    }
+    limit->protocol = strcmp(argv[2], "msgpack") == 0 ? WIRE_MSGPACK : WIRE_PROTOBUF;
+    script_canned(script, limit->protocol, canned);
+    if (limit->protocol == WIRE_MSGPACK) {
+        prepare_msgpack(limit, canned);
+    } else {
+        prepare_protobuf(limit, canned);
+    }
+    free(canned);
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+        files.rlim_cur = files.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &files);
+    }
+    int status = 0;
+    if (serve(limit, argv[1])) {
+        loop(limit);
+        unlink(argv[1]);
+    } else {
+        fprintf(stderr, "limit_server: %s: %s\n", argv[1], strerror(errno));
+        status = 1;
+    }
+    free(limit);
+    return status;
+}
