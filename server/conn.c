@@ -7,6 +7,8 @@
 
 #include "limits.h"
 
+/* Who has just connected is about to ask something. */
+#define FRESH_MS 100
 /* Memory is given back to the system when a connection has nothing to say. */
 #define KEEP_OUT ((size_t)4 << 10)
 
@@ -15,6 +17,7 @@ struct conn {
     struct conn_env *env;
     struct conn *prev, *next;
     struct rpc rpc;
+    uint64_t opened_ms;
     size_t unwritten; /* in write requests */
     bool reading;
     bool closing;
@@ -145,7 +148,9 @@ static int write_out(struct conn *conn) {
 static void close_if_idle(struct conn *conn) {
     uv_os_fd_t fd;
     char byte;
-    if (!rpc_idle(&conn->rpc) || conn->unwritten > 0 ||
+    bool fresh = conn->rpc.protocol == PROTOCOL_UNKNOWN &&
+                 uv_now(conn->env->loop) - conn->opened_ms < FRESH_MS;
+    if (fresh || !rpc_idle(&conn->rpc) || conn->unwritten > 0 ||
         uv_fileno((uv_handle_t *)&conn->pipe, &fd) != 0 ||
         recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0) {
         return;
@@ -198,6 +203,7 @@ static struct conn *conn_create(struct conn_env *env) {
     }
     conn->env = env;
     conn->pipe.data = conn;
+    conn->opened_ms = uv_now(env->loop);
     rpc_init(&conn->rpc, &env->rpc, on_wake);
     conn->next = env->first;
     if (env->first != NULL) {

@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,18 +13,15 @@
 
 #include "conn.h"
 #include "limits.h"
-#include "socket_file.h"
 
 #define TICK_MS       1000
 #define DRAIN_TICK_MS 5
 #define READ_SIZE     ((size_t)64 << 10)
-#define BACKLOG       1024
 
 struct server {
     struct server_options options;
     uv_loop_t loop;
     bool loop_ready;
-    struct socket_file socket;
     uv_pipe_t listener;
     uv_timer_t tick;
     uv_timer_t drain_tick;
@@ -45,7 +43,6 @@ struct server {
 
 void server_options_init(struct server_options *options) {
     *options = (struct server_options){
-        .socket_mode = 0600,
         .drain_ms = 5000,
         .event_ms = LIMIT_EVENT_MS,
         .instance_idle_ms = LIMIT_INSTANCE_IDLE_MS,
@@ -69,18 +66,12 @@ static void close_handle(uv_handle_t *handle) {
     }
 }
 
-/* Nobody finds the socket any more (or the next server's in its place); who has already connected
- * is served. */
-static void stop_listening(struct server *server, bool serve_waiting) {
-    uv_os_fd_t fd;
-    socket_file_close(&server->socket);
-    if (serve_waiting && uv_fileno((uv_handle_t *)&server->listener, &fd) == 0) {
-        int peer;
-        while ((peer = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
-            conn_adopt(&server->conns, peer);
-        }
+/* Nobody finds it any more, or finds the next server's in its place. Who connected before is still
+ * accepted: the listener closes last. */
+static void remove_socket(struct server *server) {
+    if (server->options.socket != NULL) {
+        socket_file_remove(server->options.socket);
     }
-    close_handle((uv_handle_t *)&server->listener);
 }
 
 /* Everything is answered, or given up: the loop runs out of handles. */
@@ -89,7 +80,8 @@ static void close_all(struct server *server) {
         return;
     }
     server->closing = true;
-    stop_listening(server, false);
+    remove_socket(server);
+    close_handle((uv_handle_t *)&server->listener);
     conns_close_all(&server->conns);
     events_cancel_all(server->events, KONG_E_GONE);
     close_handle((uv_handle_t *)&server->tick);
@@ -123,8 +115,8 @@ static void drain(struct server *server, const char *why) {
     log_write(server->options.log, LOG_LEVEL_INFO,
               "ending: %s; %zu connections, %zu events at work", why, server->conns.count,
               events_alive(server->events));
-    stop_listening(server, true);
-    uv_timer_start(&server->drain_tick, on_drain_tick, 0, DRAIN_TICK_MS);
+    remove_socket(server);
+    uv_timer_start(&server->drain_tick, on_drain_tick, DRAIN_TICK_MS, DRAIN_TICK_MS);
 }
 
 static void on_signal(uv_signal_t *handle, int number) {
@@ -143,9 +135,6 @@ static void on_stop(uv_async_t *handle) {
 /* --- connections --- */
 
 static void accept_waiting(struct server *server) {
-    if (server->draining) {
-        return;
-    }
     int rc = conn_accept(&server->conns, (uv_stream_t *)&server->listener);
     if (rc != 0 && rc != UV_EAGAIN) {
         log_write(server->options.log, LOG_LEVEL_ERROR, "accept: %s", uv_strerror(rc));
@@ -226,27 +215,21 @@ static void init_handles(struct server *server) {
     server->handles_ready = true;
 }
 
+/* Its own copy of the descriptor: the socket's file stays the caller's. */
 static int start_listening(struct server *server, char *error, size_t size) {
-    struct socket_file_options options = {.path = server->options.socket_path,
-                                          .mode = (mode_t)server->options.socket_mode,
-                                          .group = server->options.socket_group,
-                                          .backlog = BACKLOG};
-    bool replaced = false;
-    if (socket_file_open(&options, &server->socket, &replaced, error, size) != 0) {
-        return -1;
+    if (server->options.socket == NULL) {
+        return 0;
     }
-    if (replaced) {
-        log_write(
-            server->options.log, LOG_LEVEL_NOTICE,
-            "took over %s from a server that still runs (a reload, or a second one by mistake)",
-            options.path);
+    int fd = fcntl(server->options.socket->fd, F_DUPFD_CLOEXEC, 3);
+    if (fd < 0) {
+        return fail(error, size, "socket", -errno);
     }
-    int rc = uv_pipe_open(&server->listener, server->socket.fd);
+    int rc = uv_pipe_open(&server->listener, fd);
     if (rc != 0) {
+        close(fd);
         return fail(error, size, "socket", rc);
     }
-    server->socket.fd = -1; /* the handle's now */
-    rc = uv_listen((uv_stream_t *)&server->listener, BACKLOG, on_connection);
+    rc = uv_listen((uv_stream_t *)&server->listener, SERVER_BACKLOG, on_connection);
     return rc == 0 ? 0 : fail(error, size, "listen", rc);
 }
 
@@ -288,6 +271,7 @@ static int start(struct server *server, char *error, size_t size) {
                                     .log = options->log,
                                     .process_data = server->process_data,
                                     .owner = &server->loop,
+                                    .running = options->running,
                                     .max_events = options->max_events,
                                     .stack_size = options->stack_size,
                                     .timeout_ms = options->event_ms};
@@ -330,13 +314,16 @@ int server_create(const struct server_options *options, struct server **out, cha
         return fail(error, error_size, "start", UV_ENOMEM);
     }
     server->options = *options;
-    server->socket.fd = -1;
     if (start(server, error, error_size) != 0) {
         server_destroy(server);
         return -1;
     }
     *out = server;
     return 0;
+}
+
+int server_adopt(struct server *server, int fd) {
+    return conn_adopt(&server->conns, fd) == 0 ? 0 : -1;
 }
 
 void server_run(struct server *server) {
@@ -367,7 +354,6 @@ void server_destroy(struct server *server) {
         assert(rc == 0);
         (void)rc;
     }
-    socket_file_close(&server->socket);
     events_destroy(server->events);
     registry_destroy(server->registry);
     arena_free(&server->scratch);

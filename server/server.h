@@ -5,6 +5,11 @@
 #include "kong.h"
 #include "log.h"
 #include "rpc_message.h"
+#include "running.h"
+#include "socket_file.h"
+
+/* Connections that wait to be accepted. */
+#define SERVER_BACKLOG 1024
 
 struct server;
 
@@ -12,24 +17,27 @@ struct server_options {
     const struct kong_plugin *plugin;
     const struct rpc_plugin_info *info; /* borrowed, as the dump says it */
     struct log *log;                    /* borrowed; may be NULL */
-    const char *socket_path;
-    unsigned socket_mode;     /* 0600 */
-    const char *socket_group; /* NULL: the process' own */
-    bool handle_signals;      /* SIGTERM and SIGINT drain, SIGPIPE is ignored */
-    bool watch_parent;        /* drain when the process that started us is gone */
-    uint64_t drain_ms;        /* then what is still at work is given up */
-    uint64_t event_ms;        /* time limit of one event */
+    struct socket_file *socket; /* open; borrowed: taken away (if still ours) when the server begins
+                                   to drain. NULL: the caller connects peers by server_adopt only */
+    struct running *running;    /* told which handler runs; NULL: nobody is */
+    bool handle_signals;        /* SIGTERM and SIGINT drain, SIGPIPE is ignored */
+    bool watch_parent;          /* drain when the process that started us is gone */
+    uint64_t drain_ms;          /* then what is still at work is given up */
+    uint64_t event_ms;          /* time limit of one event */
     uint64_t instance_idle_ms;
     size_t max_connections, max_instances, max_events, max_frame, stack_size;
 };
 
-/* Fills everything but plugin, info, log and socket_path from limits.h. */
+/* Fills everything but plugin, info, log and socket from limits.h. */
 void server_options_init(struct server_options *options);
 
-/* Opens the plugin, binds the socket, listens. 0, or -1 with one line in `error`. The options'
+/* Opens the plugin, listens. 0, or -1 with one line in `error`. The options'
  * strings must outlive the server. */
 int server_create(const struct server_options *options, struct server **out, char *error,
                   size_t error_size);
+
+/* A connected stream socket, taken over in any case; before server_run only. 0, or -1. */
+int server_adopt(struct server *server, int fd);
 
 /* Serves until server_stop, a signal, or the parent's end; then drains. Always returns with
  * everything closed: nothing under way. */

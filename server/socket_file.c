@@ -334,7 +334,7 @@ bool socket_file_is_ours(const struct socket_file *file) {
     return file->path && is_ours(file, AT_FDCWD, file->path);
 }
 
-void socket_file_close(struct socket_file *file) {
+void socket_file_remove(struct socket_file *file) {
     char nobody_reads[8];
     const struct failure failure = {.text = nobody_reads, .size = sizeof nobody_reads};
     struct place place;
@@ -345,8 +345,13 @@ void socket_file_close(struct socket_file *file) {
             unlinkat(place.fd, place.name, 0);
         close(place.fd);
     }
+    free(file->path);
+    file->path = NULL;
+}
+
+void socket_file_close(struct socket_file *file) {
+    socket_file_remove(file);
     if (file->fd >= 0)
         close(file->fd);
-    free(file->path);
     *file = (struct socket_file){.fd = -1};
 }

@@ -43,6 +43,10 @@ int socket_file_open(const struct socket_file_options *options, struct socket_fi
 /* Whether the file at the path is still ours (same device and inode). */
 bool socket_file_is_ours(const struct socket_file *file);
 
+/* Unlinks the path only if it is still ours; the descriptor goes on listening, for those who have
+ * connected already. Idempotent. */
+void socket_file_remove(struct socket_file *file);
+
 /* Unlinks the path only if it is still ours; closes fd unless taken; frees. Idempotent; a zeroed
  * object with fd -1 is allowed. A caller that took fd closes it after this, not before: as long as
  * the descriptor is open nobody else's file can get the same inode. */

@@ -1,0 +1,213 @@
+/* The program around a plugin: options, dump, server. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "dump.h"
+#include "log.h"
+#include "options.h"
+#include "schema.h"
+#include "server.h"
+#include "socket_file.h"
+#include "supervisor.h"
+
+#define EXIT_USAGE 2
+
+/* A descriptor that is opened later must not take the place of a closed stdin, stdout or stderr. */
+static void open_standard_descriptors(void) {
+    int fd;
+    do {
+        fd = open("/dev/null", O_RDWR);
+    } while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd > STDERR_FILENO) {
+        close(fd);
+    }
+}
+
+/* One line on stderr, whatever the arguments hold. */
+static int complain(const char *program, const char *text, int status) {
+    fprintf(stderr, "%s: %s\n", program, text);
+    return status;
+}
+
+/* Kong starts its plugin servers from an nginx worker; a shell, systemd or a container's init is no
+ * reason to end with. */
+static bool parent_is_kong(void) {
+    char path[64];
+    char name[32] = "";
+    snprintf(path, sizeof path, "/proc/%d/comm", (int)getppid());
+    FILE *file = fopen(path, "re");
+    if (file == NULL) {
+        return false;
+    }
+    bool is_nginx = fgets(name, sizeof name, file) != NULL && strcmp(name, "nginx\n") == 0;
+    fclose(file);
+    return is_nginx;
+}
+
+static struct dump_options dump_options_of(const struct kong_plugin *plugin,
+                                           const struct options *options) {
+    return (struct dump_options){.plugin = plugin,
+                                 .phases = options->phases,
+                                 .priority = options->priority,
+                                 .protocol = options->protocol,
+                                 .kong_major = options->kong_major,
+                                 .socket_path = options->socket};
+}
+
+/* Standard output is all JSON, or Kong does not start. */
+static int print_dump(const char *program, const struct kong_plugin *plugin,
+                      const struct options *options) {
+    if ((options->phases & KONG_PHASE_BIT(KONG_PHASE_HEADER_FILTER)) != 0) {
+        complain(program,
+                 "warning: Kong up to 3.9 destroys every response of a plugin server that "
+                 "advertises header_filter",
+                 0);
+    }
+    struct dump_options wanted = dump_options_of(plugin, options);
+    char *json = dump_json(&wanted);
+    if (json == NULL) {
+        return complain(program, "out of memory", EXIT_FAILURE);
+    }
+    bool written = puts(json) >= 0 && fflush(stdout) == 0;
+    free(json);
+    return written ? EXIT_SUCCESS
+                   : complain(program, "cannot write to standard output", EXIT_FAILURE);
+}
+
+struct service {
+    const char *program;
+    const struct kong_plugin *plugin;
+    const struct options *options;
+    struct socket_file *socket;
+    struct dump dump;
+    struct log *log;
+    bool watch_parent;
+};
+
+static struct server_options server_options_of(const struct service *service,
+                                               struct running *running) {
+    const struct options *options = service->options;
+    struct server_options wanted;
+    server_options_init(&wanted);
+    wanted.plugin = service->plugin;
+    wanted.info = &service->dump.info;
+    wanted.log = service->log;
+    wanted.socket = service->socket;
+    wanted.running = running;
+    wanted.handle_signals = true;
+    wanted.watch_parent = service->watch_parent;
+    wanted.drain_ms = options->drain_ms;
+    wanted.event_ms = options->event_ms;
+    wanted.instance_idle_ms = options->instance_idle_ms;
+    wanted.max_connections = options->max_connections;
+    wanted.max_instances = options->max_instances;
+    wanted.max_events = options->max_events;
+    wanted.max_frame = options->max_frame;
+    return wanted;
+}
+
+static int serve(void *arg, struct running *running) {
+    struct service *service = arg;
+    struct server_options wanted = server_options_of(service, running);
+    struct server *server;
+    char error[512];
+    if (server_create(&wanted, &server, error, sizeof error) != 0) {
+        return complain(service->program, error, EXIT_FAILURE);
+    }
+    log_write(service->log, LOG_LEVEL_INFO, "%s %s serves at %s", service->plugin->name,
+              service->plugin->version, service->options->socket);
+    server_run(server);
+    server_destroy(server);
+    log_write(service->log, LOG_LEVEL_INFO, "ended");
+    return EXIT_SUCCESS;
+}
+
+static int serve_supervised(struct service *service) {
+    struct supervisor_options wanted = {.log = service->log,
+                                        .plugin = service->plugin->name,
+                                        .drain_ms = service->options->drain_ms,
+                                        .report_ms = service->options->event_ms,
+                                        .stall_ms = service->options->stall_ms,
+                                        .watch_parent = service->watch_parent};
+    char error[256];
+    service->watch_parent = true; /* the child's parent is the supervisor */
+    int status = supervisor_run(&wanted, serve, service, error, sizeof error);
+    return status < 0 ? complain(service->program, error, EXIT_FAILURE) : status;
+}
+
+static int run(struct service *service) {
+    const struct options *options = service->options;
+    struct socket_file_options wanted = {.path = options->socket,
+                                         .mode = options->socket_mode,
+                                         .group = options->socket_group,
+                                         .backlog = SERVER_BACKLOG};
+    struct socket_file socket;
+    bool replaced = false;
+    char error[512];
+    if (socket_file_open(&wanted, &socket, &replaced, error, sizeof error) != 0) {
+        return complain(service->program, error, EXIT_FAILURE);
+    }
+    if (replaced) {
+        log_write(
+            service->log, LOG_LEVEL_NOTICE,
+            "took over %s from a server that still runs (a reload, or a second one by mistake)",
+            options->socket);
+    }
+    service->socket = &socket;
+    bool supervise =
+        options->supervise == OPTION_YES || (options->supervise == OPTION_AUTO && parent_is_kong());
+    int status = supervise ? serve_supervised(service) : serve(service, NULL);
+    socket_file_close(&socket);
+    return status;
+}
+
+static int start(const char *program, const struct kong_plugin *plugin,
+                 const struct options *options) {
+    struct service service = {.program = program, .plugin = plugin, .options = options};
+    struct dump_options wanted = dump_options_of(plugin, options);
+    service.watch_parent = options->watch_parent == OPTION_YES ||
+                           (options->watch_parent == OPTION_AUTO && parent_is_kong());
+    service.log = log_create(STDERR_FILENO, options->log_level, plugin->name);
+    if (service.log == NULL || dump_init(&service.dump, &wanted) != 0) {
+        log_destroy(service.log);
+        return complain(program, "out of memory", EXIT_FAILURE);
+    }
+    int status = run(&service);
+    dump_free(&service.dump);
+    log_destroy(service.log);
+    return status;
+}
+
+int kong_main(int argc, char **argv, const struct kong_plugin *plugin) {
+    struct options options;
+    char error[512];
+    open_standard_descriptors();
+    const char *program = options_program_name(argv[0]);
+    if (schema_check(plugin->schema, error, sizeof error) != 0) {
+        return complain(program, error, EXIT_FAILURE);
+    }
+    if (options_parse(&options, plugin, argc, argv, error, sizeof error) != 0) {
+        return complain(program, error, EXIT_USAGE);
+    }
+    int status = EXIT_SUCCESS;
+    switch (options.action) {
+    case OPTIONS_HELP:
+        status = options_print_help(program, plugin, stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+        break;
+    case OPTIONS_VERSION:
+        printf("%s %s\n", plugin->name, plugin->version);
+        break;
+    case OPTIONS_DUMP:
+        status = print_dump(program, plugin, &options);
+        break;
+    case OPTIONS_RUN:
+        status = start(program, plugin, &options);
+        break;
+    }
+    options_free(&options);
+    return status;
+}
