@@ -192,11 +192,11 @@ static pid_t start_limit(const struct bench *bench, const char *protocol, const 
 
 /* Runs the load generator for 1,000 events; its status, and its output in `out`. */
 static int run_load(const struct bench *bench, const char *protocol, const char *script,
-                    const char *more, char *out, size_t size) {
-    const char *argv[] = {
-        bench->load, "--socket", bench->socket, "--protocol",  protocol, "--script",
-        script,      "--events", "1000",        "--instances", "7",      "--connections",
-        "5",         "--idle",   "3",           more,          NULL};
+                    const char *patience, const char *more, char *out, size_t size) {
+    const char *argv[] = {bench->load,  "--socket",      bench->socket, "--protocol", protocol,
+                          "--script",   script,          "--events",    "1000",       "--instances",
+                          "7",          "--connections", "5",           "--idle",     "3",
+                          "--patience", patience,        more,          NULL};
     posix_spawn_file_actions_t actions;
     int pipe_fds[2];
     assert_int_equal(pipe2(pipe_fds, O_CLOEXEC), 0);
@@ -228,7 +228,8 @@ static void every_event_is_counted(void **state) {
         char wanted[64];
         pid_t limit = start_limit(bench, protocol, script);
         assert_int_equal(
-            run_load(bench, protocol, script, i & 4 ? "--as-kong" : NULL, out, sizeof out), 0);
+            run_load(bench, protocol, script, "10", i & 4 ? "--as-kong" : NULL, out, sizeof out),
+            0);
         snprintf(wanted, sizeof wanted, "\"calls_all\": %zu, \"errors\": 0",
                  1000 * script_find(script)->count);
         assert_non_null(strstr(out, "\"events\": 1000,"));
@@ -238,19 +239,21 @@ static void every_event_is_counted(void **state) {
     }
 }
 
-/* A server that runs another handler, or speaks the other protocol, is found out. */
+/* A server that runs another handler, or is silent since it speaks the other protocol, is found
+ * out. */
 static void other_handlers_are_refused(void **state) {
     struct bench *bench = *state;
     for (int i = 0; i < 2; i++) {
         char out[2048];
         pid_t limit = start_limit(bench, protocols[i], names[1]);
-        assert_int_equal(run_load(bench, protocols[i], names[0], NULL, out, sizeof out), 1);
-        assert_int_equal(run_load(bench, protocols[1 - i], names[1], NULL, out, sizeof out), 1);
+        assert_int_equal(run_load(bench, protocols[i], names[0], "10", NULL, out, sizeof out), 1);
+        assert_int_equal(run_load(bench, protocols[1 - i], names[1], "0.05", NULL, out, sizeof out),
+                         1);
         kill(limit, SIGTERM);
         assert_int_equal(wait_for(limit), 0);
     }
     char out[2048];
-    assert_int_equal(run_load(bench, protocols[0], names[0], NULL, out, sizeof out), 1);
+    assert_int_equal(run_load(bench, protocols[0], names[0], "10", NULL, out, sizeof out), 1);
 }
 
 int main(void) {
