@@ -172,6 +172,8 @@ INSTALL := install
 install: all ## install into $(DESTDIR)$(PREFIX)
 	$(INSTALL) -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/doc/apiversion-server
 	$(INSTALL) -m 755 $(SERVER) $(DESTDIR)$(PREFIX)/bin/
+	$(SERVER) --man >$(BUILD)/apiversion-server.1
+	$(INSTALL) -m 644 $(BUILD)/apiversion-server.1 $(DESTDIR)$(PREFIX)/share/man/man1/
 	$(INSTALL) -m 644 kong.conf.example README.md LICENSE $(DESTDIR)$(PREFIX)/share/doc/apiversion-server/
 
 clean: ## remove what was built

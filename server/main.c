@@ -198,6 +198,9 @@ int kong_main(int argc, char **argv, const struct kong_plugin *plugin) {
     case OPTIONS_HELP:
         status = options_print_help(program, plugin, stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
         break;
+    case OPTIONS_MAN:
+        status = options_print_man(program, plugin, stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+        break;
     case OPTIONS_VERSION:
         printf("%s %s\n", plugin->name, plugin->version);
         break;

@@ -1,4 +1,4 @@
-#include "options.h"
+#include "options_table.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -11,8 +11,6 @@
 
 #define DEFAULT_PREFIX "/usr/local/kong"
 #define DEFAULT_NAME   "apiversion-server"
-#define HELP_COLUMN    28
-#define HELP_WIDTH     80
 
 struct parser {
     struct options *options;
@@ -20,15 +18,6 @@ struct parser {
     const char *phases; /* as given; read when all is known */
     char *error;
     size_t error_size;
-};
-
-struct option_spec {
-    const char *name;
-    int letter;        /* 0: none */
-    const char *value; /* placeholder; NULL: takes none */
-    int (*set)(struct parser *parser, const char *name, const char *value);
-    const char *help; /* %s is where `fallback` goes */
-    const char *fallback;
 };
 
 static int refuse(struct parser *parser, const char *name, const char *value, const char *why) {
@@ -228,6 +217,13 @@ static int set_action_help(struct parser *p, const char *name, const char *value
     return 0;
 }
 
+static int set_action_man(struct parser *p, const char *name, const char *value) {
+    (void)name;
+    (void)value;
+    p->options->action = OPTIONS_MAN;
+    return 0;
+}
+
 static int set_action_version(struct parser *p, const char *name, const char *value) {
     (void)name;
     (void)value;
@@ -239,7 +235,7 @@ static int set_action_version(struct parser *p, const char *name, const char *va
 #define NUMBER(x)  TEXT_OF(x)
 
 /* A row without a name is a heading. */
-static const struct option_spec specs[] = {
+const struct option_spec option_specs[] = {
     {NULL, 0, NULL, NULL, "Socket", NULL},
     {"kong-prefix", 'p', "DIR", set_prefix, "Kong's prefix; default %s", DEFAULT_PREFIX},
     {"socket", 0, "PATH", set_socket, "where to listen; default <prefix>/%s.socket",
@@ -293,10 +289,13 @@ static const struct option_spec specs[] = {
 
     {NULL, 0, NULL, NULL, "Help", NULL},
     {"help", 'h', NULL, set_action_help, "print this and end", NULL},
+    {"man", 0, NULL, set_action_man, "print the manual page (for man -l) and end", NULL},
     {"version", 'V', NULL, set_action_version, "print the plugin's name and version and end", NULL},
 };
 
-#define SPEC_COUNT (sizeof specs / sizeof *specs)
+const size_t option_spec_count = sizeof option_specs / sizeof *option_specs;
+
+#define SPEC_COUNT (sizeof option_specs / sizeof *option_specs)
 
 /* --- phases --- */
 
@@ -310,25 +309,12 @@ static int phase_of(const char *name, size_t len) {
     return -1;
 }
 
-/* "access, response": the phases that the plugin can handle, for an error's text. */
-static void list_phases(const struct kong_plugin *plugin, char *text, size_t size) {
-    size_t used = 0;
-    text[0] = '\0';
-    for (unsigned phase = 0; phase < KONG_PHASE_COUNT; phase++) {
-        if (plugin->handlers[phase] != NULL && used < size) {
-            int more = snprintf(text + used, size - used, "%s%s", used > 0 ? ", " : "",
-                                kong_phase_name((enum kong_phase)phase));
-            used += more > 0 ? (size_t)more : 0;
-        }
-    }
-}
-
 static int parse_phases(struct parser *p) {
     unsigned phases = 0;
     const char *rest = p->phases;
     char known[160];
     char why[240];
-    list_phases(p->plugin, known, sizeof known);
+    options_list_phases(p->plugin, known, sizeof known);
     for (;;) {
         size_t len = strcspn(rest, ",");
         int phase = phase_of(rest, len);
@@ -400,7 +386,7 @@ static int parse_all(struct parser *p, int argc, char **argv) {
     size_t count = 0;
     size_t used = 1;
     for (size_t i = 0; i < SPEC_COUNT; i++) {
-        const struct option_spec *spec = &specs[i];
+        const struct option_spec *spec = &option_specs[i];
         if (spec->name == NULL) {
             continue;
         }
@@ -421,8 +407,9 @@ static int parse_all(struct parser *p, int argc, char **argv) {
     while ((code = getopt_long_only(argc, argv, letters, longs, NULL)) != -1) {
         const struct option_spec *spec = NULL;
         for (size_t i = 0; i < SPEC_COUNT; i++) {
-            if (code == 256 + (int)i || (specs[i].letter != 0 && code == specs[i].letter)) {
-                spec = &specs[i];
+            if (code == 256 + (int)i ||
+                (option_specs[i].letter != 0 && code == option_specs[i].letter)) {
+                spec = &option_specs[i];
             }
         }
         if (spec == NULL) {
@@ -474,72 +461,4 @@ int options_parse(struct options *options, const struct kong_plugin *plugin, int
 void options_free(struct options *options) {
     free(options->socket);
     options->socket = NULL;
-}
-
-/* --- help --- */
-
-/* Words from HELP_COLUMN on, broken before HELP_WIDTH; the cursor is at `column`. */
-static void print_wrapped(FILE *file, const char *text, int column) {
-    if (column >= HELP_COLUMN) {
-        fputc('\n', file);
-        column = 0;
-    }
-    fprintf(file, "%*s", HELP_COLUMN - column, "");
-    column = HELP_COLUMN;
-    while (*text != '\0') {
-        int len = (int)strcspn(text, " ");
-        if (column > HELP_COLUMN && column + 1 + len > HELP_WIDTH) {
-            fprintf(file, "\n%*s", HELP_COLUMN, "");
-            column = HELP_COLUMN;
-        } else if (column > HELP_COLUMN) {
-            fputc(' ', file);
-            column++;
-        }
-        fprintf(file, "%.*s", len, text);
-        column += len;
-        text += len;
-        text += strspn(text, " ");
-    }
-    fputc('\n', file);
-}
-
-/* The help text with its default in place of %s. */
-static void expand(const struct option_spec *spec, const char *fallback, char *out, size_t size) {
-    const char *mark = strstr(spec->help, "%s");
-    if (mark == NULL) {
-        snprintf(out, size, "%s", spec->help);
-    } else {
-        snprintf(out, size, "%.*s%s%s", (int)(mark - spec->help), spec->help, fallback, mark + 2);
-    }
-}
-
-int options_print_help(const char *program, const struct kong_plugin *plugin, FILE *file) {
-    char text[320];
-    char known[160];
-    list_phases(plugin, known, sizeof known);
-    fprintf(file, "Usage: %s [option]…\n\nKong plugin server for %s %s.\n", program, plugin->name,
-            plugin->version);
-    for (size_t i = 0; i < SPEC_COUNT; i++) {
-        const struct option_spec *spec = &specs[i];
-        if (spec->name == NULL) {
-            fprintf(file, "\n%s:\n", spec->help);
-            continue;
-        }
-        int column = fprintf(file, "  --%s%s%s", spec->name, spec->value != NULL ? " " : "",
-                             spec->value != NULL ? spec->value : "");
-        if (spec->letter != 0) {
-            column += fprintf(file, ", -%c", spec->letter);
-        }
-        expand(spec, spec->fallback, text, sizeof text);
-        if (spec->set == set_phases) {
-            size_t used = strlen(text);
-            snprintf(text + used, sizeof text - used, "; %s can: %s", plugin->name, known);
-        } else if (spec->set == set_priority) {
-            size_t used = strlen(text);
-            snprintf(text + used, sizeof text - used, "; default %d", plugin->priority);
-        }
-        print_wrapped(file, text, column);
-    }
-    fprintf(file, "\nOptions may start with one dash or two. Errors in them end with status 2.\n");
-    return ferror(file) || fflush(file) != 0 ? -1 : 0;
 }

@@ -12,7 +12,7 @@
 #include "log.h"
 #include "protocol.h"
 
-enum options_action { OPTIONS_RUN, OPTIONS_DUMP, OPTIONS_HELP, OPTIONS_VERSION };
+enum options_action { OPTIONS_RUN, OPTIONS_DUMP, OPTIONS_HELP, OPTIONS_MAN, OPTIONS_VERSION };
 
 enum option_switch { OPTION_AUTO, OPTION_YES, OPTION_NO };
 
@@ -50,5 +50,8 @@ void options_free(struct options *options);
 
 /* What --help prints: 80 columns. 0, or -1 when it could not be written. */
 int options_print_help(const char *program, const struct kong_plugin *plugin, FILE *file);
+
+/* The man page, in roff. */
+int options_print_man(const char *program, const struct kong_plugin *plugin, FILE *file);
 
 #endif
