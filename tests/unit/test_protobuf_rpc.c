@@ -1,0 +1,274 @@
+/* ProtoBuf:1's commands and answers, there and back; what is written by hand against protobuf-c. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <math.h>
+
+#include "limits.h"
+#include "protobuf_rpc.h"
+#include "protobuf_samples.h"
+#include "value.h"
+
+#define LENGTH(array) (sizeof(array) / sizeof(array)[0])
+
+/* What each test works with. */
+struct fixture {
+    struct arena arena;
+    struct buffer out;
+};
+
+static int setup(void **state) {
+    static struct fixture fixture;
+
+    arena_init(&fixture.arena, LIMIT_EVENT_MEMORY);
+    buffer_init(&fixture.out, LIMIT_OUT);
+    *state = &fixture;
+    return 0;
+}
+
+static int teardown(void **state) {
+    struct fixture *fixture = *state;
+
+    arena_free(&fixture->arena);
+    buffer_free(&fixture->out);
+    return 0;
+}
+
+static const uint8_t *bytes_of(struct kong_str frame) {
+    return (const uint8_t *)frame.data;
+}
+
+/* --- Commands ------------------------------------------------------------------------- */
+
+static void assert_text(struct kong_str actual, const char *expected) {
+    assert_non_null(actual.data);
+    assert_int_equal(actual.len, strlen(expected));
+    assert_string_equal(actual.data, expected);
+}
+
+static const struct rpc_call calls[] = {
+    {.command = RPC_UNKNOWN, .sequence = 1},
+    {.command = RPC_PLUGIN_NAMES, .sequence = 0},
+    {.command = RPC_PLUGIN_INFO, .sequence = 7, .name = {"api-version", 11}},
+    {.command = RPC_START_INSTANCE,
+     .sequence = INT64_MAX,
+     .name = {"api-version", 11},
+     .config = {"{\"a\":\"\"}", 8}},
+    {.command = RPC_START_INSTANCE, .sequence = 3},
+    {.command = RPC_INSTANCE_STATUS, .sequence = -1, .instance_id = INT32_MAX},
+    {.command = RPC_CLOSE_INSTANCE, .sequence = INT64_MIN, .instance_id = -5},
+    {.command = RPC_HANDLE_EVENT, .sequence = 128, .instance_id = 300, .event = {"access", 6}},
+    {.command = RPC_HANDLE_EVENT, .sequence = 128},
+};
+
+static void test_calls(void **state) {
+    struct fixture *fixture = *state;
+
+    for (size_t i = 0; i < LENGTH(calls); i++) {
+        const struct rpc_call *call = &calls[i];
+        struct rpc_call decoded;
+        size_t offset = 0;
+
+        buffer_clear(&fixture->out, SIZE_MAX);
+        assert_int_equal(protobuf_encode_call(&fixture->out, call), CODEC_OK);
+        struct kong_str frame = take_frame(&fixture->out, &offset);
+        assert_true(repacks(&kong_plugin_protocol__rpc_call__descriptor, frame));
+        memset(&decoded, 0xa5, sizeof(decoded));
+        assert_int_equal(
+            protobuf_decode_call(&fixture->arena, bytes_of(frame), frame.len, &decoded), CODEC_OK);
+        assert_int_equal(decoded.command, call->command);
+        assert_int_equal(decoded.sequence, call->sequence);
+        assert_int_equal(decoded.instance_id, call->instance_id);
+        assert_true(kong_str_equal(decoded.name, call->name));
+        assert_true(kong_str_equal(decoded.config, call->config));
+        assert_true(kong_str_equal(decoded.event, call->event));
+        assert_text(decoded.method, "");
+        assert_false(decoded.notification);
+        assert_null(decoded.error.data);
+        assert_int_equal(decoded.data.type, KONG_NIL);
+    }
+}
+
+static int decode_call(struct fixture *fixture, const char *bytes, size_t len,
+                       struct rpc_call *call) {
+    return protobuf_decode_call(&fixture->arena, (const uint8_t *)bytes, len, call);
+}
+
+#define DECODE_CALL(fixture, text, call) decode_call(fixture, text, sizeof(text) - 1, call)
+
+static void test_call_order(void **state) {
+    struct fixture *fixture = *state;
+    struct rpc_call call;
+
+    /* the command first, its fields the other way round, unknown fields of every type between */
+    assert_int_equal(DECODE_CALL(fixture,
+                                 "\xa2\x02\x0f\x12\x06"
+                                 "access\x18\x05\x22\x01x\x08\x02"
+                                 "\x50\x01\x59"
+                                 "12345678\x62\x02hi\x6d"
+                                 "1234\x08\x03",
+                                 &call),
+                     CODEC_OK);
+    assert_int_equal(call.command, RPC_HANDLE_EVENT);
+    assert_int_equal(call.sequence, 3);
+    assert_int_equal(call.instance_id, 2);
+    assert_text(call.event, "access");
+
+    /* of two commands the last one counts, with nothing left of the first */
+    assert_int_equal(DECODE_CALL(fixture,
+                                 "\x08\x01\xa2\x02\x0a\x08\x02\x12\x06"
+                                 "access\x9a\x02\x02\x08\x07\x08\x09",
+                                 &call),
+                     CODEC_OK);
+    assert_int_equal(call.command, RPC_CLOSE_INSTANCE);
+    assert_int_equal(call.sequence, 9);
+    assert_int_equal(call.instance_id, 7);
+    assert_text(call.event, "");
+    assert_int_equal(DECODE_CALL(fixture, "\xa2\x02\x02\x08\x02\xa2\x02\x00", &call), CODEC_OK);
+    assert_int_equal(call.instance_id, 0);
+
+    /* a command of a newer Kong */
+    assert_int_equal(DECODE_CALL(fixture, "\x08\x01\xaa\x02\x02\x08\x02", &call), CODEC_OK);
+    assert_int_equal(call.command, RPC_UNKNOWN);
+    assert_int_equal(call.sequence, 1);
+    assert_text(call.method, "");
+    assert_int_equal(decode_call(fixture, NULL, 0, &call), CODEC_OK);
+    assert_int_equal(call.command, RPC_UNKNOWN);
+
+    /* known fields of another wire type */
+    assert_int_equal(DECODE_CALL(fixture, "\x0a\x00", &call), CODEC_E_MALFORMED);
+    assert_int_equal(DECODE_CALL(fixture, "\xa0\x02\x01", &call), CODEC_E_MALFORMED);
+    assert_int_equal(DECODE_CALL(fixture, "\xa2\x02\x02\x10\x02", &call), CODEC_E_MALFORMED);
+    assert_int_equal(DECODE_CALL(fixture, "\xa2\x02\x02\x0a\x00", &call), CODEC_E_MALFORMED);
+    /* a group, the field 0, a number that is too large, a varint without end */
+    assert_int_equal(DECODE_CALL(fixture, "\x53\x54", &call), CODEC_E_MALFORMED);
+    assert_int_equal(DECODE_CALL(fixture, "\x00\x01", &call), CODEC_E_MALFORMED);
+    assert_int_equal(DECODE_CALL(fixture, "\xf8\xff\xff\xff\x1f\x01", &call), CODEC_E_MALFORMED);
+    assert_int_equal(
+        DECODE_CALL(fixture, "\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", &call),
+        CODEC_E_MALFORMED);
+    assert_int_equal(DECODE_CALL(fixture, "\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", &call),
+                     CODEC_OK);
+    assert_int_equal(call.sequence, -1);
+}
+
+static void test_call_misfits(void **state) {
+    struct fixture *fixture = *state;
+    struct rpc_call step = {.command = RPC_STEP};
+    struct rpc_call wide_id = {.command = RPC_CLOSE_INSTANCE,
+                               .instance_id = (int64_t)INT32_MAX + 1};
+
+    assert_int_equal(protobuf_encode_call(&fixture->out, &step), CODEC_E_SHAPE);
+    assert_int_equal(protobuf_encode_call(&fixture->out, &wide_id), CODEC_E_SHAPE);
+    assert_int_equal(fixture->out.len, 0);
+}
+
+/* --- Answers --------------------------------------------------------------------------- */
+
+static void round_trip(struct fixture *fixture, const struct rpc_reply *reply,
+                       struct rpc_reply *decoded) {
+    size_t offset = 0;
+
+    buffer_clear(&fixture->out, SIZE_MAX);
+    assert_int_equal(protobuf_encode_reply(&fixture->out, reply), CODEC_OK);
+    struct kong_str frame = take_frame(&fixture->out, &offset);
+    assert_int_equal(offset, fixture->out.len);
+    assert_true(repacks(&kong_plugin_protocol__rpc_return__descriptor, frame));
+    assert_int_equal(protobuf_decode_reply(&fixture->arena, bytes_of(frame), frame.len, decoded),
+                     CODEC_OK);
+    assert_int_equal(decoded->kind, reply->kind);
+    assert_int_equal(decoded->sequence, reply->sequence);
+}
+
+static void test_replies(void **state) {
+    static const struct kong_str names[] = {{"api-version", 11}, {"", 0}, {"b", 1}};
+    static const int64_t sequences[] = {0, 1, 127, 128, 16383, 16384, INT64_MAX, -1, INT64_MIN};
+    struct fixture *fixture = *state;
+    struct rpc_reply reply = {.kind = RPC_REPLY_RETURN};
+    struct rpc_reply decoded;
+    size_t count;
+
+    for (size_t i = 0; i < LENGTH(sequences); i++) {
+        reply.sequence = sequences[i];
+        round_trip(fixture, &reply, &decoded);
+    }
+
+    reply =
+        (struct rpc_reply){.kind = RPC_REPLY_NAMES, .sequence = 4, .names = names, .name_count = 3};
+    round_trip(fixture, &reply, &decoded);
+    assert_int_equal(decoded.name_count, 3);
+    for (size_t i = 0; i < 3; i++) {
+        assert_true(kong_str_equal(decoded.names[i], names[i]));
+    }
+    reply.name_count = 0;
+    round_trip(fixture, &reply, &decoded);
+    assert_int_equal(decoded.name_count, 0);
+
+    reply = (struct rpc_reply){.kind = RPC_REPLY_INFO,
+                               .sequence = 5,
+                               .info = {.name = names[0],
+                                        .version = {"0.1.0", 5},
+                                        .priority = -10,
+                                        .phases = names,
+                                        .phase_count = 2,
+                                        .schema = {"{}", 2},
+                                        .updated_at = 1795374237,
+                                        .loaded_at = INT64_MIN}};
+    round_trip(fixture, &reply, &decoded);
+    assert_text(decoded.info.name, "api-version");
+    assert_text(decoded.info.version, "0.1.0");
+    assert_text(decoded.info.schema, "{}");
+    assert_int_equal(decoded.info.priority, -10);
+    assert_int_equal(decoded.info.phase_count, 2);
+    assert_text(decoded.info.phases[0], "api-version");
+    assert_int_equal(decoded.info.updated_at, 1795374237);
+    assert_int_equal(decoded.info.loaded_at, INT64_MIN);
+
+    const struct kong_value *configs = sample_results(PDK_RESULT_VALUE, &count);
+    for (size_t i = 0; i < count; i++) {
+        reply = (struct rpc_reply){.kind = RPC_REPLY_INSTANCE,
+                                   .sequence = 6,
+                                   .instance = {.name = names[0],
+                                                .id = INT32_MAX,
+                                                .config = configs[i],
+                                                .started_at = 1795374239.75}};
+        round_trip(fixture, &reply, &decoded);
+        assert_text(decoded.instance.name, "api-version");
+        assert_int_equal(decoded.instance.id, INT32_MAX);
+        assert_true(decoded.instance.started_at == 1795374239.0);
+        assert_true(value_equal(&decoded.instance.config, &configs[i]));
+    }
+}
+
+static void test_reply_misfits(void **state) {
+    static const enum rpc_reply_kind kinds[] = {RPC_REPLY_PDK_CALL, RPC_REPLY_STATUS,
+                                                RPC_REPLY_ERROR};
+    static const double times[] = {1e300, -1e300, (double)INFINITY, (double)NAN};
+    struct fixture *fixture = *state;
+
+    for (size_t i = 0; i < LENGTH(kinds); i++) {
+        struct rpc_reply reply = {.kind = kinds[i]};
+
+        assert_int_equal(protobuf_encode_reply(&fixture->out, &reply), CODEC_E_SHAPE);
+    }
+    for (size_t i = 0; i < LENGTH(times); i++) {
+        struct rpc_reply reply = {.kind = RPC_REPLY_INSTANCE, .instance.started_at = times[i]};
+
+        assert_int_equal(protobuf_encode_reply(&fixture->out, &reply), CODEC_E_SHAPE);
+    }
+    assert_int_equal(fixture->out.len, 0);
+}
+
+int main(void) {
+#define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(test_calls),   TEST(test_call_order),    TEST(test_call_misfits),
+        TEST(test_replies), TEST(test_reply_misfits),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
