@@ -213,7 +213,6 @@ static struct kong_field with_rules(const struct kong_field *own, const struct k
     OVERLAY(match_all);
     OVERLAY(match_any);
     OVERLAY(match_any_err);
-    OVERLAY(err);
     return field;
 }
 

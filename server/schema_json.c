@@ -126,7 +126,6 @@ static void put_rules(struct dump *dump, json_t *object, const struct kong_field
         put_text(dump, any, "err", field->match_any_err);
         put(dump, object, "match_any", any);
     }
-    put_text(dump, object, "err", field->err);
 }
 
 static const char *const TYPES[] = {
@@ -150,6 +149,7 @@ static json_t *dump_field(struct dump *dump, const struct kong_field *field) {
     put_true(dump, object, "referenceable", field->referenceable);
     put_true(dump, object, "encrypted", field->encrypted);
     put_rules(dump, object, field);
+    put_text(dump, object, "err", field->err);
     if (field->elements != NULL) {
         put(dump, object, "elements", dump_field(dump, field->elements));
     }

@@ -1,0 +1,282 @@
+/* The fields as a table, for a plugin's README. */
+#include "schema_internal.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "buffer.h"
+
+#define MARKDOWN_LIMIT ((size_t)4 << 20)
+
+static void text(struct buffer *out, const char *data) {
+    buffer_append(out, data, strlen(data));
+}
+
+/* Prose in a cell: one line, and no bar ends the cell. */
+static void cell_text(struct buffer *out, const char *data) {
+    for (; *data != '\0'; data++) {
+        if (*data == '|') {
+            text(out, "\\|");
+        } else {
+            buffer_append_byte(out, (uint8_t)(*data == '\n' ? ' ' : *data));
+        }
+    }
+}
+
+/* A code span in a cell; one with backticks in it needs two around. */
+static void code(struct buffer *out, const char *data) {
+    const char *fence = strchr(data, '`') == NULL ? "`" : "`` ";
+
+    text(out, fence);
+    cell_text(out, data);
+    text(out, fence[1] == '\0' ? fence : " ``");
+}
+
+/* --- Rules ---------------------------------------------------------------------------------------
+ */
+
+/* Puts what separates one rule from the next; *first is cleared. */
+static void next_rule(struct buffer *out, bool *first, const char *words) {
+    text(out, *first ? "" : "; ");
+    text(out, words);
+    *first = false;
+}
+
+static void code_rule(struct buffer *out, bool *first, const char *words, const char *data) {
+    if (data != NULL) {
+        next_rule(out, first, words);
+        code(out, data);
+    }
+}
+
+static void list_rule(struct buffer *out, bool *first, const char *words, const char *const *list) {
+    if (list == NULL) {
+        return;
+    }
+    next_rule(out, first, words);
+    for (size_t i = 0; list[i] != NULL; i++) {
+        text(out, i == 0 ? "" : ", ");
+        code(out, list[i]);
+    }
+}
+
+static void pattern_rule(struct buffer *out, bool *first, const char *words,
+                         const struct kong_pattern *list) {
+    for (; list != NULL && list->pattern != NULL; list++) {
+        code_rule(out, first, words, list->pattern);
+        if (list->err != NULL) {
+            text(out, " (");
+            cell_text(out, list->err);
+            text(out, ")");
+        }
+    }
+}
+
+static void number(struct buffer *out, double value) {
+    char digits[32];
+    rules_number_text(value, digits);
+    text(out, digits);
+}
+
+static void number_rules(struct buffer *out, bool *first, const struct kong_field *field) {
+    if (field->one_of_numbers.items != NULL) {
+        next_rule(out, first, "one of ");
+        for (size_t i = 0; i < field->one_of_numbers.count; i++) {
+            text(out, i == 0 ? "" : ", ");
+            number(out, field->one_of_numbers.items[i]);
+        }
+    }
+    if (field->gt.set) {
+        next_rule(out, first, "greater than ");
+        number(out, field->gt.limit);
+    }
+    if (field->between.set) {
+        next_rule(out, first, "between ");
+        number(out, field->between.min);
+        text(out, " and ");
+        number(out, field->between.max);
+    }
+}
+
+static void length_rule(struct buffer *out, bool *first, const char *words, size_t length) {
+    if (length != 0) {
+        next_rule(out, first, words);
+        number(out, (double)length);
+    }
+}
+
+static void flag_rule(struct buffer *out, bool *first, const char *words, bool set) {
+    if (set) {
+        next_rule(out, first, words);
+    }
+}
+
+static void rules(struct buffer *out, const struct kong_field *field) {
+    bool first = true;
+
+    code_rule(out, &first, "always ", field->eq_json);
+    list_rule(out, &first, "one of ", field->one_of);
+    number_rules(out, &first, field);
+    flag_rule(out, &first, "a UUID", field->uuid);
+    length_rule(out, &first, "length ", field->len_eq);
+    length_rule(out, &first, "length at least ", field->len_min);
+    length_rule(out, &first, "length at most ", field->len_max);
+    flag_rule(out, &first, "may be empty", field->allow_empty);
+    code_rule(out, &first, "starts with ", field->starts_with);
+    code_rule(out, &first, "does not match ", field->not_match);
+    pattern_rule(out, &first, "does not match ", field->match_none);
+    code_rule(out, &first, "matches ", field->match);
+    pattern_rule(out, &first, "matches ", field->match_all);
+    list_rule(out, &first, "matches one of ", field->match_any);
+    flag_rule(out, &first, "may be a vault reference", field->referenceable);
+    flag_rule(out, &first, "kept encrypted", field->encrypted);
+    /* Items have no row of their own, only the fields of records in them have. */
+    const struct kong_field *item = field->elements != NULL ? field->elements : field->values;
+    if (item != NULL) {
+        struct buffer inner;
+        buffer_init(&inner, MARKDOWN_LIMIT);
+        rules(&inner, item);
+        if (inner.len > 0) {
+            next_rule(out, &first, field->elements != NULL ? "each: " : "each value: ");
+            buffer_append(out, inner.data, inner.len);
+        }
+        out->failed = out->failed || inner.failed;
+        buffer_free(&inner);
+    }
+}
+
+/* --- Rows ----------------------------------------------------------------------------------------
+ */
+
+static void type(struct buffer *out, const struct kong_field *field) {
+    text(out, schema_type_name(field->type));
+    if (field->elements != NULL) {
+        text(out, " of ");
+        type(out, field->elements);
+    }
+    if (field->values != NULL) {
+        text(out, " of string to ");
+        type(out, field->values);
+    }
+}
+
+static void record_rows(struct buffer *out, const struct kong_record *record, const char *prefix);
+
+/* The record that a field is, or is a list or map of, and what stands for "one of them". */
+static const struct kong_record *inner_record(const struct kong_field *field, struct buffer *path) {
+    while (field->record == NULL) {
+        if (field->elements == NULL && field->values == NULL) {
+            return NULL;
+        }
+        text(path, field->elements != NULL ? "[]" : ".*");
+        field = field->elements != NULL ? field->elements : field->values;
+    }
+    return field->record;
+}
+
+static void field_row(struct buffer *out, const struct kong_field *field, const char *prefix) {
+    struct buffer path;
+
+    buffer_init(&path, MARKDOWN_LIMIT);
+    text(&path, prefix);
+    text(&path, field->name);
+    size_t name_len = path.len;
+    const struct kong_record *inner = inner_record(field, &path);
+    text(&path, ".");
+    buffer_append_byte(&path, '\0');
+    if (path.failed) {
+        out->failed = true;
+        buffer_free(&path);
+        return;
+    }
+
+    text(out, "| `");
+    buffer_append(out, path.data, name_len);
+    text(out, "` | ");
+    type(out, field);
+    text(out, field->required ? " | yes | " : " | no | ");
+    if (field->default_json != NULL) {
+        code(out, field->default_json);
+    }
+    text(out, " | ");
+    rules(out, field);
+    text(out, " | ");
+    cell_text(out, field->description == NULL ? "" : field->description);
+    text(out, " |\n");
+    if (inner != NULL) {
+        record_rows(out, inner, (const char *)path.data);
+    }
+    buffer_free(&path);
+}
+
+static void record_rows(struct buffer *out, const struct kong_record *record, const char *prefix) {
+    for (size_t i = 0; i < record->field_count; i++) {
+        field_row(out, &record->fields[i], prefix);
+    }
+}
+
+/* --- Rules over several fields -------------------------------------------------------------------
+ */
+
+static void fields_rule(struct buffer *out, const struct kong_check *check) {
+    static const char *const WORDS[] = {
+        [KONG_CHECK_AT_LEAST_ONE_OF] = "at least one is set",
+        [KONG_CHECK_ONLY_ONE_OF] = "exactly one is set",
+        [KONG_CHECK_DISTINCT] = "the values differ (case counts)",
+        [KONG_CHECK_MUTUALLY_REQUIRED] = "all are set, or none",
+        [KONG_CHECK_MUTUALLY_EXCLUSIVE] = "at most one is set",
+    };
+    bool first = true;
+
+    text(out, "- ");
+    list_rule(out, &first, "", check->fields);
+    text(out, ": ");
+    text(out, WORDS[check->type]);
+    text(out, ".\n");
+}
+
+static void condition(struct buffer *out, const char *name, const struct kong_field *field) {
+    code(out, name);
+    text(out, field->required ? " (required) " : " ");
+    rules(out, field);
+}
+
+static void check_lines(struct buffer *out, const struct kong_record *record) {
+    for (size_t i = 0; i < record->check_count; i++) {
+        const struct kong_check *check = &record->checks[i];
+        text(out, i == 0 ? "\n" : "");
+        if (check->type == KONG_CHECK_CONDITIONAL) {
+            text(out, "- If ");
+            condition(out, check->if_field, check->if_match);
+            text(out, ", then ");
+            condition(out, check->then_field, check->then_match);
+            text(out, ".\n");
+        } else {
+            fields_rule(out, check);
+        }
+    }
+}
+
+char *schema_to_markdown(const struct kong_schema *schema) {
+    struct buffer out;
+    char *result = NULL;
+
+    buffer_init(&out, MARKDOWN_LIMIT);
+    text(&out, "| field | type | required | default | rules | description |\n"
+               "|---|---|---|---|---|---|\n");
+    if (schema != NULL) {
+        record_rows(&out, &schema->config, "");
+        check_lines(&out, &schema->config);
+    }
+    buffer_append_byte(&out, '\0');
+    if (!out.failed) {
+        result = malloc(out.len);
+    }
+    if (result != NULL) {
+        memcpy(result, out.data, out.len);
+    }
+    buffer_free(&out);
+    return result;
+}
