@@ -113,10 +113,11 @@ static void flag_rule(struct buffer *out, bool *first, const char *words, bool s
     }
 }
 
-static void rules(struct buffer *out, const struct kong_field *field) {
+static void rules(struct buffer *out, const struct kong_field *field, bool with_required) {
     bool first = true;
 
-    code_rule(out, &first, "always ", field->eq_json);
+    flag_rule(out, &first, "required", with_required && field->required);
+    code_rule(out, &first, "is ", field->eq_json);
     list_rule(out, &first, "one of ", field->one_of);
     number_rules(out, &first, field);
     flag_rule(out, &first, "a UUID", field->uuid);
@@ -137,7 +138,7 @@ static void rules(struct buffer *out, const struct kong_field *field) {
     if (item != NULL) {
         struct buffer inner;
         buffer_init(&inner, MARKDOWN_LIMIT);
-        rules(&inner, item);
+        rules(&inner, item, false);
         if (inner.len > 0) {
             next_rule(out, &first, field->elements != NULL ? "each: " : "each value: ");
             buffer_append(out, inner.data, inner.len);
@@ -201,7 +202,7 @@ static void field_row(struct buffer *out, const struct kong_field *field, const 
         code(out, field->default_json);
     }
     text(out, " | ");
-    rules(out, field);
+    rules(out, field, false);
     text(out, " | ");
     cell_text(out, field->description == NULL ? "" : field->description);
     text(out, " |\n");
@@ -239,8 +240,9 @@ static void fields_rule(struct buffer *out, const struct kong_check *check) {
 
 static void condition(struct buffer *out, const char *name, const struct kong_field *field) {
     code(out, name);
-    text(out, field->required ? " (required) " : " ");
-    rules(out, field);
+    text(out, " (");
+    rules(out, field, true);
+    text(out, ")");
 }
 
 static void check_lines(struct buffer *out, const struct kong_record *record) {
