@@ -26,6 +26,7 @@ not_ok() { # TEXT DIAGNOSIS…
     printf 'not ok - %s: %s\n' "$scene" "$1"
     shift
     printf '#   %s\n' "$@"
+    errors | sed 's/^/#   in the gateway log: /'
 }
 
 is() { # TEXT EXPECTED ACTUAL
@@ -376,8 +377,5 @@ for protocol in ProtoBuf:1 MsgPack:1; do
 done
 header_filter
 
-if [ "$failed" -gt 0 ]; then
-    tail -n 5 "$GW_PREFIX/error.log" "$GW_PREFIX/server.log" | sed 's/^/#   /'
-fi
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]
