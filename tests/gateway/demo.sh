@@ -45,7 +45,7 @@ fi
 # KEY: that value of the dump's first plugin, as it stands there
 dumped() {
     "$BINARY" --dump "${options[@]}" 2>/dev/null | tr -d '\n' |
-        sed -E -n "s/.*\"$1\" *: *(\"([^\"]*)\"|\[([^]]*)\]|([-0-9]+)).*/\2\3\4/p" | tr -d '"'
+        sed -E -n "s/.*\"$1\" *: *(\"([^\"]*)\"|\[([^]]*)\]|([-0-9]+)).*/\2\3\4/p" | tr -d '" '
 }
 
 # One request with curl; the response's headers that the upstream alone does not send are marked.
