@@ -23,9 +23,23 @@ int protobuf_decode_reply(struct arena *arena, const uint8_t *data, size_t len,
 /* The empty frame that ends the PDK calls of an event. */
 int protobuf_encode_empty(struct buffer *out);
 
+/* What a google.protobuf.Value makes of a value, in arguments and results:
+ * - Numbers travel as doubles. One without fraction within 2^53 decodes as an integer, as Lua
+ * prints it; integers beyond are rounded, as in Lua.
+ * - nil goes out as a Value of no kind (a KV without `v`): Kong takes that for nil, and a
+ * null_value for the text NULL_VALUE. In a map it is left out. Kong's own null_value decodes as
+ * nil.
+ * - false goes out as what it is, but Kong 3.9 hands nil to Lua.
+ * - An empty list and an empty map decode as the bytes say; Lua cannot tell them apart and sends a
+ *   struct.
+ * Nested deeper than LIMIT_NESTING: CODEC_E_LIMIT, either way. */
+
 /* A PDK call is two frames: the method's name, and its arguments in the message that method->args
  * names. args are the Lua call's arguments, in order; missing trailing ones are nil. CODEC_E_SHAPE
- * when an argument does not fit the message. */
+ * when an argument does not fit the message: a string or an integer that is nil (the message would
+ * carry "" or 0; only a nil boolean is false, and exit's body and headers and authenticate's maps
+ * can be left out), an integer outside int32, a key that the message does not have, one argument
+ * too many, a method that is MsgPack only. */
 int protobuf_encode_pdk_call(struct buffer *out, const struct pdk_method *method,
                              const struct kong_value *args, size_t count);
 

@@ -242,6 +242,55 @@ static void test_known_results(void **state) {
     assert_int_equal(value.type, KONG_NUMBER); /* not a number */
 }
 
+/* A double tells integers apart up to 2^53: from there on a number is a number. */
+static void test_large_numbers(void **state) {
+    static const struct {
+        double number;
+        enum kong_type type;
+    } numbers[] = {
+        {9007199254740992.0, KONG_INTEGER},
+        {-9007199254740992.0, KONG_INTEGER},
+        {9007199254740994.0, KONG_NUMBER},
+        {-9007199254740994.0, KONG_NUMBER},
+        {0.5, KONG_NUMBER},
+        {0.0, KONG_INTEGER},
+        {1e308, KONG_NUMBER},
+    };
+    struct fixture *fixture = *state;
+    const struct pdk_method *get = &pdk_methods[PDK_CTX_SHARED_GET];
+
+    for (size_t i = 0; i < LENGTH(numbers); i++) {
+        const struct kong_value sent = kong_number(numbers[i].number);
+        struct kong_value value;
+        size_t offset = 0;
+
+        buffer_clear(&fixture->out, SIZE_MAX);
+        assert_int_equal(protobuf_encode_pdk_result(&fixture->out, get, &sent), CODEC_OK);
+        struct kong_str frame = take_frame(&fixture->out, &offset);
+        assert_int_equal(
+            protobuf_decode_pdk_result(&fixture->arena, get, bytes_of(frame), frame.len, &value),
+            CODEC_OK);
+        assert_int_equal(value.type, numbers[i].type);
+        assert_true(value_equal(&value, &sent));
+    }
+}
+
+/* Lua's tables hold no nil; in a list its place is kept, by a Value of no kind. */
+static void test_nil_inside(void **state) {
+    static const struct kong_pair pairs[] = {PAIR("gone", NIL), PAIR("k", INTEGER(0))};
+    static const struct kong_value items[] = {NIL, BOOLEAN(true)};
+    struct fixture *fixture = *state;
+    const struct kong_value map = MAP(pairs);
+    const struct kong_value list = LIST(items);
+    const struct pdk_method *get = &pdk_methods[PDK_CTX_SHARED_GET];
+
+    assert_int_equal(protobuf_encode_pdk_result(&fixture->out, get, &map), CODEC_OK);
+    ASSERT_BYTES(&fixture->out, "\x12\0\0\0\x2a\x10\x0a\x0e\x0a\x01k\x12\x09\x11\0\0\0\0\0\0\0\0");
+    buffer_clear(&fixture->out, 0);
+    assert_int_equal(protobuf_encode_pdk_result(&fixture->out, get, &list), CODEC_OK);
+    ASSERT_BYTES(&fixture->out, "\x08\0\0\0\x32\x06\x0a\0\x0a\x02\x20\x01");
+}
+
 /* Strings that are handed out have a NUL behind them. */
 static void test_closing_nul(void **state) {
     struct fixture *fixture = *state;
@@ -387,9 +436,10 @@ static void test_small_buffer(void **state) {
 int main(void) {
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(test_args),        TEST(test_results),        TEST(test_msgpack_only),
-        TEST(test_known_bytes), TEST(test_known_results),  TEST(test_closing_nul),
-        TEST(test_misfits),     TEST(test_result_misfits), TEST(test_small_buffer),
+        TEST(test_args),           TEST(test_results),       TEST(test_msgpack_only),
+        TEST(test_known_bytes),    TEST(test_known_results), TEST(test_large_numbers),
+        TEST(test_nil_inside),     TEST(test_closing_nul),   TEST(test_misfits),
+        TEST(test_result_misfits), TEST(test_small_buffer),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -144,6 +144,13 @@ static void test_call_order(void **state) {
     assert_int_equal(DECODE_CALL(fixture, "\xa0\x02\x01", &call), CODEC_E_MALFORMED);
     assert_int_equal(DECODE_CALL(fixture, "\xa2\x02\x02\x10\x02", &call), CODEC_E_MALFORMED);
     assert_int_equal(DECODE_CALL(fixture, "\xa2\x02\x02\x0a\x00", &call), CODEC_E_MALFORMED);
+    /* a tag and a length of six bytes: protobuf-c reads five */
+    assert_int_equal(DECODE_CALL(fixture, "\x88\x80\x80\x80\x80\x00\x01", &call),
+                     CODEC_E_MALFORMED);
+    assert_int_equal(DECODE_CALL(fixture, "\x88\x80\x80\x80\x00\x01", &call), CODEC_OK);
+    assert_int_equal(call.sequence, 1);
+    assert_int_equal(DECODE_CALL(fixture, "\x62\x81\x80\x80\x80\x80\x00x", &call),
+                     CODEC_E_MALFORMED);
     /* a group, the field 0, a number that is too large, a varint without end */
     assert_int_equal(DECODE_CALL(fixture, "\x53\x54", &call), CODEC_E_MALFORMED);
     assert_int_equal(DECODE_CALL(fixture, "\x00\x01", &call), CODEC_E_MALFORMED);
