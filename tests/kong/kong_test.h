@@ -1,0 +1,153 @@
+/* A gateway for the tests of a plugin: the plugin runs in its real server, in a thread of the test,
+ * and talks over a real socket to a simulated Kong that implements the PDK.
+ *
+ *     struct kong_test *test;
+ *     char error[256];
+ *     assert_int_equal(kong_test_open(&(struct kong_test_options){.plugin = &plugin,
+ *                                                                 .config = "{\"limit\":3}"},
+ *                                     &test, error, sizeof error), 0);
+ *     kong_test_request(test, "GET", "/users?id=7");
+ *     kong_test_request_header(test, "X-Api-Key", "secret");
+ *     kong_test_upstream(test, 200, "hello");
+ *     assert_int_equal(kong_test_run(test), KONG_TEST_OK);
+ *     assert_string_equal(kong_test_response_header(test, "X-Limit"), "3");
+ *     kong_test_close(test);
+ *
+ * Handlers run in another thread than the test: use no assertions of the test's framework in them.
+ * What the functions below return lives until the next kong_test_request or kong_test_close. One
+ * thread at a time may use a gateway. What goes wrong in a function without a result (memory, a
+ * text that is not JSON) makes the next kong_test_run or kong_test_phase return KONG_TEST_BROKEN.
+ */
+#ifndef KONG_TEST_H
+#define KONG_TEST_H
+
+#include "kong.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct kong_test;
+
+struct kong_test_options {
+    const struct kong_plugin *plugin;
+    const char *config; /* the plugin's `config`, a JSON object; NULL: {} */
+    bool msgpack;       /* talk MsgPack:1, not ProtoBuf:1 */
+    unsigned phases;    /* KONG_PHASE_BITs that Kong calls; 0: those that the plugin advertises */
+    int timeout_ms;     /* for each answer of the plugin; 0: 10,000 */
+    uint64_t event_ms;  /* the server's time limit of one event; 0: its default */
+};
+
+/* What became of a request. */
+enum kong_test_outcome {
+    KONG_TEST_OK = 0,
+    KONG_TEST_EXITED = 1, /* by kong.response.exit or .error: the upstream was not asked, or its
+                             answer not used */
+    KONG_TEST_FAILED = 2, /* the plugin, or a PDK call of it, failed: kong_test_error. Kong answered
+                             500, or went on without the plugin, as Kong would */
+    KONG_TEST_BROKEN = 3, /* the test itself went wrong: kong_test_error */
+};
+
+/* 0. 1: Kong would not take the configuration: `error` has the lines of its Admin API. -1: the
+ * server does not start: `error` says why. */
+int kong_test_open(const struct kong_test_options *options, struct kong_test **test, char *error,
+                   size_t error_size);
+/* Ends the server. NULL is allowed. */
+void kong_test_close(struct kong_test *test);
+
+/* Another configuration, as after a change in the Admin API: the next event starts an instance with
+ * it and closes the old one. As kong_test_open. */
+int kong_test_configure(struct kong_test *test, const char *config, char *error, size_t error_size);
+
+/* --- What Kong knows; stays from request to request. JSON texts; NULL takes it away --- */
+
+void kong_test_route(struct kong_test *test, const char *json);   /* an object of the Admin API */
+void kong_test_service(struct kong_test *test, const char *json); /* the same */
+void kong_test_consumers(struct kong_test *test,
+                         const char *json); /* list: what load_consumer finds */
+void kong_test_upstreams(struct kong_test *test,
+                         const char *json); /* list of names, for set_upstream */
+void kong_test_trusted_ips(struct kong_test *test,
+                           const char *json); /* list of addresses, blocks */
+void kong_test_secrets(struct kong_test *test,
+                       const char *json); /* object: vault reference -> secret */
+
+/* --- The request --- */
+
+/* A new request: everything of the last one is gone. url is "/path?query", or with an origin:
+ * "https://example.com:8443/path". */
+void kong_test_request(struct kong_test *test, const char *method, const char *url);
+void kong_test_request_header(struct kong_test *test, const char *name, const char *value);
+void kong_test_request_body(struct kong_test *test, const void *data, size_t len);
+void kong_test_client(struct kong_test *test, const char *ip, int port);
+void kong_test_http_version(struct kong_test *test, double version); /* 1.1 unless told */
+
+/* What other plugins have left: an authenticated consumer and credential (objects), something in
+ * kong.ctx.shared, an nginx variable. */
+void kong_test_consumer(struct kong_test *test, const char *json);
+void kong_test_credential(struct kong_test *test, const char *json);
+void kong_test_ctx_set(struct kong_test *test, const char *key, const char *json);
+void kong_test_var(struct kong_test *test, const char *name, const char *value);
+
+/* How the upstream will answer; without it: 200 with an empty body. */
+void kong_test_upstream(struct kong_test *test, int status, const char *body);
+void kong_test_upstream_header(struct kong_test *test, const char *name, const char *value);
+
+/* --- Running it --- */
+
+/* Calls the plugin in its phases, in Kong's order: rewrite, access; then the upstream answers; then
+ * response (the answer is buffered) or header_filter (no Kong up to 3.9 can do that); then log. A
+ * request that ended early still has its log phase. */
+enum kong_test_outcome kong_test_run(struct kong_test *test);
+
+/* One phase alone, on the request as it is, whether or not the plugin advertises it. */
+enum kong_test_outcome kong_test_phase(struct kong_test *test, enum kong_phase phase);
+
+/* --- Looking at it. Header names without regard to case --- */
+
+/* Why the last run failed; "" when it didn't. */
+const char *kong_test_error(const struct kong_test *test);
+
+/* The upstream was asked. */
+bool kong_test_reached_upstream(const struct kong_test *test);
+
+/* The request that the upstream got, or would get. */
+const char *kong_test_sent_method(const struct kong_test *test);
+const char *kong_test_sent_scheme(const struct kong_test *test);
+const char *kong_test_sent_to(const struct kong_test *test); /* host of the service or target; "" */
+int kong_test_sent_port(const struct kong_test *test);       /* 0 when unknown */
+const char *kong_test_sent_path(const struct kong_test *test);
+const char *kong_test_sent_query(const struct kong_test *test);
+const char *kong_test_sent_body(const struct kong_test *test, size_t *len); /* len may be NULL */
+/* The value of a header at a position, from 0; NULL behind the last. */
+const char *kong_test_sent_header(const struct kong_test *test, const char *name);
+const char *kong_test_sent_header_at(const struct kong_test *test, const char *name, size_t index);
+
+/* The answer that the client gets. */
+int kong_test_response_status(const struct kong_test *test);
+const char *kong_test_response_body(const struct kong_test *test, size_t *len);
+const char *kong_test_response_header(const struct kong_test *test, const char *name);
+const char *kong_test_response_header_at(const struct kong_test *test, const char *name,
+                                         size_t index);
+
+/* Lines written by kong.log.*, and by Kong about the plugin, from 0; NULL behind the last. *level
+ * ("err"; level may be NULL). */
+const char *kong_test_log(const struct kong_test *test, size_t index, const char **level);
+/* Whether a line of this level has this text in it. */
+bool kong_test_logged(const struct kong_test *test, const char *level, const char *text);
+
+/* kong.ctx.shared; nil when it is not there. The consumer and credential of the request, perhaps
+ * set by kong.client.authenticate. */
+struct kong_value kong_test_ctx(const struct kong_test *test, const char *key);
+struct kong_value kong_test_authenticated_consumer(const struct kong_test *test);
+struct kong_value kong_test_authenticated_credential(const struct kong_test *test);
+
+/* PDK calls that Kong carried out since kong_test_request: each costs a round trip over MsgPack:1.
+ */
+size_t kong_test_pdk_calls(const struct kong_test *test);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

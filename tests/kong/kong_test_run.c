@@ -1,0 +1,182 @@
+/* One request through Kong's phases, and what Kong does when the plugin fails. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "kong_test_inside.h"
+#include "sim_json.h"
+
+/* The text of StartInstance: the configuration with Kong's own keys. */
+static struct kong_str instance_config(struct kong_test *test) {
+    struct arena *memory = &test->pdk->memory;
+    struct kong_value config;
+    struct kong_value seq = kong_integer(test->seq);
+    struct kong_value plugin_id = kong_bytes(test->pdk->plugin_id.data, test->pdk->plugin_id.len);
+    struct kong_value ws_id = kong_string("0dc6f45b-8f8d-40d2-a504-473544ee190b");
+    struct kong_value key = kong_string("plugins:test::::");
+    if (!json_to_value(memory, kong_str(test->config), &config) ||
+        !sim_map_set(memory, &config, kong_str("__seq__"), &seq) ||
+        !sim_map_set(memory, &config, kong_str("__plugin_id"), &plugin_id) ||
+        !sim_map_set(memory, &config, kong_str("__ws_id"), &ws_id) ||
+        !sim_map_set(memory, &config, kong_str("__key__"), &key)) {
+        return (struct kong_str){NULL, 0};
+    }
+    return json_from_value(memory, &config);
+}
+
+/* Kong keeps one instance a configuration: it starts the new one, then closes the old one. */
+static enum sim_event_outcome get_instance(struct kong_test *test, const char **text) {
+    bool replaces = test->started_seq != 0;
+    int64_t old = test->instance;
+    if (test->started_seq == test->seq) {
+        return SIM_EVENT_OK;
+    }
+    struct kong_str config = instance_config(test);
+    if (config.data == NULL) {
+        *text = "the configuration";
+        return SIM_EVENT_REFUSED;
+    }
+    enum sim_event_outcome outcome =
+        sim_client_start(test->client, test->plugin->name, config.data, &test->instance);
+    if (outcome != SIM_EVENT_OK) {
+        *text = "starting the instance";
+        return outcome;
+    }
+    test->started_seq = test->seq;
+    if (replaces) {
+        sim_client_stop(test->client, old);
+    }
+    return SIM_EVENT_OK;
+}
+
+/* What Kong writes about the plugin server, among the plugin's own lines. */
+static void log_error(struct kong_test *test, const char *text) {
+    struct kong_value line = kong_string(text);
+    struct kong_value result;
+    sim_pdk_call(test->pdk, NULL, kong_str("kong.log.err"), &line, 1, &test->pdk->memory, &result);
+    test->pdk->calls--;
+}
+
+/* In the log phase nobody is left to be answered. */
+static enum kong_test_outcome answer_500(struct kong_test *test) {
+    if (test->pdk->phase != KONG_PHASE_LOG && !sim_pdk_fail(test->pdk, 500)) {
+        test_mistake(test, "not enough memory", NULL);
+        return KONG_TEST_BROKEN;
+    }
+    return KONG_TEST_FAILED;
+}
+
+/* The event did not end well: what does Kong do? */
+static enum kong_test_outcome failed(struct kong_test *test, const struct sim_event *event) {
+    char line[640];
+    snprintf(test->error, sizeof test->error, "%s", event->text);
+    switch (event->outcome) {
+    case SIM_EVENT_OK:
+        return KONG_TEST_OK;
+    case SIM_EVENT_EXITED:
+        test->error[0] = '\0';
+        return KONG_TEST_EXITED;
+    case SIM_EVENT_RAISED:
+        log_error(test, event->text);
+        return answer_500(test);
+    case SIM_EVENT_NO_METHOD:
+        snprintf(line, sizeof line, "pluginserver error: %s", event->text);
+        log_error(test, line);
+        return answer_500(test);
+    case SIM_EVENT_TIMEOUT:
+        snprintf(line, sizeof line, "pluginserver error: %s", event->text);
+        log_error(test, line);
+        return test->msgpack ? KONG_TEST_FAILED : answer_500(test);
+    case SIM_EVENT_ERROR:
+        log_error(test, event->text);
+        return KONG_TEST_FAILED;
+    case SIM_EVENT_CLOSED:
+        log_error(test, test->msgpack ? "no data" : "closed (Kong 3.9 would try again for ever)");
+        return KONG_TEST_FAILED;
+    default:
+        snprintf(test->mistake, sizeof test->mistake, "%s %s",
+                 sim_event_outcome_name(event->outcome), event->text);
+        return KONG_TEST_BROKEN;
+    }
+}
+
+enum kong_test_outcome test_event(struct kong_test *test, enum kong_phase phase) {
+    struct sim_event event = {.outcome = SIM_EVENT_NO_INSTANCE};
+    if (!sim_pdk_set_phase(test->pdk, phase)) {
+        test_mistake(test, "not enough memory", NULL);
+        return KONG_TEST_BROKEN;
+    }
+    /* Kong tries again without limit; a server that asks for it more than once is broken. */
+    for (int tries = 0; tries < 3 && event.outcome == SIM_EVENT_NO_INSTANCE; tries++) {
+        const char *text = "";
+        event.outcome = get_instance(test, &text);
+        if (event.outcome != SIM_EVENT_OK) {
+            snprintf(event.text, sizeof event.text, "%s: %s", text,
+                     sim_event_outcome_name(event.outcome));
+            event.outcome = SIM_EVENT_NO_METHOD; /* 500, whatever it was */
+            break;
+        }
+        sim_client_event(test->client, test->instance, kong_phase_name(phase), &event);
+        if (event.outcome == SIM_EVENT_NO_INSTANCE) {
+            test->started_seq = 0;
+        }
+    }
+    return failed(test, &event);
+}
+
+static bool broken(struct kong_test *test) {
+    if (test->mistake[0] != '\0') {
+        snprintf(test->error, sizeof test->error, "%s", test->mistake);
+    }
+    return test->mistake[0] != '\0';
+}
+
+enum kong_test_outcome kong_test_phase(struct kong_test *test, enum kong_phase phase) {
+    test->error[0] = '\0';
+    enum kong_test_outcome outcome = broken(test) ? KONG_TEST_BROKEN : test_event(test, phase);
+    return broken(test) ? KONG_TEST_BROKEN : outcome;
+}
+
+/* Keeps the worst of two. */
+static enum kong_test_outcome worse(enum kong_test_outcome a, enum kong_test_outcome b) {
+    return a > b ? a : b;
+}
+
+/* A phase, if Kong calls the plugin in it and the request has not ended. */
+static void run_phase(struct kong_test *test, enum kong_phase phase,
+                      enum kong_test_outcome *outcome) {
+    if ((test->phases & KONG_PHASE_BIT(phase)) != 0 && !broken(test)) {
+        *outcome = worse(*outcome, test_event(test, phase));
+    }
+}
+
+static void ask_upstream(struct kong_test *test, bool buffered) {
+    if (!sim_pdk_route(test->pdk) || !sim_pdk_upstream_answered(test->pdk, buffered)) {
+        test_mistake(test, "not enough memory", NULL);
+    }
+    test->reached_upstream = true;
+}
+
+enum kong_test_outcome kong_test_run(struct kong_test *test) {
+    struct sim_pdk *pdk = test->pdk;
+    enum kong_test_outcome outcome = KONG_TEST_OK;
+    bool buffered = (test->phases & KONG_PHASE_BIT(KONG_PHASE_RESPONSE)) != 0;
+    test->error[0] = '\0';
+    run_phase(test, KONG_PHASE_REWRITE, &outcome);
+    if (!pdk->exited) {
+        run_phase(test, KONG_PHASE_ACCESS, &outcome);
+    }
+    if (!pdk->exited && !broken(test)) {
+        ask_upstream(test, buffered);
+        run_phase(test, buffered ? KONG_PHASE_RESPONSE : KONG_PHASE_HEADER_FILTER, &outcome);
+    } else if (!broken(test)) {
+        /* Kong's own answers pass header_filter too. */
+        run_phase(test, KONG_PHASE_HEADER_FILTER, &outcome);
+    }
+    char first[sizeof test->error];
+    memcpy(first, test->error, sizeof first);
+    run_phase(test, KONG_PHASE_LOG, &outcome);
+    if (first[0] != '\0') {
+        memcpy(test->error, first, sizeof first);
+    }
+    return broken(test) ? KONG_TEST_BROKEN : outcome;
+}

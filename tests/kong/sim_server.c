@@ -1,0 +1,129 @@
+#include "sim_server.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "dump.h"
+#include "server.h"
+#include "socket_file.h"
+
+struct sim_server {
+    struct server *server;
+    struct socket_file socket;
+    struct dump dump;
+    bool dumped;
+    pthread_t thread;
+    bool running;
+    char directory[64]; /* "" when the path was given */
+    char path[108];
+};
+
+static void *run(void *arg) {
+    struct sim_server *server = arg;
+    server_run(server->server);
+    return NULL;
+}
+
+static bool choose_path(struct sim_server *server, const char *path) {
+    int len = 0;
+    if (path != NULL) {
+        len = snprintf(server->path, sizeof server->path, "%s", path);
+    } else {
+        snprintf(server->directory, sizeof server->directory, "/tmp/kong-test-XXXXXX");
+        if (mkdtemp(server->directory) == NULL) {
+            server->directory[0] = '\0';
+            return false;
+        }
+        len = snprintf(server->path, sizeof server->path, "%s/socket", server->directory);
+    }
+    return len > 0 && (size_t)len < sizeof server->path;
+}
+
+static void fill(struct server_options *to, const struct sim_server_options *from) {
+    to->plugin = from->plugin;
+    to->log = from->log;
+    to->drain_ms = from->drain_ms == 0 ? to->drain_ms : from->drain_ms;
+    to->event_ms = from->event_ms == 0 ? to->event_ms : from->event_ms;
+    to->instance_idle_ms =
+        from->instance_idle_ms == 0 ? to->instance_idle_ms : from->instance_idle_ms;
+    to->max_connections = from->max_connections == 0 ? to->max_connections : from->max_connections;
+    to->max_instances = from->max_instances == 0 ? to->max_instances : from->max_instances;
+    to->max_events = from->max_events == 0 ? to->max_events : from->max_events;
+    to->max_frame = from->max_frame == 0 ? to->max_frame : from->max_frame;
+}
+
+struct sim_server *sim_server_start(const struct sim_server_options *from, char *error,
+                                    size_t error_size) {
+    struct server_options options;
+    struct sim_server *server = calloc(1, sizeof *server);
+    snprintf(error, error_size, "not enough memory");
+    if (server == NULL) {
+        return NULL;
+    }
+    server->socket.fd = -1;
+    if (!choose_path(server, from->socket_path)) {
+        snprintf(error, error_size, "no path for the socket");
+        sim_server_stop(server);
+        return NULL;
+    }
+    struct dump_options dump = {.plugin = from->plugin,
+                                .phases = dump_default_phases(from->plugin),
+                                .priority = from->plugin->priority,
+                                .protocol = PROTOCOL_PROTOBUF,
+                                .kong_major = 3,
+                                .socket_path = server->path};
+    server_options_init(&options);
+    fill(&options, from);
+    options.socket = &server->socket;
+    server->dumped = dump_init(&server->dump, &dump) == 0;
+    options.info = &server->dump.info;
+    struct socket_file_options socket = {
+        .path = server->path, .mode = 0600, .backlog = SERVER_BACKLOG};
+    if (!server->dumped ||
+        socket_file_open(&socket, &server->socket, NULL, error, error_size) != 0 ||
+        server_create(&options, &server->server, error, error_size) != 0) {
+        sim_server_stop(server);
+        return NULL;
+    }
+    server->running = pthread_create(&server->thread, NULL, run, server) == 0;
+    if (!server->running) {
+        snprintf(error, error_size, "no thread");
+        sim_server_stop(server);
+        return NULL;
+    }
+    return server;
+}
+
+char *sim_server_path(struct sim_server *server) {
+    return server->path;
+}
+
+const struct rpc_plugin_info *sim_server_info(const struct sim_server *server) {
+    return &server->dump.info;
+}
+
+void sim_server_ask(struct sim_server *server) {
+    server_stop(server->server);
+}
+
+void sim_server_stop(struct sim_server *server) {
+    if (server == NULL) {
+        return;
+    }
+    if (server->running) {
+        server_stop(server->server);
+        pthread_join(server->thread, NULL);
+    }
+    server_destroy(server->server);
+    socket_file_close(&server->socket);
+    if (server->dumped) {
+        dump_free(&server->dump);
+    }
+    if (server->directory[0] != '\0') {
+        unlink(server->path);
+        rmdir(server->directory);
+    }
+    free(server);
+}

@@ -1,0 +1,40 @@
+/* A plugin server in a thread of the test's process, on a Unix socket in a directory of its own:
+ * all that the tests' kit knows of server/server.h. */
+#ifndef SIM_SERVER_H
+#define SIM_SERVER_H
+
+#include "kong.h"
+#include "protocol.h"
+#include "rpc_message.h"
+
+struct log;
+
+struct sim_server_options {
+    const struct kong_plugin *plugin;
+    struct log *log;         /* borrowed; NULL: nothing is logged */
+    const char *socket_path; /* NULL: one in a new directory */
+    uint64_t event_ms;       /* 0: the server's default; so below */
+    uint64_t drain_ms;
+    uint64_t instance_idle_ms;
+    size_t max_connections, max_instances, max_events, max_frame;
+};
+
+struct sim_server;
+
+/* The server listens when this returns. NULL, with a line in `error`, when it can't. */
+struct sim_server *sim_server_start(const struct sim_server_options *options, char *error,
+                                    size_t error_size);
+
+/* The path of its socket; a sim_connect_unix's ctx. */
+char *sim_server_path(struct sim_server *server);
+
+/* What it tells of its plugin. */
+const struct rpc_plugin_info *sim_server_info(const struct sim_server *server);
+
+/* Asks it to end, without waiting. */
+void sim_server_ask(struct sim_server *server);
+
+/* Asks it to end, waits for it, frees everything. NULL is allowed. */
+void sim_server_stop(struct sim_server *server);
+
+#endif
