@@ -1,0 +1,368 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "rig.h"
+
+/* --- The plugin. No assertions in here: it runs in the server's thread, on a fiber --- */
+
+struct config {
+    const char *mode;
+    int64_t count;
+};
+
+static const struct kong_field fields[] = {
+    KONG_STRING_FIELD(struct config, mode, .default_json = KONG_TEXT("post")),
+    KONG_INTEGER_FIELD(struct config, count, .default_json = "1"),
+};
+
+static const struct kong_schema schema = KONG_SCHEMA(struct config, fields);
+
+/* The one place where the two threads of a test meet. */
+static struct rig_notes notes;
+
+struct rig_notes *rig_notes(void) {
+    return &notes;
+}
+
+static int call(struct kong *kong, const char *name, const struct kong_value *args, size_t count,
+                struct kong_value *result) {
+    int rc = kong_call(kong, name, args, count, result);
+    notes.last = rc;
+    return rc;
+}
+
+static int post_header(struct kong *kong, const char *name, struct kong_value value) {
+    struct kong_value args[] = {kong_string(name), value};
+    return call(kong, "kong.response.set_header", args, 2, NULL);
+}
+
+static int post_log(struct kong *kong, const char *text) {
+    struct kong_value line = kong_string(text);
+    return call(kong, "kong.log.info", &line, 1, NULL);
+}
+
+static bool is_text(const struct kong_value *value, const char *text) {
+    return value->type == KONG_STRING && kong_str_equal(value->string, kong_str(text));
+}
+
+static int mode_post(struct kong *kong, const struct config *config) {
+    int rc = KONG_OK;
+    for (int64_t i = 0; i < config->count && rc == KONG_OK; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "X-%lld", (long long)i);
+        rc = post_header(kong, name, kong_string("v"));
+        rc = rc == KONG_OK ? post_log(kong, name) : rc;
+    }
+    return rc;
+}
+
+static int mode_wait(struct kong *kong, const struct config *config) {
+    struct kong_value name = kong_string("X-In");
+    struct kong_value value;
+    (void)config;
+    int rc = call(kong, "kong.request.get_header", &name, 1, &value);
+    if (rc == KONG_OK && !is_text(&value, "in")) {
+        notes.wrong++;
+    }
+    return rc == KONG_OK ? post_header(kong, "X-Out", value) : rc;
+}
+
+static int mode_loop(struct kong *kong, const struct config *config) {
+    struct kong_value name = kong_string("a");
+    int rc = KONG_OK;
+    for (int64_t i = 0; i < config->count && rc == KONG_OK; i++) {
+        struct kong_value value;
+        rc = call(kong, "kong.request.get_query_arg", &name, 1, &value);
+        if (rc == KONG_OK && !is_text(&value, "1")) {
+            notes.wrong++;
+        }
+    }
+    return rc == KONG_OK ? post_header(kong, "X-Done", kong_string("yes")) : rc;
+}
+
+static int mode_mixed(struct kong *kong, const struct config *config) {
+    struct kong_value in = kong_string("X-In");
+    struct kong_value key = kong_string("k");
+    struct kong_value pair[] = {kong_string("k"), kong_integer(7)};
+    struct kong_value method;
+    struct kong_value header;
+    struct kong_value shared;
+    (void)config;
+    int rc = post_log(kong, "first");
+    rc = rc == KONG_OK ? call(kong, "kong.request.get_method", NULL, 0, &method) : rc;
+    rc = rc == KONG_OK ? post_header(kong, "X-A", method) : rc;
+    rc = rc == KONG_OK ? post_header(kong, "X-B", kong_string("b")) : rc;
+    rc = rc == KONG_OK ? call(kong, "kong.request.get_header", &in, 1, &header) : rc;
+    rc = rc == KONG_OK ? post_log(kong, "second") : rc;
+    rc = rc == KONG_OK ? call(kong, "kong.ctx.shared.set", pair, 2, NULL) : rc;
+    rc = rc == KONG_OK ? call(kong, "kong.ctx.shared.get", &key, 1, &shared) : rc;
+    if (rc != KONG_OK) {
+        return rc;
+    }
+    bool seven = (shared.type == KONG_INTEGER && shared.integer == 7) ||
+                 (shared.type == KONG_NUMBER && shared.number > 6.9 && shared.number < 7.1);
+    if (!is_text(&method, "GET") || !is_text(&header, "in") || !seven) {
+        notes.wrong++;
+    }
+    return post_header(kong, "X-C", header);
+}
+
+static int leave(struct kong *kong) {
+    struct kong_value args[] = {kong_integer(403), kong_string("denied"), kong_nil()};
+    return call(kong, "kong.response.exit", args, 3, NULL);
+}
+
+static int mode_exit(struct kong *kong, const struct config *config) {
+    (void)config;
+    return leave(kong);
+}
+
+static int mode_exit_more(struct kong *kong, const struct config *config) {
+    struct kong_value name = kong_string("X-In");
+    struct kong_value value;
+    int rc = post_header(kong, "X-Before", kong_string("yes"));
+    rc = rc == KONG_OK ? leave(kong) : rc;
+    for (int64_t i = 0; i < config->count; i++) {
+        post_header(kong, "X-After", kong_string("no"));
+        leave(kong);
+        call(kong, "kong.request.get_header", &name, 1, &value);
+    }
+    return rc;
+}
+
+static int mode_fail(struct kong *kong, const struct config *config) {
+    (void)config;
+    post_header(kong, "X-Before", kong_string("yes"));
+    return KONG_E_FAILED;
+}
+
+static int mode_badphase(struct kong *kong, const struct config *config) {
+    struct kong_value max = kong_integer(100);
+    struct kong_value headers;
+    (void)config;
+    int rc = call(kong, "kong.response.get_headers", &max, 1, &headers);
+    return rc == KONG_OK ? post_header(kong, "X-After", kong_string("no")) : rc;
+}
+
+static int mode_unknown(struct kong *kong, const struct config *config) {
+    struct kong_value value;
+    (void)config;
+    int rc = call(kong, "kong.no.such", NULL, 0, &value);
+    if (rc == KONG_OK && value.type != KONG_NIL) {
+        notes.wrong++;
+    }
+    return KONG_OK;
+}
+
+static int mode_msgpack_only(struct kong *kong, const struct config *config) {
+    struct kong_value path;
+    (void)config;
+    int rc = call(kong, "kong.request.get_raw_path", NULL, 0, &path);
+    return rc == KONG_OK ? post_header(kong, "X-Path", path) : rc;
+}
+
+static int mode_body(struct kong *kong, const struct config *config) {
+    struct kong_value body;
+    char size[32] = "file";
+    (void)config;
+    int rc = call(kong, "kong.request.get_raw_body", NULL, 0, &body);
+    if (rc != KONG_OK) {
+        return rc;
+    }
+    const struct kong_value *content = &body;
+    if (body.type == KONG_MAP && body.map.count == 1 &&
+        kong_str_equal(body.map.pairs[0].key, kong_str("content"))) {
+        content = &body.map.pairs[0].value;
+    }
+    if (content->type == KONG_STRING) {
+        snprintf(size, sizeof size, "%zu", content->string.len);
+    }
+    return post_header(kong, "X-Size", kong_string(size));
+}
+
+static int mode_error(struct kong *kong, const struct config *config) {
+    struct kong_value host = kong_string("none");
+    struct kong_value value;
+    (void)config;
+    call(kong, "kong.service.set_upstream", &host, 1, &value);
+    return KONG_OK;
+}
+
+static int mode_nothing(struct kong *kong, const struct config *config) {
+    (void)kong;
+    (void)config;
+    notes.last = KONG_OK;
+    return KONG_OK;
+}
+
+static const struct {
+    const char *name;
+    int (*run)(struct kong *kong, const struct config *config);
+} modes[] = {
+    {"post", mode_post},       {"wait", mode_wait},
+    {"loop", mode_loop},       {"mixed", mode_mixed},
+    {"exit", mode_exit},       {"exit-more", mode_exit_more},
+    {"fail", mode_fail},       {"badphase", mode_badphase},
+    {"unknown", mode_unknown}, {"msgpack-only", mode_msgpack_only},
+    {"body", mode_body},       {"error", mode_error},
+    {"nothing", mode_nothing},
+};
+
+static int handle(struct kong *kong, const void *data) {
+    const struct config *config = data;
+    int rc = KONG_E_FAILED;
+    notes.started++;
+    for (size_t i = 0; i < sizeof modes / sizeof *modes; i++) {
+        if (strcmp(modes[i].name, config->mode) == 0) {
+            rc = modes[i].run(kong, config);
+        }
+    }
+    int last = notes.last;
+    notes.results[last <= 0 && last > -16 ? -last : 15]++;
+    notes.returned++;
+    return rc;
+}
+
+static int configure(const void *config, void **state, char *error, size_t error_size) {
+    (void)config;
+    (void)state;
+    (void)error;
+    (void)error_size;
+    notes.configured++;
+    return 0;
+}
+
+static void destroy(const void *config, void *state) {
+    (void)config;
+    (void)state;
+    notes.destroyed++;
+}
+
+#define RIG_PLUGIN(failing)                                                                        \
+    {                                                                                              \
+        .name = "rig", .version = "1.2.3", .priority = 7, .on_error = (failing),                   \
+        .schema = &schema, .configure = configure, .destroy = destroy, .handlers = {               \
+            [KONG_PHASE_REWRITE] = handle,                                                         \
+            [KONG_PHASE_ACCESS] = handle,                                                          \
+            [KONG_PHASE_RESPONSE] = handle,                                                        \
+            [KONG_PHASE_LOG] = handle,                                                             \
+        }                                                                                          \
+    }
+
+const struct kong_plugin rig_plugin = RIG_PLUGIN(KONG_FAIL_OPEN);
+const struct kong_plugin rig_closed_plugin = RIG_PLUGIN(KONG_FAIL_CLOSED);
+
+/* --- The rig --- */
+
+static void forget_notes(void) {
+    notes.started = notes.returned = notes.wrong = notes.configured = notes.destroyed = 0;
+    notes.last = 0;
+    for (size_t i = 0; i < 16; i++) {
+        notes.results[i] = 0;
+    }
+}
+
+const char *rig_protocol_name(enum protocol protocol) {
+    return protocol == PROTOCOL_PROTOBUF ? "ProtoBuf:1" : "MsgPack:1";
+}
+
+struct sim_client *rig_client(struct rig *rig, int timeout_ms) {
+    struct sim_client_options options = {.protocol = rig->protocol,
+                                         .connect = sim_connect_unix,
+                                         .connect_ctx = sim_server_path(rig->server),
+                                         .pdk = sim_pdk_call,
+                                         .pdk_ctx = rig->pdk,
+                                         .timeout_ms = timeout_ms};
+    struct sim_client *client = sim_client_create(&options);
+    assert_non_null(client);
+    return client;
+}
+
+void rig_start(struct rig *rig, enum protocol protocol, const struct sim_server_options *options) {
+    struct sim_server_options plain = {0};
+    char error[256];
+    if (options != NULL) {
+        plain = *options;
+    }
+    if (plain.plugin == NULL) {
+        plain.plugin = &rig_plugin;
+    }
+    forget_notes();
+    *rig = (struct rig){.protocol = protocol};
+    arena_init(&rig->arena, (size_t)64 << 20);
+    rig->server = sim_server_start(&plain, error, sizeof error);
+    if (rig->server == NULL) {
+        fail_msg("%s", error);
+    }
+    rig->pdk = sim_pdk_create();
+    assert_non_null(rig->pdk);
+    rig->client = rig_client(rig, 10000);
+    rig_fresh(rig);
+}
+
+void rig_stop(struct rig *rig) {
+    sim_client_destroy(rig->client);
+    sim_server_stop(rig->server);
+    sim_pdk_destroy(rig->pdk);
+    arena_free(&rig->arena);
+    assert_int_equal(notes.started, notes.returned);
+    assert_int_equal(notes.configured, notes.destroyed);
+    assert_int_equal(notes.wrong, 0);
+}
+
+int64_t rig_instance(struct rig *rig, const char *mode, int count) {
+    char config[128];
+    int64_t id = 0;
+    snprintf(config, sizeof config, "{\"mode\":\"%s\",\"count\":%d,\"__seq__\":2}", mode, count);
+    assert_int_equal(sim_client_start(rig->client, "rig", config, &id), SIM_EVENT_OK);
+    assert_true(id > 0 && id <= INT32_MAX);
+    return id;
+}
+
+void rig_fresh(struct rig *rig) {
+    assert_true(sim_pdk_reset(rig->pdk));
+    assert_true(sim_pdk_set_request(rig->pdk, "GET", "/p?a=1"));
+    assert_true(sim_pdk_add_request_header(rig->pdk, "X-In", "in"));
+}
+
+enum sim_event_outcome rig_event(struct rig *rig, int64_t instance, struct sim_event *event) {
+    rig_fresh(rig);
+    return sim_client_event(rig->client, instance, "access", event);
+}
+
+void rig_settle(void) {
+    for (int i = 0; i < 1000; i++) {
+        if (notes.started == notes.returned) {
+            return;
+        }
+        nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+    }
+    fail_msg("%u handlers started, %u returned", notes.started, notes.returned);
+}
+
+const char *rig_header(struct rig *rig, const char *name) {
+    const struct field *field = headers_find(&rig->pdk->client.headers, kong_str(name));
+    return field == NULL ? NULL : field->value.data;
+}
+
+void rig_alive(struct rig *rig) {
+    struct sim_behaviour kept = *sim_client_behaviour(rig->client);
+    struct sim_event event;
+    *sim_client_behaviour(rig->client) = (struct sim_behaviour){0};
+    int64_t id = rig_instance(rig, "mixed", 1);
+    if (rig_event(rig, id, &event) != SIM_EVENT_OK) {
+        fail_msg("%s: %s", sim_event_outcome_name(event.outcome), event.text);
+    }
+    assert_string_equal(rig_header(rig, "X-C"), "in");
+    assert_int_equal(sim_client_stop(rig->client, id), SIM_EVENT_OK);
+    *sim_client_behaviour(rig->client) = kept;
+}
