@@ -155,13 +155,14 @@ unit-valgrind: $(UNIT) ## the unit tests under valgrind
 C_FILES := $(wildcard proto/*.[ch] server/*.[ch] plugins/*/*.[ch] tests/*/*.[ch])
 TIDY_FILES := $(PROTO_SRC) $(SERVER_SRC) $(PLUGIN_SRC)
 
+TIDY_FLAGS := -std=gnu11 -D_GNU_SOURCE -Iserver -iquote proto -I$(GEN) -DFIBER_BACKEND_$(FIBER_BACKEND) $(PC_CFLAGS)
+
 lint: $(GEN)/pluginsocket.pb-c.h ## formatting, clang-tidy, dependency rules
 	@test $(words $(C_FILES)) -gt 20 || { echo "lint saw no files"; exit 1; }
-	clang-format --dry-run --Werror $(C_FILES)
+	@clang-format --dry-run --Werror $(C_FILES)
 	@tests/lint/check-includes.sh
-	@printf '%s\n' $(TIDY_FILES) | xargs -P 2 -n 8 clang-tidy --quiet --extra-arg=-Wno-unknown-warning-option >$(BUILD)/tidy.log 2>$(BUILD)/tidy.err \
-		-- -std=gnu11 -D_GNU_SOURCE -Iserver -iquote proto -I$(GEN) -DFIBER_BACKEND_$(FIBER_BACKEND) $(PC_CFLAGS) || \
-		{ cat $(BUILD)/tidy.log; grep -v 'warnings generated' $(BUILD)/tidy.err; exit 1; }
+	@printf '%s\n' $(TIDY_FILES) | xargs -P 2 -n 6 sh -c 'clang-tidy --quiet "$$@" -- $(TIDY_FLAGS)' sh \
+		>$(BUILD)/tidy.log 2>$(BUILD)/tidy.err || { cat $(BUILD)/tidy.log; grep -v 'warnings generated' $(BUILD)/tidy.err; exit 1; }
 	@echo "clang-tidy: $(words $(TIDY_FILES)) files, nothing found"
 
 format: ## format all C files

@@ -27,12 +27,20 @@ static int refuse(struct parser *parser, const char *name, const char *value, co
 
 /* --- values --- */
 
+/* Digits only; 0 is what a text without any gives, and *end is then its start. */
+static unsigned long long parse_digits(const char *text, char **end) {
+    errno = 0;
+    if (!isdigit((unsigned char)text[0])) {
+        *end = (char *)(uintptr_t)text;
+        return 0;
+    }
+    return strtoull(text, end, 10);
+}
+
 static int parse_count(struct parser *parser, const char *name, const char *text, size_t *out) {
     char *end;
-    errno = 0;
-    unsigned long long value = isdigit((unsigned char)text[0]) ? strtoull(text, &end, 10) : 0;
-    if (!isdigit((unsigned char)text[0]) || *end != '\0' || errno != 0 || value == 0 ||
-        value > SIZE_MAX) {
+    unsigned long long value = parse_digits(text, &end);
+    if (value == 0 || *end != '\0' || errno != 0 || value > SIZE_MAX) {
         return refuse(parser, name, text, "not a whole number above 0");
     }
     *out = (size_t)value;
@@ -148,8 +156,7 @@ static int set_max_events(struct parser *p, const char *name, const char *value)
 
 static int set_max_frame(struct parser *p, const char *name, const char *value) {
     char *end;
-    errno = 0;
-    unsigned long long bytes = isdigit((unsigned char)value[0]) ? strtoull(value, &end, 10) : 0;
+    unsigned long long bytes = parse_digits(value, &end);
     unsigned shift = 0;
     if (bytes > 0 && (*end == 'K' || *end == 'k')) {
         shift = 10;

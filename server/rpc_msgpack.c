@@ -238,7 +238,8 @@ static void started(struct event *event) {
     event->peer = (void *)(uintptr_t)rpc->env;
 }
 
-/* Posted calls leave when the handler waits or is done, so that neighbours can be merged. What is called while the event is being finished leaves by `finish`. */
+/* Posted calls leave when the handler waits or is done, so that neighbours can be merged. What is
+ * called while the event is being finished leaves by `finish`. */
 static int queue_call(struct event *event, const struct pdk_method *method, struct kong_str name,
                       const struct kong_value *args, size_t count, bool waits) {
     if (method != NULL && merge(event, method, args, count)) {

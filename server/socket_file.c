@@ -337,7 +337,7 @@ bool socket_file_is_ours(const struct socket_file *file) {
 void socket_file_remove(struct socket_file *file) {
     char nobody_reads[8];
     const struct failure failure = {.text = nobody_reads, .size = sizeof nobody_reads};
-    struct place place;
+    struct place place = {0};
 
     if (file->path && find_place(file->path, &place, &failure) == 0) {
         lock_directory(&place);

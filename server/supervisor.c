@@ -13,9 +13,10 @@
 
 #include "kong_phase.h"
 
-#define POLL_MS   250u
-#define STEADY_MS 10000u /* a child that lived so long was all right: the next one starts at once  \
-                          */
+#define POLL_MS 250u
+#define STEADY_MS                                                                                  \
+    10000u /* a child that lived so long was all right: the next one starts at once                \
+            */
 #define FIRST_DELAY_MS 5u
 #define MOST_DELAY_MS  5000u
 
@@ -218,7 +219,8 @@ int supervisor_run(const struct supervisor_options *options,
         prctl(PR_SET_PDEATHSIG, SIGTERM);
     }
     signal(SIGPIPE, SIG_IGN);
-    signal(SIGCHLD, SIG_DFL); /* ignored, as one may inherit it, there would be nobody to wait for */
+    signal(SIGCHLD,
+           SIG_DFL); /* ignored, as one may inherit it, there would be nobody to wait for */
     sigemptyset(&s.waited);
     sigaddset(&s.waited, SIGTERM);
     sigaddset(&s.waited, SIGINT);
