@@ -139,10 +139,12 @@ static struct event *event_take(struct events *events) {
     events->generation = (events->generation + 1) & GENERATION_MASK;
     event->id = events->generation << SLOT_BITS | event->slot;
     event->ended = event->finished = event->released = false;
-    event->cancelled = event->rc = event->answer_rc = 0;
+    event->cancelled = event->rc = event->answer_rc = event->error_rc = 0;
     event->fiber = NULL;
     event->answer = kong_nil();
     event->error = (struct kong_str){NULL, 0};
+    event->interrupt = NULL;
+    event->interrupt_arg = NULL;
     event->waits_for = NULL;
     event->asker = NULL;
     event->queue_head = event->queue_tail = NULL;
@@ -178,7 +180,8 @@ struct event *events_find(struct events *events, uint64_t id) {
 
 static void log_failure(struct event *event) {
     const struct kong_plugin *plugin = event->events->options.plugin;
-    const char *text = event->error.data != NULL ? event->error.data : kong_strerror(event->rc);
+    bool known = event->rc == event->error_rc && event->error.data != NULL;
+    const char *text = known ? event->error.data : kong_strerror(event->rc);
     if (event->rc != KONG_E_TIMEOUT) { /* that is logged where it is found */
         log_write(event->events->options.log, LOG_LEVEL_ERROR, "instance %d: %s failed: %s",
                   event->instance->id, kong_phase_name(event->phase), text);
@@ -280,8 +283,7 @@ bool event_start(struct events *events, struct instance *instance, enum kong_pha
     bool returned;
     struct fiber *fiber = fiber_start(events->fibers, run_handler, event, &returned);
     if (fiber == NULL && !returned) {
-        event->rc = KONG_E_NOMEM;
-        event->error = kong_str("no memory for a handler's stack");
+        event->rc = event_fail(event, KONG_E_NOMEM, kong_str("no memory for a handler's stack"));
         returned = true;
     }
     events->counts.started++;
@@ -300,7 +302,9 @@ void event_deliver(struct event *event, int rc, struct kong_value value, struct 
     assert(event->state == EVENT_WAITING);
     event->answer_rc = rc;
     event->answer = value;
-    event->error = error;
+    if (rc != 0) {
+        event_fail(event, rc, error);
+    }
     resume(event);
 }
 
@@ -327,6 +331,9 @@ void event_cancel(struct event *event, int error) {
         /* Its stack is in use by what it waits for: it unwinds later. Kong is answered now. */
         event->rc = error;
         finish(event);
+        if (event->interrupt != NULL) {
+            event->interrupt(event->interrupt_arg);
+        }
         break;
     case EVENT_RETURNED:
         event_release(event);
@@ -369,9 +376,20 @@ void events_cancel_all(struct events *events, int error) {
     }
 }
 
-static int fail(struct event *event, int error) {
-    event->error = (struct kong_str){NULL, 0};
+int event_fail(struct event *event, int error, struct kong_str text) {
+    event->error_rc = error;
+    event->error = text;
     return error;
+}
+
+int event_over(const struct event *event) {
+    if (event->ended) {
+        return KONG_E_ENDED;
+    }
+    if (event->cancelled != 0) {
+        return event->cancelled;
+    }
+    return event->peer == NULL ? KONG_E_GONE : KONG_OK;
 }
 
 int event_call(struct event *event, const struct pdk_method *method, struct kong_str name,
@@ -379,24 +397,23 @@ int event_call(struct event *event, const struct pdk_method *method, struct kong
     if (result != NULL) {
         *result = kong_nil();
     }
-    if (event->ended) {
-        return fail(event, KONG_E_ENDED);
-    }
-    if (event->cancelled != 0) {
-        return fail(event, event->cancelled);
-    }
-    if (event->peer == NULL) {
-        return fail(event, KONG_E_GONE);
+    const struct kong_str no_text = {NULL, 0};
+    int over = event_over(event);
+    if (over != 0) {
+        return event_fail(event, over, no_text);
     }
     bool terminal = method != NULL && (method->flags & PDK_TERMINAL) != 0;
     bool waits = !terminal && (method == NULL || (method->flags & PDK_POSTED) == 0);
     int rc = event->ops->call(event, method, name, args, count, waits);
     if (rc != 0) {
-        return fail(event, rc);
+        return event_fail(event, rc, no_text);
     }
     event->ended = terminal;
     if (!waits) {
         return KONG_OK;
+    }
+    if (event->cancelled != 0) { /* the peer went away while the call was written to it */
+        return event_fail(event, event->cancelled, no_text);
     }
     event->waits_for = method;
     set_state(event, EVENT_WAITING);
@@ -408,17 +425,16 @@ int event_call(struct event *event, const struct pdk_method *method, struct kong
     return event->answer_rc;
 }
 
-void event_sleep(struct event *event) {
+void event_sleep(struct event *event, void (*interrupt)(void *), void *arg) {
     set_state(event, EVENT_SLEEPING);
+    event->interrupt = interrupt;
+    event->interrupt_arg = arg;
     event->fiber = fiber_current(event->events->fibers);
     fiber_park(event->fiber);
+    event->interrupt = NULL;
 }
 
 void event_wake(struct event *event) {
     assert(event->state == EVENT_SLEEPING);
     resume(event);
-}
-
-void event_set_error(struct event *event, const char *text, size_t len) {
-    event->error = arena_copy(&event->arena, text, len);
 }

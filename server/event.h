@@ -69,8 +69,11 @@ struct event {
     int rc;        /* what the handler returned */
     int answer_rc; /* for the parked call: 0 or KONG_E_* */
     struct kong_value answer;
-    struct kong_str error; /* text of the last error, in the arena; data NULL: none */
-    uint64_t id;           /* unique for the life of the process, below 2^53 (a Lua number) */
+    int error_rc;          /* the last error that a PDK function gave */
+    struct kong_str error; /* its text, in the arena or static; data NULL: that of kong_strerror */
+    void (*interrupt)(void *arg); /* while SLEEPING, see event_sleep */
+    void *interrupt_arg;
+    uint64_t id; /* unique for the life of the process, below 2^53 (a Lua number) */
     uint32_t slot;
     uint64_t deadline_ms;
     struct event_link by_deadline;
@@ -147,12 +150,18 @@ void events_cancel_all(struct events *events, int error);
 int event_call(struct event *event, const struct pdk_method *method, struct kong_str name,
                const struct kong_value *args, size_t count, struct kong_value *result);
 
-/* Parks the handler until event_wake, whatever Kong does meanwhile. */
-void event_sleep(struct event *event);
+/* Parks the handler until event_wake, whatever Kong does meanwhile. When the event is cancelled
+ * while it sleeps, interrupt(arg) is called once, from the loop: it makes event_wake come sooner,
+ * and does not call it itself. NULL: there is nothing to hurry. */
+void event_sleep(struct event *event, void (*interrupt)(void *arg), void *arg);
 /* From the loop: continues a sleeping handler. */
 void event_wake(struct event *event);
 
-/* Sets the text behind an error; copied. */
-void event_set_error(struct event *event, const char *text, size_t len);
+/* What stands in the way of any further call: 0, or KONG_E_ENDED, KONG_E_GONE, KONG_E_TIMEOUT. */
+int event_over(const struct event *event);
+
+/* Notes an error of a PDK function and returns it. The text lives as long as the event; data NULL:
+ * that of kong_strerror. */
+int event_fail(struct event *event, int error, struct kong_str text);
 
 #endif
