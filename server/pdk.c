@@ -1,14 +1,9 @@
+#include "pdk_call.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "event.h"
-
-#define LOG_LINE_MOST 4000
-
-/* A `struct kong` is an event, seen by a plugin. */
-static struct event *event_of(struct kong *kong) {
-    return (struct event *)kong;
-}
+#include "value.h"
 
 const char *kong_strerror(int error) {
     switch (error) {
@@ -42,68 +37,78 @@ const char *kong_strerror(int error) {
 }
 
 const char *kong_error_text(struct kong *kong) {
-    struct event *event = event_of(kong);
-    return event->error.data != NULL ? event->error.data : kong_strerror(event->answer_rc);
+    const struct event *event = pdk_event(kong);
+    return event->error.data != NULL ? event->error.data : kong_strerror(event->error_rc);
 }
 
 void *kong_instance_state(struct kong *kong) {
-    return event_of(kong)->instance->state;
+    return pdk_event(kong)->instance->state;
 }
 
 void *kong_process_data(struct kong *kong) {
-    return events_options(event_of(kong)->events)->process_data;
+    return events_options(pdk_event(kong)->events)->process_data;
 }
 
 enum kong_phase kong_phase(struct kong *kong) {
-    return event_of(kong)->phase;
+    return pdk_event(kong)->phase;
 }
 
-static int call(struct kong *kong, enum pdk_id id, const struct kong_value *args, size_t count,
-                struct kong_value *result) {
-    const struct pdk_method *method = &pdk_methods[id];
-    return event_call(event_of(kong), method, method->name, args, count, result);
+/* --- Memory and values --- */
+
+void *kong_alloc(struct kong *kong, size_t size) {
+    return arena_alloc(pdk_arena(kong), size);
 }
+
+struct kong_str kong_printf(struct kong *kong, const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    int len = vsnprintf(NULL, 0, format, args);
+    va_end(args);
+    char *text = len < 0 ? NULL : arena_alloc(pdk_arena(kong), (size_t)len + 1);
+    if (text == NULL) {
+        return (struct kong_str){NULL, 0};
+    }
+    va_start(args, format);
+    vsnprintf(text, (size_t)len + 1, format, args);
+    va_end(args);
+    return (struct kong_str){text, (size_t)len};
+}
+
+const struct kong_value *kong_map_get(const struct kong_value *map, const char *key) {
+    return value_get(map, key);
+}
+
+bool kong_to_integer(const struct kong_value *value, int64_t *integer) {
+    *integer = 0;
+    return value_to_integer(value, integer);
+}
+
+bool kong_to_number(const struct kong_value *value, double *number) {
+    if (value->type == KONG_INTEGER) {
+        *number = (double)value->integer;
+        return true;
+    }
+    *number = value->type == KONG_NUMBER ? value->number : 0;
+    return value->type == KONG_NUMBER;
+}
+
+struct kong_str kong_to_str(const struct kong_value *value) {
+    if (value == NULL || value->type != KONG_STRING) {
+        return (struct kong_str){NULL, 0};
+    }
+    return value->string;
+}
+
+/* --- Anything else --- */
 
 int kong_call(struct kong *kong, const char *method, const struct kong_value *args, size_t count,
               struct kong_value *result) {
     struct kong_str name = kong_str(method);
-    return event_call(event_of(kong), pdk_method_find(name), name, args, count, result);
-}
-
-static int set_header(struct kong *kong, enum pdk_id id, const char *name, const char *value) {
-    if (name == NULL || value == NULL) {
-        return KONG_E_INVALID;
+    if (name.len == 0) {
+        if (result != NULL) {
+            *result = kong_nil();
+        }
+        return event_fail(pdk_event(kong), KONG_E_INVALID, kong_str("a call must have a name"));
     }
-    struct kong_value args[] = {kong_string(name), kong_string(value)};
-    return call(kong, id, args, 2, NULL);
-}
-
-int kong_response_set_header(struct kong *kong, const char *name, const char *value) {
-    return set_header(kong, PDK_RESPONSE_SET_HEADER, name, value);
-}
-
-int kong_service_request_set_header(struct kong *kong, const char *name, const char *value) {
-    return set_header(kong, PDK_SERVICE_REQUEST_SET_HEADER, name, value);
-}
-
-int kong_response_exit(struct kong *kong, int status, struct kong_str body,
-                       struct kong_value headers) {
-    struct kong_value args[] = {kong_integer(status),
-                                body.data == NULL ? kong_nil() : kong_bytes(body.data, body.len),
-                                headers};
-    return call(kong, PDK_RESPONSE_EXIT, args, 3, NULL);
-}
-
-int kong_log_err(struct kong *kong, const char *format, ...) {
-    char line[LOG_LINE_MOST + 1];
-    va_list args;
-    va_start(args, format);
-    int len = vsnprintf(line, sizeof line, format, args);
-    va_end(args);
-    if (len < 0) {
-        return KONG_E_INVALID;
-    }
-    struct kong_value arg =
-        kong_bytes(line, (size_t)len < sizeof line ? (size_t)len : sizeof line - 1);
-    return call(kong, PDK_LOG_ERR, &arg, 1, NULL);
+    return event_call(pdk_event(kong), pdk_method_find(name), name, args, count, result);
 }

@@ -1,0 +1,137 @@
+/* What every handler has: its event, errors, memory, waiting, and any function of Kong by its Lua
+ * name. Part of kong.h.
+ *
+ * What holds for all functions of the PDK:
+ *
+ * - Each returns 0 or a KONG_E_* code; kong_error_text says more. Results are written through the
+ *   last arguments, which are set in any case: on an error to nil, 0, false, nothing.
+ * - What they hand out lives until the handler returns; there is nothing to free. What they are
+ *   given is copied before they return.
+ * - Strings are a struct kong_str: bytes, a length, and a NUL behind them, so that `data` can be
+ *   used as a C string. data == NULL is Lua's nil. A `const char *` that is given must not be NULL
+ *   unless it is said.
+ * - A posted function returns at once, and what it asks for is done in order, before the next
+ *   answer of Kong arrives or the handler ends. Whether Kong could do it is never known. All others
+ *   wait for Kong's answer: the handler is suspended, other events go on. A terminal function ends
+ *   the event: later calls fail with KONG_E_ENDED.
+ * - Phases are those in which Kong allows the call. In any other it raises a Lua error: the client
+ *   gets a 500 and the handler is told nothing but, later, KONG_E_GONE (ProtoBuf:1) or
+ *   KONG_E_TIMEOUT (MsgPack:1). What Kong would refuse with an error for the arguments' sake is
+ *   refused here with KONG_E_INVALID, and nothing is sent.
+ * - In the phase log Kong runs handlers after the request, on a copy of some of its data: what is
+ *   not in that copy raises there.
+ * - nil is no error. On ProtoBuf:1 Kong's answer for nil is an empty message, which stands for "",
+ * 0 and false as well; where Kong sends "" in a form of its own it comes as "", else as nil.
+ * - Functions marked "MsgPack:1 only" fail with KONG_E_UNSUPPORTED on ProtoBuf:1, and nothing is
+ *   sent. kong_call reaches all that has no function of its own, there too on MsgPack:1 only.
+ * - Lua's second result, the text of an error, does not travel: where Lua gives nil and a text the
+ *   function gives KONG_E_KONG, with Kong's text only if the protocol carries it. */
+#ifndef KONG_EVENT_H
+#define KONG_EVENT_H
+
+#include "kong_phase.h"
+#include "kong_value.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* --- Errors --- */
+
+/* One event: a handler at work for one phase of one request. Valid until the handler returns. */
+struct kong;
+
+/* What PDK functions return: 0, or one of these. A handler may return them on. */
+enum kong_error {
+    KONG_OK = 0,
+    KONG_E_GONE = -1,        /* Kong closed the connection: the request is over */
+    KONG_E_ENDED = -2,       /* after kong_response_exit or kong_response_error */
+    KONG_E_TIMEOUT = -3,     /* the time of the event is up */
+    KONG_E_NOMEM = -4,       /* no memory, or a limit of memory reached */
+    KONG_E_UNSUPPORTED = -5, /* the function does not exist on the protocol in use */
+    KONG_E_INVALID = -6,     /* an argument that Kong would not take: nothing was sent */
+    KONG_E_KONG = -7,        /* Kong could not do it: kong_error_text may know why */
+    KONG_E_TYPE = -8,        /* Kong's answer is not of the type that the function promises */
+    KONG_E_TOO_BIG = -9,     /* larger than the limit that the caller gave */
+    KONG_E_IO = -10,         /* a file or thread that the function needed failed */
+    KONG_E_FAILED = -11,     /* for handlers: failed for a reason of the plugin's own */
+};
+
+/* What a code means: static, English, without a final period. */
+const char *kong_strerror(int error);
+
+/* The text behind the last error of this event: Kong's own words where it gave some, else what was
+ * wrong with an argument or an answer, else kong_strerror's. Lives until the handler returns. */
+const char *kong_error_text(struct kong *kong);
+
+/* Which phase is being handled. */
+enum kong_phase kong_phase(struct kong *kong);
+
+/* --- Memory of the event --- */
+
+/* `size` bytes for any type, not zeroed, that live until the handler returns. NULL: no memory, or
+ * the limit of one event is reached. */
+void *kong_alloc(struct kong *kong, size_t size);
+
+/* printf into memory that lives until the handler returns. {NULL, 0}: no memory. */
+struct kong_str kong_printf(struct kong *kong, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* --- Looking into values --- */
+
+/* A list of strings. */
+struct kong_strings {
+    const struct kong_str *items;
+    size_t count;
+};
+
+/* The value at a key of a map; NULL when there is none, or when `map` is no map. */
+const struct kong_value *kong_map_get(const struct kong_value *map, const char *key);
+
+/* True, and the integer, when the value is an integer or a number without fraction: Lua has only
+ * one kind. *integer is 0 otherwise. */
+bool kong_to_integer(const struct kong_value *value, int64_t *integer);
+
+/* True, and the number, when the value is a number or an integer. *number is 0 otherwise. */
+bool kong_to_number(const struct kong_value *value, double *number);
+
+/* The string in a value; {NULL, 0} when it is none. `value` may be NULL, as kong_map_get gives it.
+ */
+struct kong_str kong_to_str(const struct kong_value *value);
+
+/* --- Anything else --- */
+
+/* Any function under kong., by its full Lua name ("kong.request.get_path"), with its Lua arguments.
+ * Functions that have no typed function are MsgPack:1 only. *result is the first thing that Lua
+ * returns; NULL when it is not wanted. A nil between the arguments arrives as "": Lua would cut the
+ * list there. A name that Kong does not know gives nil and a line in its log. */
+int kong_call(struct kong *kong, const char *method, const struct kong_value *args, size_t count,
+              struct kong_value *result);
+
+/* --- Waiting --- */
+
+/* Suspends this handler for at least so many milliseconds; other events go on. KONG_E_GONE,
+ * KONG_E_TIMEOUT or KONG_E_ENDED: the event is over, at once or sooner than asked for. */
+int kong_sleep(struct kong *kong, uint64_t ms);
+
+/* Calls fn(arg) on another thread and suspends this handler until it returned; other events go on.
+ * For all that blocks: databases, DNS, files, long computations.
+ *
+ * In fn no function of this library may be called and nothing of the event may be touched: no
+ * struct kong, no memory of kong_alloc or of results that another event could see changing. It may
+ * read and write what arg points to (the handler's local variables are fine: they stay where they
+ * are until it returned) and read the configuration. Several fn run at the same time: what they
+ * share needs a lock. At most 4 run at once, others wait for their turn (UV_THREADPOOL_SIZE in the
+ * environment changes that).
+ *
+ * 0: fn was called and has returned. KONG_E_GONE or KONG_E_TIMEOUT: the event ended meanwhile; fn
+ * has returned, or was never called. KONG_E_ENDED: after a terminal function; not called.
+ * KONG_E_IO: there is no thread; not called. The server's own end waits for fn: give what blocks a
+ * time limit of its own. */
+int kong_run_blocking(struct kong *kong, void (*fn)(void *arg), void *arg);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

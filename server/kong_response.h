@@ -1,0 +1,102 @@
+/* The response to the client. Part of kong.h. */
+#ifndef KONG_RESPONSE_H
+#define KONG_RESPONSE_H
+
+#include "kong_headers.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* --- The response: what it is --- */
+
+/* kong.response.get_status: the status that the client gets.
+ * Phases: response, header_filter, log. */
+int kong_response_get_status(struct kong *kong, int *status);
+
+/* kong.response.get_header: the first value of a header. Upper and lower case are the same.
+ * Phases: response, header_filter, log.
+ * nil: no such header. */
+int kong_response_get_header(struct kong *kong, const char *name, struct kong_str *value);
+
+/* kong.response.get_headers: all headers, at most `most` of them (1 to 1000; 0: Kong's default,
+ * which is 100). In the phase log the limit does nothing.
+ * Phases: response, header_filter, log. */
+int kong_response_get_headers(struct kong *kong, unsigned most, struct kong_headers *headers);
+
+/* kong.response.get_source: who made the response: "service" (the upstream), "exit" (a plugin's
+ * exit), "error" (Kong).
+ * Phases: response, header_filter, log. */
+int kong_response_get_source(struct kong *kong, struct kong_str *source);
+
+/* kong.response.get_raw_body: the body as it goes to the client.
+ * Phases: none that reaches a plugin server (Kong allows it in body_filter). MsgPack:1 only.
+ * KONG_E_TOO_BIG: it has more than `limit` bytes. For the upstream's body in the phase response see
+ * kong_service_response_get_raw_body. */
+int kong_response_get_raw_body(struct kong *kong, size_t limit, struct kong_str *body);
+
+/* --- The response: changes --- */
+
+/* kong.response.set_status: the status that the client gets, 100 to 599.
+ * Phases: rewrite, access, response, header_filter. Posted. */
+int kong_response_set_status(struct kong *kong, int status);
+
+/* kong.response.set_header: replaces a header of the response.
+ * Phases: rewrite, access, response, header_filter. Posted.
+ * In rewrite and access an upstream's header of the same name is not replaced: the client sees
+ * both. A value of "" arrives as one space, Transfer-Encoding is ignored. KONG_E_INVALID: an empty
+ * name. */
+int kong_response_set_header(struct kong *kong, const char *name, const char *value);
+
+/* kong.response.set_header with a value of other types: a string with its length, a number, a
+ * boolean ("true", "false"), or a list of strings: the header repeated.
+ * Phases: rewrite, access, response, header_filter. Posted.
+ * As kong_response_set_header. KONG_E_INVALID: nil, a map, a list with anything else in it. */
+int kong_response_set_header_value(struct kong *kong, const char *name, struct kong_value value);
+
+/* kong.response.add_header: one more header of this name.
+ * Phases: rewrite, access, response, header_filter. Posted. */
+int kong_response_add_header(struct kong *kong, const char *name, const char *value);
+
+/* kong.response.add_header with a value of other types, as kong_response_set_header_value takes
+ * them.
+ * Phases: rewrite, access, response, header_filter. Posted. */
+int kong_response_add_header_value(struct kong *kong, const char *name, struct kong_value value);
+
+/* kong.response.clear_header: removes all headers of this name. In rewrite and access an upstream's
+ * header is not there yet, and stays.
+ * Phases: rewrite, access, response, header_filter. Posted. */
+int kong_response_clear_header(struct kong *kong, const char *name);
+
+/* kong.response.set_headers: replaces several headers; a map of name to a value as
+ * kong_response_set_header_value takes it.
+ * Phases: rewrite, access, response, header_filter. Posted. */
+int kong_response_set_headers(struct kong *kong, struct kong_value headers);
+
+/* kong.response.set_raw_body: replaces the body that goes to the client.
+ * Phases: none that reaches a plugin server (Kong allows it in body_filter). Posted. MsgPack:1
+ * only. */
+int kong_response_set_raw_body(struct kong *kong, struct kong_str body);
+
+/* --- The response: ends --- */
+
+/* kong.response.exit: ends the request with this answer. status is 100 to 599; body may be nil;
+ * headers is a map of name to a value as kong_response_set_header_value takes it, or nil.
+ * Phases: rewrite, access, response, header_filter, preread. Terminal.
+ * In preread only the statuses 200, 400, 403, 500, 502 and 503 are taken, and headers do nothing.
+ */
+int kong_response_exit(struct kong *kong, int status, struct kong_str body,
+                       struct kong_value headers);
+
+/* kong.response.error: ends the request with an error in the format that the client accepts (JSON,
+ * HTML, text, …). status is 400 to 599; message may be NULL: Kong's own for the status, or an empty
+ * one when there are headers; headers as in kong_response_exit.
+ * Phases: rewrite, access, response, header_filter. Terminal. MsgPack:1 only. */
+int kong_response_error(struct kong *kong, int status, const char *message,
+                        struct kong_value headers);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,91 @@
+/* What the typed PDK functions share: calling by the table, turning Kong's answer into the type
+ * that is promised, and saying what is wrong. All of them note their errors in the event and set
+ * their results in any case. */
+#ifndef SERVER_PDK_CALL_H
+#define SERVER_PDK_CALL_H
+
+#include "event.h"
+
+/* The arguments of a call: `ARGS(kong_string(name)), …` or `NO_ARGS`. */
+#define ARGS(...)                                                                                  \
+    (const struct kong_value[]){__VA_ARGS__},                                                      \
+        sizeof((const struct kong_value[]){__VA_ARGS__}) / sizeof(struct kong_value)
+#define NO_ARGS NULL, 0
+
+/* A `struct kong` is an event, seen by a plugin. */
+static inline struct event *pdk_event(struct kong *kong) {
+    return (struct event *)kong;
+}
+
+static inline struct arena *pdk_arena(struct kong *kong) {
+    return &pdk_event(kong)->arena;
+}
+
+static inline bool pdk_is_msgpack(struct kong *kong) {
+    return pdk_event(kong)->ops->protocol == PROTOCOL_MSGPACK;
+}
+
+/* Notes an error with a text ("kong.request.get_port: " before it) and returns it. */
+int pdk_fail(struct kong *kong, enum pdk_id id, int error, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+int pdk_no_memory(struct kong *kong);
+
+/* KONG_E_TYPE: `what` (of Kong's answer) is of another type. */
+int pdk_fail_type(struct kong *kong, enum pdk_id id, const char *what,
+                  const struct kong_value *value);
+
+/* Calls, after a look at the arguments: where the table says that the first is a string, nil is
+ * KONG_E_INVALID. A posted function. */
+int pdk_post(struct kong *kong, enum pdk_id id, const struct kong_value *args, size_t count);
+
+/* A function whose answer is of any type. */
+int pdk_get(struct kong *kong, enum pdk_id id, const struct kong_value *args, size_t count,
+            struct kong_value *value);
+
+/* A string; nil is {NULL, 0}. */
+int pdk_get_str(struct kong *kong, enum pdk_id id, const struct kong_value *args, size_t count,
+                struct kong_str *string);
+
+/* An integer in the range of int; nil is 0. */
+int pdk_get_int(struct kong *kong, enum pdk_id id, const struct kong_value *args, size_t count,
+                int *integer);
+
+/* A number; nil is 0. */
+int pdk_get_number(struct kong *kong, enum pdk_id id, const struct kong_value *args, size_t count,
+                   double *number);
+
+/* A boolean; nil is false. */
+int pdk_get_bool(struct kong *kong, enum pdk_id id, const struct kong_value *args, size_t count,
+                 bool *boolean);
+
+/* A function of which Lua gives true, or nil and a text: KONG_E_KONG with `refused` for anything
+ * but true. */
+int pdk_confirm(struct kong *kong, enum pdk_id id, const struct kong_value *args, size_t count,
+                const char *refused);
+
+/* Headers (exact false) or a query (exact true), at most `most` names; 0 is Kong's default. */
+int pdk_get_headers(struct kong *kong, enum pdk_id id, unsigned most, bool exact,
+                    struct kong_headers *headers);
+
+/* Turns Kong's map of names into kong_headers. */
+int pdk_to_headers(struct kong *kong, enum pdk_id id, const struct kong_value *map, bool exact,
+                   struct kong_headers *headers);
+
+/* Header functions that take a name and a value, or only a name. */
+int pdk_post_header(struct kong *kong, enum pdk_id id, const char *name, struct kong_value value);
+int pdk_post_header_name(struct kong *kong, enum pdk_id id, const char *name);
+
+/* Headers as Kong takes them, in the event's arena: a map, or nil where `nil_too`. */
+int pdk_check_headers(struct kong *kong, enum pdk_id id, struct kong_value headers, bool nil_too,
+                      struct kong_value *checked);
+
+/* A value as Lua prints it in a header or a query: integers become text, for Lua would write large
+ * ones as 1e+15. Booleans too where `booleans_too`: on ProtoBuf:1 false arrives as nil. */
+int pdk_scalar(struct kong *kong, enum pdk_id id, const struct kong_value *value, bool booleans_too,
+               struct kong_value *scalar);
+
+/* A list of strings; nil is an empty one. `what` names it in an error's text. */
+int pdk_to_strings(struct kong *kong, enum pdk_id id, const char *what,
+                   const struct kong_value *value, struct kong_strings *strings);
+
+#endif

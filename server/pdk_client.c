@@ -1,0 +1,163 @@
+#include "pdk_entities.h"
+
+#include <ctype.h>
+
+#define COUNT(array) (sizeof(array) / sizeof *(array))
+
+/* --- Addresses --- */
+
+int kong_client_get_ip(struct kong *kong, struct kong_str *ip) {
+    return pdk_get_str(kong, PDK_CLIENT_GET_IP, NO_ARGS, ip);
+}
+
+int kong_client_get_forwarded_ip(struct kong *kong, struct kong_str *ip) {
+    return pdk_get_str(kong, PDK_CLIENT_GET_FORWARDED_IP, NO_ARGS, ip);
+}
+
+int kong_client_get_port(struct kong *kong, int *port) {
+    return pdk_get_int(kong, PDK_CLIENT_GET_PORT, NO_ARGS, port);
+}
+
+int kong_client_get_forwarded_port(struct kong *kong, int *port) {
+    return pdk_get_int(kong, PDK_CLIENT_GET_FORWARDED_PORT, NO_ARGS, port);
+}
+
+int kong_client_get_protocol(struct kong *kong, bool allow_terminated, struct kong_str *protocol) {
+    return pdk_get_str(kong, PDK_CLIENT_GET_PROTOCOL, ARGS(kong_boolean(allow_terminated)),
+                       protocol);
+}
+
+int kong_ip_is_trusted(struct kong *kong, const char *ip, bool *trusted) {
+    return pdk_get_bool(kong, PDK_IP_IS_TRUSTED, ARGS(kong_string(ip)), trusted);
+}
+
+/* --- Consumers and credentials --- */
+
+static const struct pdk_field consumer_fields[] = {
+    {"id", PDK_FIELD_STR, offsetof(struct kong_consumer, id)},
+    {"created_at", PDK_FIELD_INT64, offsetof(struct kong_consumer, created_at)},
+    {"username", PDK_FIELD_STR, offsetof(struct kong_consumer, username)},
+    {"custom_id", PDK_FIELD_STR, offsetof(struct kong_consumer, custom_id)},
+    {"tags", PDK_FIELD_STRINGS, offsetof(struct kong_consumer, tags)},
+};
+
+static const struct pdk_field credential_fields[] = {
+    {"id", PDK_FIELD_STR, offsetof(struct kong_credential, id)},
+    {"consumer_id", PDK_FIELD_STR, offsetof(struct kong_credential, consumer_id)},
+};
+
+/* Kong's own credentials refer to their consumer as other entities do. */
+static const struct pdk_field credential_of[] = {
+    {"consumer", PDK_FIELD_KEY, offsetof(struct kong_credential, consumer_id)},
+};
+
+static int get_consumer(struct kong *kong, enum pdk_id id, const struct kong_value *args,
+                        size_t count, struct kong_consumer *consumer) {
+    return pdk_get_entity(kong, id, args, count, consumer_fields, COUNT(consumer_fields), consumer,
+                          sizeof *consumer, &consumer->fields);
+}
+
+int kong_client_get_consumer(struct kong *kong, struct kong_consumer *consumer) {
+    return get_consumer(kong, PDK_CLIENT_GET_CONSUMER, NO_ARGS, consumer);
+}
+
+int kong_client_get_credential(struct kong *kong, struct kong_credential *credential) {
+    int error = pdk_get_entity(kong, PDK_CLIENT_GET_CREDENTIAL, NO_ARGS, credential_fields,
+                               COUNT(credential_fields), credential, sizeof *credential,
+                               &credential->fields);
+    if (error == 0 && credential->consumer_id.data == NULL) {
+        error = pdk_read_fields(kong, PDK_CLIENT_GET_CREDENTIAL, credential_of, 1,
+                                &credential->fields, credential);
+    }
+    if (error != 0) {
+        *credential = (struct kong_credential){.fields = kong_nil()};
+    }
+    return error;
+}
+
+/* Kong raises an error for anything else when it is not to search by the name. */
+static bool is_uuid(const char *text) {
+    static const char form[] = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
+    size_t i = 0;
+    while (text[i] != '\0' && form[i] != '\0' &&
+           (form[i] == '-' ? text[i] == '-' : isxdigit((unsigned char)text[i]) != 0)) {
+        i++;
+    }
+    return text[i] == '\0' && form[i] == '\0';
+}
+
+int kong_client_load_consumer(struct kong *kong, const char *id, bool by_username,
+                              struct kong_consumer *consumer) {
+    if (id == NULL || (!by_username && !is_uuid(id))) {
+        *consumer = (struct kong_consumer){.fields = kong_nil()};
+        return pdk_fail(kong, PDK_CLIENT_LOAD_CONSUMER, KONG_E_INVALID, "the id is no UUID");
+    }
+    return get_consumer(kong, PDK_CLIENT_LOAD_CONSUMER,
+                        ARGS(kong_string(id), kong_boolean(by_username)), consumer);
+}
+
+/* What kong.client.authenticate does, where a consumer that is nil cannot be sent: Lua cuts the
+ * arguments of MsgPack:1 at a nil that is not the last. */
+static int set_credential_only(struct kong *kong, const struct kong_value *credential) {
+    int error = pdk_post(kong, PDK_NGINX_SET_CTX, ARGS(kong_string("authenticated_consumer")));
+    if (error == 0) {
+        error = pdk_post(kong, PDK_NGINX_SET_CTX,
+                         ARGS(kong_string("authenticated_credential"), *credential));
+    }
+    return error;
+}
+
+int kong_client_authenticate(struct kong *kong, const struct kong_consumer *consumer,
+                             const struct kong_credential *credential) {
+    static const struct kong_value none = {.type = KONG_NIL};
+    struct kong_value args[2] = {none, none};
+    bool msgpack = pdk_is_msgpack(kong);
+    int error = 0;
+    if (consumer == NULL && credential == NULL) {
+        return pdk_fail(kong, PDK_CLIENT_AUTHENTICATE, KONG_E_INVALID,
+                        "neither consumer nor credential");
+    }
+    if (consumer != NULL) {
+        error = pdk_write_fields(kong, consumer_fields, COUNT(consumer_fields), consumer,
+                                 msgpack ? &consumer->fields : &none, &args[0]);
+    }
+    if (error == 0 && credential != NULL) {
+        error = pdk_write_fields(kong, credential_fields, COUNT(credential_fields), credential,
+                                 msgpack ? &credential->fields : &none, &args[1]);
+    }
+    if (error != 0) {
+        return error;
+    }
+    if (consumer == NULL && msgpack) {
+        return set_credential_only(kong, &args[1]);
+    }
+    return pdk_post(kong, PDK_CLIENT_AUTHENTICATE, args, 2);
+}
+
+/* --- TLS --- */
+
+int kong_client_tls_request_client_certificate(struct kong *kong) {
+    return pdk_confirm(kong, PDK_CLIENT_TLS_REQUEST_CLIENT_CERTIFICATE, NO_ARGS,
+                       "Kong could not ask for a certificate");
+}
+
+int kong_client_tls_disable_session_reuse(struct kong *kong) {
+    return pdk_confirm(kong, PDK_CLIENT_TLS_DISABLE_SESSION_REUSE, NO_ARGS, "Kong could not do it");
+}
+
+int kong_client_tls_disable_http2_alpn(struct kong *kong) {
+    return pdk_confirm(kong, PDK_CLIENT_TLS_DISABLE_HTTP2_ALPN, NO_ARGS, "Kong could not do it");
+}
+
+int kong_client_tls_get_full_client_certificate_chain(struct kong *kong, struct kong_str *pem) {
+    return pdk_get_str(kong, PDK_CLIENT_TLS_GET_FULL_CLIENT_CERTIFICATE_CHAIN, NO_ARGS, pem);
+}
+
+int kong_client_tls_set_client_verify(struct kong *kong, const char *result) {
+    if (result == NULL || (strcmp(result, "SUCCESS") != 0 && strcmp(result, "NONE") != 0 &&
+                           strncmp(result, "FAILED:", 7) != 0)) {
+        return pdk_fail(kong, PDK_CLIENT_TLS_SET_CLIENT_VERIFY, KONG_E_INVALID,
+                        "must be SUCCESS, NONE or FAILED:reason");
+    }
+    return pdk_post(kong, PDK_CLIENT_TLS_SET_CLIENT_VERIFY, ARGS(kong_string(result)));
+}

@@ -1,0 +1,209 @@
+#include "pdk_call.h"
+
+#include <stdlib.h>
+
+int kong_request_get_scheme(struct kong *kong, struct kong_str *scheme) {
+    return pdk_get_str(kong, PDK_REQUEST_GET_SCHEME, NO_ARGS, scheme);
+}
+
+int kong_request_get_host(struct kong *kong, struct kong_str *host) {
+    return pdk_get_str(kong, PDK_REQUEST_GET_HOST, NO_ARGS, host);
+}
+
+int kong_request_get_port(struct kong *kong, int *port) {
+    return pdk_get_int(kong, PDK_REQUEST_GET_PORT, NO_ARGS, port);
+}
+
+int kong_request_get_forwarded_scheme(struct kong *kong, struct kong_str *scheme) {
+    return pdk_get_str(kong, PDK_REQUEST_GET_FORWARDED_SCHEME, NO_ARGS, scheme);
+}
+
+int kong_request_get_forwarded_host(struct kong *kong, struct kong_str *host) {
+    return pdk_get_str(kong, PDK_REQUEST_GET_FORWARDED_HOST, NO_ARGS, host);
+}
+
+int kong_request_get_forwarded_port(struct kong *kong, int *port) {
+    return pdk_get_int(kong, PDK_REQUEST_GET_FORWARDED_PORT, NO_ARGS, port);
+}
+
+int kong_request_get_forwarded_path(struct kong *kong, struct kong_str *path) {
+    return pdk_get_str(kong, PDK_REQUEST_GET_FORWARDED_PATH, NO_ARGS, path);
+}
+
+int kong_request_get_forwarded_prefix(struct kong *kong, struct kong_str *prefix) {
+    return pdk_get_str(kong, PDK_REQUEST_GET_FORWARDED_PREFIX, NO_ARGS, prefix);
+}
+
+int kong_request_get_http_version(struct kong *kong, double *version) {
+    return pdk_get_number(kong, PDK_REQUEST_GET_HTTP_VERSION, NO_ARGS, version);
+}
+
+int kong_request_get_method(struct kong *kong, struct kong_str *method) {
+    return pdk_get_str(kong, PDK_REQUEST_GET_METHOD, NO_ARGS, method);
+}
+
+int kong_request_get_path(struct kong *kong, struct kong_str *path) {
+    return pdk_get_str(kong, PDK_REQUEST_GET_PATH, NO_ARGS, path);
+}
+
+int kong_request_get_raw_path(struct kong *kong, struct kong_str *path) {
+    return pdk_get_str(kong, PDK_REQUEST_GET_RAW_PATH, NO_ARGS, path);
+}
+
+int kong_request_get_path_with_query(struct kong *kong, struct kong_str *path) {
+    return pdk_get_str(kong, PDK_REQUEST_GET_PATH_WITH_QUERY, NO_ARGS, path);
+}
+
+int kong_request_get_start_time(struct kong *kong, double *ms) {
+    return pdk_get_number(kong, PDK_REQUEST_GET_START_TIME, NO_ARGS, ms);
+}
+
+int kong_request_get_raw_query(struct kong *kong, struct kong_str *query) {
+    return pdk_get_str(kong, PDK_REQUEST_GET_RAW_QUERY, NO_ARGS, query);
+}
+
+int kong_request_get_query_arg(struct kong *kong, const char *name, struct kong_str *value) {
+    struct kong_value answer;
+    *value = (struct kong_str){NULL, 0};
+    int error = pdk_get(kong, PDK_REQUEST_GET_QUERY_ARG, ARGS(kong_string(name)), &answer);
+    if (error != 0 || answer.type == KONG_NIL) {
+        return error;
+    }
+    if (answer.type == KONG_BOOLEAN && answer.boolean) { /* an argument without `=` */
+        answer = kong_bytes("", 0);
+    }
+    if (answer.type != KONG_STRING) {
+        return pdk_fail_type(kong, PDK_REQUEST_GET_QUERY_ARG, "the answer", &answer);
+    }
+    *value = answer.string;
+    return KONG_OK;
+}
+
+int kong_request_get_query(struct kong *kong, unsigned most, struct kong_headers *query) {
+    return pdk_get_headers(kong, PDK_REQUEST_GET_QUERY, most, true, query);
+}
+
+int kong_request_get_header(struct kong *kong, const char *name, struct kong_str *value) {
+    return pdk_get_str(kong, PDK_REQUEST_GET_HEADER, ARGS(kong_string(name)), value);
+}
+
+int kong_request_get_headers(struct kong *kong, unsigned most, struct kong_headers *headers) {
+    return pdk_get_headers(kong, PDK_REQUEST_GET_HEADERS, most, false, headers);
+}
+
+/* --- What the router cut out of the path --- */
+
+/* A group that took no part is false in Lua, and nil where a list or map cannot hold that. */
+static int take_capture(struct kong *kong, const struct kong_value *value, struct kong_str *to) {
+    if (value->type == KONG_NIL || (value->type == KONG_BOOLEAN && !value->boolean)) {
+        *to = (struct kong_str){NULL, 0};
+        return KONG_OK;
+    }
+    if (value->type != KONG_STRING) {
+        return pdk_fail_type(kong, PDK_REQUEST_GET_URI_CAPTURES, "a capture", value);
+    }
+    *to = value->string;
+    return KONG_OK;
+}
+
+/* The groups by their numbers; 0, the whole match, is left out. */
+static size_t group_of(struct kong_str key, size_t most) {
+    char *end;
+    unsigned long number = strtoul(key.data, &end, 10);
+    return *end == '\0' && number <= most ? number : 0;
+}
+
+/* A Lua table with holes, or with a 0, travels as a map of numbers on MsgPack:1. */
+static int take_numbered(struct kong *kong, const struct kong_value *map, struct kong_str *items,
+                         size_t *count) {
+    for (size_t i = 0; i < map->map.count; i++) {
+        size_t number = group_of(map->map.pairs[i].key, *count);
+        int error =
+            number == 0 ? 0 : take_capture(kong, &map->map.pairs[i].value, &items[number - 1]);
+        if (error != 0) {
+            return error;
+        }
+    }
+    while (*count > 0 && items[*count - 1].data == NULL) {
+        (*count)--;
+    }
+    return KONG_OK;
+}
+
+/* So many groups as the highest number says, but not more than a path can have. */
+#define MOST_GROUPS 1024u
+
+static size_t highest_group(const struct kong_value *map) {
+    size_t highest = 0;
+    for (size_t i = 0; i < map->map.count; i++) {
+        size_t number = group_of(map->map.pairs[i].key, MOST_GROUPS);
+        highest = number > highest ? number : highest;
+    }
+    return highest;
+}
+
+static int take_unnamed(struct kong *kong, const struct kong_value *from,
+                        struct kong_strings *unnamed) {
+    size_t count = from->type == KONG_LIST  ? from->list.count
+                   : from->type == KONG_MAP ? highest_group(from)
+                                            : 0;
+    struct kong_str *items = arena_array(pdk_arena(kong), count, sizeof *items);
+    if (items == NULL) {
+        return pdk_no_memory(kong);
+    }
+    memset(items, 0, count * sizeof *items);
+    int error = 0;
+    if (from->type == KONG_MAP) {
+        error = take_numbered(kong, from, items, &count);
+    }
+    for (size_t i = 0; from->type == KONG_LIST && i < count && error == 0; i++) {
+        error = take_capture(kong, &from->list.items[i], &items[i]);
+    }
+    if (error == 0) {
+        *unnamed = (struct kong_strings){items, count};
+    }
+    return error;
+}
+
+static int take_named(struct kong *kong, const struct kong_value *from,
+                      struct kong_captures *captures) {
+    size_t count = from->type == KONG_MAP ? from->map.count : 0;
+    struct kong_capture *named = arena_array(pdk_arena(kong), count, sizeof *named);
+    if (named == NULL) {
+        return pdk_no_memory(kong);
+    }
+    for (size_t i = 0; i < count; i++) {
+        named[i].name = from->map.pairs[i].key;
+        int error = take_capture(kong, &from->map.pairs[i].value, &named[i].value);
+        if (error != 0) {
+            return error;
+        }
+    }
+    captures->named = named;
+    captures->named_count = count;
+    return KONG_OK;
+}
+
+int kong_request_get_uri_captures(struct kong *kong, struct kong_captures *captures) {
+    struct kong_value answer;
+    memset(captures, 0, sizeof *captures);
+    int error = pdk_get(kong, PDK_REQUEST_GET_URI_CAPTURES, NO_ARGS, &answer);
+    if (error != 0 || answer.type == KONG_NIL) {
+        return error;
+    }
+    if (answer.type != KONG_MAP) {
+        return pdk_fail_type(kong, PDK_REQUEST_GET_URI_CAPTURES, "the answer", &answer);
+    }
+    const struct kong_value *unnamed = kong_map_get(&answer, "unnamed");
+    const struct kong_value *named = kong_map_get(&answer, "named");
+    if (unnamed != NULL) {
+        error = take_unnamed(kong, unnamed, &captures->unnamed);
+    }
+    if (error == 0 && named != NULL) {
+        error = take_named(kong, named, captures);
+    }
+    if (error != 0) {
+        memset(captures, 0, sizeof *captures);
+    }
+    return error;
+}
