@@ -1,6 +1,7 @@
 #include "sim_server.h"
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -20,8 +21,15 @@ struct sim_server {
     char path[108];
 };
 
+/* Signals are the test's: above all, writing to a peer that is gone must not end the process. */
 static void *run(void *arg) {
     struct sim_server *server = arg;
+    sigset_t blocked;
+    sigemptyset(&blocked);
+    sigaddset(&blocked, SIGPIPE);
+    sigaddset(&blocked, SIGTERM);
+    sigaddset(&blocked, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &blocked, NULL);
     server_run(server->server);
     return NULL;
 }
