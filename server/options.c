@@ -1,464 +1,436 @@
-#include "options_table.h"
+#include "options.h"
 
-#include <ctype.h>
-#include <errno.h>
+#include <assert.h>
 #include <getopt.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
+#include <unistd.h>
 
-#include "dump.h"
-#include "limits.h"
+#include "options_table.h"
+#include "printable.h"
 
-#define DEFAULT_PREFIX "/usr/local/kong"
-#define DEFAULT_NAME   "apiversion-server"
+#define MOST_ROWS  64
+#define LONG_VALUE 256 /* getopt's value of the first row: above all letters */
+
+/* Enums are set through their integer type. */
+_Static_assert(sizeof(enum log_level) == sizeof(unsigned) &&
+                   sizeof(enum protocol) == sizeof(unsigned) &&
+                   sizeof(enum option_switch) == sizeof(unsigned),
+               "enums are as large as unsigned");
 
 struct parser {
     struct options *options;
     const struct kong_plugin *plugin;
-    const char *phases; /* as given; read when all is known */
     char *error;
     size_t error_size;
 };
 
-static int refuse(struct parser *parser, const char *name, const char *value, const char *why) {
-    snprintf(parser->error, parser->error_size, "--%s %.100s: %s", name, value, why);
+__attribute__((format(printf, 2, 3))) static int fail(const struct parser *parser,
+                                                      const char *format, ...) {
+    char text[1024];
+    va_list args;
+    va_start(args, format);
+    if (vsnprintf(text, sizeof text, format, args) < 0) {
+        text[0] = '\0';
+    }
+    va_end(args);
+    printable_copy(parser->error, parser->error_size, text, strlen(text));
     return -1;
+}
+
+/* "--socket-mode 9z: not an octal mode like 0660". The value is cut to leave room for what is
+ * right.
+ */
+static int refuse(const struct parser *parser, const struct option_row *row, const char *value,
+                  const char *instead) {
+    return fail(parser, "--%s %.200s%s: %s", row->name, value, strlen(value) > 200 ? "..." : "",
+                instead);
 }
 
 /* --- values --- */
 
-/* Digits only; 0 is what a text without any gives, and *end is then its start. */
-static unsigned long long parse_digits(const char *text, char **end) {
-    errno = 0;
-    if (!isdigit((unsigned char)text[0])) {
-        *end = (char *)(uintptr_t)text;
+/* Digits as a number: false when there is none at the start, or one over `most`. */
+static bool read_number(const char **text, uint64_t most, uint64_t *number) {
+    const char *at = *text;
+    uint64_t value = 0;
+    if (*at < '0' || *at > '9') {
+        return false;
+    }
+    for (; *at >= '0' && *at <= '9'; at++) {
+        uint64_t digit = (uint64_t)(*at - '0');
+        if (value > (most - digit) / 10 || digit > most) {
+            return false;
+        }
+        value = value * 10 + digit;
+    }
+    *text = at;
+    *number = value;
+    return true;
+}
+
+static int parse_mode(const struct parser *parser, const struct option_row *row, const char *text,
+                      mode_t *mode) {
+    mode_t value = 0;
+    size_t len = strlen(text);
+    bool octal = len > 0 && len == strspn(text, "01234567");
+    for (size_t i = 0; octal && i < len; i++) {
+        value = value * 8 + (mode_t)(text[i] - '0');
+        octal = value <= 0777;
+    }
+    if (!octal) {
+        return refuse(parser, row, text, "not an octal mode like 0660");
+    }
+    *mode = value;
+    return 0;
+}
+
+/* Seconds with up to three decimals, in ms. */
+static bool read_ms(const char *text, uint64_t *ms) {
+    uint64_t seconds;
+    uint64_t scale = 100;
+    if (!read_number(&text, UINT32_MAX, &seconds)) {
+        return false;
+    }
+    *ms = seconds * 1000;
+    if (*text == '.') {
+        text++;
+        for (; *text >= '0' && *text <= '9' && scale > 0; text++, scale /= 10) {
+            *ms += (uint64_t)(*text - '0') * scale;
+        }
+        if (scale == 100) {
+            return false; /* no digit behind the point */
+        }
+    }
+    return *text == '\0';
+}
+
+static int parse_seconds(const struct parser *parser, const struct option_row *row,
+                         const char *text, uint64_t *ms) {
+    char instead[128];
+    uint64_t value;
+    if (read_ms(text, &value) && value >= row->least && value <= row->most) {
+        *ms = value;
         return 0;
     }
-    return strtoull(text, end, 10);
+    snprintf(instead, sizeof instead, "not a number of seconds from %.12g to %.12g, like 5 or 0.25",
+             (double)row->least / 1000, (double)row->most / 1000);
+    return refuse(parser, row, text, instead);
 }
 
-static int parse_count(struct parser *parser, const char *name, const char *text, size_t *out) {
-    char *end;
-    unsigned long long value = parse_digits(text, &end);
-    if (value == 0 || *end != '\0' || errno != 0 || value > SIZE_MAX) {
-        return refuse(parser, name, text, "not a whole number above 0");
+static int parse_count(const struct parser *parser, const struct option_row *row, const char *text,
+                       size_t *count) {
+    char instead[128];
+    const char *end = text;
+    uint64_t value;
+    if (read_number(&end, row->most, &value) && *end == '\0' && value >= row->least) {
+        *count = (size_t)value;
+        return 0;
     }
-    *out = (size_t)value;
-    return 0;
+    snprintf(instead, sizeof instead, "not a whole number from %llu to %llu",
+             (unsigned long long)row->least, (unsigned long long)row->most);
+    return refuse(parser, row, text, instead);
 }
 
-static int parse_ms(struct parser *parser, const char *name, const char *text, uint64_t *out) {
-    char *end;
-    double seconds = strtod(text, &end);
-    if (end == text || *end != '\0' || !(seconds >= 0) || seconds > 1e9) {
-        return refuse(parser, name, text, "not a number of seconds like 5 or 0.5");
-    }
-    *out = (uint64_t)(seconds * 1000 + 0.5);
-    return 0;
-}
-
-static int parse_switch(struct parser *parser, const char *name, const char *text,
-                        enum option_switch *out) {
-    static const char *const words[] = {"auto", "yes", "no"};
-    for (int i = 0; i < 3; i++) {
-        if (strcmp(text, words[i]) == 0) {
-            *out = (enum option_switch)i;
+static int parse_bytes(const struct parser *parser, const struct option_row *row, const char *text,
+                       size_t *bytes) {
+    char instead[128];
+    const char *end = text;
+    uint64_t value;
+    unsigned shift = 0;
+    if (read_number(&end, row->most, &value)) {
+        if (*end == 'K' || *end == 'k' || *end == 'M' || *end == 'm') {
+            shift = *end == 'K' || *end == 'k' ? 10 : 20;
+            end++;
+        }
+        if (*end == '\0' && value <= row->most >> shift && value << shift >= row->least) {
+            *bytes = (size_t)(value << shift);
             return 0;
         }
     }
-    return refuse(parser, name, text, "say yes, no or auto");
+    snprintf(instead, sizeof instead,
+             "not a number of bytes from %lluK to %lluM, like 65536, 64K or 16M",
+             (unsigned long long)row->least >> 10, (unsigned long long)row->most >> 20);
+    return refuse(parser, row, text, instead);
 }
 
-/* --- one function an option --- */
-
-static int set_prefix(struct parser *p, const char *name, const char *value) {
-    if (value[0] == '\0') {
-        return refuse(p, name, "''", "name Kong's prefix directory");
+static int parse_priority(const struct parser *parser, const struct option_row *row,
+                          const char *text, int *priority) {
+    bool negative = *text == '-';
+    const char *end = text + negative;
+    uint64_t value;
+    if (!read_number(&end, INT32_MAX, &value) || *end != '\0') {
+        return refuse(parser, row, text, "not a whole number like 3000");
     }
-    p->options->kong_prefix = value;
+    *priority = negative ? -(int)value : (int)value;
     return 0;
 }
 
-static int set_socket(struct parser *p, const char *name, const char *value) {
-    if (value[0] == '\0') {
-        return refuse(p, name, "''", "name the socket's path");
+static int parse_name(const struct parser *parser, const struct option_row *row, const char *text,
+                      unsigned *value) {
+    char instead[128] = "not one of";
+    size_t len = strlen(instead);
+    for (const struct option_name *name = row->names; name->name != NULL; name++) {
+        if (strcasecmp(name->name, text) == 0) {
+            *value = name->value;
+            return 0;
+        }
+        len += (size_t)snprintf(instead + len, sizeof instead - len, "%s %s",
+                                name == row->names ? "" : ",", name->name);
+        assert(len < sizeof instead);
     }
-    free(p->options->socket);
-    p->options->socket = strdup(value);
-    return p->options->socket != NULL ? 0 : refuse(p, name, value, "out of memory");
+    return refuse(parser, row, text, instead);
 }
 
-static int set_socket_mode(struct parser *p, const char *name, const char *value) {
-    char *end;
-    unsigned long mode = strtoul(value, &end, 8);
-    if (!isdigit((unsigned char)value[0]) || *end != '\0' || mode > 0777) {
-        return refuse(p, name, value, "not an octal mode like 0660");
+static int parse_kong_version(const struct parser *parser, const struct option_row *row,
+                              const char *text, int *major) {
+    const char *end = text;
+    uint64_t first = 0;
+    uint64_t next;
+    bool good = read_number(&end, 999, &first);
+    /* 3, 3.9, 3.9.1, 3.9.1.2 (Enterprise) */
+    for (int i = 0; good && i < 3 && *end == '.'; i++) {
+        end++;
+        good = read_number(&end, 999, &next);
     }
-    p->options->socket_mode = (mode_t)mode;
-    return 0;
-}
-
-static int set_socket_group(struct parser *p, const char *name, const char *value) {
-    if (value[0] == '\0') {
-        return refuse(p, name, "''", "name a group, or its number");
+    if (!good || *end != '\0') {
+        return refuse(parser, row, text, "not a version like 3 or 3.9");
     }
-    p->options->socket_group = value;
-    return 0;
-}
-
-static int set_log_level(struct parser *p, const char *name, const char *value) {
-    int level = log_level_parse(value);
-    if (level < 0) {
-        return refuse(p, name, value, "say debug, info, notice, warn or error");
+    if (first < 2) {
+        return refuse(parser, row, text, "this plugin server needs Kong 2 or newer");
     }
-    p->options->log_level = (enum log_level)level;
+    *major = (int)first;
     return 0;
 }
-
-static int set_watch_parent(struct parser *p, const char *name, const char *value) {
-    return parse_switch(p, name, value, &p->options->watch_parent);
-}
-
-static int set_supervise(struct parser *p, const char *name, const char *value) {
-    return parse_switch(p, name, value, &p->options->supervise);
-}
-
-static int set_drain(struct parser *p, const char *name, const char *value) {
-    return parse_ms(p, name, value, &p->options->drain_ms);
-}
-
-static int set_event_timeout(struct parser *p, const char *name, const char *value) {
-    if (parse_ms(p, name, value, &p->options->event_ms) != 0) {
-        return -1;
-    }
-    return p->options->event_ms > 0 ? 0 : refuse(p, name, value, "an event needs time");
-}
-
-static int set_stall_timeout(struct parser *p, const char *name, const char *value) {
-    return parse_ms(p, name, value, &p->options->stall_ms);
-}
-
-static int set_instance_idle(struct parser *p, const char *name, const char *value) {
-    return parse_ms(p, name, value, &p->options->instance_idle_ms);
-}
-
-static int set_max_connections(struct parser *p, const char *name, const char *value) {
-    return parse_count(p, name, value, &p->options->max_connections);
-}
-
-static int set_max_instances(struct parser *p, const char *name, const char *value) {
-    return parse_count(p, name, value, &p->options->max_instances);
-}
-
-static int set_max_events(struct parser *p, const char *name, const char *value) {
-    return parse_count(p, name, value, &p->options->max_events);
-}
-
-static int set_max_frame(struct parser *p, const char *name, const char *value) {
-    char *end;
-    unsigned long long bytes = parse_digits(value, &end);
-    unsigned shift = 0;
-    if (bytes > 0 && (*end == 'K' || *end == 'k')) {
-        shift = 10;
-    } else if (bytes > 0 && (*end == 'M' || *end == 'm')) {
-        shift = 20;
-    }
-    if (bytes == 0 || errno != 0 || end[shift > 0 ? 1 : 0] != '\0' ||
-        bytes > (UINT32_MAX >> shift) || bytes << shift < 4096) {
-        return refuse(p, name, value, "not a size from 4K to 4095M, like 64M");
-    }
-    p->options->max_frame = (size_t)bytes << shift;
-    return 0;
-}
-
-static int set_phases(struct parser *p, const char *name, const char *value) {
-    (void)name;
-    p->phases = value;
-    return 0;
-}
-
-static int set_priority(struct parser *p, const char *name, const char *value) {
-    char *end;
-    errno = 0;
-    long priority = strtol(value, &end, 10);
-    if (end == value || *end != '\0' || errno != 0 || priority < INT32_MIN ||
-        priority > INT32_MAX) {
-        return refuse(p, name, value, "not a whole number");
-    }
-    p->options->priority = (int)priority;
-    return 0;
-}
-
-static int set_protocol(struct parser *p, const char *name, const char *value) {
-    if (strcasecmp(value, "ProtoBuf:1") == 0) {
-        p->options->protocol = PROTOCOL_PROTOBUF;
-    } else if (strcasecmp(value, "MsgPack:1") == 0) {
-        p->options->protocol = PROTOCOL_MSGPACK;
-    } else {
-        return refuse(p, name, value, "say ProtoBuf:1 or MsgPack:1");
-    }
-    return 0;
-}
-
-static int set_kong_version(struct parser *p, const char *name, const char *value) {
-    char *end;
-    long major = strtol(value, &end, 10);
-    if (end == value || (*end != '\0' && *end != '.') || major < 2 || major > 99) {
-        return refuse(p, name, value, "not a version of Kong, 2 or newer, like 3.9");
-    }
-    p->options->kong_major = (int)major;
-    return 0;
-}
-
-static int set_action_dump(struct parser *p, const char *name, const char *value) {
-    (void)name;
-    (void)value;
-    p->options->action = OPTIONS_DUMP;
-    return 0;
-}
-
-static int set_action_help(struct parser *p, const char *name, const char *value) {
-    (void)name;
-    (void)value;
-    p->options->action = OPTIONS_HELP;
-    return 0;
-}
-
-static int set_action_man(struct parser *p, const char *name, const char *value) {
-    (void)name;
-    (void)value;
-    p->options->action = OPTIONS_MAN;
-    return 0;
-}
-
-static int set_action_version(struct parser *p, const char *name, const char *value) {
-    (void)name;
-    (void)value;
-    p->options->action = OPTIONS_VERSION;
-    return 0;
-}
-
-#define TEXT_OF(x) #x
-#define NUMBER(x)  TEXT_OF(x)
-
-/* A row without a name is a heading. */
-const struct option_spec option_specs[] = {
-    {NULL, 0, NULL, NULL, "Socket", NULL},
-    {"kong-prefix", 'p', "DIR", set_prefix, "Kong's prefix; default %s", DEFAULT_PREFIX},
-    {"socket", 0, "PATH", set_socket, "where to listen; default <prefix>/%s.socket",
-     "<name of this program>"},
-    {"socket-mode", 0, "MODE", set_socket_mode, "who may connect, octal; default %s", "0600"},
-    {"socket-group", 0, "GROUP", set_socket_group, "group of the socket, name or number", NULL},
-
-    {NULL, 0, NULL, NULL, "What Kong is told", NULL},
-    {"dump", 0, NULL, set_action_dump, "print it as JSON and end: Kong's query command", NULL},
-    {"phases", 0, "LIST", set_phases, "phases to run in, like access,response", NULL},
-    {"priority", 0, "N", set_priority, "order among Kong's plugins: higher ones first", NULL},
-    {"protocol", 0, "NAME", set_protocol,
-     "ProtoBuf:1 or MsgPack:1; default %s. The server itself speaks both at any time",
-     "ProtoBuf:1"},
-    {"kong-version", 0, "VERSION", set_kong_version,
-     "the Kong that loads it; 3 or newer adds descriptions to the schema; default %s", "2.8"},
-
-    {NULL, 0, NULL, NULL, "Running", NULL},
-    {"log-level", 0, "LEVEL", set_log_level,
-     "debug, info, notice, warn or error; default %s. Lines go to stderr, which Kong logs at its "
-     "level info",
-     "info"},
-    {"drain-timeout", 0, "SECONDS", set_drain,
-     "how long SIGTERM and SIGINT wait for what is under way; default %s (Kong kills right after "
-     "SIGTERM anyway)",
-     "5"},
-    {"watch-parent", 0, "WHEN", set_watch_parent,
-     "end when the process that started this one is gone: yes, no, or auto: when that is Kong (an "
-     "nginx); default %s",
-     "auto"},
-    {"supervise", 0, "WHEN", set_supervise,
-     "serve in a child that is started again at once when it dies: yes, no, or auto: when Kong "
-     "started us; default %s",
-     "no"},
-    {"stall-timeout", 0, "SECONDS", set_stall_timeout,
-     "with --supervise, end a server whose handler runs so long without a pause; default %s: only "
-     "report it",
-     "0"},
-
-    {NULL, 0, NULL, NULL, "Limits", NULL},
-    {"event-timeout", 0, "SECONDS", set_event_timeout,
-     "time of one event; default %s (Kong gives up at 60)", "55"},
-    {"instance-idle", 0, "SECONDS", set_instance_idle,
-     "forget unused plugin instances; default %s, 0: never", "3600"},
-    {"max-connections", 0, "N", set_max_connections, "default %s; others wait",
-     NUMBER(LIMIT_CONNECTIONS)},
-    {"max-instances", 0, "N", set_max_instances, "default %s; then the longest unused goes",
-     NUMBER(LIMIT_INSTANCES)},
-    {"max-events", 0, "N", set_max_events, "at work at one time; default %s", NUMBER(LIMIT_EVENTS)},
-    {"max-frame", 0, "SIZE", set_max_frame, "of one message from Kong, as 8M; default %s", "64M"},
-
-    {NULL, 0, NULL, NULL, "Help", NULL},
-    {"help", 'h', NULL, set_action_help, "print this and end", NULL},
-    {"man", 0, NULL, set_action_man, "print the manual page (for man -l) and end", NULL},
-    {"version", 'V', NULL, set_action_version, "print the plugin's name and version and end", NULL},
-};
-
-const size_t option_spec_count = sizeof option_specs / sizeof *option_specs;
-
-#define SPEC_COUNT (sizeof option_specs / sizeof *option_specs)
 
 /* --- phases --- */
 
-static int phase_of(const char *name, size_t len) {
-    for (int phase = 0; phase < KONG_PHASE_COUNT; phase++) {
-        const char *known = kong_phase_name((enum kong_phase)phase);
-        if (strlen(known) == len && memcmp(known, name, len) == 0) {
-            return phase;
+static int parse_phase(const struct parser *parser, const char *name, size_t len,
+                       unsigned *phases) {
+    char known[128];
+    options_list_handlers(parser->plugin, known, sizeof known);
+    for (unsigned phase = 0; phase < KONG_PHASE_COUNT; phase++) {
+        const char *candidate = kong_phase_name((enum kong_phase)phase);
+        if (strlen(candidate) != len || memcmp(candidate, name, len) != 0) {
+            continue;
         }
+        if (parser->plugin->handlers[phase] == NULL) {
+            return fail(parser, "--phases: the plugin %s has no handler for %s; it has %s",
+                        parser->plugin->name, candidate, known);
+        }
+        *phases |= KONG_PHASE_BIT(phase);
+        return 0;
     }
-    return -1;
+    return fail(parser, "--phases: \"%.*s\" is no phase; the plugin %s has handlers for %s",
+                (int)(len > 100 ? 100 : len), name, parser->plugin->name, known);
 }
 
-static int parse_phases(struct parser *p) {
-    unsigned phases = 0;
-    const char *rest = p->phases;
-    char known[160];
-    char why[240];
-    options_list_phases(p->plugin, known, sizeof known);
+static int parse_phases(const struct parser *parser, const char *text, unsigned *phases) {
+    const unsigned both =
+        KONG_PHASE_BIT(KONG_PHASE_RESPONSE) | KONG_PHASE_BIT(KONG_PHASE_HEADER_FILTER);
+    unsigned named = 0;
     for (;;) {
-        size_t len = strcspn(rest, ",");
-        int phase = phase_of(rest, len);
-        if (phase < 0 || p->plugin->handlers[phase] == NULL) {
-            snprintf(why, sizeof why, "%s has handlers for: %s", p->plugin->name, known);
-            return refuse(p, "phases", p->phases, why);
+        size_t len = strcspn(text, ",");
+        if (parse_phase(parser, text, len, &named) != 0) {
+            return -1;
         }
-        phases |= KONG_PHASE_BIT((unsigned)phase);
-        if (rest[len] == '\0') {
+        if (text[len] == '\0') {
             break;
         }
-        rest += len + 1;
+        text += len + 1;
     }
-    unsigned both = KONG_PHASE_BIT(KONG_PHASE_RESPONSE) | KONG_PHASE_BIT(KONG_PHASE_HEADER_FILTER);
-    if ((phases & both) == both) {
-        return refuse(
-            p, "phases", p->phases,
-            "Kong refuses a plugin that has both response and header_filter: name one of them");
+    if ((named & both) == both) {
+        return fail(parser, "--phases: Kong refuses a plugin that has both response and "
+                            "header_filter: name one of them");
     }
-    p->options->phases = phases;
+    *phases = named;
     return 0;
 }
 
-/* --- parsing --- */
+/* --- one option --- */
 
-const char *options_program_name(const char *argv0) {
-    const char *slash = argv0 == NULL ? NULL : strrchr(argv0, '/');
-    const char *name = slash != NULL ? slash + 1 : argv0;
-    return name != NULL && name[0] != '\0' ? name : DEFAULT_NAME;
-}
-
-static void set_defaults(struct options *options, const struct kong_plugin *plugin) {
-    *options = (struct options){
-        .action = OPTIONS_RUN,
-        .kong_prefix = DEFAULT_PREFIX,
-        .socket_mode = 0600,
-        .log_level = LOG_LEVEL_INFO,
-        .watch_parent = OPTION_AUTO,
-        .supervise = OPTION_NO,
-        .phases = dump_default_phases(plugin),
-        .priority = plugin->priority,
-        .protocol = PROTOCOL_PROTOBUF,
-        .kong_major = 2,
-        .drain_ms = 5000,
-        .event_ms = LIMIT_EVENT_MS,
-        .instance_idle_ms = LIMIT_INSTANCE_IDLE_MS,
-        .max_connections = LIMIT_CONNECTIONS,
-        .max_instances = LIMIT_INSTANCES,
-        .max_events = LIMIT_EVENTS,
-        .max_frame = LIMIT_FRAME,
-    };
-}
-
-/* getopt's own texts go to stderr and name no remedy. */
-static int report_getopt(struct parser *p, int code, char **argv) {
-    const char *given = optind > 0 ? argv[optind - 1] : "";
-    if (code == ':') {
-        snprintf(p->error, p->error_size, "%.100s needs a value (see --help)", given);
-    } else {
-        snprintf(p->error, p->error_size,
-                 "unknown, ambiguous or misused option %.100s (see --help)", given);
+static int parse_text(const struct parser *parser, const struct option_row *row, const char *text,
+                      char **value) {
+    if (*text == '\0') {
+        return fail(parser, "--%s: its argument %s is empty", row->name, row->argument);
     }
-    return -1;
+    char *copy = strdup(text);
+    if (copy == NULL) {
+        return fail(parser, "out of memory");
+    }
+    free(*value);
+    *value = copy;
+    return 0;
 }
 
-static int parse_all(struct parser *p, int argc, char **argv) {
-    struct option longs[SPEC_COUNT + 1];
-    char letters[2 * SPEC_COUNT + 3] = ":";
+static int set(const struct parser *parser, const struct option_row *row, const char *text) {
+    void *value = (char *)parser->options + row->offset;
+    switch (row->kind) {
+    case OPTION_ACTION:
+        parser->options->action = (enum options_action)row->number;
+        return 0;
+    case OPTION_TEXT:
+        return parse_text(parser, row, text, value);
+    case OPTION_MODE:
+        return parse_mode(parser, row, text, value);
+    case OPTION_SECONDS:
+        return parse_seconds(parser, row, text, value);
+    case OPTION_COUNT:
+        return parse_count(parser, row, text, value);
+    case OPTION_BYTES:
+        return parse_bytes(parser, row, text, value);
+    case OPTION_PRIORITY:
+        return parse_priority(parser, row, text, value);
+    case OPTION_NAME:
+        return parse_name(parser, row, text, value);
+    case OPTION_PHASES:
+        return parse_phases(parser, text, value);
+    case OPTION_KONG_VERSION:
+        return parse_kong_version(parser, row, text, value);
+    }
+    return -1; /* not reached: each kind returns */
+}
+
+/* --- getopt --- */
+
+/* getopt does not tell an option that nobody knows from one that is short for several. */
+static int refuse_unknown(const struct parser *parser, const char *argument) {
+    char candidates[256] = "";
+    size_t len = 0;
     size_t count = 0;
-    size_t used = 1;
-    for (size_t i = 0; i < SPEC_COUNT; i++) {
-        const struct option_spec *spec = &option_specs[i];
-        if (spec->name == NULL) {
-            continue;
+    const char *name = argument + strspn(argument, "-");
+    size_t name_len = strcspn(name, "=");
+    for (size_t i = 0; i < option_row_count; i++) {
+        if (name_len > 0 && strncmp(option_rows[i].name, name, name_len) == 0) {
+            len += (size_t)snprintf(candidates + len, sizeof candidates - len, "%s--%s",
+                                    count++ > 0 ? ", " : "", option_rows[i].name);
+            assert(len < sizeof candidates);
         }
-        longs[count++] = (struct option){
-            spec->name, spec->value != NULL ? required_argument : no_argument, NULL, 256 + (int)i};
-        if (spec->letter != 0) {
-            letters[used++] = (char)spec->letter;
-            if (spec->value != NULL) {
-                letters[used++] = ':';
+    }
+    if (count > 1) {
+        return fail(parser, "%.100s is short for more than one option: %s", argument, candidates);
+    }
+    return fail(parser, "unknown option %.200s: see --help", argument);
+}
+
+static const struct option_row *row_of(int value) {
+    for (size_t i = 0; i < option_row_count; i++) {
+        if (value == LONG_VALUE + (int)i || (value != 0 && value == option_rows[i].letter)) {
+            return &option_rows[i];
+        }
+    }
+    return NULL;
+}
+
+/* `argument` is the one that getopt stands behind. */
+static int refuse_usage(const struct parser *parser, int result, const char *argument) {
+    const struct option_row *row = row_of(optopt);
+    if (row == NULL) {
+        return refuse_unknown(parser, argument);
+    }
+    return result == ':'
+               ? fail(parser, "--%s: its argument %s is missing", row->name, row->argument)
+               : fail(parser, "--%s takes no argument: %.200s", row->name, argument);
+}
+
+/* The table as getopt wants it. */
+static void make_getopt(struct option longs[MOST_ROWS + 1], char letters[2 * MOST_ROWS + 3]) {
+    size_t len = 0;
+    assert(option_row_count <= MOST_ROWS);
+    letters[len++] = '+'; /* what is no option ends them: none is taken out of order */
+    letters[len++] = ':'; /* a missing argument has a result of its own */
+    for (size_t i = 0; i < option_row_count; i++) {
+        const struct option_row *row = &option_rows[i];
+        longs[i] = (struct option){.name = row->name,
+                                   .has_arg = row->argument ? required_argument : no_argument,
+                                   .val = LONG_VALUE + (int)i};
+        if (row->letter != 0) {
+            letters[len++] = row->letter;
+            if (row->argument != NULL) {
+                letters[len++] = ':';
             }
         }
     }
-    letters[used] = '\0';
-    longs[count] = (struct option){0};
+    longs[option_row_count] = (struct option){0};
+    letters[len] = '\0';
+}
+
+static int parse_arguments(const struct parser *parser, int argc, char **argv) {
+    struct option longs[MOST_ROWS + 1];
+    char letters[2 * MOST_ROWS + 3];
+    int result;
+    make_getopt(longs, letters);
     opterr = 0;
-    optind = 0; /* getopt starts anew, also when it was used before */
-    int code;
-    while ((code = getopt_long_only(argc, argv, letters, longs, NULL)) != -1) {
-        const struct option_spec *spec = NULL;
-        for (size_t i = 0; i < SPEC_COUNT; i++) {
-            if (code == 256 + (int)i ||
-                (option_specs[i].letter != 0 && code == option_specs[i].letter)) {
-                spec = &option_specs[i];
-            }
+    optind = 0; /* glibc: forget an earlier scan */
+    while ((result = getopt_long_only(argc, argv, letters, longs, NULL)) != -1) {
+        const struct option_row *row = result == '?' || result == ':' ? NULL : row_of(result);
+        if (row == NULL) {
+            return refuse_usage(parser, result, argv[optind - 1]);
         }
-        if (spec == NULL) {
-            return report_getopt(p, code, argv);
-        }
-        if (spec->set(p, spec->name, optarg) != 0) {
+        if (set(parser, row, optarg) != 0) {
             return -1;
+        }
+        if (parser->options->action == OPTIONS_HELP || parser->options->action == OPTIONS_MAN ||
+            parser->options->action == OPTIONS_VERSION) {
+            return 0;
         }
     }
     if (optind < argc) {
-        snprintf(p->error, p->error_size,
-                 "unexpected argument %.100s: only options are taken (see --help)", argv[optind]);
-        return -1;
+        return fail(parser, "unexpected argument \"%.200s\": all settings are options, see --help",
+                    argv[optind]);
     }
     return 0;
 }
 
-static int make_socket_path(struct parser *p, const char *program) {
-    struct options *options = p->options;
+/* --- all --- */
+
+const char *options_program_name(const char *argv0) {
+    const char *slash = argv0 == NULL ? NULL : strrchr(argv0, '/');
+    const char *name = slash == NULL ? argv0 : slash + 1;
+    return name == NULL || *name == '\0' ? "kong-plugin-server" : name;
+}
+
+/* The name of the executable's file, which Kong's socket is called after. */
+static const char *executable_name(const char *argv0, char *buffer, size_t size) {
+    if (argv0 != NULL && *argv0 != '\0') {
+        return options_program_name(argv0);
+    }
+    ssize_t len = readlink("/proc/self/exe", buffer, size - 1);
+    buffer[len < 0 ? 0 : len] = '\0';
+    return options_program_name(buffer);
+}
+
+/* What follows from other options. */
+static int complete(const struct parser *parser, const char *argv0) {
+    struct options *options = parser->options;
+    char buffer[4096];
+    if (options->kong_prefix == NULL &&
+        (options->kong_prefix = strdup(OPTIONS_KONG_PREFIX)) == NULL) {
+        return fail(parser, "out of memory");
+    }
     if (options->socket != NULL) {
         return 0;
     }
-    size_t size = strlen(options->kong_prefix) + strlen(program) + sizeof "/.socket";
-    options->socket = malloc(size);
-    if (options->socket == NULL) {
-        snprintf(p->error, p->error_size, "out of memory");
-        return -1;
-    }
     size_t len = strlen(options->kong_prefix);
-    const char *slash = len > 0 && options->kong_prefix[len - 1] == '/' ? "" : "/";
-    snprintf(options->socket, size, "%s%s%s.socket", options->kong_prefix, slash, program);
+    while (len > 0 && options->kong_prefix[len - 1] == '/') {
+        len--;
+    }
+    if (asprintf(&options->socket, "%.*s/%s.socket", (int)len, options->kong_prefix,
+                 executable_name(argv0, buffer, sizeof buffer)) < 0) {
+        options->socket = NULL;
+        return fail(parser, "out of memory");
+    }
     return 0;
 }
 
 int options_parse(struct options *options, const struct kong_plugin *plugin, int argc, char **argv,
                   char *error, size_t error_size) {
-    struct parser parser = {
+    const struct parser parser = {
         .options = options, .plugin = plugin, .error = error, .error_size = error_size};
-    set_defaults(options, plugin);
-    if (parse_all(&parser, argc, argv) != 0 ||
-        (parser.phases != NULL && parse_phases(&parser) != 0) ||
-        make_socket_path(&parser, options_program_name(argv[0])) != 0) {
+    options_defaults(options, plugin);
+    if (parse_arguments(&parser, argc, argv) != 0 ||
+        complete(&parser, argc > 0 ? argv[0] : NULL) != 0) {
         options_free(options);
         return -1;
     }
@@ -466,6 +438,8 @@ int options_parse(struct options *options, const struct kong_plugin *plugin, int
 }
 
 void options_free(struct options *options) {
+    free(options->kong_prefix);
     free(options->socket);
-    options->socket = NULL;
+    free(options->socket_group);
+    *options = (struct options){0};
 }

@@ -1,8 +1,8 @@
-/* The command line: one table of options gives the parsing, --help and the man page. */
+/* The command line. One table (options_table.c) says which options there are; what is parsed, what
+ * --help prints and what a manual lists come from it. */
 #ifndef SERVER_OPTIONS_H
 #define SERVER_OPTIONS_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -16,42 +16,61 @@ enum options_action { OPTIONS_RUN, OPTIONS_DUMP, OPTIONS_HELP, OPTIONS_MAN, OPTI
 
 enum option_switch { OPTION_AUTO, OPTION_YES, OPTION_NO };
 
-/* Strings are owned by the struct, or point into argv. */
+/* Owned by whoever embeds it; it owns its strings. */
 struct options {
     enum options_action action;
-    const char *kong_prefix;
-    char *socket; /* path, made from the prefix and the program's name unless given */
-    mode_t socket_mode;
-    const char *socket_group; /* NULL: the process' own */
+
+    /* serving */
+    char *kong_prefix;
+    char *socket;       /* path */
+    mode_t socket_mode; /* permission bits only */
+    char *socket_group; /* name or number; NULL: the process' own */
     enum log_level log_level;
-    enum option_switch watch_parent;
-    enum option_switch supervise;
-    unsigned phases; /* KONG_PHASE_BITs */
+    uint64_t drain_ms;            /* what is still at work so long after SIGTERM is given up */
+    enum option_switch supervise; /* a parent holds the socket, a child serves; AUTO as above */
+    uint64_t stall_ms;            /* a child whose handler hangs so long is ended; 0: never */
+    enum option_switch
+        watch_parent; /* end with the process that started us; AUTO: if that is Kong */
+
+    /* what Kong is told */
+    unsigned phases; /* KONG_PHASE_BITs; never RESPONSE together with HEADER_FILTER, only phases
+                        that the plugin has a handler for, never none */
     int priority;
     enum protocol protocol;
-    int kong_major;
-    uint64_t drain_ms;
+    int kong_major; /* at least 2 */
+
+    /* limits */
     uint64_t event_ms;
-    uint64_t stall_ms;
-    uint64_t instance_idle_ms; /* 0: never */
-    size_t max_connections, max_instances, max_events, max_frame;
+    uint64_t instance_idle_ms;                                    /* 0: never forgotten */
+    size_t max_connections, max_instances, max_events, max_frame; /* the last in bytes */
 };
 
-/* The last part of argv[0], "apiversion-server" when there is none. Points into argv0. */
+/* The last part of argv[0]'s path: how messages begin and what the socket is called. Points into
+ * argv0, or is static when there is nothing in it. */
 const char *options_program_name(const char *argv0);
 
-/* 0, or -1 with one line in `error` that says what is wrong and what to do (without the program's
- * name). Prints nothing, ends nothing. To be called once, at the start: getopt has state of its
- * own. The plugin decides which phases can be named and the default priority. After 0,
- * options_free. */
+/* Defaults, then the command line over them. 0; or -1 with one printable line in `error`
+ * (error_size >= 4; without the program's name) that says what is wrong and what would be right,
+ * and nothing to free. --help, --man and --version end parsing: what stands behind them is not
+ * looked at.
+ *
+ * No output, no exit; argv is left as it is. Uses getopt's global state: to be called once, at the
+ * start, by one thread (tests call it again and again: it begins afresh each time). Reads the link
+ * /proc/self/exe when argv[0] says nothing. */
 int options_parse(struct options *options, const struct kong_plugin *plugin, int argc, char **argv,
                   char *error, size_t error_size);
+
+/* Idempotent; zeroed options are allowed. */
 void options_free(struct options *options);
 
-/* What --help prints: 80 columns. 0, or -1 when it could not be written. */
-int options_print_help(const char *program, const struct kong_plugin *plugin, FILE *file);
+/* The text of --help, at most 80 columns wide; `program` as options_program_name gives it. 0, or -1
+ * when it could not be written. */
+int options_print_help(const char *program, const struct kong_plugin *plugin, FILE *out);
 
 /* The man page, in roff. */
+int options_print_man(const char *program, const struct kong_plugin *plugin, FILE *file);
+
+/* The manual page, in roff. Else as options_print_help. */
 int options_print_man(const char *program, const struct kong_plugin *plugin, FILE *file);
 
 #endif

@@ -1,0 +1,225 @@
+#include "options_table.h"
+
+#include <assert.h>
+#include <stddef.h>
+#include <stdio.h>
+
+#include "dump.h"
+#include "limits.h"
+
+#define SECOND      ((uint64_t)1000)
+#define HOUR        (3600 * SECOND)
+#define MOST_EVENTS (((uint64_t)1 << 20) - 1) /* an id has so many slots */
+
+static const struct option_name log_levels[] = {
+    {"debug", LOG_LEVEL_DEBUG}, {"info", LOG_LEVEL_INFO},   {"notice", LOG_LEVEL_NOTICE},
+    {"warn", LOG_LEVEL_WARN},   {"error", LOG_LEVEL_ERROR}, {NULL, 0},
+};
+
+static const struct option_name protocols[] = {
+    {"ProtoBuf:1", PROTOCOL_PROTOBUF}, {"MsgPack:1", PROTOCOL_MSGPACK}, {NULL, 0}};
+
+static const struct option_name switches[] = {
+    {"auto", OPTION_AUTO}, {"yes", OPTION_YES}, {"no", OPTION_NO}, {NULL, 0}};
+
+#define AT(field) .offset = offsetof(struct options, field)
+
+const struct option_row option_rows[] = {
+    {.section = "Serving",
+     .name = "kong-prefix",
+     .letter = 'p',
+     .argument = "DIR",
+     .kind = OPTION_TEXT,
+     AT(kong_prefix),
+     .text = OPTIONS_KONG_PREFIX,
+     .help = "Kong's prefix, the directory of the socket"},
+    {.name = "socket",
+     .argument = "PATH",
+     .kind = OPTION_TEXT,
+     AT(socket),
+     .text = "",
+     .help = "the socket's path (default: in Kong's prefix, the name of this executable with "
+             "\".socket\" behind it)"},
+    {.name = "socket-mode",
+     .argument = "OCTAL",
+     .kind = OPTION_MODE,
+     AT(socket_mode),
+     .help = "who may connect: the mode of the socket's file"},
+    {.name = "socket-group",
+     .argument = "GROUP",
+     .kind = OPTION_TEXT,
+     AT(socket_group),
+     .text = "",
+     .help = "the group of the socket's file, by name or number (default: "
+             "that of the process)"},
+    {.name = "log-level",
+     .argument = "LEVEL",
+     .kind = OPTION_NAME,
+     AT(log_level),
+     .names = log_levels,
+     .help = "debug, info, notice, warn or error: what is logged to standard error, which Kong "
+             "logs at its own level info"},
+    /* Kong kills soon after SIGTERM, whatever is set: this bounds the end elsewhere, where a
+     * service manager commonly waits for 10 s or more. */
+    {.name = "drain-timeout",
+     .argument = "SECONDS",
+     .kind = OPTION_SECONDS,
+     AT(drain_ms),
+     .most = HOUR,
+     .help = "after SIGTERM, how long events that are at work may take; without any the server "
+             "ends at once"},
+    {.name = "watch-parent",
+     .argument = "WHEN",
+     .kind = OPTION_NAME,
+     AT(watch_parent),
+     .names = switches,
+     .help = "end when the process that started this one is gone: yes, no, or auto: if that is "
+             "Kong"},
+    {.name = "supervise",
+     .argument = "WHEN",
+     .kind = OPTION_NAME,
+     AT(supervise),
+     .names = switches,
+     .help = "serve in a child process that is started again at once when it dies, while "
+             "connections wait: yes, no, or auto: if Kong is the parent"},
+    {.name = "stall-timeout",
+     .argument = "SECONDS",
+     .kind = OPTION_SECONDS,
+     AT(stall_ms),
+     .most = HOUR,
+     .help = "with --supervise, end a child whose handler has hung for so long; 0: never, it is "
+             "only reported"},
+
+    {.section = "What Kong is told",
+     .name = "dump",
+     .kind = OPTION_ACTION,
+     .number = OPTIONS_DUMP,
+     .help = "print the plugin's description for Kong as JSON, and exit"},
+    {.name = "phases",
+     .argument = "LIST",
+     .kind = OPTION_PHASES,
+     AT(phases),
+     .help = "in which phases Kong calls the plugin: names with commas between them, of "},
+    {.name = "priority",
+     .argument = "N",
+     .kind = OPTION_PRIORITY,
+     AT(priority),
+     .help = "when Kong calls it: plugins of higher priority come first"},
+    {.name = "protocol",
+     .argument = "NAME",
+     .kind = OPTION_NAME,
+     AT(protocol),
+     .names = protocols,
+     .help = "ProtoBuf:1 or MsgPack:1: what Kong is to speak; the server understands both"},
+    {.name = "kong-version",
+     .argument = "X[.Y]",
+     .kind = OPTION_KONG_VERSION,
+     AT(kong_major),
+     .help = "the oldest Kong that reads the dump; from 3 on it has descriptions of the fields"},
+
+    {.section = "Limits",
+     .name = "event-timeout",
+     .argument = "SECONDS",
+     .kind = OPTION_SECONDS,
+     AT(event_ms),
+     .least = 1,
+     .most = HOUR,
+     .help = "for one event, handler and answers of Kong; Kong itself waits for 60"},
+    {.name = "max-connections",
+     .argument = "N",
+     .kind = OPTION_COUNT,
+     AT(max_connections),
+     .least = 1,
+     .most = 1000000,
+     .help = "open at a time; others wait"},
+    {.name = "max-instances",
+     .argument = "N",
+     .kind = OPTION_COUNT,
+     AT(max_instances),
+     .least = 1,
+     .most = INT32_MAX,
+     .help = "configurations of the plugin, times Kong's workers; then the longest unused one is "
+             "forgotten"},
+    {.name = "max-events",
+     .argument = "N",
+     .kind = OPTION_COUNT,
+     AT(max_events),
+     .least = 1,
+     .most = MOST_EVENTS,
+     .help = "at work at a time"},
+    {.name = "max-frame",
+     .argument = "BYTES",
+     .kind = OPTION_BYTES,
+     AT(max_frame),
+     .least = 4096,
+     .most = (uint64_t)1 << 30,
+     .help = "of one message from Kong, a request's body for one; with K or M for KiB or MiB"},
+    {.name = "instance-idle",
+     .argument = "SECONDS",
+     .kind = OPTION_SECONDS,
+     AT(instance_idle_ms),
+     .most = 24 * 365 * HOUR,
+     .help = "a configuration that is not used for so long is forgotten, until Kong needs it "
+             "again; 0: never"},
+
+    {.section = "Information",
+     .name = "help",
+     .letter = 'h',
+     .kind = OPTION_ACTION,
+     .number = OPTIONS_HELP,
+     .help = "print this text, and exit"},
+    {.name = "man",
+     .kind = OPTION_ACTION,
+     .number = OPTIONS_MAN,
+     .help = "print the manual page, for man -l, and exit"},
+    {.name = "version",
+     .letter = 'V',
+     .kind = OPTION_ACTION,
+     .number = OPTIONS_VERSION,
+     .help = "print the plugin's name and version, and exit"},
+};
+
+const size_t option_row_count = sizeof option_rows / sizeof *option_rows;
+
+void options_defaults(struct options *options, const struct kong_plugin *plugin) {
+    *options = (struct options){
+        .action = OPTIONS_RUN,
+        .socket_mode = 0600,
+        .log_level = LOG_LEVEL_INFO,
+        .drain_ms = 5 * SECOND,
+        .watch_parent = OPTION_AUTO,
+        .supervise = OPTION_NO,
+        .phases = dump_default_phases(plugin),
+        .priority = plugin->priority,
+        .protocol = PROTOCOL_PROTOBUF,
+        .kong_major = 2,
+        .event_ms = LIMIT_EVENT_MS,
+        .instance_idle_ms = LIMIT_INSTANCE_IDLE_MS,
+        .max_connections = LIMIT_CONNECTIONS,
+        .max_instances = LIMIT_INSTANCES,
+        .max_events = LIMIT_EVENTS,
+        .max_frame = LIMIT_FRAME,
+    };
+}
+
+void options_list_phases(unsigned phases, const char *between, char *out, size_t size) {
+    size_t len = 0;
+    out[0] = '\0';
+    for (unsigned phase = 0; phase < KONG_PHASE_COUNT; phase++) {
+        if ((phases & KONG_PHASE_BIT(phase)) != 0) {
+            len += (size_t)snprintf(out + len, size - len, "%s%s", len > 0 ? between : "",
+                                    kong_phase_name((enum kong_phase)phase));
+            assert(len < size);
+        }
+    }
+}
+
+void options_list_handlers(const struct kong_plugin *plugin, char *out, size_t size) {
+    unsigned phases = 0;
+    for (unsigned phase = 0; phase < KONG_PHASE_COUNT; phase++) {
+        if (plugin->handlers[phase] != NULL) {
+            phases |= KONG_PHASE_BIT(phase);
+        }
+    }
+    options_list_phases(phases, ", ", out, size);
+}
