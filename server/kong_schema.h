@@ -118,11 +118,11 @@ struct kong_field {
     struct kong_numbers one_of_numbers; /* integer, number: KONG_NUMBERS(1, 2.5) */
     struct kong_gt gt;                  /* integer, number: KONG_GT(0) */
     bool uuid;                          /* string */
-    struct kong_between between;        /* integer, number: KONG_BETWEEN(1, 65535), both included */
-    size_t len_eq, len_min, len_max;    /* string: bytes; array, set, map: elements. 0: no rule */
-    bool allow_empty;                   /* string: "" is a value; it is refused otherwise */
-    const char *starts_with;            /* string */
-    const char *not_match;              /* string: Lua patterns from here on */
+    struct kong_between between;     /* integer, number: KONG_BETWEEN(1, 65535), inclusive, whole */
+    size_t len_eq, len_min, len_max; /* string: bytes; array, set, map: elements. 0: no rule */
+    bool allow_empty;                /* string: "" is a value; it is refused otherwise */
+    const char *starts_with;         /* string */
+    const char *not_match;           /* string: Lua patterns from here on */
     const struct kong_pattern *match_none; /* KONG_PATTERNS({"^%s", "no space first"}, {...}) */
     const char *match;
     const struct kong_pattern *match_all; /* KONG_PATTERNS(...) */

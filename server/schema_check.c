@@ -111,8 +111,19 @@ static void check_entries(struct checker *checker, const struct kong_field *fiel
     }
 }
 
-static void check_unknown_elements(struct checker *checker, const json_t *list,
-                                   struct errors *errors) {
+/* A list in place of a record: to Lua a table without any of the fields, with numbers for keys. */
+static void check_list_as_record(struct checker *checker, const struct kong_record *record,
+                                 const json_t *list, struct errors *errors) {
+    json_t *empty = json_object();
+    if (empty == NULL) {
+        checker->nomem = true;
+        return;
+    }
+    defaults_fill(checker, record, empty);
+    if (!checker->nomem) {
+        check_record(checker, record, empty, false, errors);
+    }
+    json_decref(empty);
     for (size_t i = 0; i < json_array_size(list); i++) {
         struct errors element = {.index = i + 1};
         errors_set(checker, &element, "unknown field");
@@ -132,7 +143,7 @@ static void check_parts(struct checker *checker, const struct kong_field *field,
         break;
     case KONG_FIELD_RECORD:
         if (json_is_array(value)) {
-            check_unknown_elements(checker, value, errors);
+            check_list_as_record(checker, field->record, value, errors);
         } else {
             check_record(checker, field->record, value, false, errors);
         }

@@ -13,12 +13,17 @@ static bool is_nomem(const json_error_t *error) {
     return error->text[0] == '\0' || json_error_code(error) == json_error_out_of_memory;
 }
 
-/* Integers become reals unless `integers`: as in Lua, and none is too large. */
+/* Integers become reals unless `integers`: as in Lua, and none is too large. Where memory is short
+ * jansson takes a string for an invalid token: what is really broken fails twice. */
 static json_t *parse(const char *data, size_t len, bool integers, json_error_t *error) {
     size_t flags = JSON_DECODE_ANY | JSON_ALLOW_NUL | (integers ? 0 : JSON_DECODE_INT_AS_REAL);
+    json_t *json = NULL;
 
-    *error = (json_error_t){0};
-    return json_loadb(data, len, flags, error);
+    for (int attempt = 0; attempt < 2 && json == NULL; attempt++) {
+        *error = (json_error_t){0};
+        json = json_loadb(data, len, flags, error);
+    }
+    return json;
 }
 
 json_t *schema_parse_text(const char *text, bool integers, bool *nomem) {

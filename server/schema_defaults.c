@@ -86,6 +86,17 @@ static json_t *made(struct checker *checker, json_t *value) {
     return value;
 }
 
+/* What a missing field gets: NULL for nothing. */
+static json_t *missing_value(struct checker *checker, const struct kong_field *field) {
+    if (field->default_json != NULL) {
+        return schema_parse_text(field->default_json, false, &checker->nomem);
+    }
+    if (!field->required) {
+        return json_null();
+    }
+    return field->type == KONG_FIELD_RECORD ? made(checker, json_object()) : NULL;
+}
+
 static void fill_elements(struct checker *checker, const struct kong_field *field, json_t *list) {
     size_t i;
     json_t *value;
@@ -136,7 +147,11 @@ json_t *defaults_fill_value(struct checker *checker, const struct kong_field *fi
     case KONG_FIELD_MAP:
         return is_empty_list ? made(checker, json_object()) : fill_map(checker, field, value);
     case KONG_FIELD_RECORD:
-        instead = is_empty_list ? made(checker, json_object()) : NULL;
+        if (is_empty_list) {
+            instead = made(checker, json_object());
+        } else if (json_is_false(value)) {
+            instead = missing_value(checker, field); /* as if it were not there, to Kong */
+        }
         value = instead != NULL ? instead : value;
         if (json_is_object(value)) {
             defaults_fill(checker, field->record, value);
@@ -153,17 +168,6 @@ json_t *defaults_fill_value(struct checker *checker, const struct kong_field *fi
 
 /* --- Records -------------------------------------------------------------------------------------
  */
-
-/* What a missing field gets: NULL for nothing. */
-static json_t *missing_value(struct checker *checker, const struct kong_field *field) {
-    if (field->default_json != NULL) {
-        return schema_parse_text(field->default_json, false, &checker->nomem);
-    }
-    if (!field->required) {
-        return json_null();
-    }
-    return field->type == KONG_FIELD_RECORD ? made(checker, json_object()) : NULL;
-}
 
 void defaults_fill(struct checker *checker, const struct kong_record *record, json_t *object) {
     for (size_t i = 0; i < record->field_count && !checker->nomem; i++) {

@@ -1,6 +1,7 @@
 /* The table itself, checked: what Kong would refuse, or never say a word about. */
 #include "schema_internal.h"
 
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -159,6 +160,10 @@ static int check_eq(struct table_check *check, const struct place *place,
     return scalar ? 0 : complain(check, place, "eq_json is not the JSON text of a scalar");
 }
 
+static bool is_whole(double number) {
+    return floor(number) >= number;
+}
+
 /* The rules of a field, or of a conditional for a field of this type. */
 static int check_rules(struct table_check *check, const struct place *place,
                        const struct kong_field *field, enum kong_field_type type) {
@@ -176,6 +181,9 @@ static int check_rules(struct table_check *check, const struct place *place,
     }
     if (field->between.set && !(field->between.min <= field->between.max)) {
         return complain(check, place, "between: nothing is");
+    }
+    if (field->between.set && !(is_whole(field->between.min) && is_whole(field->between.max))) {
+        return complain(check, place, "between: Kong 2.8 takes whole numbers only");
     }
     if (field->len_max != 0 && field->len_min > field->len_max) {
         return complain(check, place, "len_min is above len_max");
@@ -373,6 +381,10 @@ static int check_entity_check(struct table_check *check, const struct place *pla
         return complain(check, place, "an entity check without a type");
     }
     if (entity->type == KONG_CHECK_CONDITIONAL) {
+        const char *percent = entity->then_err == NULL ? NULL : strchr(entity->then_err, '%');
+        if (percent != NULL && (percent[1] != 's' || strchr(percent + 1, '%') != NULL)) {
+            return complain(check, place, "conditional: then_err takes one %%s, and no other %%");
+        }
         return check_condition(check, place, record, entity->if_field, entity->if_match) != 0
                    ? -1
                    : check_condition(check, place, record, entity->then_field, entity->then_match);

@@ -123,6 +123,8 @@ static void patterns_compile(void **state) {
 static void rules_can_be_kept(void **state) {
     (void)state;
     REFUSED("config.number: between: nothing is", NUMBER(.between = KONG_BETWEEN(2, 1)));
+    REFUSED("config.number: between: Kong 2.8 takes whole numbers only",
+            NUMBER(.between = KONG_BETWEEN(-1.5, 1)));
     REFUSED("config.text: len_min is above len_max", TEXT(.len_min = 3, .len_max = 2));
     REFUSED("config.text: one_of is empty", TEXT(.one_of = (const char *const[]){NULL}));
     REFUSED("config.text: eq_json is not the JSON text of a scalar", TEXT(.eq_json = "[]"));
@@ -195,6 +197,9 @@ static void checks_name_fields(void **state) {
     REFUSED_CHECK(
         "config: conditional: Kong takes no err there",
         KONG_CONDITIONAL("text", KONG_RULES(.err = "x"), "text", KONG_RULES(.required = true)));
+    REFUSED_CHECK("config: conditional: then_err takes one %s, and no other %",
+                  KONG_CONDITIONAL("text", KONG_RULES(.match = "x"), "text",
+                                   KONG_RULES(.required = true), .then_err = "%s and %d"));
     REFUSED_CHECK("config: an entity check without a type", {.fields = KONG_STRINGS("text")});
     REFUSED_CHECK("config: distinct of no fields", {.type = KONG_CHECK_DISTINCT});
 }

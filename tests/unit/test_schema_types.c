@@ -309,7 +309,10 @@ static void wrong_records_have_paths(void **state) {
           "config.redis.port: value should be between 0 and 65535", "config.redis.x: unknown field",
           "config.servers[1].host: required field missing", "config.servers[3]: expected a record");
     CHECK(&records, "{\"redis\":\"x\"}", "config.redis: expected a record");
-    CHECK(&records, "{\"redis\":[1]}", "config.redis[1]: unknown field");
+    CHECK(&records, "{\"redis\":[1]}", "config.redis[1]: unknown field",
+          "config.redis.host: required field missing");
+    /* Kong takes false for "not there". */
+    CHECK(&records, "{\"redis\":false}", "config.redis.host: required field missing");
     CHECK(&records, "{\"redis\":[]}", "config.redis.host: required field missing");
     CHECK(&records, "{\"redis\":{\"host\":\"h\",\"service_id\":1},\"service_id\":1}",
           "config.redis.service_id: unknown field");
