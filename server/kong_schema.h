@@ -178,8 +178,7 @@ struct kong_schema {
 
 #ifndef __cplusplus
 
-/* --- Rows: KONG_x_FIELD(struct, member, rules...) ----------------------------------------------
- */
+/* --- Rows: KONG_x_FIELD(struct, member, rules...) ----------------------------------------- */
 
 #define KONG_STRING_FIELD(type_, ...)                                                              \
     KONG_FIELD_(type_, KONG_FIELD_STRING, KONG_STRING_FORM_, __VA_ARGS__, )
@@ -206,8 +205,7 @@ struct kong_schema {
  * KONG_RECORD_OF(struct redis, redis_fields, KONG_CHECKS(KONG_DISTINCT("host", "name"))). */
 #define KONG_RECORD_OF(...) KONG_RECORD_OF_(__VA_ARGS__, )
 
-/* --- Items of lists, values of maps -------------------------------------------------------------
- */
+/* --- Items of lists, values of maps ------------------------------------------------------- */
 
 #define KONG_STRING_ITEM(...)                                                                      \
     KONG_STRING_FORM_, int, KONG_RULES(.type = KONG_FIELD_STRING, __VA_ARGS__)
@@ -223,8 +221,7 @@ struct kong_schema {
 #define KONG_ARRAY_ITEM(...) KONG_LIST_ITEM_(KONG_FIELD_ARRAY, __VA_ARGS__, )
 #define KONG_SET_ITEM(...)   KONG_LIST_ITEM_(KONG_FIELD_SET, __VA_ARGS__, )
 
-/* --- Rules ---------------------------------------------------------------------------------------
- */
+/* --- Rules -------------------------------------------------------------------------------- */
 
 #define KONG_TEXT(literal_) "\"" literal_ "\"" /* without " and \ inside, or escaped as in JSON */
 #define KONG_STRINGS(...)   ((const char *const[]){__VA_ARGS__, NULL})
@@ -237,8 +234,7 @@ struct kong_schema {
     { true, min_, max_ }
 #define KONG_RULES(...) (&(const struct kong_field){__VA_ARGS__})
 
-/* --- Entity checks -------------------------------------------------------------------------------
- */
+/* --- Entity checks ------------------------------------------------------------------------ */
 
 /* Of the record that it stands in: KONG_SCHEMA(..., KONG_CONFIG_CHECKS(KONG_DISTINCT("a", "b"))),
  * KONG_RECORD_OF(..., KONG_CHECKS(...)). */
@@ -259,8 +255,7 @@ struct kong_schema {
 #define KONG_CONDITIONAL(if_field_, if_rules_, then_field_, ...)                                   \
     KONG_CONDITIONAL_(if_field_, if_rules_, then_field_, __VA_ARGS__, )
 
-/* --- The schema ----------------------------------------------------------------------------------
- */
+/* --- The schema --------------------------------------------------------------------------- */
 
 /* KONG_SCHEMA(struct, array of its fields, flags...). */
 #define KONG_SCHEMA(type_, ...) KONG_SCHEMA_(type_, __VA_ARGS__, )

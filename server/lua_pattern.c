@@ -2,17 +2,9 @@
 
 #include <string.h>
 
-#define UNFINISHED ((size_t)-1)
+#include "lua_pattern_item.h"
 
-static const char *const ENDS_WITH_PERCENT = "malformed pattern (ends with '%')";
-static const char *const MISSING_BRACKET = "malformed pattern (missing ']')";
-static const char *const MISSING_FRONTIER_SET = "missing '[' after '%f' in pattern";
-static const char *const UNBALANCED = "unbalanced pattern";
-static const char *const BAD_CAPTURE_INDEX = "invalid capture index";
-static const char *const BAD_CAPTURE_END = "invalid pattern capture";
-static const char *const TOO_MANY_CAPTURES = "too many captures";
-static const char *const UNFINISHED_CAPTURE = "unfinished capture";
-static const char *const TOO_COMPLEX = "pattern too complex";
+#define UNFINISHED ((size_t)-1)
 
 /* One search. Once `status` is set, all functions return as if nothing matched. */
 struct matcher {
@@ -43,126 +35,6 @@ static bool step(struct matcher *m) {
     return true;
 }
 
-/* --- Characters ----------------------------------------------------------------------------------
- */
-
-static bool is_between(unsigned char c, unsigned char low, unsigned char high) {
-    return low <= c && c <= high;
-}
-
-static bool is_alpha(unsigned char c) {
-    return is_between(c | 0x20, 'a', 'z');
-}
-
-static bool is_digit(unsigned char c) {
-    return is_between(c, '0', '9');
-}
-
-static bool is_graph(unsigned char c) {
-    return is_between(c, '!', '~');
-}
-
-/* Whether c is in the class that `%` and this letter name; any other character names itself. */
-static bool in_class(unsigned char c, unsigned char letter) {
-    bool in;
-
-    switch (letter | 0x20) {
-    case 'a':
-        in = is_alpha(c);
-        break;
-    case 'c':
-        in = c < 0x20 || c == 0x7f;
-        break;
-    case 'd':
-        in = is_digit(c);
-        break;
-    case 'g':
-        in = is_graph(c);
-        break;
-    case 'l':
-        in = is_between(c, 'a', 'z');
-        break;
-    case 'p':
-        in = is_graph(c) && !is_alpha(c) && !is_digit(c);
-        break;
-    case 's':
-        in = c == ' ' || is_between(c, '\t', '\r');
-        break;
-    case 'u':
-        in = is_between(c, 'A', 'Z');
-        break;
-    case 'w':
-        in = is_alpha(c) || is_digit(c);
-        break;
-    case 'x':
-        in = is_digit(c) || is_between(c | 0x20, 'a', 'f');
-        break;
-    case 'z':
-        in = c == 0;
-        break;
-    default:
-        return c == letter;
-    }
-    return is_between(letter, 'A', 'Z') ? !in : in;
-}
-
-/* p is the '[' of a set, close its ']'. */
-static bool in_set(unsigned char c, const char *p, const char *close) {
-    bool complement = p[1] == '^';
-
-    p += complement ? 2 : 1;
-    while (p < close) {
-        unsigned char first = (unsigned char)*p;
-        if (first == '%') {
-            if (in_class(c, (unsigned char)p[1])) {
-                return !complement;
-            }
-            p += 2;
-        } else if (p[1] == '-' && p + 2 < close) {
-            if (is_between(c, first, (unsigned char)p[2])) {
-                return !complement;
-            }
-            p += 3;
-        } else {
-            if (c == first) {
-                return !complement;
-            }
-            p++;
-        }
-    }
-    return complement;
-}
-
-/* Behind the single-character item at p; NULL and *error when it is malformed. */
-static const char *item_end(const char *p, const char *end, const char **error) {
-    char c = *p++;
-
-    if (c == '%') {
-        if (p == end) {
-            *error = ENDS_WITH_PERCENT;
-            return NULL;
-        }
-        return p + 1;
-    }
-    if (c != '[') {
-        return p;
-    }
-    if (p < end && *p == '^') {
-        p++;
-    }
-    do { /* a ']' that comes first is one of the set */
-        if (p == end) {
-            *error = MISSING_BRACKET;
-            return NULL;
-        }
-        c = *p++;
-        if (c == '%' && p < end) {
-            p++;
-        }
-    } while (p == end || *p != ']');
-    return p + 1;
-}
-
 /* Whether the item [p, end) takes the character at s. */
 static bool takes(struct matcher *m, const char *s, const char *p, const char *end) {
     if (s >= m->subject_end || !step(m)) {
@@ -173,16 +45,15 @@ static bool takes(struct matcher *m, const char *s, const char *p, const char *e
     case '.':
         return true;
     case '%':
-        return in_class(c, (unsigned char)p[1]);
+        return lua_in_class(c, (unsigned char)p[1]);
     case '[':
-        return in_set(c, p, end - 1);
+        return lua_in_set(c, p, end - 1);
     default:
         return c == (unsigned char)*p;
     }
 }
 
-/* --- Repetition ----------------------------------------------------------------------------------
- */
+/* --- Repetition --------------------------------------------------------------------------- */
 
 /* As many as there are, then fewer, until what follows matches. */
 static const char *longest_first(struct matcher *m, const char *s, const char *p, const char *end) {
@@ -213,8 +84,7 @@ static const char *shortest_first(struct matcher *m, const char *s, const char *
     }
 }
 
-/* --- Captures ------------------------------------------------------------------------------------
- */
+/* --- Captures ----------------------------------------------------------------------------- */
 
 static const char *open_capture(struct matcher *m, const char *s, const char *p) {
     bool position = p < m->pattern_end && *p == ')';
@@ -269,8 +139,7 @@ static const char *match_back(struct matcher *m, const char *s, unsigned char di
     return memcmp(m->subject + m->match->captures[i].start, s, len) == 0 ? s + len : NULL;
 }
 
-/* --- %b and %f -----------------------------------------------------------------------------------
- */
+/* --- %b and %f ---------------------------------------------------------------------------- */
 
 /* p: the two characters behind %b. */
 static const char *match_balanced(struct matcher *m, const char *s, const char *p) {
@@ -298,25 +167,24 @@ static const char *match_balanced(struct matcher *m, const char *s, const char *
 static bool at_frontier(struct matcher *m, const char *s, const char *p, const char **after) {
     const char *error = MISSING_FRONTIER_SET;
 
-    *after = p < m->pattern_end && *p == '[' ? item_end(p, m->pattern_end, &error) : NULL;
+    *after = p < m->pattern_end && *p == '[' ? lua_item_end(p, m->pattern_end, &error) : NULL;
     if (*after == NULL) {
         fail(m, LUA_PATTERN_E_MALFORMED, error);
         return false;
     }
     unsigned char before = s == m->subject ? 0 : (unsigned char)s[-1];
     unsigned char here = s == m->subject_end ? 0 : (unsigned char)*s;
-    return !in_set(before, p, *after - 1) && in_set(here, p, *after - 1);
+    return !lua_in_set(before, p, *after - 1) && lua_in_set(here, p, *after - 1);
 }
 
-/* --- The pattern ---------------------------------------------------------------------------------
- */
+/* --- The pattern -------------------------------------------------------------------------- */
 
 enum outcome { MATCHED, FAILED, CONTINUE };
 
 /* A character item at *p with what repeats it. CONTINUE: *s and *p are behind it. */
 static enum outcome match_item(struct matcher *m, const char **s, const char **p) {
     const char *error = NULL;
-    const char *end = item_end(*p, m->pattern_end, &error);
+    const char *end = lua_item_end(*p, m->pattern_end, &error);
     if (end == NULL) {
         fail(m, LUA_PATTERN_E_MALFORMED, error);
         return FAILED;
@@ -368,7 +236,7 @@ static enum outcome match_escape(struct matcher *m, const char **s, const char *
         *p = after;
         return found ? CONTINUE : FAILED;
     }
-    if (is_digit((unsigned char)letter)) {
+    if (lua_is_digit((unsigned char)letter)) {
         *s = match_back(m, *s, (unsigned char)letter);
         *p += 2;
         return *s != NULL ? CONTINUE : FAILED;
@@ -418,8 +286,7 @@ static const char *match_here(struct matcher *m, const char *s, const char *p) {
     return m->status == 0 ? result : NULL;
 }
 
-/* --- Entry points --------------------------------------------------------------------------------
- */
+/* --- Entry points ------------------------------------------------------------------------- */
 
 static bool has_special(const char *pattern, size_t len) {
     for (size_t i = 0; i < len; i++) {
@@ -486,71 +353,4 @@ int lua_pattern_find(const char *pattern, size_t pattern_len, const char *subjec
         }
     } while (s++ < m.subject_end && !anchored);
     return 0;
-}
-
-/* What a pattern's captures look like while it is read from left to right. */
-struct capture_check {
-    size_t level;
-    bool open[LUA_PATTERN_CAPTURES];
-};
-
-static const char *check_close(struct capture_check *captures) {
-    size_t i = captures->level;
-
-    while (i > 0 && !captures->open[i - 1]) {
-        i--;
-    }
-    if (i == 0) {
-        return BAD_CAPTURE_END;
-    }
-    captures->open[i - 1] = false;
-    return NULL;
-}
-
-/* The item at *p: an error's text, or NULL and *p behind it. */
-static const char *check_item(struct capture_check *captures, const char **p, const char *end) {
-    const char *error = NULL;
-    char next = *p + 1 < end ? (*p)[1] : '\0';
-
-    if (**p == '(') {
-        if (captures->level == LUA_PATTERN_CAPTURES) {
-            return TOO_MANY_CAPTURES;
-        }
-        captures->open[captures->level++] = next != ')';
-        *p += next == ')' ? 2 : 1;
-    } else if (**p == ')') {
-        error = check_close(captures);
-        *p += 1;
-    } else if (**p == '%' && next == 'b') {
-        error = end - *p < 4 ? UNBALANCED : NULL;
-        *p += 4;
-    } else if (**p == '%' && is_digit((unsigned char)next)) {
-        size_t i = (size_t)next - '1';
-        error = i >= captures->level || captures->open[i] ? BAD_CAPTURE_INDEX : NULL;
-        *p += 2;
-    } else if (**p == '%' && next == 'f' && (end - *p < 3 || (*p)[2] != '[')) {
-        error = MISSING_FRONTIER_SET;
-    } else {
-        *p += **p == '%' && next == 'f' ? 2 : 0;
-        *p = item_end(*p, end, &error);
-        if (*p != NULL && *p < end && strchr("*+?-", **p) != NULL) {
-            *p += 1;
-        }
-    }
-    return error;
-}
-
-int lua_pattern_check(const char *pattern, size_t pattern_len, const char **error) {
-    const char *end = pattern + strnlen(pattern, pattern_len);
-    const char *p = pattern < end && *pattern == '^' ? pattern + 1 : pattern;
-    struct capture_check captures = {0};
-
-    *error = NULL;
-    while (p < end && *error == NULL) {
-        *error = check_item(&captures, &p, end);
-    }
-    for (size_t i = 0; *error == NULL && i < captures.level; i++) {
-        *error = captures.open[i] ? UNFINISHED_CAPTURE : NULL;
-    }
-    return *error == NULL ? 0 : LUA_PATTERN_E_MALFORMED;
 }

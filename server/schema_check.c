@@ -16,8 +16,7 @@ bool check_is_kongs_key(const char *name) {
     return false;
 }
 
-/* --- Types ---------------------------------------------------------------------------------------
- */
+/* --- Types -------------------------------------------------------------------------------- */
 
 static bool has_nul(const json_t *string) {
     return strlen(json_string_value(string)) != json_string_length(string);
@@ -73,8 +72,7 @@ static void check_type(struct checker *checker, const struct kong_field *field,
     }
 }
 
-/* --- What values are made of ---------------------------------------------------------------------
- */
+/* --- What values are made of -------------------------------------------------------------- */
 
 static void check_elements(struct checker *checker, const struct kong_field *field,
                            const json_t *list, struct errors *errors) {
@@ -191,8 +189,7 @@ void check_value(struct checker *checker, const struct kong_field *field,
     }
 }
 
-/* --- Records -------------------------------------------------------------------------------------
- */
+/* --- Records ------------------------------------------------------------------------------ */
 
 static const struct kong_field *field_named(const struct kong_record *record, const char *name) {
     for (size_t i = 0; i < record->field_count; i++) {

@@ -5,8 +5,7 @@
 #include "limits.h"
 #include "protocol.h"
 
-/* --- Parsing -------------------------------------------------------------------------------------
- */
+/* --- Parsing ------------------------------------------------------------------------------ */
 
 /* jansson's message; empty, and no code, in some of its cases of no memory. */
 static bool is_nomem(const json_error_t *error) {
@@ -83,7 +82,7 @@ static json_t *parse_config(struct checker *checker, struct kong_str text, struc
     return json;
 }
 
-/* --- Into the struct -----------------------------------------------------------------------------
+/* --- Into the struct -------------------------------------------------------------------------
  *
  * The value was checked; base is the struct or list item, zeroed. False when out of memory. */
 

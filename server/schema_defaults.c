@@ -3,8 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* --- Sets: of equal elements the first one stays -------------------------------------------------
- */
+/* --- Sets: of equal elements the first one stays ------------------------------------------ */
 
 struct element {
     const json_t *value;
@@ -78,8 +77,7 @@ done:
     return result;
 }
 
-/* --- Values --------------------------------------------------------------------------------------
- */
+/* --- Values ------------------------------------------------------------------------------- */
 
 static json_t *made(struct checker *checker, json_t *value) {
     checker->nomem = checker->nomem || value == NULL;
@@ -166,8 +164,7 @@ json_t *defaults_fill_value(struct checker *checker, const struct kong_field *fi
     return instead;
 }
 
-/* --- Records -------------------------------------------------------------------------------------
- */
+/* --- Records ------------------------------------------------------------------------------ */
 
 void defaults_fill(struct checker *checker, const struct kong_record *record, json_t *object) {
     for (size_t i = 0; i < record->field_count && !checker->nomem; i++) {

@@ -55,8 +55,7 @@ static bool is_nonempty(const json_t *value) {
     }
 }
 
-/* --- The single checks: true when kept -----------------------------------------------------------
- */
+/* --- The single checks: true when kept ---------------------------------------------------- */
 
 struct counts {
     size_t fields;
@@ -122,8 +121,7 @@ static bool is_kept(const struct kong_check *check, const json_t *object) {
     return true;
 }
 
-/* --- Saying so -----------------------------------------------------------------------------------
- */
+/* --- Saying so ---------------------------------------------------------------------------- */
 
 /* What stands under one record's "@entity". */
 struct entity {
@@ -175,8 +173,7 @@ static void say_then(struct entity *entity, const struct kong_check *check, bool
     say(entity, before.data, check->if_field, place + 2);
 }
 
-/* --- Conditional ---------------------------------------------------------------------------------
- */
+/* --- Conditional -------------------------------------------------------------------------- */
 
 #define OVERLAY(member)                                                                            \
     do {                                                                                           \
@@ -246,8 +243,7 @@ static void check_conditional(struct entity *entity, const struct kong_check *ch
     }
 }
 
-/* --- All of a record -----------------------------------------------------------------------------
- */
+/* --- All of a record ---------------------------------------------------------------------- */
 
 static bool is_to_be_run(struct entity *entity, const struct kong_check *check) {
     const struct check_kind *kind = &KINDS[check->type];

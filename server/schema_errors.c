@@ -85,8 +85,7 @@ bool errors_has(const struct errors *errors, const char *name) {
     return false;
 }
 
-/* --- Lines ---------------------------------------------------------------------------------------
- */
+/* --- Lines -------------------------------------------------------------------------------- */
 
 /* A path, built while walking down; each part lies on the stack of its level. */
 struct path {

@@ -51,8 +51,7 @@ bool errors_has(const struct errors *errors, const char *name);
 void errors_report(struct checker *checker, const struct errors *errors, const char *root,
                    struct schema_report *report);
 
-/* --- schema_rules.c ------------------------------------------------------------------------------
- */
+/* --- schema_rules.c ----------------------------------------------------------------------- */
 
 /* The rules of a field on a value of the right type that is not null. Says the first broken one. */
 void rules_check(struct checker *checker, const struct kong_field *field, const json_t *value,
@@ -67,8 +66,7 @@ void rules_number_text(double number, char text[32]);
 /* {vault://...}: Kong puts the secret in its place before we see it. */
 bool rules_is_reference(const json_t *value);
 
-/* --- schema_check.c ------------------------------------------------------------------------------
- */
+/* --- schema_check.c ----------------------------------------------------------------------- */
 
 /* A value against its field, recursively; `required` stands in for the field's own. slot: where the
  * value is going to be decoded; NULL when it is not. A missing value is NULL or JSON's null. */
@@ -84,8 +82,7 @@ void check_record(struct checker *checker, const struct kong_record *record, con
 /* Kong's own keys in an instance's configuration. */
 bool check_is_kongs_key(const char *name);
 
-/* --- schema_entity.c -----------------------------------------------------------------------------
- */
+/* --- schema_entity.c ---------------------------------------------------------------------- */
 
 void entity_check(struct checker *checker, const struct kong_record *record, const json_t *object,
                   struct errors *errors);
@@ -93,8 +90,7 @@ void entity_check(struct checker *checker, const struct kong_record *record, con
 /* The field at "a" or "a.b"; NULL. */
 const struct kong_field *entity_field(const struct kong_record *record, const char *path);
 
-/* --- schema_defaults.c ---------------------------------------------------------------------------
- */
+/* --- schema_defaults.c -------------------------------------------------------------------- */
 
 /* Fills what is missing as Kong does before it checks, recursively: the default, {} for a required
  * record, null for what is not required. A repeated element of a set goes; an empty object where a
@@ -104,15 +100,13 @@ void defaults_fill(struct checker *checker, const struct kong_record *record, js
 /* The same for one value: NULL, or a new reference to be put in its place. */
 json_t *defaults_fill_value(struct checker *checker, const struct kong_field *field, json_t *value);
 
-/* --- schema_decode.c -----------------------------------------------------------------------------
- */
+/* --- schema_decode.c ---------------------------------------------------------------------- */
 
 /* A JSON text of the schema's author. Numbers come as reals, as in Lua, unless `integers`. NULL
  * when broken, or out of memory (then *nomem). */
 json_t *schema_parse_text(const char *text, bool integers, bool *nomem);
 
-/* --- schema_json.c -------------------------------------------------------------------------------
- */
+/* --- schema_json.c ------------------------------------------------------------------------ */
 
 /* Kong's words: "string", "record"; "distinct", "conditional". */
 const char *schema_type_name(enum kong_field_type type);

@@ -34,8 +34,7 @@ static void code(struct buffer *out, const char *data) {
     text(out, fence[1] == '\0' ? fence : " ``");
 }
 
-/* --- Rules ---------------------------------------------------------------------------------------
- */
+/* --- Rules -------------------------------------------------------------------------------- */
 
 /* Puts what separates one rule from the next; *first is cleared. */
 static void next_rule(struct buffer *out, bool *first, const char *words) {
@@ -148,8 +147,7 @@ static void rules(struct buffer *out, const struct kong_field *field, bool with_
     }
 }
 
-/* --- Rows ----------------------------------------------------------------------------------------
- */
+/* --- Rows --------------------------------------------------------------------------------- */
 
 static void type(struct buffer *out, const struct kong_field *field) {
     text(out, schema_type_name(field->type));
@@ -218,8 +216,7 @@ static void record_rows(struct buffer *out, const struct kong_record *record, co
     }
 }
 
-/* --- Rules over several fields -------------------------------------------------------------------
- */
+/* --- Rules over several fields ------------------------------------------------------------ */
 
 static void fields_rule(struct buffer *out, const struct kong_check *check) {
     static const char *const WORDS[] = {

@@ -205,8 +205,7 @@ static bool rule_starts_with(struct checker *checker, const struct kong_field *f
     return false;
 }
 
-/* --- Patterns ------------------------------------------------------------------------------------
- */
+/* --- Patterns ----------------------------------------------------------------------------- */
 
 enum verdict { NO_MATCH, MATCH, UNDECIDED };
 

@@ -194,7 +194,7 @@ static int check_rules(struct table_check *check, const struct place *place,
     return check_eq(check, place, field) != 0 ? -1 : check_patterns(check, place, field);
 }
 
-/* --- Memory --------------------------------------------------------------------------------------
+/* --- Memory ----------------------------------------------------------------------------------
  *
  * For tables that were written without the macros, and records whose fields are another struct's.
  */
@@ -231,8 +231,7 @@ static bool is_inside(const struct kong_slot *slot, size_t size) {
     return slot->size <= size && slot->offset <= size - slot->size;
 }
 
-/* --- Fields --------------------------------------------------------------------------------------
- */
+/* --- Fields ------------------------------------------------------------------------------- */
 
 static int check_table_record(struct table_check *check, const struct place *place,
                               const struct kong_record *record);
@@ -338,8 +337,7 @@ static int check_table_field(struct table_check *check, const struct place *plac
     return check_default(check, place, field, slot);
 }
 
-/* --- Records -------------------------------------------------------------------------------------
- */
+/* --- Records ------------------------------------------------------------------------------ */
 
 static int check_name(struct table_check *check, const struct place *place,
                       const struct kong_record *record, size_t i) {

@@ -14,8 +14,7 @@
 
 #include "lua_pattern.h"
 
-/* --- A table of cases ----------------------------------------------------------------------------
- */
+/* --- A table of cases --------------------------------------------------------------------- */
 
 struct find_case {
     const char *pattern;
@@ -181,8 +180,7 @@ static void checks_patterns(void **state) {
     }
 }
 
-/* --- Against a real Lua --------------------------------------------------------------------------
- */
+/* --- Against a real Lua ------------------------------------------------------------------- */
 
 /* The part of Lua 5.1's C interface that is needed. */
 struct lua {

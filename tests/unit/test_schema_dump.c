@@ -97,8 +97,7 @@ static void dumps_no_configuration(void **state) {
                 "'default':['tcp']}},{'config':{'type':'record','fields':[]}}]}");
 }
 
-/* --- Everything at once --------------------------------------------------------------------------
- */
+/* --- Everything at once ------------------------------------------------------------------- */
 
 struct redis {
     const char *host;

@@ -114,8 +114,7 @@ static void slow_patterns_are_given_up(void **state) {
                 (const char *const[]){"config.text: cannot be checked: pattern too complex", NULL});
 }
 
-/* --- Over several fields -------------------------------------------------------------------------
- */
+/* --- Over several fields ------------------------------------------------------------------ */
 
 struct inner {
     const char *a, *b;
@@ -234,8 +233,7 @@ static void conditional_rules(void **state) {
     CHECK_GOOD(&conditional, "{\"a\":\"long\"}");
 }
 
-/* --- With a required field that is not there, and with references --------------------------------
- */
+/* --- With a required field that is not there, and with references ------------------------- */
 
 struct needs {
     const char *a, *b, *secret;

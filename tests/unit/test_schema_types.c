@@ -10,8 +10,7 @@
 #include "protocol.h"
 #include "schema_lines.h"
 
-/* --- Scalars -------------------------------------------------------------------------------------
- */
+/* --- Scalars ------------------------------------------------------------------------------ */
 
 struct scalars {
     const char *text;
@@ -114,8 +113,7 @@ static void wrong_scalars_are_named(void **state) {
     arena_free(&arena);
 }
 
-/* --- Lists ---------------------------------------------------------------------------------------
- */
+/* --- Lists -------------------------------------------------------------------------------- */
 
 struct names {
     const char *const *items;
@@ -185,8 +183,7 @@ static void wrong_elements_have_their_number(void **state) {
           "config.words[1]: expected a string", "config.words[10]: expected a string");
 }
 
-/* --- Maps ----------------------------------------------------------------------------------------
- */
+/* --- Maps --------------------------------------------------------------------------------- */
 
 struct maps {
     KONG_MAP_OF(int64_t) limits;
@@ -235,8 +232,7 @@ static void wrong_entries_are_the_maps(void **state) {
     CHECK(&maps, "{\"groups\":{\"x\":[1]}}", "config.groups[1]: expected a string");
 }
 
-/* --- Records -------------------------------------------------------------------------------------
- */
+/* --- Records ------------------------------------------------------------------------------ */
 
 struct server {
     const char *host;
@@ -320,8 +316,7 @@ static void wrong_records_have_paths(void **state) {
           "config.by_name.host: required field missing");
 }
 
-/* --- No fields, no memory ------------------------------------------------------------------------
- */
+/* --- No fields, no memory ----------------------------------------------------------------- */
 
 static void no_fields_is_no_configuration(void **state) {
     (void)state;
