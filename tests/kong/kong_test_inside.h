@@ -2,8 +2,8 @@
 #ifndef KONG_TEST_INSIDE_H
 #define KONG_TEST_INSIDE_H
 
-#include "kong_client.h"
 #include "kong_test.h"
+#include "sim_client.h"
 #include "sim_server.h"
 
 /* What Kong knows, beyond one request. */

@@ -1,7 +1,7 @@
 /* MsgPack:1, Kong's side (mp_rpc.lua): each call may go over another connection. */
 #include "limits.h"
 #include "msgpack_rpc.h"
-#include "sim_client.h"
+#include "sim_client_inside.h"
 #include "sim_lua.h"
 
 /* serverPid, or another notification. False when the message is none. */

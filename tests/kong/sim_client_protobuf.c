@@ -1,7 +1,7 @@
 /* ProtoBuf:1, Kong's side (pb_rpc.lua): one call's whole exchange stays on its connection. */
 #include "limits.h"
 #include "protobuf_rpc.h"
-#include "sim_client.h"
+#include "sim_client_inside.h"
 #include "sim_lua.h"
 
 /* A varint at the start of data: its length, or 0 when it is cut. */

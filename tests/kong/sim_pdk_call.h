@@ -3,7 +3,7 @@
 #ifndef SIM_PDK_CALL_H
 #define SIM_PDK_CALL_H
 
-#include "kong_pdk.h"
+#include "sim_pdk.h"
 
 struct call {
     struct sim_pdk *pdk;

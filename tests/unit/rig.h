@@ -3,7 +3,7 @@
 #ifndef TESTS_UNIT_RIG_H
 #define TESTS_UNIT_RIG_H
 
-#include "kong_client.h"
+#include "sim_client.h"
 #include "sim_server.h"
 
 /* What the plugin's handlers saw; written by the server's thread. */

@@ -4,8 +4,8 @@
  * Sources: the documentation and behaviour of kong.* in Kong 3.9.1 and the recorded traces in
  * tests/traces/. Where Kong adds headers of its own (Via, X-Forwarded-*, X-Kong-*) nothing is added
  * here: what can be seen is what the test gave and what plugins did. */
-#ifndef KONG_PDK_H
-#define KONG_PDK_H
+#ifndef SIM_PDK_H
+#define SIM_PDK_H
 
 #include "arena.h"
 #include "pdk_methods.h"

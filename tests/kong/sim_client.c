@@ -1,4 +1,4 @@
-#include "kong_client.h"
+#include "sim_client.h"
 
 #include <poll.h>
 #include <stdarg.h>
@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "limits.h"
-#include "sim_client.h"
+#include "sim_client_inside.h"
 
 int sim_connect_unix(void *ctx) {
     struct sockaddr_un address = {.sun_family = AF_UNIX};

@@ -1,4 +1,4 @@
-#include "kong_pdk.h"
+#include "sim_pdk.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -11,9 +11,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "kong_pdk.h"
 #include "sim_json.h"
 #include "sim_lua.h"
+#include "sim_pdk.h"
 #include "value.h"
 
 struct bench {
