@@ -131,25 +131,39 @@ $(UNIT): $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(UNIT_COMMON) $(if $(KO
 	$(call say,LD,$@)
 	$(Q)$(LD) -o $@ $< $(UNIT_COMMON) $(if $(KONG_SRC),$(KONG_LIB)) $(LIB) -lcmocka $(LIBS) $(SYS_LIBS)
 
+.PHONY: unit-programs
+unit-programs: $(UNIT)
+
 unit: $(UNIT) ## build and run the unit tests
 	@set -e; for t in $(UNIT); do echo "== $$t"; $(TEST_WRAPPER) $$t; done
 
 # --- The same tests in other builds ------------------------------------------------
 VALGRIND := valgrind --quiet --error-exitcode=99 --leak-check=full --show-leak-kinds=definite,possible \
-            --errors-for-leak-kinds=definite,possible --child-silent-after-fork=yes
+            --errors-for-leak-kinds=definite,possible
 
-.PHONY: test check unit-clang unit-asan unit-ucontext unit-valgrind lint format test-install install
-unit-clang:
-	$(MAKE) BUILD=build/clang CC=clang all unit
+.PHONY: test test-all unit-clang unit-asan unit-ucontext unit-valgrind lint format test-install install
+test: ## install what is missing and run all tests
+	@sh tests/install-deps.sh test
+	@$(MAKE) --no-print-directory test-all
+
+# Each step says what it is; the first that fails ends the run.
+test-all: ## all tests, with what is installed
+	+@tests/run-all $(MAKE)
+
+unit-clang: ## the unit tests, built with clang
+	+$(MAKE) BUILD=$(BUILD)/clang CC=clang all unit
 
 unit-asan: ## the unit tests under AddressSanitizer and UBSan
-	$(MAKE) BUILD=build/asan SAN=address,undefined CFLAGS="-O1 -g" all unit
+	+$(MAKE) BUILD=$(BUILD)/asan SAN=address,undefined CFLAGS="-O1 -g" all unit
 
-unit-ucontext:
-	$(MAKE) BUILD=build/ucontext FIBER=ucontext all unit
+unit-ucontext: ## the unit tests with the portable fibers
+	+$(MAKE) BUILD=$(BUILD)/ucontext FIBER=ucontext all unit
 
 unit-valgrind: $(UNIT) ## the unit tests under valgrind
-	$(MAKE) unit TEST_WRAPPER="$(VALGRIND)"
+	+$(MAKE) unit TEST_WRAPPER="$(VALGRIND)"
+
+test-install: all ## what `make install` leaves: the files, and a binary that needs libc only
+	@tests/install_test.sh $(MAKE)
 
 # --- Lint ------------------------------------------------------------------------------
 C_FILES := $(wildcard proto/*.[ch] server/*.[ch] plugins/*/*.[ch] tests/*/*.[ch])

@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# make install into an empty directory: what is there, and does it work from there? usage: install_test.sh MAKE
+set -euo pipefail
+cd "$(dirname "$0")/.."
+make=${1:-make}
+root=$(mktemp -d)
+trap 'rm -rf "$root"' EXIT
+passed=0
+check() {
+    if eval "$2"; then
+        passed=$((passed + 1))
+        echo "ok - $1"
+    else
+        echo "not ok - $1 ($2)"
+        exit 1
+    fi
+}
+"$make" --no-print-directory install DESTDIR="$root" PREFIX=/opt/kong >/dev/null
+bin=$root/opt/kong/bin/apiversion-server
+check 'the binary is there and runs' '"$bin" --version | grep -q "^api-version 0\\.1$"'
+check 'the man page is there and names each option' 'test "$("$bin" --help | grep -oE -- "^  --[a-z-]+" | wc -l)" = "$(grep -c "^\\.TP" "$root/opt/kong/share/man/man1/apiversion-server.1" | awk "{print \$1 - 4}")"'
+check 'kong.conf.example is there' 'grep -q "^pluginserver_names = apiversion-server$" "$root/opt/kong/share/doc/apiversion-server/kong.conf.example"'
+check 'the dump is JSON and nothing else' '"$bin" -dump | python3 -c "import json, sys; json.load(sys.stdin)" 2>/dev/null || ! command -v python3 >/dev/null'
+check 'the socket is named after the binary, in the prefix' '"$bin" -dump -p /some/prefix | grep -q "\"/some/prefix/apiversion-server.socket\""'
+if ls "$(pkg-config --variable=libdir libuv)"/libuv*.a >/dev/null 2>&1; then
+    others=$(ldd "$bin" | awk '{print $1}' | grep -vE '^(linux-vdso|libc\.so|/lib.*/ld-linux|ld-linux|libpthread|libdl|librt|libm\.so)' || true)
+    check 'it needs the C library only' 'test -z "$others"'
+fi
+echo "$passed passed, 0 failed"
