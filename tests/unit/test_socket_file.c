@@ -245,6 +245,25 @@ static void test_taken_descriptor_stays_open(void **state) {
     close(fd);
 }
 
+/* Who has connected before the file went is still served. */
+static void test_remove_goes_on_listening(void **state) {
+    struct place *place = *state;
+    int early, fd;
+
+    open_ok(place, &place->file, NULL);
+    early = connect_to(place->path);
+    assert_true(early >= 0);
+    fd = place->file.fd;
+    socket_file_remove(&place->file);
+    assert_int_equal(count_files(place), 0);
+    assert_false(socket_file_is_ours(&place->file));
+    assert_int_equal(place->file.fd, fd);
+    assert_int_equal(serve_waiting(fd, 'e'), 1);
+    close(early);
+    socket_file_remove(&place->file);
+    assert_int_equal(place->file.fd, fd);
+}
+
 static void test_relative_path(void **state) {
     struct place *place = *state;
     int before = open(".", O_PATH | O_DIRECTORY);
@@ -715,16 +734,27 @@ static void test_handover_under_load(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        TEST(test_open_and_close),      TEST(test_taken_descriptor_stays_open),
-        TEST(test_relative_path),       TEST(test_longest_path),
-        TEST(test_deep_directory),      TEST(test_mode_is_exact),
-        TEST(test_stale_socket),        TEST(test_live_socket_is_replaced),
-        TEST(test_full_queue_is_live),  TEST(test_not_a_socket),
-        TEST(test_no_such_directory),   TEST(test_bad_paths),
-        TEST(test_group_by_number),     TEST(test_group_by_name),
-        TEST(test_unknown_group),       TEST(test_no_permission),
-        TEST(test_late_failures),       TEST(test_leftovers_do_not_disturb),
-        TEST(test_foreign_file_stays),  TEST(test_file_gone_already),
+        TEST(test_open_and_close),
+        TEST(test_taken_descriptor_stays_open),
+        TEST(test_remove_goes_on_listening),
+        TEST(test_relative_path),
+        TEST(test_longest_path),
+        TEST(test_deep_directory),
+        TEST(test_mode_is_exact),
+        TEST(test_stale_socket),
+        TEST(test_live_socket_is_replaced),
+        TEST(test_full_queue_is_live),
+        TEST(test_not_a_socket),
+        TEST(test_no_such_directory),
+        TEST(test_bad_paths),
+        TEST(test_group_by_number),
+        TEST(test_group_by_name),
+        TEST(test_unknown_group),
+        TEST(test_no_permission),
+        TEST(test_late_failures),
+        TEST(test_leftovers_do_not_disturb),
+        TEST(test_foreign_file_stays),
+        TEST(test_file_gone_already),
         TEST(test_handover_under_load),
     };
 
