@@ -1,17 +1,33 @@
-# Measurements. Nothing here is part of `make test` but what is counted rather than timed.
+# Measurements. Nothing that depends on time is part of `make test`.
 BENCH_COMMON := $(call obj,$(addprefix tests/bench/,histogram.c wire.c script.c learn.c))
-BENCH_BIN    := $(BUILD)/bench/load $(BUILD)/bench/limit_server
+BENCH_TOOLS  := $(addprefix $(BUILD)/bench/,load limit_server startup)
+GETTERS      := $(BUILD)/bench/bench-getters
+PEERS        := $(BUILD)/peers
+
+.PHONY: bench bench-peers bench-http bench-instructions peers
+bench: $(SERVER) $(GETTERS) $(BENCH_TOOLS) ## measure: speed against the limit, memory, starts
+	@tests/bench/run bench --build $(BUILD)
+
+bench-peers: $(SERVER) $(GETTERS) $(BENCH_TOOLS) ## measure against go-pdk, JavaScript and Python
+	@tests/bench/peers/install $(PEERS)
+	@tests/bench/run peers --build $(BUILD)
+
+bench-instructions: $(SERVER) $(GETTERS) $(BENCH_TOOLS) ## count instructions per event
+	@tests/bench/run instructions --build $(BUILD)
 
 $(BUILD)/bench/load: $(call obj,tests/bench/load.c tests/bench/load_conn.c) $(BENCH_COMMON)
+$(BUILD)/bench/limit_server: $(call obj,tests/bench/limit_server.c) $(BENCH_COMMON)
+$(BUILD)/bench/startup: $(call obj,tests/bench/startup.c) $(BENCH_COMMON)
+$(BENCH_TOOLS):
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(LD) -o $@ $^
 
-$(BUILD)/bench/limit_server: $(call obj,tests/bench/limit_server.c) $(BENCH_COMMON)
+$(GETTERS): $(call obj,tests/bench/peers/ours/getters.c) $(LIB)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
-	$(Q)$(LD) -o $@ $^
+	$(Q)$(LD) -o $@ $^ $(LIBS) $(SYS_LIBS)
 
 # The tools are tested with the rest.
 $(BUILD)/tests/unit/test_bench: UNIT_COMMON := $(UNIT_COMMON) $(BENCH_COMMON)
-$(BUILD)/tests/unit/test_bench: $(BENCH_COMMON) | $(BENCH_BIN)
+$(BUILD)/tests/unit/test_bench: $(BENCH_COMMON) | $(BENCH_TOOLS)

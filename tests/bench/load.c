@@ -4,12 +4,14 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "learn.h"
@@ -25,6 +27,7 @@ struct options {
     size_t connections, idle;
     uint32_t instances;
     double seconds, warmup, rate, patience;
+    pid_t server;
     uint64_t events;
     bool as_kong, hold;
 };
@@ -46,6 +49,7 @@ static void usage(FILE *to) {
         "  --as-kong                    ProtoBuf:1 frames in two writes each; answers apart from\n"
         "                               the next call\n"
         "  --patience S                 give up when the server is silent for so long; default 10\n"
+        "  --server-pid PID             say how much CPU time this process takes for an event\n"
         "  --hold                       after the result keep connections until stdin ends\n"
         "Prints one line of JSON. Status 1 when any event went wrong.\n",
         to);
@@ -62,7 +66,7 @@ static double number(const char *text, double least, double most) {
 }
 
 enum { SOCKET = 256, PROTOCOL, PLUGIN, SCRIPT, CONFIG, CONNECTIONS, IDLE, INSTANCES };
-enum { SECONDS = 512, WARMUP, EVENTS, RATE, PATIENCE, AS_KONG, HOLD, HELP };
+enum { SECONDS = 512, WARMUP, EVENTS, RATE, PATIENCE, SERVER_PID, AS_KONG, HOLD, HELP };
 
 static bool take_option(struct options *options, int option) {
     switch (option) {
@@ -105,6 +109,9 @@ static bool take_option(struct options *options, int option) {
     case PATIENCE:
         options->patience = number(optarg, 0.01, 3600);
         return true;
+    case SERVER_PID:
+        options->server = (pid_t)number(optarg, 1, 1 << 30);
+        return true;
     case AS_KONG:
         options->as_kong = true;
         return true;
@@ -130,6 +137,7 @@ static void parse_options(struct options *options, int argc, char **argv) {
                                           {"events", required_argument, NULL, EVENTS},
                                           {"rate", required_argument, NULL, RATE},
                                           {"patience", required_argument, NULL, PATIENCE},
+                                          {"server-pid", required_argument, NULL, SERVER_PID},
                                           {"as-kong", no_argument, NULL, AS_KONG},
                                           {"hold", no_argument, NULL, HOLD},
                                           {"help", no_argument, NULL, HELP},
@@ -254,14 +262,34 @@ static void print_latency(const char *name, const struct histogram *histogram) {
            histogram_mean(histogram) / 1e3);
 }
 
-static double cpu_seconds(void) {
-    struct rusage usage;
-    getrusage(RUSAGE_SELF, &usage);
-    return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
-           (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
+/* CPU time in microseconds that all threads of a process took; 0: this one. NAN when unknown. */
+static double cpu_us(pid_t pid) {
+    clockid_t clock = CLOCK_PROCESS_CPUTIME_ID;
+    struct timespec used;
+    if ((pid != 0 && clock_getcpuclockid(pid, &clock) != 0) || clock_gettime(clock, &used) != 0) {
+        return NAN;
+    }
+    return (double)used.tv_sec * 1e6 + (double)used.tv_nsec / 1e3;
 }
 
-static void report(const struct load *load, const struct options *options, double cpu) {
+struct cpu {
+    double load, server;
+};
+
+static struct cpu cpu_now(const struct options *options) {
+    return (struct cpu){cpu_us(0), options->server != 0 ? cpu_us(options->server) : NAN};
+}
+
+static void print_cpu(const struct load *load, struct cpu from, struct cpu to) {
+    double events = load->begun > 0 ? (double)load->begun : 1;
+    printf(", \"load_cpu_us\": %.3f", (to.load - from.load) / events);
+    if (!isnan(to.server - from.server)) {
+        printf(", \"server_cpu_us\": %.3f", (to.server - from.server) / events);
+    }
+}
+
+static void report(const struct load *load, const struct options *options, struct cpu from,
+                   struct cpu to) {
     double seconds =
         load->last_ns > load->measure_ns ? (double)(load->last_ns - load->measure_ns) / 1e9 : 0;
     printf("{\"protocol\": \"%s\", \"script\": \"%s\", \"connections\": %zu, \"idle\": %zu, "
@@ -272,11 +300,11 @@ static void report(const struct load *load, const struct options *options, doubl
         printf("\"rate\": %.0f, ", options->rate);
     }
     printf("\"seconds\": %.3f, \"events\": %llu, \"events_all\": %llu, \"calls_all\": %llu, "
-           "\"errors\": %llu, \"events_per_s\": %.0f, \"load_cpu_us\": %.2f",
+           "\"errors\": %llu, \"events_per_s\": %.0f",
            seconds, (unsigned long long)load->finished, (unsigned long long)load->begun,
            (unsigned long long)load->calls, (unsigned long long)load->errors,
-           seconds > 0 ? (double)load->finished / seconds : 0,
-           load->begun > 0 ? cpu * 1e6 / (double)load->begun : 0);
+           seconds > 0 ? (double)load->finished / seconds : 0);
+    print_cpu(load, from, to);
     print_latency("latency_us", &load->latency);
     if (options->rate > 0) {
         print_latency("service_us", &load->service);
@@ -306,9 +334,9 @@ static void run(struct load *load, const struct options *options) {
         touch_idle(load);
     }
     if (load->errors == 0) {
-        double cpu = cpu_seconds();
+        struct cpu from = cpu_now(options);
         measure(load, options);
-        report(load, options, cpu_seconds() - cpu);
+        report(load, options, from, cpu_now(options));
     }
 }
 
