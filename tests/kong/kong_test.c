@@ -56,7 +56,9 @@ int kong_test_configure(struct kong_test *test, const char *config, char *error,
 
 static int start(struct kong_test *test, const struct kong_test_options *options, char *error,
                  size_t error_size) {
-    struct sim_server_options server = {.plugin = options->plugin, .event_ms = options->event_ms};
+    /* What a raised error has left waiting for a Step is given up at once in the end. */
+    struct sim_server_options server = {
+        .plugin = options->plugin, .event_ms = options->event_ms, .drain_ms = 50};
     int result = kong_test_configure(test, options->config, error, error_size);
     if (result != 0) {
         return result;
