@@ -251,7 +251,9 @@ struct kong_schema {
 #define KONG_MUTUALLY_EXCLUSIVE(...) KONG_CHECK_(KONG_CHECK_MUTUALLY_EXCLUSIVE, __VA_ARGS__)
 
 /* KONG_CONDITIONAL("policy", KONG_RULES(.eq_json = KONG_TEXT("redis")),
- *                  "host", KONG_RULES(.required = true)), and .then_err = "..." if wanted. */
+ *                  "host", KONG_RULES(.required = true)), and .then_err = "..." if wanted.
+ * As in Kong an unset first field keeps all rules but eq and required: a condition like .match that
+ * is not to hold then says .required = true as well. */
 #define KONG_CONDITIONAL(if_field_, if_rules_, then_field_, ...)                                   \
     KONG_CONDITIONAL_(if_field_, if_rules_, then_field_, __VA_ARGS__, )
 

@@ -160,7 +160,12 @@ static const struct kong_schema conditional =
     SEVERAL(KONG_CONDITIONAL("policy", KONG_RULES(.eq_json = KONG_TEXT("redis")), "host",
                              KONG_RULES(.required = true)),
             KONG_CONDITIONAL("a", KONG_RULES(.match = "^long$"), "b", KONG_RULES(.len_min = 5),
-                             .then_err = "b goes with '%s'"));
+                             .then_err = "b goes with '%s'"),
+            KONG_CONDITIONAL("a", KONG_RULES(.match = "^both$", .required = true), "b",
+                             KONG_RULES(.required = true), .then_err = "not said"));
+
+static const struct kong_schema unset_holds =
+    SEVERAL(KONG_CONDITIONAL("a", KONG_RULES(.match = "^x"), "b", KONG_RULES(.required = true)));
 
 static void at_least_one_of(void **state) {
     (void)state;
@@ -231,6 +236,14 @@ static void conditional_rules(void **state) {
           "config.b: invalid value: ABCDE");
     CHECK_GOOD(&conditional, "{\"a\":\"long\",\"b\":\"abcde\"}");
     CHECK_GOOD(&conditional, "{\"a\":\"long\"}");
+    /* Unset keeps each rule but eq and required: with them in the condition, it does not hold. */
+    CHECK(&unset_holds, "{}",
+          "config.@entity: failed conditional validation given value of field 'a'",
+          "config.b: required field missing");
+    /* Of a field that is missing Kong says its own text, whatever the author's. */
+    CHECK(&conditional, "{\"a\":\"both\"}",
+          "config.@entity: failed conditional validation given value of field 'a'",
+          "config.b: required field missing");
 }
 
 /* --- With a required field that is not there, and with references ------------------------- */
