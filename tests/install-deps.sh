@@ -7,7 +7,7 @@
 #   build   compiler, make, pkg-config, libuv, msgpack-c, protobuf-c, jansson, Boost.Context
 #   demo    build, and nginx with Lua, lua-cjson, lua-messagepack, curl
 #   test    demo, and clang with its tools, cmocka, valgrind, gcovr, Lua 5.1
-#   bench   demo, and wrk
+#   bench   demo, and wrk, strace, valgrind, gnuplot
 #
 # It looks first: where nothing is missing, nothing is run and nothing printed.
 #
@@ -100,6 +100,9 @@ want_test() {
 want_bench() {
     want_demo
     tool wrk wrk
+    tool strace strace
+    tool valgrind valgrind
+    tool gnuplot gnuplot-nox
 }
 
 for mode in "${@:-build}"; do

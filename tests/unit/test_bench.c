@@ -13,11 +13,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "../bench/histogram.h"
+#include "../bench/learn.h"
 #include "../bench/script.h"
 
 extern char **environ;
@@ -138,6 +138,7 @@ static void instance_ids_are_found(void **state) {
 
 struct bench {
     char load[512], limit[512], dir[64], socket[96];
+    pid_t running; /* a limit server, or -1 */
 };
 
 static int set_up(void **state) {
@@ -155,12 +156,17 @@ static int set_up(void **state) {
     snprintf(bench->dir, sizeof bench->dir, "/tmp/test_bench.XXXXXX");
     assert_non_null(mkdtemp(bench->dir));
     snprintf(bench->socket, sizeof bench->socket, "%s/socket", bench->dir);
+    bench->running = -1;
     *state = bench;
     return 0;
 }
 
 static int tear_down(void **state) {
     struct bench *bench = *state;
+    if (bench->running > 0) { /* an assertion failed */
+        kill(bench->running, SIGTERM);
+        waitpid(bench->running, NULL, 0);
+    }
     unlink(bench->socket);
     int rc = rmdir(bench->dir);
     free(bench);
@@ -180,14 +186,22 @@ static int wait_for(pid_t pid) {
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
-static pid_t start_limit(const struct bench *bench, const char *protocol, const char *script) {
+static void start_limit(struct bench *bench, const char *protocol, const char *script) {
     const char *argv[] = {bench->limit, bench->socket, protocol, script, NULL};
-    struct stat found;
-    pid_t pid = start(argv, NULL);
-    for (int i = 0; i < 1000 && stat(bench->socket, &found) != 0; i++) {
+    bench->running = start(argv, NULL);
+    int fd = -1;
+    for (int i = 0; i < 2000 && (fd = learn_connect(bench->socket, false)) < 0; i++) {
         usleep(5000);
     }
-    return pid;
+    assert_true(fd >= 0);
+    close(fd);
+}
+
+static void stop_limit(struct bench *bench) {
+    pid_t pid = bench->running;
+    bench->running = -1;
+    kill(pid, SIGTERM);
+    assert_int_equal(wait_for(pid), 0);
 }
 
 /* Runs the load generator for 1,000 events; its status, and its output in `out`. */
@@ -226,7 +240,7 @@ static void every_event_is_counted(void **state) {
         const char *script = names[i >> 1 & 1];
         char out[2048];
         char wanted[64];
-        pid_t limit = start_limit(bench, protocol, script);
+        start_limit(bench, protocol, script);
         assert_int_equal(
             run_load(bench, protocol, script, "10", i & 4 ? "--as-kong" : NULL, out, sizeof out),
             0);
@@ -234,8 +248,7 @@ static void every_event_is_counted(void **state) {
                  1000 * script_find(script)->count);
         assert_non_null(strstr(out, "\"events\": 1000,"));
         assert_non_null(strstr(out, wanted));
-        kill(limit, SIGTERM);
-        assert_int_equal(wait_for(limit), 0);
+        stop_limit(bench);
     }
 }
 
@@ -245,12 +258,11 @@ static void other_handlers_are_refused(void **state) {
     struct bench *bench = *state;
     for (int i = 0; i < 2; i++) {
         char out[2048];
-        pid_t limit = start_limit(bench, protocols[i], names[1]);
+        start_limit(bench, protocols[i], names[1]);
         assert_int_equal(run_load(bench, protocols[i], names[0], "10", NULL, out, sizeof out), 1);
         assert_int_equal(run_load(bench, protocols[1 - i], names[1], "0.05", NULL, out, sizeof out),
                          1);
-        kill(limit, SIGTERM);
-        assert_int_equal(wait_for(limit), 0);
+        stop_limit(bench);
     }
     char out[2048];
     assert_int_equal(run_load(bench, protocols[0], names[0], "10", NULL, out, sizeof out), 1);
