@@ -4,13 +4,16 @@ BENCH_TOOLS  := $(addprefix $(BUILD)/bench/,load limit_server startup)
 GETTERS      := $(BUILD)/bench/bench-getters
 PEERS        := $(BUILD)/peers
 
-.PHONY: bench bench-peers bench-http bench-instructions peers
+.PHONY: bench bench-peers bench-http bench-instructions
 bench: $(SERVER) $(GETTERS) $(BENCH_TOOLS) ## measure: speed against the limit, memory, starts
 	@tests/bench/run bench --build $(BUILD)
 
 bench-peers: $(SERVER) $(GETTERS) $(BENCH_TOOLS) ## measure against go-pdk, JavaScript and Python
 	@tests/bench/peers/install $(PEERS)
 	@tests/bench/run peers --build $(BUILD)
+
+bench-http: $(SERVER) ## measure requests through nginx: no plugin, Lua, ours
+	@tests/bench/run http --build $(BUILD)
 
 bench-instructions: $(SERVER) $(GETTERS) $(BENCH_TOOLS) ## count instructions per event
 	@tests/bench/run instructions --build $(BUILD)

@@ -4,6 +4,7 @@ import os
 import resource
 import shutil
 import statistics
+import subprocess
 
 from . import measure
 from .servers import Failed
@@ -236,6 +237,35 @@ def instructions(bench):
             name = "%s %s" % (TITLES[protocol], script)
             found[name] = measure.instructions(bench, script, protocol)
     return found
+
+
+def http(bench):
+    """Real requests through nginx with Lua in Kong's place: {case: [figures]}, in turns."""
+    for tool in ("nginx", "wrk", "curl"):
+        if not shutil.which(tool, path=os.environ.get("PATH", "") + ":/usr/sbin"):
+            raise Failed("no %s here (tests/install-deps.sh bench)" % tool)
+    command = [
+        os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "http.sh"),
+        os.path.join(bench.build, "apiversion-server"),
+        str(PAIRS),
+        "2",
+    ]
+    samples = {}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, universal_newlines=True) as process:
+        for line in process.stdout:
+            name, rate, p50, p99, errors = line.rstrip("\n").split("\t")
+            say("%s: %s requests/s" % (name, rate))
+            samples.setdefault(name, []).append(
+                {
+                    "requests_per_s": float(rate),
+                    "p50_us": float(p50),
+                    "p99_us": float(p99),
+                    "errors": int(errors),
+                }
+            )
+    if process.returncode != 0:
+        raise Failed("%s ended with status %d" % (command[0], process.returncode))
+    return samples
 
 
 def peers(bench):

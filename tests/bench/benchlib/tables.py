@@ -1,5 +1,6 @@
 """Prints what sections.py measured."""
 
+from . import measure
 from .sections import TITLES, per_connection
 
 
@@ -192,6 +193,23 @@ def peers(rows):
     table("Resident memory after the load", ["", ""], lines)
 
 
+def http(samples):
+    base = next(iter(samples.values()))
+    lines = [
+        [
+            name,
+            count(measure.median(runs, "requests_per_s")),
+            times(measure.ratio(runs, base, "requests_per_s")),
+            micro(measure.median(runs, "p50_us")),
+            micro(measure.median(runs, "p99_us")),
+            sum(run["errors"] for run in runs),
+        ]
+        for name, runs in samples.items()
+    ]
+    head = ["wrk, 16 conn., 1 nginx worker", "requests/s", "of first", "p50 µs", "p99 µs", "errors"]
+    table("HTTP through nginx, medians of runs that took turns", head, lines)
+
+
 def document(figures):
     """All that a JSON file holds."""
     if "pairs" in figures:
@@ -210,3 +228,5 @@ def document(figures):
         targets(figures["pairs"])
     if "peers" in figures:
         peers(figures["peers"])
+    if "http" in figures:
+        http(figures["http"])
