@@ -250,6 +250,11 @@ enum sim_event_outcome protobuf_event(struct sim_client *client, struct rpc_call
     if (outcome == SIM_EVENT_OK && !client->behaviour.joined_answers) {
         outcome = client_wire_outcome(client, wire, wire_flush(wire));
     }
+    if (outcome == SIM_EVENT_EXITED && client->behaviour.exit_linger_ms > 0 &&
+        wire_ready(wire, client->behaviour.exit_linger_ms)) {
+        client_text(client, "more came after an exit, or the server closed");
+        outcome = SIM_EVENT_BROKEN;
+    }
     result->messages = wire->messages - before;
     result->reads = wire->reads - reads;
     if (outcome != SIM_EVENT_OK) {

@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "rig.h"
+#include "value.h"
 
 /* --- The plugin. No assertions in here: it runs in the server's thread, on a fiber --- */
 
@@ -197,6 +198,17 @@ static int mode_error(struct kong *kong, const struct config *config) {
     return KONG_OK;
 }
 
+static int mode_sleep(struct kong *kong, const struct config *config) {
+    struct kong_value name = kong_string("X-In");
+    struct kong_value value;
+    int rc = call(kong, "kong.request.get_header", &name, 1, &value);
+    if (rc == KONG_OK) {
+        rc = kong_sleep(kong, (uint64_t)config->count * 10);
+        notes.last = rc;
+    }
+    return rc == KONG_OK ? post_header(kong, "X-Out", value) : rc;
+}
+
 static int mode_nothing(struct kong *kong, const struct config *config) {
     (void)kong;
     (void)config;
@@ -214,7 +226,7 @@ static const struct {
     {"fail", mode_fail},       {"badphase", mode_badphase},
     {"unknown", mode_unknown}, {"msgpack-only", mode_msgpack_only},
     {"body", mode_body},       {"error", mode_error},
-    {"nothing", mode_nothing},
+    {"sleep", mode_sleep},     {"nothing", mode_nothing},
 };
 
 static int handle(struct kong *kong, const void *data) {
@@ -271,9 +283,26 @@ static void forget_notes(void) {
     }
 }
 
-const char *rig_protocol_name(enum protocol protocol) {
-    return protocol == PROTOCOL_PROTOBUF ? "ProtoBuf:1" : "MsgPack:1";
+enum protocol protocol_of(void **state) {
+    return *(enum protocol *)*state;
 }
+
+const struct rig_way rig_ways[] = {
+    {"plain", {0}},
+    {"two writes a frame", {.two_writes = true}},
+    {"one byte a write", {.chunk = 1}},
+    {"fields in falling order", {.reverse_fields = true}},
+    {"late answers", {.late_answers = true, .late_ms = 20}},
+    {"late answers, one byte a write", {.late_answers = true, .late_ms = 20, .chunk = 1}},
+    {"answers joined with the next call",
+     {.late_answers = true, .late_ms = 20, .joined_answers = true}},
+    {"joined, fields in falling order",
+     {.late_answers = true, .late_ms = 20, .joined_answers = true, .reverse_fields = true}},
+    {"two connections", {.connections = 2}},
+    {"five connections, one byte a write", {.connections = 5, .chunk = 1}},
+};
+
+const size_t rig_way_count = LENGTH(rig_ways);
 
 struct sim_client *rig_client(struct rig *rig, int timeout_ms) {
     struct sim_client_options options = {.protocol = rig->protocol,
@@ -352,6 +381,25 @@ void rig_settle(void) {
 const char *rig_header(struct rig *rig, const char *name) {
     const struct field *field = headers_find(&rig->pdk->client.headers, kong_str(name));
     return field == NULL ? NULL : field->value.data;
+}
+
+int64_t rig_status(struct rig *rig, const char *what) {
+    struct rpc_call call = {.command = RPC_GET_STATUS};
+    struct rpc_reply reply;
+    struct sim_client_options options = {.protocol = PROTOCOL_MSGPACK,
+                                         .connect = sim_connect_unix,
+                                         .connect_ctx = sim_server_path(rig->server),
+                                         .timeout_ms = 10000};
+    struct sim_client *client = sim_client_create(&options);
+    assert_non_null(client);
+    arena_reset(&rig->arena);
+    assert_int_equal(sim_client_command(client, &call, &rig->arena, &reply, NULL), SIM_EVENT_OK);
+    sim_client_destroy(client);
+    const struct kong_value *plugins = value_get(&reply.status, "Plugins");
+    const struct kong_value *plugin = plugins == NULL ? NULL : value_get(plugins, "rig");
+    const struct kong_value *value = plugin == NULL ? NULL : value_get(plugin, what);
+    assert_non_null(value);
+    return value->integer;
 }
 
 void rig_alive(struct rig *rig) {

@@ -30,6 +30,8 @@ struct rig_notes {
  * msgpack-only: request.get_raw_path, response.set_header("X-Path", that)
  * body: request.get_raw_body; X-Size gets its length, or "file"
  * error: service.set_upstream("none"): nil and an error text
+ * sleep: request.get_header("X-In"), kong_sleep for count times 10 ms, response.set_header("X-Out",
+ *        that)
  * nothing: returns at once */
 extern const struct kong_plugin rig_plugin;        /* fails open */
 extern const struct kong_plugin rig_closed_plugin; /* the same, fails closed */
@@ -41,6 +43,14 @@ struct rig {
     struct sim_pdk *pdk;
     struct arena arena;
 };
+
+/* Every way of writing that Kong has, and some that it could have. */
+struct rig_way {
+    const char *name;
+    struct sim_behaviour behaviour;
+};
+extern const struct rig_way rig_ways[];
+extern const size_t rig_way_count;
 
 struct rig_notes *rig_notes(void);
 
@@ -64,13 +74,31 @@ enum sim_event_outcome rig_event(struct rig *rig, int64_t instance, struct sim_e
 /* Waits until no handler is at work; fails the test after some seconds. */
 void rig_settle(void);
 
+/* What GetStatus says of the plugin ("EventsRunning"); over a connection of its own. */
+int64_t rig_status(struct rig *rig, const char *what);
+
 /* Fails the test unless a plain event goes through: the server lives and is in order. */
 void rig_alive(struct rig *rig);
 
 /* The answer's header; NULL when it is not there. */
 const char *rig_header(struct rig *rig, const char *name);
 
-/* For cmocka: state points to an enum protocol. */
-const char *rig_protocol_name(enum protocol protocol);
+#define LENGTH(array) (sizeof(array) / sizeof *(array))
+
+#define assert_event(rig, id, event, wanted)                                                       \
+    do {                                                                                           \
+        enum sim_event_outcome outcome_ = rig_event(rig, id, event);                               \
+        if (outcome_ != (wanted)) {                                                                \
+            fail_msg("%s, not %s: %s", sim_event_outcome_name(outcome_),                           \
+                     sim_event_outcome_name(wanted), (event)->text);                               \
+        }                                                                                          \
+    } while (0)
+
+/* For cmocka: a test with a protocol, or one with each; *state points to it. */
+#define RIG_TEST(test, protocol)                                                                   \
+    { #test " " #protocol, test, NULL, NULL, &protocol }
+#define RIG_TESTS(test) RIG_TEST(test, protobuf), RIG_TEST(test, msgpack)
+
+enum protocol protocol_of(void **state);
 
 #endif

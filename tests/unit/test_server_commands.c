@@ -15,12 +15,6 @@
 #include "rig.h"
 #include "value.h"
 
-#define LENGTH(array) (sizeof(array) / sizeof *(array))
-
-static enum protocol protocol_of(void **state) {
-    return *(enum protocol *)*state;
-}
-
 static enum sim_event_outcome command(struct rig *rig, struct rpc_call call,
                                       struct rpc_reply *reply, const char **text) {
     arena_reset(&rig->arena);
@@ -353,23 +347,20 @@ static void socket_goes(void **state) {
 int main(void) {
     static enum protocol protobuf = PROTOCOL_PROTOBUF;
     static enum protocol msgpack = PROTOCOL_MSGPACK;
-#define ONE(test, protocol)                                                                        \
-    { #test " " #protocol, test, NULL, NULL, &protocol }
-#define BOTH(test) ONE(test, protobuf), ONE(test, msgpack)
     const struct CMUnitTest tests[] = {
-        BOTH(names_and_info),
-        BOTH(instances),
-        BOTH(status_of_none),
-        BOTH(refused),
-        ONE(status_over_msgpack, msgpack),
-        ONE(server_pid_first, msgpack),
-        ONE(stray_steps, msgpack),
-        ONE(both_at_once, protobuf),
-        ONE(hostile_bytes, protobuf),
-        BOTH(silent_peers),
-        BOTH(connection_limit),
-        ONE(event_limit, msgpack),
-        BOTH(socket_goes),
+        RIG_TESTS(names_and_info),
+        RIG_TESTS(instances),
+        RIG_TESTS(status_of_none),
+        RIG_TESTS(refused),
+        RIG_TEST(status_over_msgpack, msgpack),
+        RIG_TEST(server_pid_first, msgpack),
+        RIG_TEST(stray_steps, msgpack),
+        RIG_TEST(both_at_once, protobuf),
+        RIG_TEST(hostile_bytes, protobuf),
+        RIG_TESTS(silent_peers),
+        RIG_TESTS(connection_limit),
+        RIG_TEST(event_limit, msgpack),
+        RIG_TESTS(socket_goes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

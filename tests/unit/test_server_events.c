@@ -13,45 +13,11 @@
 
 #include "rig.h"
 
-#define LENGTH(array) (sizeof(array) / sizeof *(array))
-
-#define assert_event(rig, id, event, wanted)                                                       \
-    do {                                                                                           \
-        enum sim_event_outcome outcome_ = rig_event(rig, id, event);                               \
-        if (outcome_ != (wanted)) {                                                                \
-            fail_msg("%s, not %s: %s", sim_event_outcome_name(outcome_),                           \
-                     sim_event_outcome_name(wanted), (event)->text);                               \
-        }                                                                                          \
-    } while (0)
-
-static enum protocol protocol_of(void **state) {
-    return *(enum protocol *)*state;
-}
-
 static int64_t now_ms(void) {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
-
-/* Every way of writing that Kong has, and some that it could have. */
-static const struct {
-    const char *name;
-    struct sim_behaviour behaviour;
-} ways[] = {
-    {"plain", {0}},
-    {"two writes a frame", {.two_writes = true}},
-    {"one byte a write", {.chunk = 1}},
-    {"fields in falling order", {.reverse_fields = true}},
-    {"late answers", {.late_answers = true, .late_ms = 20}},
-    {"late answers, one byte a write", {.late_answers = true, .late_ms = 20, .chunk = 1}},
-    {"answers joined with the next call",
-     {.late_answers = true, .late_ms = 20, .joined_answers = true}},
-    {"joined, fields in falling order",
-     {.late_answers = true, .late_ms = 20, .joined_answers = true, .reverse_fields = true}},
-    {"two connections", {.connections = 2}},
-    {"five connections, one byte a write", {.connections = 5, .chunk = 1}},
-};
 
 /* What the handler's calls have left in Kong. */
 static void check_mode(struct rig *rig, const char *mode) {
@@ -61,7 +27,7 @@ static void check_mode(struct rig *rig, const char *mode) {
         assert_int_equal(rig->pdk->client.headers.count, 3);
         assert_int_equal(rig->pdk->log_count, 3);
         assert_string_equal(rig->pdk->logs[2].text.data, "X-2");
-    } else if (strcmp(mode, "wait") == 0) {
+    } else if (strcmp(mode, "wait") == 0 || strcmp(mode, "sleep") == 0) {
         assert_string_equal(rig_header(rig, "X-Out"), "in");
     } else if (strcmp(mode, "loop") == 0) {
         assert_string_equal(rig_header(rig, "X-Done"), "yes");
@@ -76,17 +42,17 @@ static void check_mode(struct rig *rig, const char *mode) {
 }
 
 static void conversations(void **state) {
-    static const char *const modes[] = {"post", "wait", "mixed", "loop", "nothing"};
+    static const char *const modes[] = {"post", "wait", "mixed", "loop", "sleep", "nothing"};
     struct rig rig;
     rig_start(&rig, protocol_of(state), NULL);
     for (size_t m = 0; m < LENGTH(modes); m++) {
         int64_t id = rig_instance(&rig, modes[m], 3);
-        for (size_t w = 0; w < LENGTH(ways); w++) {
-            *sim_client_behaviour(rig.client) = ways[w].behaviour;
+        for (size_t w = 0; w < rig_way_count; w++) {
+            *sim_client_behaviour(rig.client) = rig_ways[w].behaviour;
             for (int i = 0; i < 3; i++) {
                 struct sim_event event;
                 if (rig_event(&rig, id, &event) != SIM_EVENT_OK) {
-                    fail_msg("%s, %s: %s %s", modes[m], ways[w].name,
+                    fail_msg("%s, %s: %s %s", modes[m], rig_ways[w].name,
                              sim_event_outcome_name(event.outcome), event.text);
                 }
                 check_mode(&rig, modes[m]);
@@ -94,7 +60,7 @@ static void conversations(void **state) {
         }
     }
     rig_settle();
-    assert_int_equal(rig_notes()->results[0], LENGTH(modes) * LENGTH(ways) * 3);
+    assert_int_equal(rig_notes()->results[0], LENGTH(modes) * rig_way_count * 3);
     rig_stop(&rig);
 }
 
@@ -217,9 +183,10 @@ static void exits(void **state) {
     rig_start(&rig, protocol_of(state), NULL);
     for (size_t m = 0; m < LENGTH(modes); m++) {
         int64_t id = rig_instance(&rig, modes[m], 5);
-        for (size_t w = 0; w < LENGTH(ways); w++) {
+        for (size_t w = 0; w < rig_way_count; w++) {
             struct sim_event event;
-            *sim_client_behaviour(rig.client) = ways[w].behaviour;
+            *sim_client_behaviour(rig.client) = rig_ways[w].behaviour;
+            sim_client_behaviour(rig.client)->exit_linger_ms = 20;
             assert_event(&rig, id, &event, SIM_EVENT_EXITED);
             assert_int_equal(rig.pdk->client.status, 403);
             assert_string_equal(rig.pdk->client.body.data, "denied");
@@ -230,173 +197,10 @@ static void exits(void **state) {
         }
     }
     rig_settle();
-    assert_int_equal(rig_notes()->results[0], LENGTH(ways));
-    assert_int_equal(rig_notes()->results[-KONG_E_ENDED], LENGTH(ways));
+    assert_int_equal(rig_notes()->results[0], rig_way_count);
+    assert_int_equal(rig_notes()->results[-KONG_E_ENDED], rig_way_count);
+    assert_int_equal(rig_status(&rig, "EventsRunning"), 0);
     *sim_client_behaviour(rig.client) = (struct sim_behaviour){0};
-    rig_alive(&rig);
-    rig_stop(&rig);
-}
-
-/* --- Peers that vanish --- */
-
-/* At every message, whole or by half, of every kind of event. Over MsgPack an event belongs to no
- * connection: what waits for a Step that never comes ends at its time limit. */
-static void peers_vanish(void **state) {
-    static const char *const modes[] = {"post", "wait", "mixed", "exit-more", "fail", "body"};
-    struct rig rig;
-    struct sim_server_options options = {.event_ms = 500};
-    unsigned dropped = 0;
-    rig_start(&rig, protocol_of(state), &options);
-    for (size_t m = 0; m < LENGTH(modes); m++) {
-        int64_t id = rig_instance(&rig, modes[m], 3);
-        for (int variant = 0; variant < 4; variant++) {
-            struct sim_event event = {.outcome = SIM_EVENT_DROPPED};
-            struct sim_behaviour behaviour = {.two_writes = (variant & 1) != 0,
-                                              .drop_half = (variant & 2) != 0};
-            while (event.outcome == SIM_EVENT_DROPPED) {
-                behaviour.drop_at++;
-                *sim_client_behaviour(rig.client) = behaviour;
-                rig_event(&rig, id, &event);
-                dropped += event.outcome == SIM_EVENT_DROPPED;
-            }
-            assert_true(event.outcome == SIM_EVENT_OK || event.outcome == SIM_EVENT_EXITED);
-            assert_true(behaviour.drop_at > 2);
-        }
-    }
-    assert_true(dropped > 60);
-    rig_settle();
-    rig_alive(&rig);
-    rig_stop(&rig);
-}
-
-/* --- What goes wrong --- */
-
-static void unknown_instance(void **state) {
-    struct rig rig;
-    struct sim_event event;
-    rig_start(&rig, protocol_of(state), NULL);
-    int64_t id = rig_instance(&rig, "post", 1);
-    static const int64_t ids[] = {0, 1, -1, INT32_MAX, INT32_MIN};
-    for (size_t i = 0; i < LENGTH(ids); i++) {
-        if (ids[i] != id) {
-            assert_event(&rig, ids[i], &event, SIM_EVENT_NO_INSTANCE);
-            assert_non_null(strstr(event.text, "no plugin instance"));
-        }
-    }
-    assert_event(&rig, id, &event, SIM_EVENT_OK);
-    assert_int_equal(sim_client_stop(rig.client, id), SIM_EVENT_OK);
-    assert_event(&rig, id, &event, SIM_EVENT_NO_INSTANCE);
-    rig_alive(&rig);
-    /* ProtoBuf: Kong gives up the connection each time; the server never closed one. */
-    assert_int_equal(sim_client_counts(rig.client)->connections,
-                     rig.protocol == PROTOCOL_PROTOBUF ? 1 + LENGTH(ids) + 1 : 1);
-    rig_stop(&rig);
-}
-
-static void fails_open(void **state) {
-    struct rig rig;
-    struct sim_event event;
-    rig_start(&rig, protocol_of(state), NULL);
-    int64_t id = rig_instance(&rig, "fail", 1);
-    for (size_t w = 0; w < LENGTH(ways); w++) {
-        *sim_client_behaviour(rig.client) = ways[w].behaviour;
-        assert_event(&rig, id, &event, SIM_EVENT_OK);
-        assert_string_equal(rig_header(&rig, "X-Before"), "yes");
-        assert_int_equal(rig.pdk->log_count, 1);
-        assert_string_equal(rig.pdk->logs[0].level.data, "err");
-        assert_string_equal(rig.pdk->logs[0].text.data, "rig: access failed: the plugin failed");
-    }
-    rig_stop(&rig);
-}
-
-static void fails_closed(void **state) {
-    struct rig rig;
-    struct sim_event event;
-    struct sim_server_options options = {.plugin = &rig_closed_plugin};
-    rig_start(&rig, protocol_of(state), &options);
-    int64_t id = rig_instance(&rig, "fail", 1);
-    for (size_t w = 0; w < LENGTH(ways); w++) {
-        *sim_client_behaviour(rig.client) = ways[w].behaviour;
-        assert_event(&rig, id, &event, SIM_EVENT_EXITED);
-        assert_int_equal(rig.pdk->client.status, 500);
-        assert_string_equal(rig.pdk->client.body.data,
-                            "{\"message\":\"An unexpected error occurred\"}");
-        assert_string_equal(rig_header(&rig, "Content-Type"), "application/json; charset=utf-8");
-        assert_int_equal(rig.pdk->log_count, 1);
-        assert_string_equal(rig.pdk->logs[0].text.data, "rig: access failed: the plugin failed");
-    }
-    /* In the log phase nobody can be answered any more: it is logged, no more. */
-    *sim_client_behaviour(rig.client) = (struct sim_behaviour){0};
-    rig_fresh(&rig);
-    assert_true(sim_pdk_set_phase(rig.pdk, KONG_PHASE_LOG));
-    id = rig_instance(&rig, "unknown", 1);
-    int64_t failing = rig_instance(&rig, "no-such-mode", 1);
-    assert_int_equal(sim_client_event(rig.client, failing, "log", &event), SIM_EVENT_OK);
-    assert_string_equal(rig.pdk->logs[0].text.data, "rig: log failed: the plugin failed");
-    rig_stop(&rig);
-}
-
-/* A PDK call raises: Kong answers nothing. ProtoBuf: it closes; MsgPack: no Step ever comes. */
-static void wrong_phase(void **state) {
-    struct rig rig;
-    struct sim_event event;
-    struct sim_server_options options = {.event_ms = 300};
-    rig_start(&rig, protocol_of(state), &options);
-    int64_t id = rig_instance(&rig, "badphase", 1);
-    for (int i = 0; i < 5; i++) {
-        assert_event(&rig, id, &event, SIM_EVENT_RAISED);
-        assert_string_equal(event.text, "function cannot be called in access phase (only in: "
-                                        "response, header_filter, log)");
-        assert_null(rig_header(&rig, "X-After"));
-    }
-    rig_settle();
-    bool protobuf = rig.protocol == PROTOCOL_PROTOBUF;
-    assert_int_equal(rig_notes()->results[protobuf ? -KONG_E_GONE : -KONG_E_TIMEOUT], 5);
-    rig_alive(&rig);
-    assert_int_equal(sim_client_counts(rig.client)->connections, protobuf ? 6 : 1);
-    rig_stop(&rig);
-}
-
-/* Kong takes longer over a PDK call than the event has time. */
-static int slow_pdk(void *ctx, const struct pdk_method *method, struct kong_str name,
-                    const struct kong_value *args, size_t count, struct arena *arena,
-                    struct kong_value *result) {
-    if (kong_str_equal(name, kong_str("kong.request.get_header"))) {
-        rig_settle(); /* until the handler was given up */
-    }
-    return sim_pdk_call(ctx, method, name, args, count, arena, result);
-}
-
-static void handler_times_out(void **state) {
-    struct rig rig;
-    struct sim_event event;
-    struct sim_server_options options = {.event_ms = 200};
-    rig_start(&rig, protocol_of(state), &options);
-    int64_t id = rig_instance(&rig, "wait", 1);
-    struct sim_client_options client_options = {.protocol = rig.protocol,
-                                                .connect = sim_connect_unix,
-                                                .connect_ctx = sim_server_path(rig.server),
-                                                .pdk = slow_pdk,
-                                                .pdk_ctx = rig.pdk,
-                                                .timeout_ms = 10000};
-    struct sim_client *client = sim_client_create(&client_options);
-    assert_non_null(client);
-    sim_client_event(client, id, "access", &event);
-    assert_int_equal(rig_notes()->results[-KONG_E_TIMEOUT], 1);
-    if (rig.protocol == PROTOCOL_PROTOBUF) {
-        /* The late answer is dropped, the event ends as a failed one, the connection lives. */
-        assert_int_equal(event.outcome, SIM_EVENT_OK);
-        assert_int_equal(rig.pdk->log_count, 1);
-        assert_string_equal(rig.pdk->logs[0].text.data, "rig: access failed: timed out");
-        id = rig_instance(&rig, "post", 1);
-        assert_int_equal(sim_client_event(client, id, "access", &event), SIM_EVENT_OK);
-        assert_int_equal(sim_client_counts(client)->connections, 1);
-    } else {
-        /* Kong's Step finds no event. */
-        assert_int_equal(event.outcome, SIM_EVENT_ERROR);
-    }
-    assert_null(rig_header(&rig, "X-Out"));
-    sim_client_destroy(client);
     rig_alive(&rig);
     rig_stop(&rig);
 }
@@ -499,64 +303,21 @@ static void phases(void **state) {
     rig_stop(&rig);
 }
 
-/* The server ends while handlers wait for Kong: they are resumed with an error, nothing leaks. */
-static int ending_pdk(void *ctx, const struct pdk_method *method, struct kong_str name,
-                      const struct kong_value *args, size_t count, struct arena *arena,
-                      struct kong_value *result) {
-    struct rig *rig = ctx;
-    if (kong_str_equal(name, kong_str("kong.request.get_header"))) {
-        sim_server_ask(rig->server);
-        rig_settle();
-    }
-    return sim_pdk_call(rig->pdk, method, name, args, count, arena, result);
-}
-
-static void server_ends_in_mid_event(void **state) {
-    struct rig rig;
-    struct sim_event event;
-    struct sim_server_options options = {.drain_ms = 100};
-    rig_start(&rig, protocol_of(state), &options);
-    int64_t id = rig_instance(&rig, "wait", 1);
-    struct sim_client_options client_options = {.protocol = rig.protocol,
-                                                .connect = sim_connect_unix,
-                                                .connect_ctx = sim_server_path(rig.server),
-                                                .pdk = ending_pdk,
-                                                .pdk_ctx = &rig,
-                                                .timeout_ms = 10000};
-    struct sim_client *client = sim_client_create(&client_options);
-    assert_non_null(client);
-    sim_client_event(client, id, "access", &event);
-    assert_true(event.outcome == SIM_EVENT_CLOSED || event.outcome == SIM_EVENT_REFUSED);
-    assert_int_equal(rig_notes()->results[-KONG_E_GONE], 1);
-    sim_client_destroy(client);
-    rig_stop(&rig);
-}
-
 int main(void) {
     static enum protocol protobuf = PROTOCOL_PROTOBUF;
     static enum protocol msgpack = PROTOCOL_MSGPACK;
-#define ONE(test, protocol)                                                                        \
-    { #test " " #protocol, test, NULL, NULL, &protocol }
-#define BOTH(test) ONE(test, protobuf), ONE(test, msgpack)
     const struct CMUnitTest tests[] = {
-        BOTH(conversations),
-        BOTH(one_connection),
-        ONE(posts_leave_at_once, protobuf),
-        BOTH(many_calls),
-        ONE(neighbours_merge, msgpack),
-        BOTH(overlapping),
-        BOTH(exits),
-        BOTH(peers_vanish),
-        BOTH(unknown_instance),
-        BOTH(fails_open),
-        BOTH(fails_closed),
-        BOTH(wrong_phase),
-        BOTH(handler_times_out),
-        BOTH(methods_outside),
-        BOTH(error_texts),
-        BOTH(bodies),
-        BOTH(phases),
-        BOTH(server_ends_in_mid_event),
+        RIG_TESTS(conversations),
+        RIG_TESTS(one_connection),
+        RIG_TEST(posts_leave_at_once, protobuf),
+        RIG_TESTS(many_calls),
+        RIG_TEST(neighbours_merge, msgpack),
+        RIG_TESTS(overlapping),
+        RIG_TESTS(exits),
+        RIG_TESTS(methods_outside),
+        RIG_TESTS(error_texts),
+        RIG_TESTS(bodies),
+        RIG_TESTS(phases),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
