@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "check_config.h"
 #include "dump.h"
 #include "log.h"
 #include "options.h"
@@ -76,6 +77,26 @@ static int print_dump(const char *program, const struct kong_plugin *plugin,
     free(json);
     return written ? EXIT_SUCCESS
                    : complain(program, "cannot write to standard output", EXIT_FAILURE);
+}
+
+static int print_description(const char *program, const struct kong_plugin *plugin) {
+    char *table = schema_to_markdown(plugin->schema);
+    if (table == NULL) {
+        return complain(program, "out of memory", EXIT_FAILURE);
+    }
+    bool written = fputs(table, stdout) >= 0 && fflush(stdout) == 0;
+    free(table);
+    return written ? EXIT_SUCCESS
+                   : complain(program, "cannot write to standard output", EXIT_FAILURE);
+}
+
+static int print_violations(const char *program, const struct kong_plugin *plugin,
+                            const char *path) {
+    char error[512];
+    int result = check_config(plugin->schema, path, stdout, error, sizeof error);
+    return result < 0    ? complain(program, error, EXIT_FAILURE)
+           : result == 0 ? EXIT_SUCCESS
+                         : EXIT_FAILURE;
 }
 
 struct service {
@@ -206,6 +227,12 @@ int kong_main(int argc, char **argv, const struct kong_plugin *plugin) {
         break;
     case OPTIONS_DUMP:
         status = print_dump(program, plugin, &options);
+        break;
+    case OPTIONS_CHECK_CONFIG:
+        status = print_violations(program, plugin, options.check_config);
+        break;
+    case OPTIONS_DESCRIBE:
+        status = print_description(program, plugin);
         break;
     case OPTIONS_RUN:
         status = start(program, plugin, &options);

@@ -271,6 +271,9 @@ static int set(const struct parser *parser, const struct option_row *row, const 
         parser->options->action = (enum options_action)row->number;
         return 0;
     case OPTION_TEXT:
+        if (row->number != 0) {
+            parser->options->action = (enum options_action)row->number;
+        }
         return parse_text(parser, row, text, value);
     case OPTION_MODE:
         return parse_mode(parser, row, text, value);
@@ -438,6 +441,7 @@ int options_parse(struct options *options, const struct kong_plugin *plugin, int
 }
 
 void options_free(struct options *options) {
+    free(options->check_config);
     free(options->kong_prefix);
     free(options->socket);
     free(options->socket_group);

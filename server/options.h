@@ -12,13 +12,22 @@
 #include "log.h"
 #include "protocol.h"
 
-enum options_action { OPTIONS_RUN, OPTIONS_DUMP, OPTIONS_HELP, OPTIONS_MAN, OPTIONS_VERSION };
+enum options_action {
+    OPTIONS_RUN,
+    OPTIONS_DUMP,
+    OPTIONS_CHECK_CONFIG,
+    OPTIONS_DESCRIBE,
+    OPTIONS_HELP,
+    OPTIONS_MAN,
+    OPTIONS_VERSION
+};
 
 enum option_switch { OPTION_AUTO, OPTION_YES, OPTION_NO };
 
 /* Owned by whoever embeds it; it owns its strings. */
 struct options {
     enum options_action action;
+    char *check_config; /* the file to check; "-": standard input; NULL: none */
 
     /* serving */
     char *kong_prefix;
@@ -66,9 +75,6 @@ void options_free(struct options *options);
 /* The text of --help, at most 80 columns wide; `program` as options_program_name gives it. 0, or -1
  * when it could not be written. */
 int options_print_help(const char *program, const struct kong_plugin *plugin, FILE *out);
-
-/* The man page, in roff. */
-int options_print_man(const char *program, const struct kong_plugin *plugin, FILE *file);
 
 /* The manual page, in roff. Else as options_print_help. */
 int options_print_man(const char *program, const struct kong_plugin *plugin, FILE *file);

@@ -68,6 +68,8 @@ int options_print_man(const char *program, const struct kong_plugin *plugin, FIL
           "under way, end. A second one ends at once.\n"
           ".SH EXIT STATUS\n.TP\n0\nIt ended as it was told to.\n.TP\n1\nIt could not start or go "
           "on; one line on standard error says why.\n"
+          "With \\fB\\-\\-check\\-config\\fR also: the configuration breaks the "
+          "rules that standard output lists.\n"
           ".TP\n2\nThe options are wrong; one line on standard error says what to do.\n",
           file);
     return ferror(file) || fflush(file) != 0 ? -1 : 0;

@@ -162,6 +162,21 @@ const struct option_row option_rows[] = {
      .help = "a configuration that is not used for so long is forgotten, until Kong needs it "
              "again; 0: never"},
 
+    {.section = "The plugin's configuration",
+     .name = "check-config",
+     .argument = "FILE",
+     .kind = OPTION_TEXT,
+     AT(check_config),
+     .number = OPTIONS_CHECK_CONFIG,
+     .text = "",
+     .help = "check a configuration, a JSON object of the fields of config, and exit: with 0, or "
+             "with 1 and a line for each violation, as Kong's Admin API words it; \"-\": standard "
+             "input"},
+    {.name = "describe",
+     .kind = OPTION_ACTION,
+     .number = OPTIONS_DESCRIBE,
+     .help = "print the fields of config as a table in Markdown, and exit"},
+
     {.section = "Information",
      .name = "help",
      .letter = 'h',

@@ -76,7 +76,7 @@ static struct options values_of(const char *line) {
     struct options copy = options;
 
     options_free(&options);
-    copy.socket = copy.socket_group = copy.kong_prefix = NULL;
+    copy.socket = copy.socket_group = copy.kong_prefix = copy.check_config = NULL;
     return copy;
 }
 
@@ -180,12 +180,14 @@ static void test_program_name(void **state) {
 static void test_actions(void **state) {
     (void)state;
     assert_int_equal(values_of("--dump").action, OPTIONS_DUMP);
+    assert_int_equal(values_of("--describe").action, OPTIONS_DESCRIBE);
     assert_int_equal(values_of("-dump").action, OPTIONS_DUMP);
     assert_int_equal(values_of("-dump --phases rewrite").action, OPTIONS_DUMP);
     assert_int_equal(values_of("--help").action, OPTIONS_HELP);
     assert_int_equal(values_of("-help").action, OPTIONS_HELP);
     assert_int_equal(values_of("-h").action, OPTIONS_HELP);
     assert_int_equal(values_of("--man").action, OPTIONS_MAN);
+    assert_int_equal(values_of("--check-config a.json").action, OPTIONS_CHECK_CONFIG);
     assert_int_equal(values_of("--version").action, OPTIONS_VERSION);
     assert_int_equal(values_of("-V").action, OPTIONS_VERSION);
     /* the first of them decides, and what follows is not looked at */
@@ -200,6 +202,10 @@ static void test_values(void **state) {
     assert_string_equal(options.socket_group, "kong");
     assert_int_equal(options.socket_mode, 0660);
     assert_int_equal(options.log_level, LOG_LEVEL_WARN);
+    assert_null(options.check_config);
+    options_free(&options);
+    options = parse_ok("--check-config a --check-config -");
+    assert_string_equal(options.check_config, "-");
     options_free(&options);
     assert_int_equal(values_of("--socket-mode 777").socket_mode, 0777);
     assert_int_equal(values_of("--socket-mode 0").socket_mode, 0);

@@ -1,0 +1,175 @@
+/* --check-config and --describe, as a whole program: api-version's, in a child process. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* The plugin is a program: its main function is called by another name. */
+int plugin_main(int argc, char **argv);
+#define main plugin_main
+#include "../../plugins/api_version/api_version.c"
+#undef main
+
+#include "limits.h"
+#include "schema.h"
+
+struct outcome {
+    int status;
+    char out[4096];
+    char err[1024];
+};
+
+static void read_back(FILE *file, char *text, size_t size) {
+    rewind(file);
+    size_t len = fread(text, 1, size - 1, file);
+    text[len] = '\0';
+    fclose(file);
+}
+
+/* Runs the program with these options and `len` bytes of input. */
+static void run(struct outcome *outcome, const char *option, const char *argument,
+                const char *input, size_t len) {
+    char *argv[] = {(char[]){"apiversion-server"}, (char *)option, (char *)argument, NULL};
+    FILE *in = tmpfile();
+    FILE *out = tmpfile();
+    FILE *err = tmpfile();
+    assert_true(in != NULL && out != NULL && err != NULL);
+    assert_int_equal(fwrite(input, 1, len, in), len);
+    assert_int_equal(fflush(in), 0);
+    rewind(in);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        dup2(fileno(in), STDIN_FILENO);
+        dup2(fileno(out), STDOUT_FILENO);
+        dup2(fileno(err), STDERR_FILENO);
+        int status = plugin_main(argument == NULL ? 2 : 3, argv);
+        fflush(NULL);
+        _exit(status);
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    outcome->status = WEXITSTATUS(status);
+    read_back(out, outcome->out, sizeof outcome->out);
+    read_back(err, outcome->err, sizeof outcome->err);
+    fclose(in);
+}
+
+static void check_input(const char *input, size_t len, int status, const char *out,
+                        const char *err) {
+    struct outcome outcome;
+    run(&outcome, "--check-config", "-", input, len);
+    assert_string_equal(outcome.err, err);
+    assert_string_equal(outcome.out, out);
+    assert_int_equal(outcome.status, status);
+}
+
+static void check(const char *input, int status, const char *out) {
+    check_input(input, strlen(input), status, out, "");
+}
+
+static void good(void **state) {
+    (void)state;
+    check("{}", 0, "");
+    check("{\"version\": \"2.3.1\",\n \"request_header\": null}\n", 0, "");
+    check("{\"__seq__\": 7, \"service_id\": \"x\"}", 0, ""); /* as Kong sends it */
+}
+
+static void violations(void **state) {
+    (void)state;
+    check("{\"response_header\": null}", 1, "config.response_header: required field missing\n");
+    check("{\"response_header\": \"has space\", \"version\": 2, \"x\": 1}", 1,
+          "config.response_header: invalid value: has space\n"
+          "config.version: expected a string\n"
+          "config.x: unknown field\n");
+    check("{\"request_header\": \"Version\"}", 1,
+          "config.@entity: values of these fields must be distinct: 'request_header', "
+          "'response_header'\n");
+    check("{\"config\": {}}", 1, "config.config: unknown field\n");
+    check("[1]", 1, "config: expected a record\n");
+}
+
+static void broken_json(void **state) {
+    (void)state;
+    check("{\n \"version\" 3}", 1, "config: line 2, column 12: ':' expected near '3'\n");
+    check("{} x", 1, "config: line 1, column 4: end of file expected near 'x'\n");
+    check("", 1, "config: line 1, column 0: unexpected token near end of file\n");
+}
+
+static void a_file(void **state) {
+    (void)state;
+    struct outcome outcome;
+    char path[] = "/tmp/check-config.XXXXXX";
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, "{\"version\": \"\"}", 15), 15);
+    close(fd);
+    run(&outcome, "--check-config", path, "", 0);
+    unlink(path);
+    assert_string_equal(outcome.out, "config.version: length must be at least 1\n");
+    assert_string_equal(outcome.err, "");
+    assert_int_equal(outcome.status, 1);
+}
+
+static void unreadable(void **state) {
+    (void)state;
+    static const struct {
+        const char *path;
+        const char *error;
+    } cases[] = {
+        {"/nonexistent/config.json",
+         "apiversion-server: cannot read /nonexistent/config.json: No such file or directory\n"},
+        {"/", "apiversion-server: cannot read /: Is a directory\n"},
+        {"no\nline", "apiversion-server: cannot read no\\x0Aline: No such file or directory\n"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct outcome outcome;
+        run(&outcome, "--check-config", cases[i].path, "", 0);
+        assert_string_equal(outcome.err, cases[i].error);
+        assert_string_equal(outcome.out, "");
+        assert_int_equal(outcome.status, 1);
+    }
+}
+
+/* What Kong could not send in one message is not read to its end. */
+static void too_large(void **state) {
+    (void)state;
+    char *text = malloc(LIMIT_FIRST_FRAME + 1);
+    assert_non_null(text);
+    memset(text, ' ', LIMIT_FIRST_FRAME + 1);
+    memcpy(text, "{}", 2);
+    check_input(text, LIMIT_FIRST_FRAME + 1, 1, "",
+                "apiversion-server: cannot read standard input: File too large\n");
+    check_input(text, LIMIT_FIRST_FRAME / 2, 0, "", "");
+    free(text);
+}
+
+static void describes(void **state) {
+    (void)state;
+    struct outcome outcome;
+    char *table = schema_to_markdown(&schema);
+    assert_non_null(table);
+    run(&outcome, "--describe", NULL, "", 0);
+    assert_string_equal(outcome.out, table);
+    assert_string_equal(outcome.err, "");
+    assert_int_equal(outcome.status, 0);
+    free(table);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(good),      cmocka_unit_test(violations), cmocka_unit_test(broken_json),
+        cmocka_unit_test(a_file),    cmocka_unit_test(unreadable), cmocka_unit_test(too_large),
+        cmocka_unit_test(describes),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
