@@ -1,14 +1,18 @@
 #include "conn.h"
 
+#include <linux/sockios.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "limits.h"
 
-/* Who has just connected is about to ask something. */
-#define FRESH_MS 100
+/* Who has just connected, or asked something, is about to ask again. */
+#define FRESH_MS 1000
+/* So long a peer has to close its side of a connection that we have ended. */
+#define LINGER_MS 500
 /* Memory is given back to the system when a connection has nothing to say. */
 #define KEEP_OUT ((size_t)4 << 10)
 
@@ -17,9 +21,11 @@ struct conn {
     struct conn_env *env;
     struct conn *prev, *next;
     struct rpc rpc;
-    uint64_t opened_ms;
+    uint64_t heard_ms; /* when the peer last sent something, or connected */
+    uint64_t ended_ms;
     size_t unwritten; /* in write requests */
     bool reading;
+    bool ended; /* our side of it: nothing more is said, what still comes is thrown away */
     bool closing;
 };
 
@@ -141,33 +147,52 @@ static int write_out(struct conn *conn) {
     return 0;
 }
 
-/* Closes an idle connection so that no request is lost: when Kong's next one is already there, it
- * is answered first; one that comes between the look and the close is read and thrown away, for
- * then Kong sees an orderly end ("closed") and asks again over a new connection, while unread bytes
- * would make it a reset. */
-static void close_if_idle(struct conn *conn) {
+/* Ends our side of a connection. Kong sees the end and does not use the connection again, while
+ * closing it whole would fail a request that is being written at this moment ("broken pipe", which
+ * no Kong tries again). What comes after the end is thrown away: ProtoBuf:1 reads "closed" then,
+ * and sends the event again over a new connection. */
+static void conn_end(struct conn *conn, uv_os_fd_t fd) {
+    shutdown(fd, SHUT_WR);
+    conn->ended = true;
+    conn->ended_ms = uv_now(conn->env->loop);
+}
+
+/* The end right behind a last answer loses nothing: Kong, which has not read the answer yet, finds
+ * the end when it wants to keep the connection for its next request. Once it has read the answer,
+ * that request may be on its way: then it gets its answer first, and the end behind that. */
+static void end_behind_answer(struct conn *conn) {
+    uv_os_fd_t fd;
+    int unread = 0;
+    if (conn->unwritten == 0 && rpc_answered(&conn->rpc) &&
+        uv_fileno((uv_handle_t *)&conn->pipe, &fd) == 0 && ioctl(fd, SIOCOUTQ, &unread) == 0 &&
+        unread > 0) {
+        conn_end(conn, fd);
+    }
+}
+
+/* A connection that Kong has not used for long is deep down in its pool: it is hardly taken out in
+ * the very moment in which it ends. */
+static void end_if_idle(struct conn *conn, uint64_t now_ms) {
     uv_os_fd_t fd;
     char byte;
-    bool fresh = conn->rpc.protocol == PROTOCOL_UNKNOWN &&
-                 uv_now(conn->env->loop) - conn->opened_ms < FRESH_MS;
-    if (fresh || !rpc_idle(&conn->rpc) || conn->unwritten > 0 ||
-        uv_fileno((uv_handle_t *)&conn->pipe, &fd) != 0 ||
-        recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0) {
-        return;
+    if (now_ms - conn->heard_ms >= FRESH_MS && rpc_idle(&conn->rpc) && conn->unwritten == 0 &&
+        uv_fileno((uv_handle_t *)&conn->pipe, &fd) == 0 &&
+        recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) <= 0) {
+        conn_end(conn, fd);
     }
-    shutdown(fd, SHUT_RD);
-    while (recv(fd, conn->env->read_buffer, conn->env->read_size, MSG_DONTWAIT) > 0) {
-    }
-    conn_close(conn);
 }
 
 static void conn_flush(struct conn *conn) {
     if (conn->closing) {
         return;
     }
-    if (conn->rpc.out.len > 0 && write_out(conn) != 0) {
+    bool speaks = conn->rpc.out.len > 0;
+    if (speaks && write_out(conn) != 0) {
         conn_close(conn);
         return;
+    }
+    if (speaks && conn->env->draining && !conn->ended) {
+        end_behind_answer(conn);
     }
     if (conn->rpc.broken && conn->unwritten == 0) {
         conn_close(conn);
@@ -189,6 +214,10 @@ static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buf) {
         conn_close(conn);
         return;
     }
+    if (conn->ended) {
+        return;
+    }
+    conn->heard_ms = uv_now(conn->env->loop);
     if (rpc_feed(&conn->rpc, (const uint8_t *)buf->base, (size_t)count) != 0) {
         log_write(conn->env->rpc.log, LOG_LEVEL_WARN, "connection dropped: %s", conn->rpc.reason);
     }
@@ -203,7 +232,7 @@ static struct conn *conn_create(struct conn_env *env) {
     }
     conn->env = env;
     conn->pipe.data = conn;
-    conn->opened_ms = uv_now(env->loop);
+    conn->heard_ms = uv_now(env->loop);
     rpc_init(&conn->rpc, &env->rpc, on_wake);
     conn->next = env->first;
     if (env->first != NULL) {
@@ -247,10 +276,13 @@ void conns_tick(struct conn_env *env, uint64_t now_ms) {
     }
 }
 
-void conns_close_idle(struct conn_env *env) {
+void conns_end_idle(struct conn_env *env) {
+    uint64_t now_ms = uv_now(env->loop);
     for (struct conn *conn = env->first; conn != NULL; conn = conn->next) {
-        if (!conn->closing) {
-            close_if_idle(conn);
+        if (conn->ended && now_ms - conn->ended_ms >= LINGER_MS) {
+            conn_close(conn);
+        } else if (!conn->closing && !conn->ended) {
+            end_if_idle(conn, now_ms);
         }
     }
 }

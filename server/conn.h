@@ -16,6 +16,7 @@ struct conn_env {
     size_t read_size;
     uint64_t exited_ms; /* a connection whose request ended in a terminal call is Kong's to close;
                            ours after so long */
+    bool draining;      /* each connection ends with its next last answer */
     struct conn *first; /* all open connections */
     size_t count;
     void (*closed)(struct conn_env *env); /* one fewer; called from the loop */
@@ -32,8 +33,9 @@ int conn_adopt(struct conn_env *env, int fd);
 /* Closes those whose request ended in a terminal call long ago: Kong should have. */
 void conns_tick(struct conn_env *env, uint64_t now_ms);
 
-/* Closes those on which nothing is under way; called again and again until none is left. */
-void conns_close_idle(struct conn_env *env);
+/* Ends those on which nothing is under way and nothing came for a second, so that their peers close
+ * them; closes those whose peers do not. Called again and again until none is left. */
+void conns_end_idle(struct conn_env *env);
 
 /* Closes all at once. */
 void conns_close_all(struct conn_env *env);

@@ -148,6 +148,11 @@ bool rpc_idle(const struct rpc *rpc) {
            rpc->exited; /* Kong fails a request whose answer it can't write */
 }
 
+bool rpc_answered(const struct rpc *rpc) {
+    return rpc->event == NULL && rpc->requests == NULL && rpc->in.len == 0 && rpc->out.len == 0 &&
+           (rpc->protocol == PROTOCOL_PROTOBUF || rpc->answered);
+}
+
 /* --- commands --- */
 
 static void reply_error(struct rpc *rpc, struct rpc_reply *reply, const char *text,

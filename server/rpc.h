@@ -47,6 +47,7 @@ struct rpc {
 
     /* MsgPack:1 */
     bool announced; /* serverPid was sent */
+    bool answered;  /* the last answer ended what Kong had begun: it was no PDK call */
     struct event
         *requests; /* events whose Kong request came over this connection and is unanswered */
 };
@@ -63,6 +64,10 @@ void rpc_close(struct rpc *rpc);
 /* Nothing under way: no event, no half message, nothing to write, nothing that Kong still has to
  * write. */
 bool rpc_idle(const struct rpc *rpc);
+
+/* After an answer was written: it was the last word about what Kong asked over this connection. On
+ * MsgPack:1 Kong brings an event's next Step over the connection that it has just used. */
+bool rpc_answered(const struct rpc *rpc);
 
 /* --- between rpc.c and the two conversations --- */
 

@@ -56,6 +56,7 @@ static void send(struct rpc *rpc, const struct rpc_reply *reply) {
             return;
         }
     }
+    rpc->answered = reply->kind != RPC_REPLY_PDK_CALL;
     int rc = msgpack_encode_reply(&rpc->out, reply);
     if (rc == CODEC_OK) {
         rpc_wake(rpc);

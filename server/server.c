@@ -93,7 +93,7 @@ static void close_all(struct server *server) {
 
 static void on_drain_tick(uv_timer_t *timer) {
     struct server *server = timer->data;
-    conns_close_idle(&server->conns);
+    conns_end_idle(&server->conns);
     if (server->conns.count == 0) {
         /* An event of MsgPack that waits for a Step is out of reach now: it would come over a new
          * connection. */
@@ -111,6 +111,7 @@ static void drain(struct server *server, const char *why) {
         return;
     }
     server->draining = true;
+    server->conns.draining = true;
     server->drain_until_ms = uv_now(&server->loop) + server->options.drain_ms;
     log_write(server->options.log, LOG_LEVEL_INFO,
               "ending: %s; %zu connections, %zu events at work", why, server->conns.count,
