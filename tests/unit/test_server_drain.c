@@ -1,0 +1,194 @@
+/* The end of a server that still has connections: none is taken away under a request. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "frame.h"
+#include "limits.h"
+#include "msgpack_rpc.h"
+#include "protobuf_rpc.h"
+#include "rig.h"
+
+#define PATIENCE_MS 10000
+
+/* A peer that does what the test says, byte by byte. */
+static int peer_connect(struct rig *rig) {
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    snprintf(address.sun_path, sizeof address.sun_path, "%s", sim_server_path(rig->server));
+    assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
+    return fd;
+}
+
+static void peer_send(int fd, const void *data, size_t len) {
+    assert_int_equal(send(fd, data, len, MSG_NOSIGNAL), len);
+}
+
+static void peer_call(struct rig *rig, int fd, const struct rpc_call *call) {
+    struct buffer out;
+    buffer_init(&out, LIMIT_FRAME);
+    if (rig->protocol == PROTOCOL_PROTOBUF) {
+        assert_int_equal(protobuf_encode_call(&out, call), CODEC_OK);
+    } else {
+        assert_int_equal(msgpack_encode_call(&out, call), CODEC_OK);
+    }
+    peer_send(fd, out.data, out.len);
+    buffer_free(&out);
+}
+
+static bool peer_sees_end(int fd, int timeout_ms) {
+    struct pollfd poll_fd = {.fd = fd, .events = POLLRDHUP};
+    return poll(&poll_fd, 1, timeout_ms) == 1 && (poll_fd.revents & POLLRDHUP) != 0;
+}
+
+/* One message after the other; what is left over stays in the peer's bytes. */
+static void peer_read_reply(struct rig *rig, int fd, enum rpc_command asked,
+                            struct rpc_reply *reply) {
+    uint8_t data[4096];
+    size_t have = 0;
+    struct frame_reader reader;
+    struct frame frame;
+    struct codec_reason reason;
+    size_t missing;
+    int64_t pid;
+    frame_reader_init(&reader, PROTOCOL_MSGPACK, LIMIT_FRAME);
+    for (;;) {
+        int rc;
+        while ((rc = frame_next(&reader, data, have, LIMIT_FRAME, &frame, &missing, &reason)) ==
+               0) {
+            ssize_t count = recv(fd, data + have, sizeof data - have, 0);
+            assert_true(count > 0);
+            have += (size_t)count;
+        }
+        assert_int_equal(rc, 1);
+        if (!msgpack_decode_server_pid(frame.data, frame.len, &pid)) {
+            assert_int_equal(msgpack_decode_reply(&rig->arena, frame.data, frame.len, asked, reply),
+                             CODEC_OK);
+            assert_int_equal(frame.total, have);
+            return;
+        }
+        have -= frame.total;
+        memmove(data, data + frame.total, have);
+    }
+}
+
+/* The server takes no new connection any more, and has begun to end those it has. */
+static void begin_drain(struct rig *rig) {
+    char path[sizeof(struct sockaddr_un)];
+    snprintf(path, sizeof path, "%s", sim_server_path(rig->server));
+    sim_server_ask(rig->server);
+    for (int i = 0; access(path, F_OK) == 0; i++) {
+        assert_true(i < PATIENCE_MS);
+        usleep(1000);
+    }
+}
+
+/* Kong is writing its next request when an idle connection ends: the write goes through, and Kong
+ * reads an orderly end. */
+static void idle_connection(void **state) {
+    struct rig rig;
+    char byte;
+    rig_start(&rig, *(enum protocol *)*state, NULL);
+    int fd = peer_connect(&rig);
+    begin_drain(&rig);
+    assert_true(peer_sees_end(fd, PATIENCE_MS));
+    peer_call(&rig, fd,
+              &(struct rpc_call){.command = RPC_CLOSE_INSTANCE, .sequence = 1, .instance_id = 1});
+    assert_int_equal(recv(fd, &byte, 1, 0), 0);
+    close(fd);
+    rig_stop(&rig);
+}
+
+/* The end stands behind the answer before Kong has read it; Kong's late answers to what was posted
+ * are still taken. While they are due the connection is not idle, so nothing else ends it. */
+static void behind_return(void **state) {
+    struct rig rig;
+    static const uint8_t late[8]; /* two empty frames: set_header's and log.info's */
+    uint8_t data[4096];
+    size_t have = 0;
+    ssize_t count;
+    rig_start(&rig, *(enum protocol *)*state, NULL);
+    int64_t id = rig_instance(&rig, "post", 1);
+    int fd = peer_connect(&rig);
+    begin_drain(&rig);
+    peer_call(&rig, fd,
+              &(struct rpc_call){.command = RPC_HANDLE_EVENT,
+                                 .sequence = 9,
+                                 .instance_id = id,
+                                 .event = kong_str("access")});
+    assert_true(peer_sees_end(fd, PATIENCE_MS));
+    peer_send(fd, late, sizeof late);
+    while ((count = recv(fd, data + have, sizeof data - have, 0)) > 0) {
+        have += (size_t)count;
+    }
+    assert_int_equal(count, 0);
+    static const uint8_t tail[] = {0, 0, 0, 0, 2, 0, 0, 0, 0x08, 9}; /* empty frame, RpcReturn */
+    assert_true(have > sizeof tail);
+    assert_memory_equal(data + have - sizeof tail, tail, sizeof tail);
+    close(fd);
+    rig_stop(&rig);
+}
+
+/* An event that needs more Steps keeps the connection that it came over: Kong brings its next Step
+ * there. Other connections end behind their answers meanwhile; being idle does not end them, for
+ * any of them might bring a Step. */
+static void steps_to_come(void **state) {
+    struct rig rig;
+    struct rpc_reply reply;
+    rig_start(&rig, *(enum protocol *)*state, NULL);
+    int64_t id = rig_instance(&rig, "wait", 1);
+    int fd = peer_connect(&rig);
+    int other = peer_connect(&rig);
+    begin_drain(&rig);
+    peer_call(&rig, fd,
+              &(struct rpc_call){.command = RPC_HANDLE_EVENT,
+                                 .sequence = 1,
+                                 .instance_id = id,
+                                 .event = kong_str("access")});
+    assert_int_equal(poll(&(struct pollfd){.fd = fd, .events = POLLIN}, 1, PATIENCE_MS), 1);
+    peer_call(&rig, other,
+              &(struct rpc_call){.command = RPC_CLOSE_INSTANCE, .sequence = 2, .instance_id = 1});
+    assert_true(peer_sees_end(other, PATIENCE_MS));
+    assert_false(peer_sees_end(fd, 0)); /* its answer, a PDK call, stands there unread */
+    peer_read_reply(&rig, fd, RPC_HANDLE_EVENT, &reply);
+    assert_int_equal(reply.kind, RPC_REPLY_PDK_CALL);
+    int steps = 0;
+    while (reply.kind == RPC_REPLY_PDK_CALL) {
+        assert_false(peer_sees_end(fd, 0));
+        assert_true(++steps < 10);
+        peer_call(&rig, fd,
+                  &(struct rpc_call){.command = RPC_STEP,
+                                     .sequence = 2 + steps,
+                                     .event_id = reply.event_id,
+                                     .data = kong_string("in")});
+        peer_read_reply(&rig, fd, RPC_STEP, &reply);
+    }
+    assert_int_equal(reply.kind, RPC_REPLY_RETURN);
+    assert_true(steps >= 1);
+    assert_true(peer_sees_end(fd, PATIENCE_MS));
+    close(fd);
+    close(other);
+    rig_stop(&rig);
+}
+
+int main(void) {
+    static enum protocol protobuf = PROTOCOL_PROTOBUF;
+    static enum protocol msgpack = PROTOCOL_MSGPACK;
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_prestate(idle_connection, &protobuf),
+        cmocka_unit_test_prestate(idle_connection, &msgpack),
+        cmocka_unit_test_prestate(behind_return, &protobuf),
+        cmocka_unit_test_prestate(steps_to_come, &msgpack),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
