@@ -18,7 +18,7 @@ DESTDIR ?=
 
 # --- Libraries: linked statically where their .a exist, so that the binary can be copied into Kong's image ---
 PKG_CONFIG ?= pkg-config
-MSGPACK_PC := $(shell for p in msgpack-c msgpack; do $(PKG_CONFIG) --exists $$p && echo $$p && break; done)
+MSGPACK_PC := $(shell for p in msgpack-c msgpack; do { $(PKG_CONFIG) --exists $$p; } 2>/dev/null && echo $$p && break; done)
 PC_NAMES   := libuv $(MSGPACK_PC) libprotobuf-c jansson
 PC_CFLAGS  := $(shell $(PKG_CONFIG) --cflags $(PC_NAMES) 2>/dev/null)
 libdir      = $(shell $(PKG_CONFIG) --variable=libdir $(1) 2>/dev/null)

@@ -122,6 +122,12 @@ errors() {
         grep -v 'upstream prematurely closed connection' | head -n 3
 }
 
+# What the plugin servers had to say that they should not: after their end, so that a sanitizer's
+# report of leaks is among it
+server_complaints() {
+    grep -E 'Sanitizer|runtime error:' "$GW_PREFIX/server.log" | head -n 3
+}
+
 # --- Scenes -------------------------------------------------------------------------------------------
 
 # Server and gateway, with the default configuration. The server is told nothing: what the dump says
@@ -134,9 +140,14 @@ begin() { # TEXT WORKERS DUMP-OPTION…
     gw_start "$2" "$BINARY" "${@:3}"
 }
 
+end() {
+    gw_end
+    is "no sanitizer complains of the server" "" "$(server_complaints)"
+}
+
 end_quietly() {
     is "no error in the gateway's log" "" "$(errors)"
-    gw_end
+    end
 }
 
 basics() {
@@ -231,7 +242,11 @@ config_change() {
 wrong_config() {
     gw_config '{"response_header": "not a header name"}'
     request "$GW_URL/hello"
-    is "a configuration that the schema refuses: unmarked" "" "$(header version)"
+    is "a configuration that the schema refuses: 200, unmarked" "200 " "$status $(header version)"
+    no "a configuration that the schema refuses: no header of its name" \
+        grep -qi '^not a header name' "$GW_PREFIX/head"
+    yes "a configuration that the schema refuses: Kong's log says why" \
+        grep -q 'config\.response_header: invalid value: not a header name' "$GW_PREFIX/error.log"
     gw_config '{}'
     request "$GW_URL/hello"
     is "then a good one: marked again" "200 0.1" "$status $(header version)"
@@ -323,7 +338,7 @@ header_filter() {
     begin "header_filter, advertised all the same" 1 --phases header_filter
     request "$GW_URL/hello"
     is "destroys the response, as in every Kong" "curl 52" "${status%%:*}"
-    gw_end
+    end
 }
 
 for tool in curl awk; do
@@ -373,13 +388,13 @@ for protocol in ProtoBuf:1 MsgPack:1; do
     is "no error in the gateway's log" "" "$(errors)"
     reload "second server, same workers" true
     ends_well
-    gw_end
+    end
 
     begin "$protocol, faults" 1 --protocol "$protocol"
     parallel_200
     killed "$([ "$protocol" = ProtoBuf:1 ] && echo 500 || echo 200)"
     wrong_config
-    gw_end
+    end
 done
 header_filter
 
