@@ -227,6 +227,10 @@ void kong_test_credential(struct kong_test *test, const char *json) {
     set_json(test, &test->pdk->credential, json);
 }
 
+void kong_test_captures(struct kong_test *test, const char *json) {
+    set_json(test, &test->pdk->uri_captures, json);
+}
+
 void kong_test_ctx_set(struct kong_test *test, const char *key, const char *json) {
     struct kong_value value;
     set_json(test, &value, json);

@@ -82,6 +82,9 @@ void kong_test_request_body(struct kong_test *test, const void *data, size_t len
 void kong_test_client(struct kong_test *test, const char *ip, int port);
 void kong_test_http_version(struct kong_test *test, double version); /* 1.1 unless told */
 
+/* What the router cut out of the path: {"unnamed": [...], "named": {...}}. */
+void kong_test_captures(struct kong_test *test, const char *json);
+
 /* What other plugins have left: an authenticated consumer and credential (objects), something in
  * kong.ctx.shared, an nginx variable. */
 void kong_test_consumer(struct kong_test *test, const char *json);

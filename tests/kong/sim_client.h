@@ -71,6 +71,7 @@ struct sim_event {
     size_t messages;  /* read */
     size_t reads; /* ProtoBuf: read calls that gave bytes: at least the server's writes, unless some
                      came together */
+    size_t held;  /* ProtoBuf: bytes of answers not yet given when RpcReturn was read */
 };
 
 struct sim_client_counts {

@@ -247,6 +247,7 @@ enum sim_event_outcome protobuf_event(struct sim_client *client, struct rpc_call
     if (outcome == SIM_EVENT_OK) {
         outcome = read_return(client, wire, call->sequence, &client->arena, &reply);
     }
+    result->held = wire->held.len;
     if (outcome == SIM_EVENT_OK && !client->behaviour.joined_answers) {
         outcome = client_wire_outcome(client, wire, wire_flush(wire));
     }

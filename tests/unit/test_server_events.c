@@ -91,6 +91,7 @@ static void posts_leave_at_once(void **state) {
         assert_event(&rig, id, &event, SIM_EVENT_OK);
         assert_int_equal(event.pdk_calls, 20);
         assert_int_equal(event.reads, 1);
+        assert_int_equal(event.held, 20 * 4); /* empty frames */
     }
     assert_true(now_ms() - before < 5000);
     rig_stop(&rig);
