@@ -143,6 +143,7 @@ static const struct wire *take_call(struct session *session, const char *method,
     struct canned_call *call = &session->learned->calls[session->learned->count++];
     call->sent.len = 0;
     call->answer.len = 0;
+    call->is_getter = session->script->calls[first].answer != NULL;
     wire_put(&call->sent, sent, sent_len);
     script_answer(&call->answer, session->learned->protocol, &session->script->calls[first]);
     return &call->answer;

@@ -1,9 +1,10 @@
 /* The limit: what no plugin server can be faster than. An epoll loop that parses nothing: it knows
  * how many bytes a request of the load generator has, and answers each with bytes made before, in
- * one write. Only the number of the call is copied into the answer. On ProtoBuf:1 an event is one
- * answer whatever the script calls, since nothing is waited for.
+ * one write. Only the number of the call is copied into the answer.
  *
- * usage: limit_server SOCKET protobuf|msgpack [SCRIPT] */
+ * usage: limit_server SOCKET protobuf|msgpack [SCRIPT [N]]
+ *
+ * N: a byte of the Nth answer to an event is wrong, for tests of the load generator. */
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -19,14 +20,16 @@
 
 #include "script.h"
 
-#define BATCH 256
+#define BATCH      256
+#define NUMBER_MAX 5
 
 /* A request that is awaited, and the answer to it. */
 struct step {
     size_t request_len;
-    size_t number_at; /* where the call's number stands in the request */
-    size_t number_len;
+    size_t number_at;  /* where the call's number stands in the request */
+    size_t number_len; /* 0: none in it */
     size_t answer_number_at;
+    size_t answer_number_len;
     struct wire answer;
 };
 
@@ -34,7 +37,8 @@ struct limit {
     enum wire_protocol protocol;
     struct step steps[SCRIPT_MAX_CALLS + 1];
     size_t count;
-    size_t first_len; /* ProtoBuf:1: before a connection's first event there are no answers */
+    size_t first_len;     /* ProtoBuf:1: before a connection's first event there are no answers */
+    uint64_t until_wrong; /* answers; 0: never */
     int epoll, listener, signals;
 };
 
@@ -43,6 +47,7 @@ struct conn {
     bool hot; /* the first event was seen */
     bool first;
     size_t step;
+    uint8_t number[NUMBER_MAX]; /* of the call */
     size_t have;
     uint8_t data[WIRE_MAX];
 };
@@ -54,22 +59,32 @@ static const struct wire_id mp_event = {1, {1}};
 
 /* --- What is made before ---------------------------------------------------------------------- */
 
+/* Calls without a result are posted: they travel with the next getter, or with the end. So the
+ * script takes as many round trips as it has getters, and one. */
 static void prepare_protobuf(struct limit *limit, const struct canned *canned) {
-    struct step *step = &limit->steps[0];
     struct wire request = {.len = 0};
-    size_t answers = 0;
+    struct step *step = &limit->steps[0];
+    size_t answers = 0; /* that are due, and come with the next request */
     pb_handle_event(&request, SEQUENCE_FIRST, &pb_id, SCRIPT_PHASE);
+    limit->count = 1;
     for (size_t i = 0; i < canned->count; i++) {
-        wire_put(&step->answer, canned->calls[i].sent.data, canned->calls[i].sent.len);
-        answers += canned->calls[i].answer.len;
+        const struct canned_call *call = &canned->calls[i];
+        wire_put(&step->answer, call->sent.data, call->sent.len);
+        answers += call->answer.len;
+        if (call->is_getter) {
+            step = &limit->steps[limit->count++];
+            step->request_len = answers;
+            answers = 0;
+        }
     }
     pb_end(&step->answer, SEQUENCE_FIRST);
-    limit->count = 1;
+    step->answer_number_at = step->answer.len - 3;
+    step->answer_number_len = 3;
     limit->first_len = request.len;
+    step = &limit->steps[0];
     step->request_len = answers + request.len;
     step->number_len = 3;
     step->number_at = answers + 5; /* behind the frame's length and the tag of the sequence */
-    step->answer_number_at = step->answer.len - 3;
 }
 
 static void prepare_msgpack(struct limit *limit, const struct canned *canned) {
@@ -92,7 +107,7 @@ static void prepare_msgpack(struct limit *limit, const struct canned *canned) {
         }
         step->request_len = request.len;
         step->number_at = step->answer_number_at = 2;
-        step->number_len = 5;
+        step->number_len = step->answer_number_len = NUMBER_MAX;
     }
     limit->first_len = limit->steps[0].request_len;
 }
@@ -153,18 +168,26 @@ static void consume(struct conn *conn, size_t len) {
     }
 }
 
+static bool answer_wrongly(const struct conn *conn, const struct step *step) {
+    struct wire wrong = step->answer;
+    wrong.data[wrong.len / 2] ^= 1;
+    return answer(conn, wrong.data, wrong.len);
+}
+
 /* The hot path: whole requests that are there. */
 static bool answer_events(struct limit *limit, struct conn *conn) {
     for (;;) {
         struct step *step = &limit->steps[conn->step];
-        size_t missing = conn->first ? step->request_len - limit->first_len : 0;
+        size_t missing = conn->first && conn->step == 0 ? step->request_len - limit->first_len : 0;
         size_t len = step->request_len - missing;
         if (conn->have < len) {
             return true;
         }
-        memcpy(step->answer.data + step->answer_number_at, conn->data + step->number_at - missing,
-               step->number_len);
-        if (!answer(conn, step->answer.data, step->answer.len)) {
+        memcpy(conn->number, conn->data + step->number_at - missing, step->number_len);
+        memcpy(step->answer.data + step->answer_number_at, conn->number, step->answer_number_len);
+        bool wrong = limit->until_wrong > 0 && --limit->until_wrong == 0;
+        if (!(wrong ? answer_wrongly(conn, step)
+                    : answer(conn, step->answer.data, step->answer.len))) {
             return false;
         }
         consume(conn, len);
@@ -269,13 +292,14 @@ int main(int argc, char **argv) {
     struct limit *limit = calloc(1, sizeof *limit);
     struct canned *canned = calloc(1, sizeof *canned);
     struct rlimit files;
-    if (argc < 3 || argc > 4 || script == NULL || limit == NULL || canned == NULL) {
-        fputs("usage: limit_server SOCKET protobuf|msgpack [SCRIPT]\n", stderr);
+    if (argc < 3 || argc > 5 || script == NULL || limit == NULL || canned == NULL) {
+        fputs("usage: limit_server SOCKET protobuf|msgpack [SCRIPT [N]]\n", stderr);
         free(limit);
         free(canned);
         return 2;
     }
     limit->protocol = strcmp(argv[2], "msgpack") == 0 ? WIRE_MSGPACK : WIRE_PROTOBUF;
+    limit->until_wrong = argc > 4 ? strtoull(argv[4], NULL, 10) : 0;
     script_canned(script, limit->protocol, canned);
     if (limit->protocol == WIRE_MSGPACK) {
         prepare_msgpack(limit, canned);

@@ -137,6 +137,7 @@ void script_canned(const struct script *script, enum wire_protocol protocol,
         struct canned_call *call = &canned->calls[i];
         call->sent.len = 0;
         call->answer.len = 0;
+        call->is_getter = script->calls[i].answer != NULL;
         put_call(&call->sent, protocol, &script->calls[i]);
         script_answer(&call->answer, protocol, &script->calls[i]);
     }

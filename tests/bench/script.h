@@ -31,6 +31,7 @@ struct canned_call {
     struct wire
         sent; /* ProtoBuf:1: method frame and argument frame. MsgPack:1: the value of Data */
     struct wire answer; /* ProtoBuf:1: a whole frame. MsgPack:1: an encoded value, empty for nil */
+    bool is_getter;
 };
 
 struct canned {

@@ -186,8 +186,10 @@ static int wait_for(pid_t pid) {
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
-static void start_limit(struct bench *bench, const char *protocol, const char *script) {
-    const char *argv[] = {bench->limit, bench->socket, protocol, script, NULL};
+/* wrong: which answer has a wrong byte; NULL for none */
+static void start_limit(struct bench *bench, const char *protocol, const char *script,
+                        const char *wrong) {
+    const char *argv[] = {bench->limit, bench->socket, protocol, script, wrong, NULL};
     bench->running = start(argv, NULL);
     int fd = -1;
     for (int i = 0; i < 2000 && (fd = learn_connect(bench->socket, false)) < 0; i++) {
@@ -240,7 +242,7 @@ static void every_event_is_counted(void **state) {
         const char *script = names[i >> 1 & 1];
         char out[2048];
         char wanted[64];
-        start_limit(bench, protocol, script);
+        start_limit(bench, protocol, script, NULL);
         assert_int_equal(
             run_load(bench, protocol, script, "10", i & 4 ? "--as-kong" : NULL, out, sizeof out),
             0);
@@ -258,7 +260,7 @@ static void other_handlers_are_refused(void **state) {
     struct bench *bench = *state;
     for (int i = 0; i < 2; i++) {
         char out[2048];
-        start_limit(bench, protocols[i], names[1]);
+        start_limit(bench, protocols[i], names[1], NULL);
         assert_int_equal(run_load(bench, protocols[i], names[0], "10", NULL, out, sizeof out), 1);
         assert_int_equal(run_load(bench, protocols[1 - i], names[1], "0.05", NULL, out, sizeof out),
                          1);
@@ -266,6 +268,18 @@ static void other_handlers_are_refused(void **state) {
     }
     char out[2048];
     assert_int_equal(run_load(bench, protocols[0], names[0], "10", NULL, out, sizeof out), 1);
+}
+
+/* One wrong byte among thousands of right answers, long after the first event. */
+static void every_event_is_compared(void **state) {
+    struct bench *bench = *state;
+    for (int i = 0; i < 2; i++) {
+        char out[2048];
+        start_limit(bench, protocols[i], names[0], "900");
+        assert_int_equal(run_load(bench, protocols[i], names[0], "10", NULL, out, sizeof out), 1);
+        assert_non_null(strstr(out, "\"errors\": 1,"));
+        stop_limit(bench);
+    }
 }
 
 int main(void) {
@@ -276,6 +290,7 @@ int main(void) {
         cmocka_unit_test(walk_knows_every_head),
         cmocka_unit_test(instance_ids_are_found),
         cmocka_unit_test_setup_teardown(every_event_is_counted, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(every_event_is_compared, set_up, tear_down),
         cmocka_unit_test_setup_teardown(other_handlers_are_refused, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,10 +6,15 @@ import subprocess
 
 from .sections import TITLES, loud
 
-COLOURS = {"ours": "#1f6feb", "limit": "#8b949e"}
-HEAD = """set terminal svg size 860,420 font 'sans-serif,13' background 'white'
+COLOURS = {
+    ("ours", "protobuf"): "#1f6feb",
+    ("ours", "msgpack"): "#d9480f",
+    ("limit", "protobuf"): "#8b949e",
+    ("limit", "msgpack"): "#c9a58a",
+}
+HEAD = """set terminal svg size 960,420 font 'sans-serif,13' background 'white'
 set grid lc rgb '#dddddd'
-set key top left
+set key outside right center
 set logscale x 2
 set border 3
 set tics nomirror
@@ -48,7 +53,7 @@ def throughput(curve, path, title):
                 % (
                     name,
                     1 if protocol == "protobuf" else 2,
-                    COLOURS[server],
+                    COLOURS[server, protocol],
                     TITLES[protocol],
                     server,
                 )
@@ -66,12 +71,12 @@ def latency(curve, path, title):
         for server in ("ours", "limit"):
             name = "%s_%d" % (server, number)
             points = _points(
-                curve, "protobuf", server, lambda point, key=key: point["latency_us"][key]
+                curve, "protobuf", server, lambda point, key=key: point["latency_us/" + key]
             )
             blocks.append(_block(name, points))
             plots.append(
                 "$%s using 1:2 with linespoints lw 2 pt 7 ps 0.5 dt %d lc rgb '%s' title '%s, %s'"
-                % (name, number + 1, COLOURS[server], key, server)
+                % (name, number + 1, COLOURS[server, "protobuf"], key, server)
             )
     _gnuplot(
         "%s%sset output '%s'\nset title '%s'\nset xlabel 'connections, one event under way each'\n"
@@ -86,7 +91,7 @@ def memory(curve, path, title):
         blocks.append(_block(protocol, [(x, y / (1 << 20)) for x, y in points]))
         plots.append(
             "$%s using 1:2 with linespoints lw 2 pt 7 ps 0.5 dt %d lc rgb '%s' title '%s'"
-            % (protocol, number + 1, COLOURS["ours"], TITLES[protocol])
+            % (protocol, number + 1, COLOURS["ours", protocol], TITLES[protocol])
         )
     _gnuplot(
         "%sunset logscale x\n%sset output '%s'\nset title '%s'\nset xlabel 'idle connections'\n"

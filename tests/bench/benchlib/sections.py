@@ -136,17 +136,18 @@ def open_loop(bench):
 
 
 def curve(bench):
-    """For the picture: one run for each number of connections."""
+    """For the picture: the medians of three short runs for each number of connections."""
     points = []
     for protocol in ("protobuf", "msgpack"):
         servers = (bench.ours(), bench.limit(protocol))
         say("%s, curve over 1 to %d connections" % (TITLES[protocol], CURVE[-1]))
         for connections in CURVE:
-            for server in servers:
-                figures = measure.load(
-                    bench, server, protocol, connections=connections, seconds=0.4, warmup=0.1
-                )
-                points.append(dict(figures, protocol=protocol))
+            samples = measure.rounds(
+                bench, 3, servers, protocol, connections=connections, seconds=0.25, warmup=0.05
+            )
+            for name, runs in samples.items():
+                point = {"protocol": protocol, "server": name, "connections": connections}
+                points.append(dict(summary(runs), **point))
         for server in servers:
             bench.stop(server)
     return points
@@ -206,9 +207,13 @@ def startup(bench):
     stripped = bench.socket("stripped")
     if shutil.which("strip"):
         os.spawnlp(os.P_WAIT, "strip", "strip", "-o", stripped, command[0])
+    listening = measure.startup(bench, 20, path, command)
+    dump = measure.startup(bench, 20, "-", [command[0], "--dump"])
     return {
-        "listening_ms": statistics.median(measure.startup(bench, 20, path, command)),
-        "dump_ms": statistics.median(measure.startup(bench, 20, "-", [command[0], "--dump"])),
+        "listening_ms": statistics.median(listening),
+        "listening_least_ms": min(listening),
+        "dump_ms": statistics.median(dump),
+        "dump_least_ms": min(dump),
         "binary_bytes": os.path.getsize(stripped) if os.path.exists(stripped) else None,
     }
 
