@@ -58,7 +58,12 @@ endif
 # --- Sources -------------------------------------------------------------------
 PROTO_SRC   := $(wildcard proto/*.c)
 SERVER_SRC  := $(filter-out server/fiber_fcontext.c server/fiber_ucontext.c,$(wildcard server/*.c)) $(wildcard server/fiber_$(FIBER_BACKEND).c)
-PLUGIN_SRC  := $(wildcard plugins/api_version/*.c)
+# Each plugins/rate_card/ is a program, rate-card-server; its test_*.c are programs of their own.
+PLUGINS     := $(sort $(patsubst plugins/%/,%,$(dir $(wildcard plugins/*/*.c))))
+PLUGIN_TEST := $(wildcard plugins/*/test_*.c)
+PLUGIN_SRC  := $(filter-out $(PLUGIN_TEST),$(wildcard plugins/*/*.c))
+plugin_src   = $(filter plugins/$(1)/%,$(PLUGIN_SRC))
+server_of    = $(BUILD)/$(if $(filter api_version,$(1)),apiversion,$(subst _,-,$(1)))-server
 KONG_SRC    := $(wildcard tests/kong/*.c)
 obj          = $(patsubst %.c,$(BUILD)/%.o,$(1))
 GEN         := $(BUILD)/gen
@@ -66,13 +71,15 @@ GEN_OBJ     := $(GEN)/pluginsocket.pb-c.o
 LIB         := $(BUILD)/libkongpdk.a
 KONG_LIB    := $(BUILD)/libkongtest.a
 SERVER      := $(BUILD)/apiversion-server
+SERVERS     := $(foreach p,$(PLUGINS),$(call server_of,$(p)))
 UNIT_SRC    := $(wildcard tests/unit/test_*.c)
 UNIT        := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(UNIT_SRC))
+PLUGIN_UNIT := $(PLUGIN_TEST:%.c=$(BUILD)/%)
 # what unit tests share (tests/unit/*.c that are no test programs)
 UNIT_COMMON := $(call obj,$(filter-out $(UNIT_SRC),$(wildcard tests/unit/*.c)))
 
 .PHONY: all help clean unit
-all: $(if $(PLUGIN_SRC),$(SERVER),$(LIB)) ## build the server
+all: $(SERVERS) ## build the servers of all plugins
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sort | sed -E 's/^([a-z-]+):.*## */  \1\t/' | expand -t 22
@@ -104,6 +111,11 @@ $(BUILD)/plugins/%.o: plugins/%.c
 	$(call say,CC,$@)
 	$(Q)$(CC) $(OWN) -Iserver -iquote proto -c -o $@ $<
 
+$(PLUGIN_UNIT:%=%.o): $(BUILD)/%.o: %.c
+	@mkdir -p $(@D)
+	$(call say,CC,$@)
+	$(Q)$(CC) $(OWN) -Iserver -iquote proto -Itests/kong -c -o $@ $<
+
 $(BUILD)/tests/%.o: tests/%.c
 	@mkdir -p $(@D)
 	$(call say,CC,$@)
@@ -122,9 +134,21 @@ $(KONG_LIB): $(call obj,$(KONG_SRC))
 	$(call say,AR,$@)
 	$(Q)ar rcs $@ $^
 
-$(SERVER): $(call obj,$(PLUGIN_SRC)) $(LIB)
+# A test includes the file of its plugin's name, with the main function; other files it is linked with.
+define plugin_rules
+$(call server_of,$(1)): $(call obj,$(call plugin_src,$(1)))
+$(patsubst %.c,$(BUILD)/%,$(filter plugins/$(1)/%,$(PLUGIN_TEST))): \
+	$(call obj,$(filter-out plugins/$(1)/$(1).c,$(call plugin_src,$(1))))
+endef
+$(foreach p,$(PLUGINS),$(eval $(call plugin_rules,$(p))))
+
+$(SERVERS): $(LIB)
 	$(call say,LD,$@)
-	$(Q)$(LD) -o $@ $^ $(LIBS) $(SYS_LIBS)
+	$(Q)$(LD) -o $@ $(filter-out $(LIB),$^) $(LIB) $(LIBS) $(SYS_LIBS)
+
+$(PLUGIN_UNIT): $(BUILD)/%: $(BUILD)/%.o $(KONG_LIB) $(LIB)
+	$(call say,LD,$@)
+	$(Q)$(LD) -o $@ $(filter %.o,$^) $(KONG_LIB) $(LIB) -lcmocka $(LIBS) $(SYS_LIBS)
 
 # --- Unit tests: each tests/unit/test_X.c is a program ------------------------------
 $(UNIT): $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(UNIT_COMMON) $(if $(KONG_SRC),$(KONG_LIB)) $(LIB)
@@ -132,10 +156,10 @@ $(UNIT): $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(UNIT_COMMON) $(if $(KO
 	$(Q)$(LD) -o $@ $< $(UNIT_COMMON) $(if $(KONG_SRC),$(KONG_LIB)) $(LIB) -lcmocka $(LIBS) $(SYS_LIBS)
 
 .PHONY: unit-programs
-unit-programs: $(UNIT)
+unit-programs: $(UNIT) $(PLUGIN_UNIT)
 
-unit: $(UNIT) ## build and run the unit tests
-	@set -e; for t in $(UNIT); do echo "== $$t"; $(TEST_WRAPPER) $$t; done
+unit: unit-programs ## build and run the unit tests, those of the plugins too
+	@set -e; for t in $(UNIT) $(PLUGIN_UNIT); do echo "== $$t"; $(TEST_WRAPPER) $$t; done
 
 # --- The same tests in other builds ------------------------------------------------
 VALGRIND := valgrind --quiet --error-exitcode=99 --leak-check=full --show-leak-kinds=definite,possible \
@@ -159,7 +183,7 @@ unit-asan: ## the unit tests under AddressSanitizer and UBSan
 unit-ucontext: ## the unit tests with the portable fibers
 	+$(MAKE) BUILD=$(BUILD)/ucontext FIBER=ucontext all unit
 
-unit-valgrind: $(UNIT) ## the unit tests under valgrind
+unit-valgrind: unit-programs ## the unit tests under valgrind
 	+$(MAKE) unit TEST_WRAPPER="$(VALGRIND)"
 
 test-install: all ## what `make install` leaves: the files, and a binary that needs libc only
@@ -186,10 +210,15 @@ format: ## format all C files
 INSTALL := install
 install: all ## install into $(DESTDIR)$(PREFIX)
 	$(INSTALL) -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/doc/apiversion-server
-	$(INSTALL) -m 755 $(SERVER) $(DESTDIR)$(PREFIX)/bin/
-	$(SERVER) --man >$(BUILD)/apiversion-server.1
-	$(INSTALL) -m 644 $(BUILD)/apiversion-server.1 $(DESTDIR)$(PREFIX)/share/man/man1/
+	$(INSTALL) -m 755 $(SERVERS) $(DESTDIR)$(PREFIX)/bin/
+	set -e; for s in $(SERVERS); do $$s --man >$$s.1; done
+	$(INSTALL) -m 644 $(SERVERS:%=%.1) $(DESTDIR)$(PREFIX)/share/man/man1/
 	$(INSTALL) -m 644 kong.conf.example README.md LICENSE $(DESTDIR)$(PREFIX)/share/doc/apiversion-server/
+
+# --- A new plugin ------------------------------------------------------------------------
+.PHONY: new-plugin
+new-plugin: ## make plugins/rate_card/ of a template (NAME=rate-card)
+	@NAME='$(subst ','\'',$(NAME))' server/template/new-plugin.sh
 
 clean: ## remove what was built
 	rm -rf $(BUILD)

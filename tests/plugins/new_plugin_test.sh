@@ -1,0 +1,110 @@
+#!/usr/bin/env bash
+# make new-plugin, as a new user would: in a copy of the tree. usage: new_plugin_test.sh MAKE BUILD, after `make all`
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+make=${1:-make}
+build=${2:-build}
+copy=$(mktemp -d)
+finish() {
+    local status=$?
+    trap - EXIT
+    rm -rf --one-file-system "$copy"
+    exit "$status"
+}
+trap finish EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+passed=0
+check() { # TITLE COMMAND…
+    local title=$1
+    shift
+    if "$@" >"$copy/out" 2>&1; then
+        passed=$((passed + 1))
+        echo "ok - $title"
+    else
+        cat "$copy/out"
+        echo "not ok - $title"
+        exit 1
+    fi
+}
+
+# What was built is copied along, so that only the plugin is compiled.
+mkdir "$copy/tree" "$copy/tree/build"
+cp -a Makefile README.md LICENSE kong.conf.example .clang-format proto server plugins tests "$copy/tree"
+for built in gen proto server libkongpdk.a libkongtest.a plugins tests/kong apiversion-server; do
+    mkdir -p "$copy/tree/build/$(dirname "$built")"
+    [ ! -e "$build/$built" ] || cp -a "$build/$built" "$copy/tree/build/$built"
+done
+cd "$copy/tree"
+# The variables of the make that called this are not this tree's.
+unset MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES
+
+refused() { # NAME TEXT
+    local status=0
+    NAME=$1 server/template/new-plugin.sh >"$copy/out" 2>"$copy/err" || status=$?
+    if [ "$status" -ne 2 ] || [ -s "$copy/out" ] || [ "$(wc -l <"$copy/err")" -ne 1 ] ||
+        ! grep -qF -- "$2" "$copy/err"; then
+        echo "name \"$1\": status $status: $(cat "$copy/err")"
+        return 1
+    fi
+}
+all_refused() {
+    refused '' 'a name is missing' &&
+    refused 'Rate-Card' 'lower case letters, digits and hyphens only' &&
+    refused 'rate_card' 'lower case letters, digits and hyphens only' &&
+    refused 'rate card' 'lower case letters, digits and hyphens only' &&
+    refused '../x' 'lower case letters, digits and hyphens only' &&
+    refused "it's" 'lower case letters, digits and hyphens only' &&
+    refused '7up' 'must begin with a letter' &&
+    refused '-x' 'must begin with a letter' &&
+    refused 'x-' 'single hyphens' &&
+    refused 'x--y' 'single hyphens' &&
+    refused 'off' "Kong's setting" &&
+    refused 'key-auth' 'Kong comes with a plugin key-auth' &&
+    refused 'zipkin' 'Kong comes with a plugin zipkin' &&
+    refused 'acl' 'Kong comes with a plugin acl' &&
+    refused 'api-version' 'plugins/api_version exists already' &&
+    refused 'apiversion' 'apiversion-server is the server of api-version already' &&
+    refused 'abcdefghijklmnopqrstuvwxyz-abcdefghijklmn' 'the name has 41 characters' &&
+    [ "$(cd plugins && echo *)" = "$plugins" ]
+}
+plugins=$(cd plugins && echo *)
+check 'names that Kong would not take are refused with the reason' all_refused
+status=0
+"$make" new-plugin NAME="it's" >/dev/null 2>"$copy/err" || status=$?
+check 'make ends with status 2 then' test "$status" -eq 2
+
+LONG=abcdefghijklmnopqrstuvwxyz-abcdefghijklm
+check 'make new-plugin' "$make" new-plugin NAME=rate-card
+check 'again: refused' refused rate-card 'plugins/rate_card exists already'
+check 'make new-plugin with the longest name' "$make" new-plugin NAME=$LONG
+check 'it builds without a warning' "$make" all
+formatted() { ! command -v clang-format >/dev/null || clang-format --dry-run --Werror plugins/*/*.c; }
+check 'it is formatted' formatted
+check 'it keeps the dependency rules' tests/lint/check-includes.sh
+
+for name in rate-card $LONG; do
+    id=${name//-/_}
+    server=build/$name-server
+    check "$name: its server tells its name and version" \
+        test "$("$server" --version)" = "$name 0.1.0"
+    "$server" -dump >"$copy/dump"
+    check "$name: it dumps" grep -q "\"Name\": \"$name\"" "$copy/dump"
+    check "$name: its socket is named after the server" \
+        grep -q "\"/usr/local/kong/$name-server.socket\"" "$copy/dump"
+    "$server" --describe >"$copy/table"
+    check "$name: its README has the table of the fields" \
+        test "$(grep '^|' "plugins/$id/README.md")" = "$(cat "$copy/table")"
+    check "$name: its test builds" "$make" "build/plugins/$id/test_$id"
+    check "$name: its test passes" "build/plugins/$id/test_$id"
+done
+check 'make unit runs its test' bash -c "'$make' -n unit | grep -q 'build/plugins/rate_card/test_rate_card'"
+sed -i 's/"%s, %s"/"%s: %s"/' plugins/rate_card/rate_card.c
+"$make" build/plugins/rate_card/test_rate_card >/dev/null
+check 'its test fails when the plugin does something else' \
+    bash -c '! build/plugins/rate_card/test_rate_card'
+sed -i 's/"%s: %s"/"%s, %s"/' plugins/rate_card/rate_card.c
+"$make" demo PLUGIN=rate-card >"$copy/demo" 2>&1 || { cat "$copy/demo" && exit 1; }
+shows() { [ "$(grep -c 'X-Greeting: hello, 127.0.0.1 .*set by the plugin' "$copy/demo")" -eq 2 ] || { cat "$copy/demo" && false; }; }
+check 'make demo shows it at work over both protocols' shows
+echo "$passed passed, 0 failed"

@@ -1,0 +1,4 @@
+# Writing a plugin, as its author does it. The Makefile includes this.
+.PHONY: test-author
+test-author: all $(KONG_LIB) ## what an author of plugins does: make new-plugin
+	@tests/plugins/new_plugin_test.sh $(MAKE) $(BUILD)
