@@ -168,9 +168,15 @@ static void consume(struct conn *conn, size_t len) {
     }
 }
 
-static bool answer_wrongly(const struct conn *conn, const struct step *step) {
+/* The last byte of a value, before what ends the event on ProtoBuf:1. */
+static bool answer_wrongly(const struct limit *limit, const struct conn *conn,
+                           const struct step *step) {
     struct wire wrong = step->answer;
-    wrong.data[wrong.len / 2] ^= 1;
+    struct wire end = {.len = 0};
+    if (limit->protocol == WIRE_PROTOBUF) {
+        pb_end(&end, SEQUENCE_FIRST);
+    }
+    wrong.data[wrong.len - end.len - 1] ^= 1;
     return answer(conn, wrong.data, wrong.len);
 }
 
@@ -186,7 +192,7 @@ static bool answer_events(struct limit *limit, struct conn *conn) {
         memcpy(conn->number, conn->data + step->number_at - missing, step->number_len);
         memcpy(step->answer.data + step->answer_number_at, conn->number, step->answer_number_len);
         bool wrong = limit->until_wrong > 0 && --limit->until_wrong == 0;
-        if (!(wrong ? answer_wrongly(conn, step)
+        if (!(wrong ? answer_wrongly(limit, conn, step)
                     : answer(conn, step->answer.data, step->answer.len))) {
             return false;
         }
