@@ -4,7 +4,8 @@
  *
  * usage: limit_server SOCKET protobuf|msgpack [SCRIPT [N]]
  *
- * N: a byte of the Nth answer to an event is wrong, for tests of the load generator. */
+ * N: the last value in the Nth answer is wrong, 0: in all of them; for tests of the load generator.
+ */
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -39,6 +40,7 @@ struct limit {
     size_t count;
     size_t first_len;     /* ProtoBuf:1: before a connection's first event there are no answers */
     uint64_t until_wrong; /* answers; 0: never */
+    bool all_wrong;
     int epoll, listener, signals;
 };
 
@@ -191,7 +193,7 @@ static bool answer_events(struct limit *limit, struct conn *conn) {
         }
         memcpy(conn->number, conn->data + step->number_at - missing, step->number_len);
         memcpy(step->answer.data + step->answer_number_at, conn->number, step->answer_number_len);
-        bool wrong = limit->until_wrong > 0 && --limit->until_wrong == 0;
+        bool wrong = limit->all_wrong || (limit->until_wrong > 0 && --limit->until_wrong == 0);
         if (!(wrong ? answer_wrongly(limit, conn, step)
                     : answer(conn, step->answer.data, step->answer.len))) {
             return false;
@@ -306,6 +308,7 @@ int main(int argc, char **argv) {
     }
     limit->protocol = strcmp(argv[2], "msgpack") == 0 ? WIRE_MSGPACK : WIRE_PROTOBUF;
     limit->until_wrong = argc > 4 ? strtoull(argv[4], NULL, 10) : 0;
+    limit->all_wrong = argc > 4 && limit->until_wrong == 0;
     script_canned(script, limit->protocol, canned);
     if (limit->protocol == WIRE_MSGPACK) {
         prepare_msgpack(limit, canned);

@@ -6,6 +6,7 @@
     { .method = "kong.response.set_header", .header = (name), .value = (text) }
 
 static const struct script scripts[] = {
+    {.name = "nothing", .count = 0},
     {.name = "set-header", .count = 1, .calls = {SETTER("Version", "0.1")}},
     {.name = "getters",
      .count = 10,

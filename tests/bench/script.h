@@ -22,8 +22,9 @@ struct script {
     struct script_call calls[SCRIPT_MAX_CALLS];
 };
 
-/* "set-header" (what api-version does with its default configuration) or "getters" (five getters,
- * then five setters that carry what those gave). NULL when there is none of that name. */
+/* "nothing", "set-header" (what api-version does with its default configuration), or "getters"
+ * (five getters, then five setters that carry what those gave). NULL when there is none of that
+ * name. */
 const struct script *script_find(const char *name);
 
 /* One call as a server sends it, and what goes back. */

@@ -262,8 +262,13 @@ static void other_handlers_are_refused(void **state) {
         char out[2048];
         start_limit(bench, protocols[i], names[1], NULL);
         assert_int_equal(run_load(bench, protocols[i], names[0], "10", NULL, out, sizeof out), 1);
+        assert_int_equal(run_load(bench, protocols[i], "nothing", "10", NULL, out, sizeof out), 1);
         assert_int_equal(run_load(bench, protocols[1 - i], names[1], "0.05", NULL, out, sizeof out),
                          1);
+        stop_limit(bench);
+        start_limit(bench, protocols[i], "nothing", NULL);
+        assert_int_equal(run_load(bench, protocols[i], names[0], "10", NULL, out, sizeof out), 1);
+        assert_int_equal(run_load(bench, protocols[i], "nothing", "10", NULL, out, sizeof out), 0);
         stop_limit(bench);
     }
     char out[2048];
@@ -273,11 +278,12 @@ static void other_handlers_are_refused(void **state) {
 /* A header with another value, in the first event or long after it, among a thousand right ones. */
 static void every_event_is_compared(void **state) {
     struct bench *bench = *state;
-    for (int i = 0; i < 4; i++) {
+    static const char *const wrong[] = {"0", "1", "901"};
+    for (int i = 0; i < 6; i++) {
         const char *protocol = protocols[i & 1];
-        bool first = i < 2;
+        bool first = i < 4;
         char out[2048];
-        start_limit(bench, protocol, names[0], first ? "1" : "901");
+        start_limit(bench, protocol, names[0], wrong[i / 2]);
         assert_int_equal(run_load(bench, protocol, names[0], "10", NULL, out, sizeof out), 1);
         assert_true(first ? out[0] == '\0' : strstr(out, "\"errors\": 1,") != NULL);
         stop_limit(bench);
