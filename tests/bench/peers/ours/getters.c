@@ -1,35 +1,22 @@
 /* Five getters, and a header from each. */
 #include <kong.h>
 
-static int get(struct kong *kong, const char *method, const char *argument, const char **text) {
-    struct kong_value arg = kong_string(argument);
-    struct kong_value result;
-    int error = kong_call(kong, method, &arg, argument == NULL ? 0 : 1, &result);
-    if (error == 0) {
-        *text = result.type == KONG_STRING ? result.string.data : "";
-    }
-    return error;
-}
-
 static int access_phase(struct kong *kong, const void *config) {
-    static const struct {
-        const char *method, *argument, *header;
-    } calls[] = {{"kong.request.get_method", NULL, "X-Method"},
-                 {"kong.request.get_path", NULL, "X-Path"},
-                 {"kong.request.get_host", NULL, "X-Host"},
-                 {"kong.request.get_header", "user-agent", "X-Agent"},
-                 {"kong.client.get_ip", NULL, "X-Client"}};
-    enum { COUNT = sizeof calls / sizeof *calls };
-    const char *texts[COUNT];
-    int error = 0;
+    struct kong_str method, path, host, agent, client;
+    int error;
     (void)config;
-    for (size_t i = 0; i < COUNT && error == 0; i++) {
-        error = get(kong, calls[i].method, calls[i].argument, &texts[i]);
+    if ((error = kong_request_get_method(kong, &method)) != 0 ||
+        (error = kong_request_get_path(kong, &path)) != 0 ||
+        (error = kong_request_get_host(kong, &host)) != 0 ||
+        (error = kong_request_get_header(kong, "user-agent", &agent)) != 0 ||
+        (error = kong_client_get_ip(kong, &client)) != 0 ||
+        (error = kong_response_set_header(kong, "X-Method", method.data)) != 0 ||
+        (error = kong_response_set_header(kong, "X-Path", path.data)) != 0 ||
+        (error = kong_response_set_header(kong, "X-Host", host.data)) != 0 ||
+        (error = kong_response_set_header(kong, "X-Agent", agent.data)) != 0) {
+        return error;
     }
-    for (size_t i = 0; i < COUNT && error == 0; i++) {
-        error = kong_response_set_header(kong, calls[i].header, texts[i]);
-    }
-    return error;
+    return kong_response_set_header(kong, "X-Client", client.data);
 }
 
 static const struct kong_plugin plugin = {
