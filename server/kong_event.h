@@ -85,7 +85,8 @@ struct kong_strings {
     size_t count;
 };
 
-/* The value at a key of a map; NULL when there is none, or when `map` is no map. */
+/* The value at a key of a map; NULL when there is none, or when `map` is no map. It may be NULL,
+ * here and below: look-ups can be chained. */
 const struct kong_value *kong_map_get(const struct kong_value *map, const char *key);
 
 /* True, and the integer, when the value is an integer or a number without fraction: Lua has only
@@ -95,8 +96,7 @@ bool kong_to_integer(const struct kong_value *value, int64_t *integer);
 /* True, and the number, when the value is a number or an integer. *number is 0 otherwise. */
 bool kong_to_number(const struct kong_value *value, double *number);
 
-/* The string in a value; {NULL, 0} when it is none. `value` may be NULL, as kong_map_get gives it.
- */
+/* The string in a value; {NULL, 0} when it is none. */
 struct kong_str kong_to_str(const struct kong_value *value);
 
 /* --- Anything else --- */

@@ -75,21 +75,25 @@ struct kong_str kong_printf(struct kong *kong, const char *format, ...) {
 }
 
 const struct kong_value *kong_map_get(const struct kong_value *map, const char *key) {
-    return value_get(map, key);
+    return map == NULL ? NULL : value_get(map, key);
 }
 
 bool kong_to_integer(const struct kong_value *value, int64_t *integer) {
     *integer = 0;
-    return value_to_integer(value, integer);
+    return value != NULL && value_to_integer(value, integer);
 }
 
 bool kong_to_number(const struct kong_value *value, double *number) {
-    if (value->type == KONG_INTEGER) {
+    *number = 0;
+    if (value != NULL && value->type == KONG_INTEGER) {
         *number = (double)value->integer;
         return true;
     }
-    *number = value->type == KONG_NUMBER ? value->number : 0;
-    return value->type == KONG_NUMBER;
+    if (value != NULL && value->type == KONG_NUMBER) {
+        *number = value->number;
+        return true;
+    }
+    return false;
 }
 
 struct kong_str kong_to_str(const struct kong_value *value) {

@@ -149,8 +149,8 @@ int kong_request_get_raw_body(struct kong *kong, size_t limit, struct kong_str *
     if (text.data != NULL) {
         return pdk_fail(kong, id, KONG_E_KONG, "%s", text.data);
     }
-    static const struct kong_value none = {.type = KONG_NIL};
-    return take_body(kong, id, content != NULL ? content : &none, limit, body);
+    return content == NULL ? pdk_fail_type(kong, id, "the answer", &value)
+                           : take_body(kong, id, content, limit, body);
 }
 
 int kong_response_get_raw_body(struct kong *kong, size_t limit, struct kong_str *body) {

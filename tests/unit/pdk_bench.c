@@ -134,8 +134,8 @@ static void send_call(struct bench *bench, struct rpc_call *call) {
 
 static struct kong_value answer_value(struct bench *bench, const struct bench_answer *answer) {
     struct kong_value value = kong_nil();
-    if (answer->kind == BENCH_BYTES) {
-        return kong_string(answer->text);
+    if (answer->kind == BENCH_VALUE) {
+        return *answer->value;
     }
     if (!json_to_value(&bench->memory, kong_str(answer->text), &value)) {
         fail_msg("no JSON: %s", answer->text);
@@ -164,7 +164,7 @@ static void answer_msgpack(struct bench *bench, uint64_t event_id,
     if (answer->kind == BENCH_ERROR) {
         call.error = kong_str(answer->text);
     } else if (answer->kind == BENCH_GARBAGE) {
-        const struct bench_answer wrong = {BENCH_JSON, "[[{\"no\":\"use\"}]]"};
+        const struct bench_answer wrong = {.kind = BENCH_JSON, .text = "[[{\"no\":\"use\"}]]"};
         call.data = answer_value(bench, &wrong);
     } else {
         call.data = answer_value(bench, answer);
@@ -175,7 +175,7 @@ static void answer_msgpack(struct bench *bench, uint64_t event_id,
 /* One call: written down, and answered as the script says, or with nil. */
 static void take_call(struct bench *bench, const struct pdk_method *method, struct kong_str name,
                       struct kong_value args, uint64_t event_id) {
-    static const struct bench_answer nothing = {BENCH_JSON, "null"};
+    static const struct bench_answer nothing = {.kind = BENCH_JSON, .text = "null"};
     const struct bench_answer *answer = &nothing;
     assert_true(bench->call_count < BENCH_CALLS);
     struct bench_call *call = &bench->calls[bench->call_count++];

@@ -14,7 +14,7 @@ typedef int bench_handler(struct kong *kong, struct bench *bench);
 /* What Kong does when a call that waits arrives. */
 enum bench_kind {
     BENCH_JSON,    /* answers what the text says */
-    BENCH_BYTES,   /* answers the text, as a string */
+    BENCH_VALUE,   /* answers *value */
     BENCH_ERROR,   /* MsgPack: StepError with the text; ProtoBuf: closes, as after a Lua error */
     BENCH_GARBAGE, /* answers something of no use: MsgPack a map in a list, ProtoBuf a broken frame
                     */
@@ -25,6 +25,7 @@ enum bench_kind {
 struct bench_answer {
     enum bench_kind kind;
     const char *text;
+    const struct kong_value *value;
 };
 
 struct bench_call {

@@ -42,7 +42,7 @@ static bool unsupported(const struct pdk_row *row, enum protocol protocol) {
 
 static void run_row(struct bench *bench, const struct pdk_row *row, enum bench_kind kind,
                     const char *text) {
-    const struct bench_answer answer = {kind, text};
+    const struct bench_answer answer = {.kind = kind, .text = text};
     bench_run(bench, row->handler, NULL, &answer, row->answer == NULL ? 0 : 1);
 }
 
@@ -121,7 +121,7 @@ static int after_gone(struct kong *kong, struct bench *bench) {
 }
 
 static void check_over(struct bench *bench, const struct pdk_row *row) {
-    const struct bench_answer stall = {BENCH_STALL, NULL};
+    const struct bench_answer stall = {.kind = BENCH_STALL};
     bench_run(bench, after_exit, (void *)(uintptr_t)row, NULL, 0);
     assert_seen(bench, row, "ENDED ", row->zero);
     assert_int_equal(bench->call_count, 1);

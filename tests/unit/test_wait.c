@@ -1,0 +1,373 @@
+/* Handlers that wait: for time, for another thread; ended meanwhile by a peer that goes away, by
+ * their time limit, by the end of the server. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <pthread.h>
+#include <semaphore.h>
+#include <stdlib.h>
+
+#include <uv.h>
+
+#include "pdk_bench.h"
+
+#define LENGTH(array) (sizeof(array) / sizeof(array)[0])
+
+/* libuv's default. */
+#define THREADS 4
+
+/* Longer than any test may take. */
+#define FOREVER_MS 3600000u
+
+static const enum protocol protocols[] = {PROTOCOL_PROTOBUF, PROTOCOL_MSGPACK};
+
+static int open_loop(void **state) {
+    static uv_loop_t loop;
+    *state = &loop;
+    return uv_loop_init(&loop);
+}
+
+/* Nothing is left on it: no timer, no request. */
+static int close_loop(void **state) {
+    return uv_loop_close(*state);
+}
+
+static void run_for_a_moment(uv_loop_t *loop) {
+    for (int i = 0; i < 20; i++) {
+        uv_run(loop, UV_RUN_NOWAIT);
+        uv_sleep(1);
+    }
+}
+
+/* Runs the loop until no handler of the bench is at work. */
+static void run_until_done(uv_loop_t *loop, struct bench *bench) {
+    uint64_t end = uv_hrtime() + UINT64_C(10000000000);
+    while (bench->running > 0) {
+        assert_true(uv_hrtime() < end);
+        uv_run(loop, UV_RUN_NOWAIT);
+        uv_sleep(1);
+    }
+    bench_pump(bench);
+}
+
+/* Not to be called. */
+static void abort_in_thread(void *arg) {
+    (void)arg;
+    abort();
+}
+
+static void start(struct bench *bench, bench_handler *handler, void *data) {
+    bench_run(bench, handler, data, NULL, 0);
+}
+
+/* --- Time --- */
+
+static int sleep_ms(struct kong *kong, struct bench *bench) {
+    note_error(bench, kong_sleep(kong, *(const uint64_t *)bench->data));
+    return 0;
+}
+
+static void test_sleep(void **state) {
+    uint64_t ms = 30, none = 0;
+    for (size_t i = 0; i < LENGTH(protocols); i++) {
+        struct bench *bench = bench_create(protocols[i], *state);
+        uint64_t before = uv_hrtime();
+        start(bench, sleep_ms, &ms);
+        assert_int_equal(bench->running, 1);
+        assert_false(bench->over);
+        run_until_done(*state, bench);
+        assert_true(uv_hrtime() - before >= ms * 1000000);
+        assert_string_equal(bench_notes(bench), "ok ");
+        assert_true(bench->over);
+        start(bench, sleep_ms, &none);
+        run_until_done(*state, bench);
+        assert_string_equal(bench_notes(bench), "ok ");
+        bench_destroy(bench);
+    }
+}
+
+static void test_others_go_on(void **state) {
+    uint64_t shorter = 1, longer = FOREVER_MS;
+    struct bench *first = bench_create(PROTOCOL_PROTOBUF, *state);
+    struct bench *second = bench_create(PROTOCOL_MSGPACK, *state);
+    start(first, sleep_ms, &longer);
+    start(second, sleep_ms, &shorter);
+    run_until_done(*state, second);
+    assert_true(second->over);
+    assert_int_equal(first->running, 1);
+    bench_close(first);
+    run_until_done(*state, first);
+    bench_destroy(first);
+    bench_destroy(second);
+    run_for_a_moment(*state);
+}
+
+static int sleep_then_post(struct kong *kong, struct bench *bench) {
+    kong_response_set_header(kong, "X-Before", "1");
+    note_error(bench, kong_sleep(kong, 1));
+    note_error(bench, kong_response_clear_header(kong, "X-After"));
+    return 0;
+}
+
+static void test_posts_around_sleep(void **state) {
+    for (size_t i = 0; i < LENGTH(protocols); i++) {
+        struct bench *bench = bench_create(protocols[i], *state);
+        start(bench, sleep_then_post, NULL);
+        run_until_done(*state, bench);
+        assert_string_equal(bench_notes(bench), "ok ok ");
+        assert_int_equal(bench->call_count, 2);
+        assert_string_equal(bench->calls[1].method.data, "kong.response.clear_header");
+        assert_true(bench->over);
+        bench_destroy(bench);
+    }
+}
+
+static void test_sleep_is_cut_short(void **state) {
+    uint64_t ms = FOREVER_MS;
+    for (size_t i = 0; i < LENGTH(protocols); i++) {
+        struct bench *bench = bench_create(protocols[i], *state);
+        start(bench, sleep_ms, &ms);
+        bench_close(bench);
+        run_until_done(*state, bench);
+        assert_string_equal(bench_notes(bench), "GONE ");
+
+        start(bench, sleep_ms, &ms);
+        bench_tick(bench, 5000);
+        /* Kong is answered before the handler had its turn */
+        assert_int_equal(bench->running, 1);
+        assert_true(bench->over || bench->error.data != NULL);
+        run_until_done(*state, bench);
+        assert_string_equal(bench_notes(bench), "TIMEOUT ");
+        bench_destroy(bench);
+    }
+    run_for_a_moment(*state);
+}
+
+static int sleep_after_end(struct kong *kong, struct bench *bench) {
+    kong_response_exit(kong, 200, kong_str("x"), kong_nil());
+    note_error(bench, kong_sleep(kong, FOREVER_MS));
+    note_error(bench, kong_run_blocking(kong, abort_in_thread, NULL));
+    return 0;
+}
+
+static int sleep_twice(struct kong *kong, struct bench *bench) {
+    note_error(bench, kong_sleep(kong, FOREVER_MS));
+    note_error(bench, kong_sleep(kong, FOREVER_MS));
+    note_error(bench, kong_run_blocking(kong, abort_in_thread, NULL));
+    note_error(bench, kong_response_set_status(kong, 200));
+    return KONG_E_FAILED;
+}
+
+static void test_nothing_waits_after_the_end(void **state) {
+    for (size_t i = 0; i < LENGTH(protocols); i++) {
+        struct bench *bench = bench_create(protocols[i], *state);
+        start(bench, sleep_after_end, NULL);
+        assert_int_equal(bench->running, 0);
+        assert_string_equal(bench_notes(bench), "ENDED ENDED ");
+        bench_close(bench);
+        start(bench, sleep_twice, NULL);
+        bench_close(bench);
+        run_until_done(*state, bench);
+        assert_string_equal(bench_notes(bench), "GONE GONE GONE GONE ");
+        bench_destroy(bench);
+    }
+    run_for_a_moment(*state);
+}
+
+static int wait_without_loop(struct kong *kong, struct bench *bench) {
+    note_error(bench, kong_sleep(kong, 1));
+    note_error(bench, kong_run_blocking(kong, abort_in_thread, NULL));
+    return 0;
+}
+
+static void test_without_loop(void **state) {
+    (void)state;
+    struct bench *bench = bench_create(PROTOCOL_PROTOBUF, NULL);
+    start(bench, wait_without_loop, NULL);
+    assert_string_equal(bench_notes(bench), "IO IO ");
+    assert_true(bench->over);
+    bench_destroy(bench);
+}
+
+/* The connection breaks while a call is written to it: nobody would ever answer. */
+static int call_into_nothing(struct kong *kong, struct bench *bench) {
+    struct kong_str method;
+    note_error(bench, kong_sleep(kong, 1));
+    bench->close_at_write = true;
+    note_error(bench, kong_request_get_method(kong, &method));
+    note_str(bench, method);
+    return 0;
+}
+
+static void test_peer_gone_at_write(void **state) {
+    struct bench *bench = bench_create(PROTOCOL_PROTOBUF, *state);
+    start(bench, call_into_nothing, NULL);
+    run_until_done(*state, bench);
+    assert_string_equal(bench_notes(bench), "ok GONE nil");
+    assert_true(bench->closed);
+    bench_destroy(bench);
+}
+
+/* --- Another thread --- */
+
+struct gate {
+    sem_t open;
+    _Atomic unsigned waiting; /* so many have come to it */
+};
+
+struct errand {
+    struct gate *gate; /* NULL: go on */
+    pthread_t thread;
+    bool begun, done;
+};
+
+static void run_errand(void *arg) {
+    struct errand *errand = arg;
+    errand->thread = pthread_self();
+    errand->begun = true;
+    if (errand->gate != NULL) {
+        errand->gate->waiting++;
+        while (sem_wait(&errand->gate->open) != 0) {
+        }
+    }
+    errand->done = true;
+}
+
+static int block(struct kong *kong, struct bench *bench) {
+    struct errand errand = {.gate = bench->data};
+    note_error(bench, kong_run_blocking(kong, run_errand, &errand));
+    note(bench, "%s", errand.done ? "done" : errand.begun ? "begun" : "not begun");
+    if (errand.done && pthread_equal(errand.thread, pthread_self())) {
+        note(bench, " in the same thread");
+    }
+    return 0;
+}
+
+static void test_blocking(void **state) {
+    for (size_t i = 0; i < LENGTH(protocols); i++) {
+        struct bench *bench = bench_create(protocols[i], *state);
+        start(bench, block, NULL);
+        assert_int_equal(bench->running, 1);
+        run_until_done(*state, bench);
+        assert_string_equal(bench_notes(bench), "ok done");
+        assert_true(bench->over);
+        bench_destroy(bench);
+    }
+}
+
+static void open_gate(struct gate *gate) {
+    sem_post(&gate->open);
+}
+
+static void make_gate(struct gate *gate) {
+    gate->waiting = 0;
+    assert_int_equal(sem_init(&gate->open, 0, 0), 0);
+}
+
+/* Until `count` threads in all have come to the gate. */
+static void await_at_gate(struct gate *gate, unsigned count) {
+    for (int i = 0; i < 10000 && gate->waiting < count; i++) {
+        uv_sleep(1);
+    }
+    assert_int_equal(gate->waiting, count);
+}
+
+static void test_others_go_on_while_blocked(void **state) {
+    struct gate gate;
+    uint64_t ms = 1;
+    make_gate(&gate);
+    struct bench *blocked = bench_create(PROTOCOL_PROTOBUF, *state);
+    struct bench *other = bench_create(PROTOCOL_PROTOBUF, *state);
+    start(blocked, block, &gate);
+    start(other, sleep_ms, &ms);
+    run_until_done(*state, other);
+    assert_true(other->over);
+    assert_int_equal(blocked->running, 1);
+    open_gate(&gate);
+    run_until_done(*state, blocked);
+    assert_string_equal(bench_notes(blocked), "ok done");
+    bench_destroy(blocked);
+    bench_destroy(other);
+    sem_destroy(&gate.open);
+}
+
+/* What the thread uses lies on the handler's stack: the handler stays until it is done. */
+static void test_blocking_outlives_its_event(void **state) {
+    struct gate gate;
+    make_gate(&gate);
+    for (size_t i = 0; i < LENGTH(protocols); i++) {
+        struct bench *bench = bench_create(protocols[i], *state);
+        start(bench, block, &gate);
+        await_at_gate(&gate, (unsigned)(2 * i + 1));
+        bench_close(bench);
+        run_for_a_moment(*state);
+        assert_int_equal(bench->running, 1);
+        open_gate(&gate);
+        run_until_done(*state, bench);
+        assert_string_equal(bench_notes(bench), "GONE done");
+
+        start(bench, block, &gate);
+        await_at_gate(&gate, (unsigned)(2 * i + 2));
+        bench_tick(bench, 5000);
+        assert_true(bench->over || bench->error.data != NULL);
+        run_for_a_moment(*state);
+        assert_int_equal(bench->running, 1);
+        open_gate(&gate);
+        run_until_done(*state, bench);
+        assert_string_equal(bench_notes(bench), "TIMEOUT done");
+        bench_destroy(bench);
+    }
+    sem_destroy(&gate.open);
+}
+
+/* One that waits for a thread is dropped at once. */
+static void test_queued_is_dropped(void **state) {
+    struct gate gate;
+    struct bench *busy[THREADS];
+    make_gate(&gate);
+    for (size_t i = 0; i < THREADS; i++) {
+        busy[i] = bench_create(PROTOCOL_PROTOBUF, *state);
+        start(busy[i], block, &gate);
+    }
+    await_at_gate(&gate, THREADS);
+    struct bench *bench = bench_create(PROTOCOL_PROTOBUF, *state);
+    start(bench, block, &gate);
+    run_for_a_moment(*state);
+    bench_close(bench);
+    run_until_done(*state, bench);
+    assert_string_equal(bench_notes(bench), "GONE not begun");
+    bench_destroy(bench);
+    for (size_t i = 0; i < THREADS; i++) {
+        assert_int_equal(busy[i]->running, 1);
+        open_gate(&gate);
+    }
+    for (size_t i = 0; i < THREADS; i++) {
+        run_until_done(*state, busy[i]);
+        assert_string_equal(bench_notes(busy[i]), "ok done");
+        bench_destroy(busy[i]);
+    }
+    sem_destroy(&gate.open);
+}
+
+int main(void) {
+#define WITH_LOOP(test) cmocka_unit_test_setup_teardown(test, open_loop, close_loop)
+    const struct CMUnitTest tests[] = {
+        WITH_LOOP(test_sleep),
+        WITH_LOOP(test_others_go_on),
+        WITH_LOOP(test_posts_around_sleep),
+        WITH_LOOP(test_sleep_is_cut_short),
+        WITH_LOOP(test_nothing_waits_after_the_end),
+        cmocka_unit_test(test_without_loop),
+        WITH_LOOP(test_peer_gone_at_write),
+        WITH_LOOP(test_blocking),
+        WITH_LOOP(test_others_go_on_while_blocked),
+        WITH_LOOP(test_blocking_outlives_its_event),
+        WITH_LOOP(test_queued_is_dropped),
+    };
+    setenv("UV_THREADPOOL_SIZE", "4", 1); /* THREADS, read at the first use */
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
