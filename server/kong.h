@@ -24,7 +24,7 @@
 #ifndef KONG_H
 #define KONG_H
 
-#include "kong_consumer.h"
+#include "kong_client.h"
 #include "kong_ctx.h"
 #include "kong_event.h"
 #include "kong_headers.h"

@@ -1,6 +1,6 @@
 /* Who asks: addresses, consumer, credential, TLS. Part of kong.h. */
-#ifndef KONG_CONSUMER_H
-#define KONG_CONSUMER_H
+#ifndef KONG_CLIENT_H
+#define KONG_CLIENT_H
 
 #include "kong_event.h"
 
