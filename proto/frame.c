@@ -3,7 +3,6 @@
 #include "limits.h"
 #include "msgpack_head.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 
 #define LENGTH_SIZE 4
@@ -44,14 +43,9 @@ void frame_reader_init(struct frame_reader *reader, enum protocol protocol, size
     reader->elements = 0;
 }
 
-__attribute__((format(printf, 3, 4))) static int fail(struct codec_reason *reason, int error,
-                                                      const char *format, ...) {
-    va_list args;
-    va_start(args, format);
-    vsnprintf(reason->text, sizeof reason->text, format, args);
-    va_end(args);
-    return error;
-}
+/* Gives the reason and the error. */
+#define FAIL(reason, error, ...)                                                                   \
+    (snprintf((reason)->text, sizeof(reason)->text, __VA_ARGS__), (error))
 
 static int next_protobuf(struct frame_reader *reader, const uint8_t *data, size_t len,
                          struct frame *frame, size_t *missing, struct codec_reason *reason) {
@@ -61,7 +55,7 @@ static int next_protobuf(struct frame_reader *reader, const uint8_t *data, size_
     }
     size_t size = read_length(data);
     if (size > reader->limit) {
-        return fail(reason, CODEC_E_LIMIT, "frame of %zu bytes, limit %zu", size, reader->limit);
+        return FAIL(reason, CODEC_E_LIMIT, "frame of %zu bytes, limit %zu", size, reader->limit);
     }
     if (size > len - LENGTH_SIZE) {
         *missing = size - (len - LENGTH_SIZE);
@@ -86,10 +80,10 @@ static int check_head(const struct frame_reader *reader, const struct msgpack_he
     uint64_t least = reader->scanned + head->size + values_to_come(reader) - 1;
     if (head->kind == MSGPACK_LIST || head->kind == MSGPACK_MAP) {
         if (reader->depth == LEVELS) {
-            return fail(reason, CODEC_E_LIMIT, "message nested deeper than %zu levels", LEVELS);
+            return FAIL(reason, CODEC_E_LIMIT, "message nested deeper than %zu levels", LEVELS);
         }
         if (head->count > LIMIT_ELEMENTS - reader->elements) {
-            return fail(reason, CODEC_E_LIMIT, "message of %zu elements, limit %zu",
+            return FAIL(reason, CODEC_E_LIMIT, "message of %zu elements, limit %zu",
                         reader->elements + head->count, LIMIT_ELEMENTS);
         }
         least += (uint64_t)head->count * (head->kind == MSGPACK_MAP ? 2 : 1);
@@ -97,7 +91,7 @@ static int check_head(const struct frame_reader *reader, const struct msgpack_he
         least += head->count;
     }
     if (least > reader->limit) {
-        return fail(reason, CODEC_E_LIMIT, "message of at least %llu bytes, limit %zu",
+        return FAIL(reason, CODEC_E_LIMIT, "message of at least %llu bytes, limit %zu",
                     (unsigned long long)least, reader->limit);
     }
     return 0;
@@ -138,7 +132,7 @@ static int next_msgpack(struct frame_reader *reader, const uint8_t *data, size_t
         size_t rest = len - reader->scanned;
         int result = msgpack_head_read(data + reader->scanned, rest, &head);
         if (result < 0) {
-            return fail(reason, CODEC_E_MALFORMED, "byte c1, which MessagePack reserves");
+            return FAIL(reason, CODEC_E_MALFORMED, "byte c1, which MessagePack reserves");
         }
         if (result > 0) {
             int error = check_head(reader, &head, reason);

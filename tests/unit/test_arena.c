@@ -75,6 +75,31 @@ static void test_pieces_of_all_sizes_keep_what_is_in_them(void **state) {
     arena_free(&arena);
 }
 
+/* Pieces that end at, before and behind the end of a chunk, with and without padding. */
+static void test_ends_of_chunks(void **state) {
+    (void)state;
+    static char text[8192];
+    struct arena arena;
+    arena_init(&arena, PLENTY);
+    memset(text, 't', sizeof text);
+    for (size_t len = 3900; len < 4200; len++) {
+        for (size_t size = 0; size < 40; size += 8) {
+            struct kong_str before = arena_copy(&arena, text, len);
+            uint8_t *piece = arena_alloc(&arena, size);
+            struct kong_str after = arena_copy(&arena, text, 16);
+            assert_non_null(before.data);
+            assert_non_null(piece);
+            memset(piece, 0xff, size);
+            assert_non_null(after.data);
+            assert_memory_equal(before.data, text, len);
+            assert_int_equal(before.data[len], '\0');
+            assert_memory_equal(after.data, text, 16);
+            arena_reset(&arena);
+        }
+        arena_free(&arena); /* the next round's first chunk can be elsewhere */
+    }
+}
+
 static void test_large_piece_does_not_cost_the_rest_of_a_chunk(void **state) {
     (void)state;
     struct arena arena;
@@ -215,7 +240,8 @@ static void test_free_space_is_poisoned(void **state) {
         assert_true(__asan_address_is_poisoned(piece + size));
         assert_true(__asan_address_is_poisoned(text + 5));
     }
-    char *piece = arena_alloc(&arena, 8);
+    arena_reset(&arena);
+    char *piece = arena_alloc(&arena, 8); /* in the chunk that stays */
     arena_reset(&arena);
     assert_true(__asan_address_is_poisoned(piece));
     arena_free(&arena);
@@ -229,6 +255,7 @@ int main(void) {
         cmocka_unit_test(test_allocates_nothing_before_it_is_asked),
         cmocka_unit_test(test_pieces_are_aligned_and_apart),
         cmocka_unit_test(test_pieces_of_all_sizes_keep_what_is_in_them),
+        cmocka_unit_test(test_ends_of_chunks),
         cmocka_unit_test(test_large_piece_does_not_cost_the_rest_of_a_chunk),
         cmocka_unit_test(test_limit_is_exact),
         cmocka_unit_test(test_sizes_that_overflow_fail),

@@ -15,6 +15,7 @@ static void test_grows_and_keeps(void **state) {
     assert_null(buffer.data);
     for (unsigned i = 0; i < 10000; i++) {
         buffer_append_byte(&buffer, (uint8_t)(i % 251));
+        assert_in_range(buffer.capacity, buffer.len, 256 + 2 * buffer.len);
         uint8_t more[] = {(uint8_t)(i % 7), (uint8_t)(i % 13)};
         buffer_append(&buffer, more, sizeof more);
     }
