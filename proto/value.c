@@ -20,33 +20,41 @@ bool value_to_integer(const struct kong_value *value, int64_t *out) {
 
 static bool equal(const struct kong_value *a, const struct kong_value *b, unsigned levels);
 
-static bool pair_equal(const struct kong_pair *a, const struct kong_pair *b, unsigned levels) {
-    return kong_str_equal(a->key, b->key) && equal(&a->value, &b->value, levels);
-}
-
-/* How many of the pairs equal `pair`. */
-static size_t count_pairs(const struct kong_pair *pairs, size_t count, const struct kong_pair *pair,
-                          unsigned levels) {
-    size_t found = 0;
-    for (size_t i = 0; i < count; i++) {
-        found += pair_equal(&pairs[i], pair, levels);
+/* Which of the pairs with `key` among the first `end` ones comes as number `nth`, from 0; `end`
+ * when there is none. */
+static size_t find_key(const struct kong_pair *pairs, size_t end, struct kong_str key, size_t nth) {
+    for (size_t i = 0; i < end; i++) {
+        if (kong_str_equal(pairs[i].key, key) && nth-- == 0) {
+            return i;
+        }
     }
-    return found;
+    return end;
 }
 
-/* The same pairs, equally often. Most maps that are compared have them in the same order. */
+static size_t count_key(const struct kong_pair *pairs, size_t end, struct kong_str key) {
+    size_t count = 0;
+    for (size_t i = 0; i < end; i++) {
+        count += kong_str_equal(pairs[i].key, key);
+    }
+    return count;
+}
+
+/* Each value is compared once, with that of its key in b: looking for an equal one would take time
+ * exponential in the depth. Mostly the keys are in the same order. */
 static bool map_equal(const struct kong_value *a, const struct kong_value *b, unsigned levels) {
-    size_t count = a->map.count, same = 0;
+    const struct kong_pair *left = a->map.pairs, *right = b->map.pairs;
+    size_t count = a->map.count;
+    bool same_order = true;
     if (count != b->map.count) {
         return false;
     }
-    while (same < count && pair_equal(&a->map.pairs[same], &b->map.pairs[same], levels)) {
-        same++;
-    }
-    for (size_t i = same; i < count; i++) {
-        const struct kong_pair *pair = &a->map.pairs[i];
-        if (count_pairs(a->map.pairs + same, count - same, pair, levels) !=
-            count_pairs(b->map.pairs + same, count - same, pair, levels)) {
+    for (size_t i = 0; i < count; i++) {
+        size_t found = i;
+        same_order = same_order && kong_str_equal(left[i].key, right[i].key);
+        if (!same_order) {
+            found = find_key(right, count, left[i].key, count_key(left, i, left[i].key));
+        }
+        if (found == count || !equal(&left[i].value, &right[found].value, levels)) {
             return false;
         }
     }

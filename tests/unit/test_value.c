@@ -64,15 +64,30 @@ static void test_maps_equal_in_any_order(void **state) {
     assert_equal(kong_map(a, 3), kong_map(a, 2), false);
 }
 
-/* Keys that repeat count as often as they come. */
+/* The same pairs at the start, others in another order behind them. */
+static void test_maps_equal_behind_a_common_start(void **state) {
+    (void)state;
+    struct kong_pair a[] = {kong_pair("k", kong_integer(1)), kong_pair("x", kong_integer(2)),
+                            kong_pair("y", kong_integer(3)), kong_pair("k", kong_integer(1))};
+    struct kong_pair b[] = {a[0], a[3], a[1], a[2]};
+    struct kong_pair c[] = {a[0], a[2], a[1], a[2]};
+    assert_equal(kong_map(a, 4), kong_map(b, 4), true);
+    assert_equal(kong_map(a, 4), kong_map(c, 4), false);
+    assert_equal(kong_map(b, 4), kong_map(c, 4), false);
+}
+
+/* Keys that repeat: the first is what value_get finds, so their order counts. */
 static void test_maps_with_repeated_keys(void **state) {
     (void)state;
-    struct kong_value one = kong_integer(1), two = kong_integer(2);
-    struct kong_pair a[] = {kong_pair("k", one), kong_pair("k", one), kong_pair("k", two)};
-    struct kong_pair b[] = {kong_pair("k", two), kong_pair("k", one), kong_pair("k", one)};
-    struct kong_pair c[] = {kong_pair("k", two), kong_pair("k", two), kong_pair("k", one)};
+    struct kong_pair k1 = kong_pair("k", kong_integer(1)), k2 = kong_pair("k", kong_integer(2)),
+                     x = kong_pair("x", kong_nil());
+    struct kong_pair a[] = {k1, k2, x}, b[] = {x, k1, k2}, c[] = {k2, k1, x}, d[] = {k1, x, x},
+                     e[] = {x, k1, k1};
     assert_equal(kong_map(a, 3), kong_map(b, 3), true);
     assert_equal(kong_map(a, 3), kong_map(c, 3), false);
+    assert_equal(kong_map(a, 3), kong_map(d, 3), false);
+    assert_equal(kong_map(a, 3), kong_map(e, 3), false);
+    assert_equal(kong_map(d, 3), kong_map(e, 3), false);
 }
 
 /* levels[0] is nested `count` deep. */
@@ -83,19 +98,40 @@ static void nest(struct kong_value *levels, size_t count) {
     }
 }
 
+/* The same with maps. */
+static void nest_maps(struct kong_value *levels, struct kong_pair *pairs, size_t count) {
+    levels[count] = kong_string("deep");
+    for (size_t i = count; i > 0; i--) {
+        pairs[i] = kong_pair("k", levels[i]);
+        levels[i - 1] = kong_map(&pairs[i], 1);
+    }
+}
+
+static void assert_deepest(const struct kong_value *deepest, const struct kong_value *deeper) {
+    struct arena arena;
+    struct kong_value copy;
+    arena_init(&arena, 1 << 20);
+    assert_equal(*deepest, *deepest, true);
+    assert_equal(*deeper, *deeper, false);
+    assert_true(value_copy(&arena, deepest, &copy));
+    assert_true(value_equal(&copy, deepest));
+    assert_false(value_copy(&arena, deeper, &copy));
+    assert_int_equal(value_depth(deepest), LIMIT_NESTING);
+    assert_int_equal(value_depth(deeper), LIMIT_NESTING + 1);
+    arena_free(&arena);
+}
+
 static void test_nesting_is_bounded(void **state) {
     (void)state;
-    struct kong_value deepest[LIMIT_NESTING + 1], deeper[LIMIT_NESTING + 2], copy;
-    struct arena arena;
+    struct kong_value deepest[LIMIT_NESTING + 1], deeper[LIMIT_NESTING + 2];
+    struct kong_pair pairs[LIMIT_NESTING + 2];
+    nest_maps(deepest, pairs, LIMIT_NESTING);
+    struct kong_pair more = kong_pair("k", deepest[0]);
+    struct kong_value around = kong_map(&more, 1);
+    assert_deepest(&deepest[0], &around);
     nest(deepest, LIMIT_NESTING);
     nest(deeper, LIMIT_NESTING + 1);
-    arena_init(&arena, 1 << 20);
-    assert_equal(deepest[0], deepest[0], true);
-    assert_equal(deeper[0], deeper[0], false);
-    assert_true(value_copy(&arena, &deepest[0], &copy));
-    assert_true(value_equal(&copy, &deepest[0]));
-    assert_false(value_copy(&arena, &deeper[0], &copy));
-    arena_free(&arena);
+    assert_deepest(&deepest[0], &deeper[0]);
 
     static struct kong_value far[100001];
     nest(far, 100000);
@@ -104,10 +140,8 @@ static void test_nesting_is_bounded(void **state) {
     assert_int_equal(value_depth(&deepest[LIMIT_NESTING]), 0);
     assert_int_equal(value_depth(&wide[2]), 1);
     assert_int_equal(value_depth(&(struct kong_value){.type = KONG_LIST, .list = {wide, 3}}), 2);
-    assert_int_equal(value_depth(&deepest[0]), LIMIT_NESTING);
     assert_int_equal(value_depth(&(struct kong_value){.type = KONG_MAP, .map = {&pair, 1}}),
                      LIMIT_NESTING);
-    assert_int_equal(value_depth(&deeper[0]), LIMIT_NESTING + 1);
     assert_int_equal(value_depth(&far[0]), LIMIT_NESTING + 1);
 }
 
@@ -229,6 +263,7 @@ int main(void) {
         cmocka_unit_test(test_scalars_equal),
         cmocka_unit_test(test_lists_equal_in_order),
         cmocka_unit_test(test_maps_equal_in_any_order),
+        cmocka_unit_test(test_maps_equal_behind_a_common_start),
         cmocka_unit_test(test_maps_with_repeated_keys),
         cmocka_unit_test(test_nesting_is_bounded),
         cmocka_unit_test(test_copy_is_deep),
