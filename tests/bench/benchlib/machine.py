@@ -2,6 +2,7 @@
 
 import os
 import platform
+import resource
 import subprocess
 import time
 import uuid
@@ -64,13 +65,27 @@ def _busy_idle():
     return sum(fields) - idle, idle
 
 
-def other_work(seconds=0.5):
-    """Which share of all CPUs is at work while this process sleeps: 0 to 1."""
-    busy, idle = _busy_idle()
-    time.sleep(seconds)
-    busy_after, idle_after = _busy_idle()
-    total = busy_after - busy + idle_after - idle
-    return (busy_after - busy) / total if total > 0 else 0.0
+class OtherWork:
+    """Which share of all CPUs worked for others since this was made, once all children ended."""
+
+    BUSY = 0.10  # above this, times say little
+
+    def __init__(self):
+        self.cpu = _busy_idle()
+        self.own = self._own()
+
+    @staticmethod
+    def _own():
+        ticks = os.sysconf("SC_CLK_TCK")
+        own = resource.getrusage(resource.RUSAGE_SELF)
+        children = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return sum(usage.ru_utime + usage.ru_stime for usage in (own, children)) * ticks
+
+    def share(self):
+        busy, idle = _busy_idle()
+        busy -= self.cpu[0]
+        idle -= self.cpu[1]
+        return max(0.0, (busy - (self._own() - self.own)) / max(1, busy + idle))
 
 
 def describe(build, cpus):

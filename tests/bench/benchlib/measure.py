@@ -38,7 +38,8 @@ def load(bench, server, protocol, script="set-header", **options):
         check=False,
     )
     if done.returncode != 0:
-        raise Failed("%s, %s, %s: %s" % (server.name, protocol, script, done.stderr.decode().strip()))
+        why = done.stderr.decode().strip()
+        raise Failed("%s, %s, %s: %s" % (server.name, protocol, script, why))
     figures = json.loads(done.stdout.decode())
     figures["server"] = server.name
     return figures

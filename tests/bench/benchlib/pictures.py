@@ -107,7 +107,7 @@ def draw(figures, directory):
         return []
     machine = "%s, %d cores" % (figures["machine"]["cpu"], figures["machine"]["cores_used"])
     machine = machine.replace("'", "")
-    names = [os.path.join(directory, name) for name in ("throughput.svg", "latency.svg", "memory.svg")]
+    names = [os.path.join(directory, name + ".svg") for name in ("throughput", "latency", "memory")]
     throughput(figures["curve"], names[0], "set-header, events/s (%s)" % machine)
     latency(figures["curve"], names[1], "set-header, ProtoBuf:1, latency (%s)" % machine)
     memory(figures["memory"]["curve"], names[2], "resident memory of the server")

@@ -204,9 +204,6 @@ def startup(bench):
     say("start and dump")
     path = bench.socket("startup")
     command = bench.command("set-header", path)
-    stripped = bench.socket("stripped")
-    if shutil.which("strip"):
-        os.spawnlp(os.P_WAIT, "strip", "strip", "-o", stripped, command[0])
     listening = measure.startup(bench, 20, path, command)
     dump = measure.startup(bench, 20, "-", [command[0], "--dump"])
     return {
@@ -214,7 +211,7 @@ def startup(bench):
         "listening_least_ms": min(listening),
         "dump_ms": statistics.median(dump),
         "dump_least_ms": min(dump),
-        "binary_bytes": os.path.getsize(stripped) if os.path.exists(stripped) else None,
+        "binary_bytes": os.path.getsize(bench.stripped(command[0])),
     }
 
 

@@ -100,13 +100,22 @@ class Bench:
             program = self.tool("bench-getters")
         return [program, "--socket", path, "--log-level", "warn"]
 
+    def stripped(self, program):
+        """A copy without debugging information: valgrind cannot read all that clang writes."""
+        copy = self.socket(os.path.basename(program) + ".stripped")
+        if not os.path.exists(copy):
+            subprocess.run(("strip", "-o", copy, program), check=True)
+        return copy
+
     def _started(self, server):
         self.running.append(server)
         return server
 
     def ours(self, script="set-header", wrap=(), name="ours"):
         path = self.socket("%s-%s" % (name, script))
-        command = list(wrap) + self.command(script, path)
+        command = self.command(script, path)
+        if wrap:
+            command = list(wrap) + [self.stripped(command[0])] + command[1:]
         plugin = self.SCRIPTS[script]
         return self._started(Server(name, command, path, ("protobuf", "msgpack"), plugin))
 
