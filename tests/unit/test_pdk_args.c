@@ -228,6 +228,21 @@ static void test_authenticate(void **state) {
     bench_destroy(bench);
 }
 
+static int load_by_name(struct kong *kong, struct bench *bench) {
+    struct kong_consumer consumer;
+    (void)bench;
+    return kong_client_load_consumer(kong, "bob", true, &consumer);
+}
+
+static void test_load_consumer(void **state) {
+    (void)state;
+    for (size_t i = 0; i < LENGTH(protocols); i++) {
+        struct bench *bench = sent(protocols[i], load_by_name);
+        assert_call(bench, 0, "kong.client.load_consumer", "[\"bob\",true]");
+        bench_destroy(bench);
+    }
+}
+
 static int log_lines(struct kong *kong, struct bench *bench) {
     char line[5001];
     (void)bench;
@@ -338,9 +353,9 @@ static void test_call(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_refused),       cmocka_unit_test(test_authenticate),
-        cmocka_unit_test(test_log),           cmocka_unit_test(test_deprecation),
-        cmocka_unit_test(test_header_values), cmocka_unit_test(test_copies),
-        cmocka_unit_test(test_call),
+        cmocka_unit_test(test_load_consumer), cmocka_unit_test(test_log),
+        cmocka_unit_test(test_deprecation),   cmocka_unit_test(test_header_values),
+        cmocka_unit_test(test_copies),        cmocka_unit_test(test_call),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
