@@ -10,7 +10,7 @@ DEMO_ARGS    = --server $(DEMO_BINARY) $(if $(CONFIG),--config $(CONFIG)) $(if $
 # A second make, which sees the libraries that were just installed.
 demo-build:
 	@sh tests/install-deps.sh demo
-	@$(MAKE) --no-print-directory all $(if $(filter-out api-version,$(PLUGIN)),$(DEMO_BINARY))
+	@$(MAKE) -s all $(if $(filter-out api-version,$(PLUGIN)),$(DEMO_BINARY))
 
 demo: demo-build ## show a real HTTP response that the plugin has marked (PLUGIN=, CONFIG=, PORT=)
 	@tests/gateway/demo.sh $(DEMO_ARGS)
@@ -20,7 +20,7 @@ run: demo-build ## the same, left running, with what to type (PLUGIN=, CONFIG=, 
 
 demo-kong: ## the same with a real Kong, where one is on PATH
 	@sh tests/install-deps.sh build
-	@$(MAKE) --no-print-directory all
+	@$(MAKE) -s all
 	@tests/gateway/demo-kong.sh $(BUILD)/apiversion-server
 
 test-http: $(SERVER) ## HTTP tests through nginx, both protocols
