@@ -157,9 +157,10 @@ static void conn_end(struct conn *conn, uv_os_fd_t fd) {
     conn->ended_ms = uv_now(conn->env->loop);
 }
 
-/* The end right behind a last answer loses nothing: Kong, which has not read the answer yet, finds
- * the end when it wants to keep the connection for its next request. Once it has read the answer,
- * that request may be on its way: then it gets its answer first, and the end behind that. */
+/* ProtoBuf:1. The end right behind a last answer loses nothing: Kong, which has not read the answer
+ * yet, finds the end when it wants to keep the connection for its next request. Once it has read
+ * the answer, that request may be on its way: then it gets its answer first, and the end behind
+ * that. */
 static void end_behind_answer(struct conn *conn) {
     uv_os_fd_t fd;
     int unread = 0;
@@ -167,6 +168,18 @@ static void end_behind_answer(struct conn *conn) {
         uv_fileno((uv_handle_t *)&conn->pipe, &fd) == 0 && ioctl(fd, SIOCOUTQ, &unread) == 0 &&
         unread > 0) {
         conn_end(conn, fd);
+    }
+}
+
+/* MsgPack:1, where Kong does not try again after "closed". Bytes that nobody asked for make nginx
+ * throw a connection out of its pool; when a request is on its way after all, they are no harm to
+ * it. */
+static void nudge_if_idle(struct conn *conn) {
+    uv_os_fd_t fd;
+    int unread = 0;
+    if (conn->unwritten == 0 && uv_fileno((uv_handle_t *)&conn->pipe, &fd) == 0 &&
+        ioctl(fd, SIOCOUTQ, &unread) == 0 && unread == 0 && rpc_nudge(&conn->rpc)) {
+        conn_flush(conn);
     }
 }
 
@@ -252,10 +265,18 @@ static int conn_begin(struct conn *conn, int rc) {
     return 0;
 }
 
-int conn_accept(struct conn_env *env, uv_stream_t *listener) {
+int conn_accept(struct conn_env *env, uv_stream_t *listener, bool (*allowed)(int fd)) {
     struct conn *conn = conn_create(env);
-    return conn == NULL ? UV_ENOMEM
-                        : conn_begin(conn, uv_accept(listener, (uv_stream_t *)&conn->pipe));
+    uv_os_fd_t fd;
+    if (conn == NULL) {
+        return UV_ENOMEM;
+    }
+    int rc = uv_accept(listener, (uv_stream_t *)&conn->pipe);
+    if (rc == 0 && allowed != NULL &&
+        (uv_fileno((uv_handle_t *)&conn->pipe, &fd) != 0 || !allowed(fd))) {
+        rc = UV_EACCES;
+    }
+    return conn_begin(conn, rc);
 }
 
 int conn_adopt(struct conn_env *env, int fd) {
@@ -282,6 +303,9 @@ void conns_end_idle(struct conn_env *env) {
         if (conn->ended && now_ms - conn->ended_ms >= LINGER_MS) {
             conn_close(conn);
         } else if (!conn->closing && !conn->ended) {
+            if (env->taken_over || events_alive(env->rpc.events) == 0) {
+                nudge_if_idle(conn);
+            }
             end_if_idle(conn, now_ms);
         }
     }

@@ -16,16 +16,18 @@ struct conn_env {
     size_t read_size;
     uint64_t exited_ms; /* a connection whose request ended in a terminal call is Kong's to close;
                            ours after so long */
-    bool draining;      /* each connection ends with its next last answer */
+    bool taken_over; /* draining, and the next server has the path: a Step finds its way from there
+                      */
+    bool draining;   /* each connection ends with its next last answer */
     struct conn *first; /* all open connections */
     size_t count;
     void (*closed)(struct conn_env *env); /* one fewer; called from the loop */
     void *owner;
 };
 
-/* Accepts from a listening handle. 0, or a negative uv error (nothing was accepted, or what was is
- * closed). */
-int conn_accept(struct conn_env *env, uv_stream_t *listener);
+/* Accepts from a listening handle; a peer that `allowed` (may be NULL) refuses is closed at once.
+ * 0, or a negative uv error (nothing was accepted, or what was is closed). */
+int conn_accept(struct conn_env *env, uv_stream_t *listener, bool (*allowed)(int fd));
 
 /* The same for a connected descriptor, taken over in any case. */
 int conn_adopt(struct conn_env *env, int fd);

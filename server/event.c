@@ -8,11 +8,10 @@
 #include "limits.h"
 #include "value.h"
 
-/* An id is a generation above a slot number: looking one up is an array access, and one that was
- * used before is not found. */
-#define SLOT_BITS       20u
-#define SLOT_MASK       ((1u << SLOT_BITS) - 1)
-#define GENERATION_MASK 0xffffffffu
+/* An id is a tag above a generation above a slot number, 53 bits in all (a Lua number): looking one
+ * up is an array access, and one that was used before is not found. */
+#define SLOT_MASK       ((1u << EVENT_SLOT_BITS) - 1)
+#define GENERATION_MASK ((1u << EVENT_GENERATION_BITS) - 1)
 #define IDLE_STACKS     64u
 #define FIRST_SLOTS     64u
 
@@ -137,7 +136,8 @@ static struct event *event_take(struct events *events) {
         return NULL;
     }
     events->generation = (events->generation + 1) & GENERATION_MASK;
-    event->id = events->generation << SLOT_BITS | event->slot;
+    event->id = (uint64_t)events->options.tag << (EVENT_GENERATION_BITS + EVENT_SLOT_BITS) |
+                events->generation << EVENT_SLOT_BITS | event->slot;
     event->ended = event->finished = event->released = false;
     event->cancelled = event->rc = event->answer_rc = event->error_rc = 0;
     event->fiber = NULL;

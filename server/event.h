@@ -22,6 +22,17 @@
 struct event;
 struct events;
 
+/* An event id: whose it is, a count, and where it lives. */
+#define EVENT_TAG_BITS        12u
+#define EVENT_GENERATION_BITS 23u
+#define EVENT_SLOT_BITS       18u
+#define EVENT_TAG_MASK        ((1u << EVENT_TAG_BITS) - 1)
+
+/* Which server an id is from, among the generations on one socket path. */
+static inline uint32_t event_tag(uint64_t id) {
+    return (uint32_t)(id >> (EVENT_GENERATION_BITS + EVENT_SLOT_BITS)) & EVENT_TAG_MASK;
+}
+
 /* What the client gets, with status 500, from a plugin that fails closed: Kong's own words for a
  * failed plugin. */
 #define EVENT_FAILED_BODY "{\"message\":\"An unexpected error occurred\"}"
@@ -95,6 +106,7 @@ struct events_options {
     void *process_data;        /* what the plugin's open left */
     void *owner;               /* of the loop, for those who park handlers */
     struct running *running;   /* where it is told which handler runs; NULL: nowhere */
+    uint32_t tag;              /* in all ids, up to EVENT_TAG_MASK */
     size_t max_events;
     size_t stack_size;
     uint64_t timeout_ms; /* of one event, from its start */

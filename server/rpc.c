@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "limits.h"
+#include "msgpack_rpc.h"
 
 /* Bytes are added to a half message in pieces of this size, so that what follows it costs no more.
  */
@@ -119,6 +120,7 @@ int rpc_feed(struct rpc *rpc, const uint8_t *data, size_t len) {
         return -1;
     }
     rpc->feeding = true;
+    rpc->nudged = false;
     int rc = feed(rpc, data, len);
     rpc->feeding = false;
     return rc;
@@ -137,7 +139,8 @@ void rpc_close(struct rpc *rpc) {
 }
 
 bool rpc_idle(const struct rpc *rpc) {
-    if (rpc->event != NULL || rpc->requests != NULL || rpc->in.len > 0 || rpc->out.len > 0) {
+    if (rpc->event != NULL || rpc->requests != NULL || rpc->relays != NULL || rpc->in.len > 0 ||
+        rpc->out.len > 0) {
         return false;
     }
     if (rpc->protocol == PROTOCOL_MSGPACK) {
@@ -148,9 +151,21 @@ bool rpc_idle(const struct rpc *rpc) {
            rpc->exited; /* Kong fails a request whose answer it can't write */
 }
 
+static bool is_quiet(const struct rpc *rpc) {
+    return rpc->event == NULL && rpc->requests == NULL && rpc->relays == NULL && rpc->in.len == 0 &&
+           rpc->out.len == 0;
+}
+
 bool rpc_answered(const struct rpc *rpc) {
-    return rpc->event == NULL && rpc->requests == NULL && rpc->in.len == 0 && rpc->out.len == 0 &&
-           (rpc->protocol == PROTOCOL_PROTOBUF || rpc->answered);
+    return rpc->protocol == PROTOCOL_PROTOBUF && is_quiet(rpc);
+}
+
+bool rpc_nudge(struct rpc *rpc) {
+    if (rpc->protocol != PROTOCOL_MSGPACK || rpc->nudged || !is_quiet(rpc)) {
+        return false;
+    }
+    rpc->nudged = true;
+    return msgpack_encode_server_pid(&rpc->out, rpc->env->pid) == CODEC_OK;
 }
 
 /* --- commands --- */

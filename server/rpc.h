@@ -11,6 +11,10 @@
 #include "frame.h"
 #include "rpc_message.h"
 
+struct rpc;
+struct relay;
+struct relay_env;
+
 /* What all conversations of one loop share. Everything is borrowed. */
 struct rpc_env {
     struct events *events;
@@ -22,6 +26,11 @@ struct rpc_env {
     size_t max_frame;
     int64_t pid;
     double started_at;
+    /* Passes a Step on to the server of another generation (relay.h). NULL: there is none. */
+    bool (*relay)(struct rpc *rpc, uint32_t tag, int64_t msgid, const uint8_t *data, size_t len);
+    void (*relay_forget)(struct rpc *rpc);
+    struct relay_env *relay_env;
+    uint32_t tag;                    /* of this server's event ids */
     uint64_t (*now_ms)(void *clock); /* the loop's clock */
     void *clock;
 };
@@ -47,9 +56,10 @@ struct rpc {
 
     /* MsgPack:1 */
     bool announced; /* serverPid was sent */
-    bool answered;  /* the last answer ended what Kong had begun: it was no PDK call */
+    bool nudged;    /* rpc_nudge, and Kong has not said anything since */
     struct event
         *requests; /* events whose Kong request came over this connection and is unanswered */
+    struct relay *relays; /* Steps from this connection that are with another server */
 };
 
 void rpc_init(struct rpc *rpc, const struct rpc_env *env, void (*wake)(struct rpc *));
@@ -65,9 +75,13 @@ void rpc_close(struct rpc *rpc);
  * write. */
 bool rpc_idle(const struct rpc *rpc);
 
-/* After an answer was written: it was the last word about what Kong asked over this connection. On
- * MsgPack:1 Kong brings an event's next Step over the connection that it has just used. */
+/* ProtoBuf:1, after an answer was written: it was the last word about what Kong asked over this
+ * connection. */
 bool rpc_answered(const struct rpc *rpc);
+
+/* MsgPack:1: puts a serverPid into `out` that nobody asked for, where nothing is under way; once
+ * after each message of Kong's. False: nothing was done. */
+bool rpc_nudge(struct rpc *rpc);
 
 /* --- between rpc.c and the two conversations --- */
 
@@ -88,6 +102,10 @@ void rpc_command(struct rpc *rpc, const struct rpc_call *call, struct rpc_reply 
  * text for Kong. */
 struct instance *rpc_find_instance(struct rpc *rpc, const struct rpc_call *call,
                                    enum kong_phase *phase, const char **error);
+
+/* What became of a relayed Step: the other server's answer, a whole message, or nothing. */
+void rpc_msgpack_relayed(struct rpc *rpc, const uint8_t *data, size_t len);
+void rpc_msgpack_relay_failed(struct rpc *rpc, int64_t msgid);
 
 int rpc_fail(struct rpc *rpc, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void rpc_wake(struct rpc *rpc);

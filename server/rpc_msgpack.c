@@ -48,15 +48,21 @@ static void link_request(struct rpc *rpc, struct event *event, int64_t msgid) {
     rpc->requests = event;
 }
 
-static void send(struct rpc *rpc, const struct rpc_reply *reply) {
+/* serverPid comes before all else on a connection: Kong drops the instances of another pid. */
+static void announce(struct rpc *rpc) {
     if (!rpc->announced) {
         rpc->announced = true;
         if (msgpack_encode_server_pid(&rpc->out, rpc->env->pid) != 0) {
             rpc_fail(rpc, "no memory for an answer");
-            return;
         }
     }
-    rpc->answered = reply->kind != RPC_REPLY_PDK_CALL;
+}
+
+static void send(struct rpc *rpc, const struct rpc_reply *reply) {
+    announce(rpc);
+    if (rpc->broken) {
+        return;
+    }
     int rc = msgpack_encode_reply(&rpc->out, reply);
     if (rc == CODEC_OK) {
         rpc_wake(rpc);
@@ -328,8 +334,14 @@ static void handle_event(struct rpc *rpc, const struct rpc_call *call) {
 
 /* The result of the call that went out last: for the handler when it waits for it, for nobody when
  * it was posted. Either way Kong now waits for the next call. */
-static void step(struct rpc *rpc, const struct rpc_call *call) {
-    struct event *event = events_find(rpc->env->events, call->event_id);
+static void step(struct rpc *rpc, const struct rpc_call *call, const struct frame *frame) {
+    const struct rpc_env *env = rpc->env;
+    struct event *event = events_find(env->events, call->event_id);
+    uint32_t tag = event_tag(call->event_id);
+    if (event == NULL && tag != env->tag && env->relay != NULL &&
+        env->relay(rpc, tag, call->sequence, frame->data, frame->len)) {
+        return;
+    }
     if (event == NULL || event->ops != &rpc_msgpack_events || !event->awaits_step ||
         event->released) {
         send_error(rpc, call->sequence, "no such event, or it awaits no Step");
@@ -375,7 +387,7 @@ int rpc_msgpack_message(struct rpc *rpc, const struct frame *frame) {
     if (call.command == RPC_HANDLE_EVENT) {
         handle_event(rpc, &call);
     } else if (call.command == RPC_STEP) {
-        step(rpc, &call);
+        step(rpc, &call, frame);
     } else {
         struct rpc_reply reply;
         rpc_command(rpc, &call, &reply);
@@ -384,7 +396,23 @@ int rpc_msgpack_message(struct rpc *rpc, const struct frame *frame) {
     return rpc->broken ? -1 : 0;
 }
 
+void rpc_msgpack_relayed(struct rpc *rpc, const uint8_t *data, size_t len) {
+    announce(rpc);
+    buffer_append(&rpc->out, data, len);
+    if (rpc->out.failed) {
+        rpc_fail(rpc, "no memory for an answer");
+    }
+    rpc_wake(rpc);
+}
+
+void rpc_msgpack_relay_failed(struct rpc *rpc, int64_t msgid) {
+    send_error(rpc, msgid, "no such event: the server that had it is gone");
+}
+
 void rpc_msgpack_close(struct rpc *rpc) {
+    if (rpc->relays != NULL) {
+        rpc->env->relay_forget(rpc);
+    }
     while (rpc->requests != NULL) {
         struct event *event = rpc->requests;
         unlink_request(event);

@@ -13,6 +13,7 @@
 
 #include "conn.h"
 #include "limits.h"
+#include "relay.h"
 
 #define TICK_MS       1000
 #define DRAIN_TICK_MS 5
@@ -39,6 +40,9 @@ struct server {
     struct registry *registry;
     struct events *events;
     struct conn_env conns;
+    uv_pipe_t relay_listener; /* for other generations of this server */
+    struct relay_env relays;
+    int relay_fd; /* until relay_listener has it; -1 */
 };
 
 void server_options_init(struct server_options *options) {
@@ -82,6 +86,7 @@ static void close_all(struct server *server) {
     server->closing = true;
     remove_socket(server);
     close_handle((uv_handle_t *)&server->listener);
+    close_handle((uv_handle_t *)&server->relay_listener);
     conns_close_all(&server->conns);
     events_cancel_all(server->events, KONG_E_GONE);
     close_handle((uv_handle_t *)&server->tick);
@@ -94,9 +99,10 @@ static void close_all(struct server *server) {
 static void on_drain_tick(uv_timer_t *timer) {
     struct server *server = timer->data;
     conns_end_idle(&server->conns);
-    if (server->conns.count == 0) {
-        /* An event of MsgPack that waits for a Step is out of reach now: it would come over a new
-         * connection. */
+    bool reachable = server->conns.taken_over && events_alive(server->events) > 0;
+    if (server->conns.count == 0 && !reachable) {
+        /* An event of MsgPack that waits for a Step is out of reach now, unless the next server has
+         * the path, which relays it. */
         close_all(server);
     } else if (uv_now(&server->loop) >= server->drain_until_ms) {
         log_write(server->options.log, LOG_LEVEL_WARN,
@@ -116,6 +122,8 @@ static void drain(struct server *server, const char *why) {
     log_write(server->options.log, LOG_LEVEL_INFO,
               "ending: %s; %zu connections, %zu events at work", why, server->conns.count,
               events_alive(server->events));
+    server->conns.taken_over =
+        server->options.socket != NULL && !socket_file_is_ours(server->options.socket);
     remove_socket(server);
     uv_timer_start(&server->drain_tick, on_drain_tick, DRAIN_TICK_MS, DRAIN_TICK_MS);
 }
@@ -136,7 +144,7 @@ static void on_stop(uv_async_t *handle) {
 /* --- connections --- */
 
 static void accept_waiting(struct server *server) {
-    int rc = conn_accept(&server->conns, (uv_stream_t *)&server->listener);
+    int rc = conn_accept(&server->conns, (uv_stream_t *)&server->listener, NULL);
     if (rc != 0 && rc != UV_EAGAIN) {
         log_write(server->options.log, LOG_LEVEL_ERROR, "accept: %s", uv_strerror(rc));
     }
@@ -207,10 +215,12 @@ static int start_signals(struct server *server, char *error, size_t size) {
 static void init_handles(struct server *server) {
     uv_loop_t *loop = &server->loop;
     uv_pipe_init(loop, &server->listener, 0);
+    uv_pipe_init(loop, &server->relay_listener, 0);
     uv_timer_init(loop, &server->tick);
     uv_timer_init(loop, &server->drain_tick);
     uv_signal_init(loop, &server->sigterm);
     uv_signal_init(loop, &server->sigint);
+    server->relay_listener.data = server;
     server->listener.data = server->tick.data = server->drain_tick.data = server->stop.data =
         server->sigterm.data = server->sigint.data = server;
     server->handles_ready = true;
@@ -232,6 +242,22 @@ static int start_listening(struct server *server, char *error, size_t size) {
     }
     rc = uv_listen((uv_stream_t *)&server->listener, SERVER_BACKLOG, on_connection);
     return rc == 0 ? 0 : fail(error, size, "listen", rc);
+}
+
+static void on_relay_connection(uv_stream_t *listener, int status) {
+    struct server *server = listener->data;
+    if (status == 0) {
+        conn_accept(&server->conns, listener, relay_is_own_uid);
+    }
+}
+
+/* Without it the server serves all the same; a reload may then lose an event of MsgPack that is in
+ * the middle of its Steps. */
+static void start_relaying(struct server *server) {
+    if (server->relay_fd >= 0 && uv_pipe_open(&server->relay_listener, server->relay_fd) == 0) {
+        server->relay_fd = -1;
+        uv_listen((uv_stream_t *)&server->relay_listener, SERVER_BACKLOG, on_relay_connection);
+    }
 }
 
 static int start(struct server *server, char *error, size_t size) {
@@ -267,12 +293,17 @@ static int start(struct server *server, char *error, size_t size) {
                                         .max_instances = options->max_instances,
                                         .idle_ms = options->instance_idle_ms};
     server->registry = registry_create(&registry);
+    uint32_t tag = 0;
+    if (options->socket != NULL) {
+        server->relay_fd = relay_listen(&server->relays, options->socket->path, &tag);
+    }
     struct events_options events = {.plugin = plugin,
                                     .registry = server->registry,
                                     .log = options->log,
                                     .process_data = server->process_data,
                                     .owner = &server->loop,
                                     .running = options->running,
+                                    .tag = tag,
                                     .max_events = options->max_events,
                                     .stack_size = options->stack_size,
                                     .timeout_ms = options->event_ms};
@@ -293,9 +324,15 @@ static int start(struct server *server, char *error, size_t size) {
         .max_frame = options->max_frame,
         .pid = getpid(),
         .started_at = (double)now.tv_sec + (double)now.tv_usec / 1e6,
+        .relay = server->relay_fd >= 0 ? relay_start : NULL,
+        .relay_forget = relay_forget,
+        .relay_env = &server->relays,
+        .tag = tag,
         .now_ms = loop_now,
         .clock = &server->loop,
     };
+    server->relays.loop = &server->loop;
+    server->relays.max_frame = options->max_frame;
     server->conns.loop = &server->loop;
     server->conns.read_size = READ_SIZE;
     server->conns.exited_ms = options->event_ms;
@@ -304,6 +341,7 @@ static int start(struct server *server, char *error, size_t size) {
     if (start_listening(server, error, size) != 0) {
         return -1;
     }
+    start_relaying(server);
     rc = uv_timer_start(&server->tick, on_tick, TICK_MS, TICK_MS);
     return rc == 0 ? 0 : fail(error, size, "timer", rc);
 }
@@ -315,6 +353,7 @@ int server_create(const struct server_options *options, struct server **out, cha
         return fail(error, error_size, "start", UV_ENOMEM);
     }
     server->options = *options;
+    server->relay_fd = -1;
     if (start(server, error, error_size) != 0) {
         server_destroy(server);
         return -1;
@@ -354,6 +393,9 @@ void server_destroy(struct server *server) {
         int rc = uv_loop_close(&server->loop);
         assert(rc == 0);
         (void)rc;
+    }
+    if (server->relay_fd >= 0) {
+        close(server->relay_fd);
     }
     events_destroy(server->events);
     registry_destroy(server->registry);
