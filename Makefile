@@ -14,6 +14,7 @@ SAN     ?=
 FIBER   ?= auto
 WERROR  ?= -Werror
 PREFIX  ?= /usr/local
+LIBDIR  ?= $(PREFIX)/lib
 DESTDIR ?=
 
 # --- Libraries: linked statically where their .a exist, so that the binary can be copied into Kong's image ---
@@ -40,7 +41,7 @@ SYS_LIBS := -lpthread -ldl -lrt -lm
 
 # --- Flags -------------------------------------------------------------------
 WARN     := -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 -Wvla $(WERROR)
-HARDEN   := -fstack-protector-strong -fPIE $(if $(SAN),,$(if $(findstring -O0,$(CFLAGS)),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2))
+HARDEN   := -fstack-protector-strong -fPIC -fno-semantic-interposition $(if $(SAN),,$(if $(findstring -O0,$(CFLAGS)),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2))
 LDHARDEN := -pie -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack
 ifneq ($(SAN),)
 SANFLAGS := -fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all
@@ -84,39 +85,47 @@ all: $(SERVERS) ## build the servers of all plugins
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sort | sed -E 's/^([a-z-]+):.*## */  \1\t/' | expand -t 22
 
+# --- What was built with other flags is built again ---------------------------------
+.PHONY: FORCE
+FORCE:
+FLAGS := $(BUILD)/flags
+$(FLAGS): FORCE
+	@mkdir -p $(@D)
+	@echo '$(CC) $(OWN)' | cmp -s - $@ || echo '$(CC) $(OWN)' >$@
+
 # --- Generated code ---------------------------------------------------------
 $(GEN)/%.pb-c.c $(GEN)/%.pb-c.h &: proto/%.proto
 	@mkdir -p $(GEN)
 	$(call say,GEN,$@)
 	$(Q)protoc-c --proto_path=proto --c_out=$(GEN) $<
 
-$(GEN)/%.o: $(GEN)/%.c
+$(GEN)/%.o: $(GEN)/%.c $(FLAGS)
 	$(call say,CC,$@)
-	$(Q)$(CC) $(BASE) -w $(PC_CFLAGS) -I$(GEN) -c -o $@ $<
+	$(Q)$(CC) $(BASE) -w -fvisibility=hidden $(PC_CFLAGS) -I$(GEN) -c -o $@ $<
 
 # --- Objects: what a directory may include is all it is given to see ------------
 # -iquote: proto/limits.h must not hide <limits.h>
-$(BUILD)/proto/%.o: proto/%.c
+$(BUILD)/proto/%.o: proto/%.c $(FLAGS)
 	@mkdir -p $(@D)
 	$(call say,CC,$@)
 	$(Q)$(CC) $(OWN) -iquote proto -I$(GEN) -c -o $@ $<
 
-$(BUILD)/server/%.o: server/%.c
+$(BUILD)/server/%.o: server/%.c $(FLAGS)
 	@mkdir -p $(@D)
 	$(call say,CC,$@)
 	$(Q)$(CC) $(OWN) -Iserver -iquote proto -DFIBER_BACKEND_$(FIBER_BACKEND) -c -o $@ $<
 
-$(BUILD)/plugins/%.o: plugins/%.c
+$(BUILD)/plugins/%.o: plugins/%.c $(FLAGS)
 	@mkdir -p $(@D)
 	$(call say,CC,$@)
 	$(Q)$(CC) $(OWN) -Iserver -iquote proto -c -o $@ $<
 
-$(PLUGIN_UNIT:%=%.o): $(BUILD)/%.o: %.c
+$(PLUGIN_UNIT:%=%.o): $(BUILD)/%.o: %.c $(FLAGS)
 	@mkdir -p $(@D)
 	$(call say,CC,$@)
 	$(Q)$(CC) $(OWN) -Iserver -iquote proto -Itests/kong -c -o $@ $<
 
-$(BUILD)/tests/%.o: tests/%.c
+$(BUILD)/tests/%.o: tests/%.c $(FLAGS)
 	@mkdir -p $(@D)
 	$(call say,CC,$@)
 	$(Q)$(CC) $(OWN) -Iserver -iquote proto -Itests/kong -Itests/unit -I$(GEN) -c -o $@ $<
@@ -206,14 +215,54 @@ lint: $(GEN)/pluginsocket.pb-c.h ## formatting, clang-tidy, dependency rules
 format: ## format all C files
 	clang-format -i $(C_FILES)
 
+# --- The library as it is installed ------------------------------------------------------
+PDK_VERSION := 0.1.0
+PDK_HEADERS := $(wildcard server/kong*.h) proto/kong_value.h proto/kong_phase.h
+PDK_SO      := libkongpdk.so.$(firstword $(subst ., ,$(PDK_VERSION)))
+PDK_REAL    := libkongpdk.so.$(PDK_VERSION)
+PDK_OUT     := $(BUILD)/install
+PDK_FILES   := $(addprefix $(PDK_OUT)/,$(PDK_REAL) libkongpdk.a libkongtest.a kong-pdk.pc kong-pdk-static.pc kong-pdk-test.pc)
+LIB_OBJ     := $(call obj,$(PROTO_SRC) $(SERVER_SRC)) $(GEN_OBJ)
+
+# The shared library needs its own libraries at run time, as usual; the fibers' assembly it contains.
+$(PDK_OUT)/$(PDK_REAL): $(LIB_OBJ) server/kongpdk.map
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CFLAGS) $(SANFLAGS) -shared -pthread -Wl,-soname,$(PDK_SO) -Wl,--version-script,server/kongpdk.map \
+		-Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,-z,defs $(LDFLAGS) -o $@ $(LIB_OBJ) \
+		$(shell $(PKG_CONFIG) --libs $(PC_NAMES) 2>/dev/null) $(if $(filter fcontext,$(FIBER_BACKEND)),$(BOOST_A)) $(SYS_LIBS)
+
+# Archives of one object in which only kong_* are global: what they contain meets no name of the author's.
+$(PDK_OUT)/libkongpdk.a: $(LIB_OBJ)
+$(PDK_OUT)/libkongtest.a: $(LIB_OBJ) $(call obj,$(KONG_SRC))
+$(PDK_OUT)/%.a:
+	@mkdir -p $(@D)
+	@rm -f $@
+	$(call say,AR,$@)
+	$(Q)$(CC) -r -nostdlib -o $(@:.a=.o) $^
+	$(Q)objcopy --localize-hidden --wildcard --keep-global-symbol='kong_*' $(@:.a=.o)
+	$(Q)ar rcs $@ $(@:.a=.o)
+
+$(PDK_OUT)/%.pc: server/%.pc.in Makefile
+	@mkdir -p $(@D)
+	$(Q)sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@VERSION@|$(PDK_VERSION)|' \
+		-e 's|@STATIC_LIBS@|$(strip $(LIBS) $(SYS_LIBS))|' $< >$@
+
 # --- Install --------------------------------------------------------------------------
 INSTALL := install
-install: all ## install into $(DESTDIR)$(PREFIX)
-	$(INSTALL) -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/doc/apiversion-server
+install: all $(PDK_FILES) ## install servers and library into $(DESTDIR)$(PREFIX)
+	$(INSTALL) -d $(addprefix $(DESTDIR),$(addprefix $(PREFIX)/,bin share/man/man1 share/doc/apiversion-server include/kong-pdk) $(LIBDIR)/pkgconfig)
 	$(INSTALL) -m 755 $(SERVERS) $(DESTDIR)$(PREFIX)/bin/
 	set -e; for s in $(SERVERS); do $$s --man >$$s.1; done
 	$(INSTALL) -m 644 $(SERVERS:%=%.1) $(DESTDIR)$(PREFIX)/share/man/man1/
 	$(INSTALL) -m 644 kong.conf.example README.md LICENSE $(DESTDIR)$(PREFIX)/share/doc/apiversion-server/
+	$(INSTALL) -m 644 $(PDK_HEADERS) tests/kong/kong_test.h $(DESTDIR)$(PREFIX)/include/kong-pdk/
+	$(INSTALL) -m 644 $(filter %.a,$(PDK_FILES)) $(DESTDIR)$(LIBDIR)/
+	$(INSTALL) -m 755 $(PDK_OUT)/$(PDK_REAL) $(DESTDIR)$(LIBDIR)/
+	ln -sf $(PDK_REAL) $(DESTDIR)$(LIBDIR)/$(PDK_SO)
+	ln -sf $(PDK_SO) $(DESTDIR)$(LIBDIR)/libkongpdk.so
+	$(INSTALL) -m 644 $(filter %.pc,$(PDK_FILES)) $(DESTDIR)$(LIBDIR)/pkgconfig/
+	$(if $(DESTDIR),,$(if $(filter /usr/lib /usr/local/lib,$(LIBDIR)),[ "$$(id -u)" != 0 ] || ldconfig))
 
 # --- A new plugin ------------------------------------------------------------------------
 .PHONY: new-plugin

@@ -13,7 +13,15 @@ enum kong_phase {
     KONG_PHASE_COUNT
 };
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* "access"; NULL outside the enum. Static. */
 const char *kong_phase_name(enum kong_phase phase);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

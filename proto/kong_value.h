@@ -30,7 +30,18 @@ enum kong_type {
     KONG_MAP,
 };
 
+struct kong_value;
 struct kong_pair;
+
+struct kong_values {
+    const struct kong_value *items;
+    size_t count;
+};
+
+struct kong_pairs {
+    const struct kong_pair *pairs; /* in the order in which they came */
+    size_t count;
+};
 
 struct kong_value {
     enum kong_type type;
@@ -39,14 +50,8 @@ struct kong_value {
         int64_t integer;
         double number;
         struct kong_str string;
-        struct {
-            const struct kong_value *items;
-            size_t count;
-        } list;
-        struct {
-            const struct kong_pair *pairs; /* in the order in which they came */
-            size_t count;
-        } map;
+        struct kong_values list;
+        struct kong_pairs map;
     };
 };
 
@@ -56,8 +61,11 @@ struct kong_pair {
     struct kong_value value;
 };
 
+/* What follows is C and C++: no compound literals, no designated initializers. */
+
 static inline struct kong_str kong_str(const char *text) {
-    return (struct kong_str){text, text == NULL ? 0 : strlen(text)};
+    struct kong_str str = {text, text == NULL ? 0 : strlen(text)};
+    return str;
 }
 
 static inline bool kong_str_equal(struct kong_str a, struct kong_str b) {
@@ -65,43 +73,56 @@ static inline bool kong_str_equal(struct kong_str a, struct kong_str b) {
 }
 
 static inline struct kong_value kong_nil(void) {
-    return (struct kong_value){.type = KONG_NIL};
+    struct kong_value value = {KONG_NIL, {false}};
+    return value;
 }
 
 static inline struct kong_value kong_boolean(bool boolean) {
-    return (struct kong_value){.type = KONG_BOOLEAN, .boolean = boolean};
+    struct kong_value value = {KONG_BOOLEAN, {boolean}};
+    return value;
 }
 
 static inline struct kong_value kong_integer(int64_t integer) {
-    return (struct kong_value){.type = KONG_INTEGER, .integer = integer};
+    struct kong_value value = {KONG_INTEGER, {false}};
+    value.integer = integer;
+    return value;
 }
 
 static inline struct kong_value kong_number(double number) {
-    return (struct kong_value){.type = KONG_NUMBER, .number = number};
+    struct kong_value value = {KONG_NUMBER, {false}};
+    value.number = number;
+    return value;
+}
+
+static inline struct kong_value kong_bytes(const void *data, size_t len) {
+    struct kong_value value = {KONG_STRING, {false}};
+    value.string.data = (const char *)data;
+    value.string.len = len;
+    return value;
 }
 
 /* A C string; NULL gives nil. */
 static inline struct kong_value kong_string(const char *text) {
-    if (text == NULL) {
-        return kong_nil();
-    }
-    return (struct kong_value){.type = KONG_STRING, .string = {text, strlen(text)}};
-}
-
-static inline struct kong_value kong_bytes(const void *data, size_t len) {
-    return (struct kong_value){.type = KONG_STRING, .string = {(const char *)data, len}};
+    return text == NULL ? kong_nil() : kong_bytes(text, strlen(text));
 }
 
 static inline struct kong_value kong_list(const struct kong_value *items, size_t count) {
-    return (struct kong_value){.type = KONG_LIST, .list = {items, count}};
+    struct kong_value value = {KONG_LIST, {false}};
+    value.list.items = items;
+    value.list.count = count;
+    return value;
 }
 
 static inline struct kong_value kong_map(const struct kong_pair *pairs, size_t count) {
-    return (struct kong_value){.type = KONG_MAP, .map = {pairs, count}};
+    struct kong_value value = {KONG_MAP, {false}};
+    value.map.pairs = pairs;
+    value.map.count = count;
+    return value;
 }
 
 static inline struct kong_pair kong_pair(const char *key, struct kong_value value) {
-    return (struct kong_pair){kong_str(key), value};
+    struct kong_pair pair = {kong_str(key), value};
+    return pair;
 }
 
 #endif

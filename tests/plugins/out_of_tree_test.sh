@@ -1,0 +1,116 @@
+#!/usr/bin/env bash
+# A plugin outside of this tree, against what `make install` leaves. usage: out_of_tree_test.sh MAKE, after `make all`
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+tree=$PWD
+make=${1:-make}
+root=$(mktemp -d)
+finish() {
+    local status=$?
+    trap - EXIT
+    rm -rf --one-file-system "$root"
+    exit "$status"
+}
+trap finish EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+passed=0
+check() { # TITLE COMMAND…
+    local title=$1
+    shift
+    if "$@" >"$root/out" 2>&1; then
+        passed=$((passed + 1))
+        echo "ok - $title"
+    else
+        cat "$root/out"
+        echo "not ok - $title"
+        exit 1
+    fi
+}
+
+prefix=$root/prefix
+"$make" --no-print-directory install PREFIX="$prefix" >"$root/install" 2>&1 || { cat "$root/install" && exit 1; }
+export PKG_CONFIG_PATH=$prefix/lib/pkgconfig
+export LD_LIBRARY_PATH=$prefix/lib
+
+mkdir "$root/hello"
+sed -e 's/@NAME@/hello/g' -e 's/@ID@/hello/g' server/template/plugin.c.in >"$root/hello/hello.c"
+sed -e 's/@NAME@/hello/g' -e 's/@ID@/hello/g' server/template/test_plugin.c.in >"$root/hello/test_hello.c"
+cd "$root/hello"
+
+C11='-std=c11 -Wall -Wextra -Wpedantic -Werror'
+flags() { pkg-config --cflags --libs "$@"; }
+dumps() { "$1" -dump | grep -q '"Name": "hello"'; }
+for cc in gcc clang; do
+    command -v $cc >/dev/null || continue
+    # shellcheck disable=SC2046,SC2086
+    check "$cc: a plugin in C11, one command" $cc $C11 hello.c $(flags kong-pdk) -o hello-$cc
+    check "$cc: it dumps" dumps ./hello-$cc
+    # shellcheck disable=SC2046,SC2086
+    check "$cc: its test in C11, one command" $cc $C11 test_hello.c $(flags kong-pdk-test cmocka) -o test_hello-$cc
+    check "$cc: its test passes, without the shared library" env LD_LIBRARY_PATH= ./test_hello-$cc
+done
+cc=$(command -v gcc || command -v clang)
+needs() { ldd "$1" | awk '{print $1}'; }
+check 'it needs libkongpdk.so.0' bash -c "ldd hello-${cc##*/} | grep -q 'libkongpdk.so.0 => $prefix/lib'"
+shown() {
+    "$tree/tests/gateway/demo.sh" --server "$root/hello/hello-${cc##*/}" >demo.out 2>&1
+    [ "$(grep -c 'X-Greeting: hello, 127.0.0.1 .*set by the plugin' demo.out)" -eq 2 ] || { cat demo.out && false; }
+}
+check 'it serves, over both protocols' shown
+
+# Names of the library's inside are the author's to use.
+cat >names.c <<'EOT'
+int arena_init(void);
+int arena_init(void) { return 1; }
+int conn_accept(void);
+int conn_accept(void) { return 1; }
+int log_write(void);
+int log_write(void) { return 1; }
+int fields_add(void);
+int fields_add(void) { return 1; }
+EOT
+# shellcheck disable=SC2046
+check 'linked statically, beside names of its own' "$cc" hello.c names.c $(flags kong-pdk-static) -o hello-static
+check 'it dumps without the shared library' env LD_LIBRARY_PATH= ./hello-static -dump
+if ls "$(pkg-config --variable=libdir libuv)"/libuv*.a >/dev/null 2>&1; then
+    check 'it needs the C library only' \
+        test -z "$(needs hello-static | grep -vE '^(linux-vdso|libc\.so|/lib.*/ld-linux|ld-linux|libpthread|libdl|librt|libm\.so)')"
+fi
+# shellcheck disable=SC2046
+check 'its test, beside names of its own' "$cc" test_hello.c names.c $(flags kong-pdk-test cmocka) -o test_hello-names
+if [ -e "$("$cc" -print-file-name=libc.a)" ]; then
+    # shellcheck disable=SC2046
+    check 'without any shared library' "$cc" -static hello.c $(flags --static kong-pdk) -o hello-alone
+    check 'that one dumps, too' dumps ./hello-alone
+fi
+
+header_alone() { printf '#include "%s"\n' "$1" | "${@:2}" -fsyntax-only -I"$prefix/include/kong-pdk" -; }
+for header in "$prefix"/include/kong-pdk/*.h; do
+    # shellcheck disable=SC2086
+    check "${header##*/} stands alone" header_alone "${header##*/}" "$cc" $C11 -x c
+done
+for cxx in g++ clang++; do
+    command -v $cxx >/dev/null || continue
+    for std in c++11 c++20; do
+        check "$cxx: kong.h in $std" header_alone kong.h $cxx -std=$std -Wall -Wextra -Wpedantic -Werror -x c++
+        check "$cxx: kong_test.h in $std" header_alone kong_test.h $cxx -std=$std -Wall -Wextra -Wpedantic -Werror -x c++
+    done
+done
+
+# What is exported is what the headers declare, no more and no less.
+so=$prefix/lib/libkongpdk.so.0
+nm -D --defined-only "$so" | awk '$2 != "A" { sub(/@.*/, "", $3); print $3 }' | sort >exported
+check 'the shared library exports kong_* only' bash -c "test -s exported && ! grep -v '^kong_' exported"
+if [ "${cc##*/}" = gcc ]; then
+    echo '#include <kong.h>' >headers.c
+    # shellcheck disable=SC2046
+    gcc -aux-info declared -c headers.c $(pkg-config --cflags kong-pdk) -o headers.o
+    sed -n 's/.* extern .*[ *]\(kong_[a-z0-9_]*\) (.*/\1/p' declared | sort -u >functions
+    check 'it exports what kong.h declares' diff functions exported
+fi
+check 'the soname is libkongpdk.so.0' bash -c "readelf -d '$so' | grep -q 'SONAME.*\[libkongpdk.so.0\]'"
+own_globals() { nm -g --defined-only "$prefix/lib/$1" | awk 'NF == 3 && $3 !~ /^kong_/ { print; bad = 1 } END { exit bad }'; }
+check 'libkongpdk.a has no other global names' own_globals libkongpdk.a
+check 'libkongtest.a has no other global names' own_globals libkongtest.a
+echo "$passed passed, 0 failed"
