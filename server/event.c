@@ -138,7 +138,7 @@ static struct event *event_take(struct events *events) {
     events->generation = (events->generation + 1) & GENERATION_MASK;
     event->id = (uint64_t)events->options.tag << (EVENT_GENERATION_BITS + EVENT_SLOT_BITS) |
                 events->generation << EVENT_SLOT_BITS | event->slot;
-    event->ended = event->finished = event->released = false;
+    event->ended = event->finished = event->reporting = event->released = false;
     event->cancelled = event->rc = event->answer_rc = event->error_rc = 0;
     event->fiber = NULL;
     event->answer = kong_nil();
@@ -224,7 +224,9 @@ static void finish(struct event *event) {
     event->finished = true;
     bool over = event->rc == KONG_E_GONE || (event->ended && event->rc == KONG_E_ENDED);
     if (event->rc != 0 && !over) {
+        event->reporting = true;
         report_failure(event);
+        event->reporting = false;
     }
     if (event->peer != NULL) {
         event->ops->finish(event);
@@ -309,10 +311,20 @@ void event_deliver(struct event *event, int rc, struct kong_value value, struct 
 }
 
 void event_release(struct event *event) {
+    assert(event->state != EVENT_FREE);
     event->released = true;
     event->peer = NULL;
-    if (event->state == EVENT_RETURNED) {
+    if (event->state == EVENT_RETURNED && !event->reporting) {
         event_free(event);
+    }
+}
+
+/* What a handler sleeps for is to end soon; it is told once. */
+static void hurry(struct event *event) {
+    void (*interrupt)(void *arg) = event->interrupt;
+    event->interrupt = NULL;
+    if (interrupt != NULL) {
+        interrupt(event->interrupt_arg);
     }
 }
 
@@ -328,12 +340,11 @@ void event_cancel(struct event *event, int error) {
         event_deliver(event, error, kong_nil(), (struct kong_str){NULL, 0});
         break;
     case EVENT_SLEEPING:
-        /* Its stack is in use by what it waits for: it unwinds later. Kong is answered now. */
+        /* Its stack is in use by what it waits for: it unwinds later. Kong is answered now, and if
+         * that answer finds the peer gone, this comes a second time. */
         event->rc = error;
         finish(event);
-        if (event->interrupt != NULL) {
-            event->interrupt(event->interrupt_arg);
-        }
+        hurry(event);
         break;
     case EVENT_RETURNED:
         event_release(event);

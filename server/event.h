@@ -67,10 +67,11 @@ struct event_link {
 struct event {
     struct events *events;
     enum event_state state;
-    bool ended;    /* a terminal call was made */
-    bool finished; /* ops->finish was called */
-    bool released; /* the conversation is over: free as soon as the handler has returned */
-    int cancelled; /* KONG_E_*: all calls fail with it */
+    bool ended;     /* a terminal call was made */
+    bool finished;  /* ops->finish was called */
+    bool reporting; /* a failure, to Kong: not freed, whatever that write brings about */
+    bool released;  /* the conversation is over: free as soon as the handler has returned */
+    int cancelled;  /* KONG_E_*: all calls fail with it */
     enum kong_phase phase;
     struct instance *instance; /* referenced */
     struct fiber *fiber;       /* parked, or NULL */

@@ -1,0 +1,156 @@
+/* Events whose peer is found gone in the middle of what they tell it: the conversation's write is
+ * where a closed connection shows. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "event.h"
+#include "limits.h"
+
+/* --- A plugin whose handler sleeps, or fails --- */
+
+struct seen {
+    unsigned interrupts;
+    unsigned calls, finishes;
+    bool sleeps;
+    bool gone; /* the peer is, in the next call that is written to it */
+    struct event *sleeping;
+};
+
+static void interrupted(void *arg) {
+    struct seen *seen = arg;
+    seen->interrupts++;
+}
+
+static int handle(struct kong *kong, const void *config) {
+    struct seen *seen = kong_process_data(kong);
+    struct event *event = (struct event *)kong;
+    (void)config;
+    if (seen->sleeps) {
+        seen->sleeping = event;
+        event_sleep(event, interrupted, seen);
+        return event_over(event);
+    }
+    return KONG_E_FAILED;
+}
+
+static const struct kong_plugin plugin = {.name = "sleeper",
+                                          .version = "1.0",
+                                          .on_error = KONG_FAIL_CLOSED,
+                                          .handlers = {[KONG_PHASE_ACCESS] = handle}};
+
+/* --- A conversation --- */
+
+static int call(struct event *event, const struct pdk_method *method, struct kong_str name,
+                const struct kong_value *args, size_t count, bool waits) {
+    struct seen *seen = event->peer;
+    (void)name;
+    (void)args;
+    (void)count;
+    (void)waits;
+    seen->calls++;
+    if (seen->gone && (method->flags & PDK_TERMINAL) != 0) {
+        event_cancel(event, KONG_E_GONE);
+    }
+    return KONG_OK;
+}
+
+static void started(struct event *event) {
+    (void)event;
+}
+
+static void finish(struct event *event) {
+    ((struct seen *)event->peer)->finishes++;
+    event_release(event);
+}
+
+static const struct event_ops ops = {
+    .protocol = PROTOCOL_PROTOBUF, .call = call, .started = started, .finish = finish};
+
+struct fixture {
+    struct seen seen;
+    struct registry *registry;
+    struct events *events;
+    struct instance *instance;
+};
+
+static void begin(struct fixture *f, bool sleeps, bool gone) {
+    char error[100];
+    struct registry_options registry = {.plugin = &plugin, .max_instances = 1};
+    *f = (struct fixture){.seen = {.sleeps = sleeps, .gone = gone}};
+    f->registry = registry_create(&registry);
+    assert_non_null(f->registry);
+    struct events_options events = {.plugin = &plugin,
+                                    .registry = f->registry,
+                                    .process_data = &f->seen,
+                                    .max_events = 2,
+                                    .stack_size = LIMIT_STACK,
+                                    .timeout_ms = 1000};
+    f->events = events_create(&events);
+    assert_non_null(f->events);
+    assert_int_equal(
+        registry_start(f->registry, kong_str("{}"), 0, &f->instance, error, sizeof error), 0);
+}
+
+static void start(struct fixture *f) {
+    const char *refusal;
+    struct instance *instance = registry_acquire(f->registry, f->instance->id, 0);
+    assert_true(event_start(f->events, instance, KONG_PHASE_ACCESS, &ops, &f->seen, 0, &refusal));
+}
+
+static void end(struct fixture *f) {
+    assert_int_equal(events_alive(f->events), 0);
+    events_destroy(f->events);
+    registry_destroy(f->registry);
+}
+
+/* The handler sleeps, its time is up, and Kong, who is told, is gone: what it sleeps for is told
+ * once to hurry. */
+static void sleeper_is_interrupted_once(void **state) {
+    (void)state;
+    for (int gone = 0; gone < 2; gone++) {
+        struct fixture f;
+        begin(&f, true, gone != 0);
+        start(&f);
+        events_tick(f.events, 999);
+        assert_int_equal(f.seen.interrupts, 0);
+        events_tick(f.events, 1000);
+        assert_int_equal(f.seen.interrupts, 1);
+        assert_int_equal(f.seen.calls, 2); /* log.err, response.exit */
+        assert_int_equal(f.seen.finishes, gone == 0);
+        events_tick(f.events, 2000);
+        events_cancel_all(f.events, KONG_E_GONE);
+        assert_int_equal(f.seen.interrupts, 1);
+        assert_int_equal(events_alive(f.events), 1);
+        event_wake(f.seen.sleeping);
+        end(&f);
+    }
+}
+
+/* The handler has failed, and Kong, who is told, is gone: the event is freed when it was told, not
+ * in the middle. */
+static void failure_told_to_nobody(void **state) {
+    (void)state;
+    for (int gone = 0; gone < 2; gone++) {
+        struct fixture f;
+        begin(&f, false, gone != 0);
+        start(&f);
+        assert_int_equal(f.seen.calls, 2);
+        assert_int_equal(f.seen.finishes, gone == 0);
+        assert_int_equal(events_alive(f.events), 0);
+        assert_int_equal(events_counts(f.events)->failed, 1);
+        start(&f); /* the same memory again */
+        end(&f);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(sleeper_is_interrupted_once),
+        cmocka_unit_test(failure_told_to_nobody),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
