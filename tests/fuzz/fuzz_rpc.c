@@ -1,0 +1,403 @@
+/* Whole connections: four hostile peers, and one in order that shares the server with them. Time is
+ * virtual, ids are the same in each run. Afterwards everything closes, nothing leaks, and the
+ * server still serves.
+ *
+ * Input: a byte of options, then operations, a byte each (low bits: what, high bits: which peer)
+ * and their operands, see `operate`. */
+#include "fuzz.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+
+#include "limits.h"
+#include "msgpack_rpc.h"
+#include "protobuf_rpc.h"
+#include "rpc.h"
+#include "rpc_kong.h"
+#include "rpc_plugin.h"
+
+#define PEERS       4
+#define MOST_EVENTS 6
+#define MOST_FRAME  ((size_t)96 << 10)
+#define EVENT_MS    5000
+#define STACK       ((size_t)256 << 10)
+#define WAITS       "{\"script\":\"8a\"}" /* get_header and others, each waits; log.warn */
+
+struct peer {
+    struct rpc rpc;
+    struct kong_end kong;
+    bool open;
+    bool stalled; /* does not read what the server writes */
+    bool failing; /* the next write to it fails */
+};
+
+struct world {
+    struct script_state script;
+    struct registry *registry;
+    struct events *events;
+    struct arena scratch;
+    struct rpc_plugin_info info;
+    struct rpc_env env;
+    uint64_t now;
+    struct peer peers[PEERS];
+    struct peer good; /* the one in order */
+};
+
+/* --- a connection without a socket: what conn.c does, but for libuv --- */
+
+static struct peer *peer_of(struct rpc *rpc) {
+    return (struct peer *)((char *)rpc - offsetof(struct peer, rpc));
+}
+
+static void peer_close(struct peer *peer) {
+    if (peer->open) {
+        peer->open = false;
+        rpc_close(&peer->rpc);
+        kong_end_free(&peer->kong);
+    }
+}
+
+static void peer_flush(struct peer *peer) {
+    struct buffer *out = &peer->rpc.out;
+    if (!peer->open) {
+        return;
+    }
+    if (out->len > 0 && peer->failing) {
+        peer->failing = false;
+        peer_close(peer);
+        return;
+    }
+    if (!peer->stalled) {
+        kong_end_take(&peer->kong, peer->rpc.protocol, out->data, out->len);
+        buffer_clear(out, 0);
+    }
+    if (peer->rpc.broken && (!peer->stalled || out->len == 0)) {
+        peer_close(peer);
+    }
+}
+
+static void wake(struct rpc *rpc) {
+    peer_flush(peer_of(rpc));
+}
+
+static void peer_open(struct world *world, struct peer *peer) {
+    memset(peer, 0, sizeof *peer);
+    rpc_init(&peer->rpc, &world->env, wake);
+    kong_end_init(&peer->kong);
+    peer->open = true;
+}
+
+/* Exactly these bytes on the heap: a look behind them is seen. */
+static void peer_feed(struct peer *peer, const uint8_t *data, size_t len) {
+    if (!peer->open || len == 0) {
+        return;
+    }
+    uint8_t *exact = malloc(len);
+    REQUIRE(exact != NULL);
+    memcpy(exact, data, len);
+    if (rpc_feed(&peer->rpc, exact, len) != 0) {
+        REQUIRE(peer->rpc.broken && peer->rpc.reason[0] != '\0');
+    }
+    free(exact);
+    peer_flush(peer);
+}
+
+static void peer_call(struct peer *peer, enum protocol protocol, const struct rpc_call *call) {
+    struct buffer out;
+    buffer_init(&out, LIMIT_OUT);
+    int rc = protocol == PROTOCOL_MSGPACK ? msgpack_encode_call(&out, call)
+                                          : protobuf_encode_call(&out, call);
+    if (rc == CODEC_OK) {
+        peer_feed(peer, out.data, out.len);
+    }
+    buffer_free(&out);
+}
+
+/* --- the world --- */
+
+static uint64_t world_now(void *clock) {
+    return ((struct world *)clock)->now;
+}
+
+/* Where lines about the peers go: formatted, and thrown away. */
+static struct log *null_log(void) {
+    static struct log *log;
+    if (log == NULL) {
+        log = log_create(open("/dev/null", O_WRONLY | O_CLOEXEC), LOG_LEVEL_DEBUG, "fuzz");
+    }
+    return log;
+}
+
+static void world_create(struct world *world, bool closed) {
+    const struct kong_plugin *plugin = closed ? &script_closed_plugin : &script_open_plugin;
+    memset(world, 0, sizeof *world);
+    arena_init(&world->scratch, LIMIT_EVENT_MEMORY);
+    struct registry_options registry = {
+        .plugin = plugin, .log = null_log(), .max_instances = 6, .idle_ms = 60000};
+    world->registry = registry_create(&registry);
+    REQUIRE(world->registry != NULL);
+    struct events_options events = {.plugin = plugin,
+                                    .registry = world->registry,
+                                    .log = null_log(),
+                                    .process_data = &world->script,
+                                    .max_events = MOST_EVENTS,
+                                    .stack_size = STACK,
+                                    .timeout_ms = EVENT_MS};
+    world->events = events_create(&events);
+    REQUIRE(world->events != NULL);
+    static const struct kong_str phases[] = {{"access", 6}};
+    world->info = (struct rpc_plugin_info){.name = kong_str("script"),
+                                           .version = kong_str("1.2.3"),
+                                           .phases = phases,
+                                           .phase_count = 1,
+                                           .schema = kong_str("{}")};
+    world->env = (struct rpc_env){.events = world->events,
+                                  .registry = world->registry,
+                                  .log = null_log(),
+                                  .plugin = plugin,
+                                  .info = &world->info,
+                                  .scratch = &world->scratch,
+                                  .max_frame = MOST_FRAME,
+                                  .pid = 42,
+                                  .now_ms = world_now,
+                                  .clock = world};
+}
+
+static void world_pass(struct world *world, uint64_t ms) {
+    world->now += ms;
+    events_tick(world->events, world->now);
+    registry_expire(world->registry, world->now);
+    script_wake_due(&world->script);
+}
+
+static void world_destroy(struct world *world) {
+    for (size_t i = 0; i < PEERS; i++) {
+        peer_close(&world->peers[i]);
+    }
+    peer_close(&world->good);
+    events_cancel_all(world->events, KONG_E_GONE);
+    script_wake_due(&world->script);
+    while (script_wake(&world->script)) {
+    }
+    REQUIRE(events_alive(world->events) == 0);
+    REQUIRE(world->script.started == world->script.returned);
+    events_destroy(world->events);
+    registry_destroy(world->registry);
+    arena_free(&world->scratch);
+}
+
+/* --- the peer in order --- */
+
+static int64_t good_start(struct world *world, enum protocol protocol, const char *config) {
+    struct rpc_call start = {.command = RPC_START_INSTANCE,
+                             .sequence = 1,
+                             .name = kong_str("script"),
+                             .config = kong_str(config)};
+    size_t returns = world->good.kong.returns;
+    peer_call(&world->good, protocol, &start);
+    REQUIRE(world->good.open && world->good.kong.returns == returns + 1);
+    REQUIRE(world->good.kong.last.kind == RPC_REPLY_INSTANCE);
+    return world->good.kong.last.instance.id;
+}
+
+static void good_event(struct world *world, enum protocol protocol, int64_t instance) {
+    struct rpc_call event = {.command = RPC_HANDLE_EVENT,
+                             .sequence = 2,
+                             .instance_id = instance,
+                             .event = kong_str("access")};
+    peer_call(&world->good, protocol, &event);
+}
+
+/* An answer to each call until the event is over: its end is what comes back second, after that
+ * of its instance's start. */
+static void good_answers(struct world *world, enum protocol protocol) {
+    struct peer *good = &world->good;
+    for (unsigned i = 0; good->open && good->kong.returns < 2; i++) {
+        static const uint8_t empty_frame[4] = {0, 0, 0, 0};
+        struct rpc_call step = {.command = RPC_STEP,
+                                .sequence = 3 + i,
+                                .event_id = good->kong.event_id,
+                                .data = kong_string("x")};
+        REQUIRE(i < 40);
+        if (good->kong.errors > 0) {
+            return;
+        }
+        if (protocol == PROTOCOL_MSGPACK) {
+            peer_call(good, protocol, &step);
+        } else {
+            peer_feed(good, empty_frame, sizeof empty_frame);
+        }
+    }
+}
+
+/* A plain event goes through, from the start of an instance to its end, whatever there was. */
+static void require_service(struct world *world, enum protocol protocol) {
+    peer_close(&world->good);
+    peer_open(world, &world->good);
+    int64_t instance = good_start(world, protocol, WAITS);
+    good_event(world, protocol, instance);
+    REQUIRE(world->good.open && world->good.kong.calls == 1);
+    REQUIRE(world->good.kong.last_name.data == pdk_methods[PDK_REQUEST_GET_HEADER].name.data);
+    good_answers(world, protocol);
+    REQUIRE(world->good.open && world->good.kong.errors == 0);
+    REQUIRE(world->good.kong.returns == 2);
+}
+
+/* --- the hostile peers --- */
+
+static const char *const event_names[] = {"access",      "rewrite",       "response", "log",
+                                          "certificate", "header_filter", "preread",  "nonsense"};
+
+/* A script out of the input, as JSON. */
+static struct kong_str script_config(struct fuzz_input *input, char *to, size_t size) {
+    static const char digits[] = "0123456789abcdef";
+    size_t len = fuzz_byte(input) & 31;
+    const uint8_t *codes = fuzz_bytes(input, &len);
+    static const char head[] = "{\"script\":\"";
+    size_t at = sizeof head - 1;
+    REQUIRE(at + 2 * len + 3 <= size);
+    memcpy(to, head, at);
+    for (size_t i = 0; i < len; i++) {
+        to[at++] = digits[codes[i] >> 4];
+        to[at++] = digits[codes[i] & 15];
+    }
+    memcpy(to + at, "\"}", 3);
+    return (struct kong_str){to, at + 2};
+}
+
+/* With a random source that gives zeros the registry counts from 1; the first is the good peer's.
+ */
+static int64_t instance_id(struct fuzz_input *input) {
+    unsigned which = fuzz_byte(input);
+    return which == 255 ? INT64_MAX : (int64_t)which;
+}
+
+static void call(struct peer *peer, enum protocol protocol, struct fuzz_input *input) {
+    char config[128];
+    unsigned what = fuzz_byte(input);
+    struct rpc_call made = {.command = (enum rpc_command)((what & 15) % (RPC_GET_STATUS + 1)),
+                            .sequence = fuzz_byte(input),
+                            .notification = (what & 0x80) != 0,
+                            .name = kong_str((what & 0x40) != 0 ? "other" : "script")};
+    switch (made.command) {
+    case RPC_START_INSTANCE:
+        made.config = script_config(input, config, sizeof config);
+        break;
+    case RPC_HANDLE_EVENT:
+        made.event = kong_str(event_names[what >> 4 & 7]);
+        made.instance_id = instance_id(input);
+        break;
+    case RPC_INSTANCE_STATUS:
+    case RPC_CLOSE_INSTANCE:
+        made.instance_id = instance_id(input);
+        break;
+    case RPC_STEP:
+        made.event_id = peer->kong.event_id + (uint64_t)(what >> 4 & 3);
+        break;
+    case RPC_UNKNOWN:
+        made.method = kong_str("plugin.Nonsense");
+        break;
+    default:
+        break;
+    }
+    peer_call(peer, protocol, &made);
+}
+
+/* Kong's answer to what the server asked last: hostile content in a frame that is whole. */
+static void answer(struct world *world, struct peer *peer, enum protocol protocol,
+                   struct fuzz_input *input) {
+    unsigned what = fuzz_byte(input);
+    size_t len = what & 0x3f;
+    const uint8_t *content = fuzz_bytes(input, &len);
+    if (protocol == PROTOCOL_PROTOBUF) {
+        uint8_t frame[4 + 0x3f] = {(uint8_t)len, 0, 0, 0};
+        if (len > 0) {
+            memcpy(frame + 4, content, len);
+        }
+        peer_feed(peer, frame, 4 + len);
+        return;
+    }
+    struct arena arena;
+    struct peer *asker = (what & 0x40) != 0 ? &world->good : peer;
+    struct rpc_call step = {
+        .command = RPC_STEP, .sequence = what, .event_id = asker->open ? asker->kong.event_id : 0};
+    arena_init(&arena, (size_t)1 << 20);
+    if ((what & 0x80) != 0) {
+        step.error = kong_str("no such thing");
+    } else if (len == 0 || msgpack_decode_value(&arena, content, len, &step.data) != CODEC_OK) {
+        step.data = kong_nil();
+    }
+    peer_call(peer, protocol, &step);
+    arena_free(&arena);
+}
+
+enum operation { RAW, LONG_RAW, CALL, ANSWER, PASS, CLOSE, WAKE, MODE };
+
+static void operate(struct world *world, struct fuzz_input *input) {
+    unsigned code = fuzz_byte(input);
+    unsigned which = code >> 3 & (PEERS - 1);
+    struct peer *peer = &world->peers[which];
+    enum protocol protocol = which < PEERS / 2 ? PROTOCOL_PROTOBUF : PROTOCOL_MSGPACK;
+    const uint8_t *bytes;
+    size_t len;
+    if (!peer->open) {
+        peer_open(world, peer);
+    }
+    switch ((enum operation)(code & 7)) {
+    case RAW:
+        len = fuzz_byte(input);
+        bytes = fuzz_bytes(input, &len);
+        peer_feed(peer, bytes, len);
+        break;
+    case LONG_RAW:
+        len = fuzz_u16(input);
+        bytes = fuzz_bytes(input, &len);
+        peer_feed(peer, bytes, len);
+        break;
+    case CALL:
+        call(peer, protocol, input);
+        break;
+    case ANSWER:
+        answer(world, peer, protocol, input);
+        break;
+    case PASS:
+        world_pass(world, (uint64_t)fuzz_byte(input) * 100);
+        break;
+    case CLOSE:
+        peer_close(peer);
+        break;
+    case WAKE:
+        script_wake(&world->script);
+        break;
+    case MODE:
+        peer->stalled = (code & 0x20) != 0;
+        peer->failing = (code & 0x40) != 0;
+        peer_flush(peer);
+        break;
+    }
+    script_wake_due(&world->script);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len) {
+    static struct world world;
+    struct fuzz_input input = {data, len};
+    unsigned options = fuzz_byte(&input);
+    enum protocol protocol = (options & 1) != 0 ? PROTOCOL_MSGPACK : PROTOCOL_PROTOBUF;
+    world_create(&world, (options & 2) != 0);
+    peer_open(&world, &world.good);
+    int64_t instance = good_start(&world, protocol, WAITS);
+    good_event(&world, protocol, instance);
+    REQUIRE(world.good.kong.calls == 1);
+    for (unsigned i = 0; input.left > 0 && i < 200; i++) {
+        operate(&world, &input);
+    }
+    /* Its event may have ended (time, a Step of another), but it is answered. */
+    good_answers(&world, protocol);
+    world_pass(&world, EVENT_MS);
+    while (script_wake(&world.script)) {
+    }
+    require_service(&world, protocol);
+    require_service(&world, protocol == PROTOCOL_MSGPACK ? PROTOCOL_PROTOBUF : PROTOCOL_MSGPACK);
+    world_destroy(&world);
+    return 0;
+}
