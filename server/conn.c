@@ -111,6 +111,7 @@ static void on_written(uv_write_t *request, int status) {
  * the rest. */
 static int write_out(struct conn *conn) {
     struct buffer *out = &conn->rpc.out;
+    struct stats *stats = events_stats(conn->env->rpc.events);
     if (conn->unwritten == 0) {
         uv_buf_t buf = uv_buf_init((char *)out->data, (unsigned)out->len);
         int sent = uv_try_write((uv_stream_t *)&conn->pipe, &buf, 1);
@@ -118,6 +119,7 @@ static int write_out(struct conn *conn) {
             return sent;
         }
         if (sent > 0) {
+            stats->bytes_out += (uint64_t)sent;
             buffer_consume(out, (size_t)sent);
         }
         if (out->len == 0) {
@@ -126,6 +128,7 @@ static int write_out(struct conn *conn) {
         }
     }
     if (conn->unwritten + out->len > LIMIT_OUT) {
+        stats->limits[STATS_LIMIT_OUTPUT]++;
         return UV_ENOBUFS;
     }
     struct write *write = calloc(1, sizeof *write);
@@ -142,6 +145,7 @@ static int write_out(struct conn *conn) {
         free(write);
         return rc;
     }
+    stats->bytes_out += write->len;
     conn->unwritten += write->len;
     buffer_init(out, LIMIT_OUT); /* its bytes are the write's now */
     return 0;
@@ -231,7 +235,10 @@ static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buf) {
         return;
     }
     conn->heard_ms = uv_now(conn->env->loop);
+    struct stats *stats = events_stats(conn->env->rpc.events);
+    stats->bytes_in += (uint64_t)count;
     if (rpc_feed(&conn->rpc, (const uint8_t *)buf->base, (size_t)count) != 0) {
+        stats->limits[STATS_LIMIT_MESSAGE]++;
         log_write(conn->env->rpc.log, LOG_LEVEL_WARN, "connection dropped: %s", conn->rpc.reason);
     }
     conn_flush(conn);
@@ -253,6 +260,7 @@ static struct conn *conn_create(struct conn_env *env) {
     }
     env->first = conn;
     env->count++;
+    events_stats(env->rpc.events)->connections++;
     return conn;
 }
 

@@ -25,7 +25,8 @@ struct events {
     size_t alive;
     uint64_t generation;
     struct event *soonest, *latest; /* by deadline, which is by start: all have the same time */
-    struct event_counts counts;
+    struct stats *stats;
+    struct stats *own_stats; /* NULL: they are the creator's */
     struct running own_running;
 };
 
@@ -56,8 +57,14 @@ struct events *events_create(const struct events_options *options) {
     if (events->options.max_events > SLOT_MASK) {
         events->options.max_events = SLOT_MASK;
     }
-    events->fibers = fiber_pool_create(options->stack_size, IDLE_STACKS);
+    events->stats = options->stats;
+    if (events->stats == NULL) {
+        events->stats = events->own_stats = calloc(1, sizeof *events->own_stats);
+    }
+    events->fibers =
+        events->stats == NULL ? NULL : fiber_pool_create(options->stack_size, IDLE_STACKS);
     if (events->fibers == NULL) {
+        free(events->own_stats);
         free(events);
         return NULL;
     }
@@ -80,6 +87,7 @@ void events_destroy(struct events *events) {
     }
     free(events->slots);
     fiber_pool_destroy(events->fibers);
+    free(events->own_stats);
     free(events);
 }
 
@@ -87,8 +95,8 @@ const struct events_options *events_options(const struct events *events) {
     return &events->options;
 }
 
-struct event_counts *events_counts(struct events *events) {
-    return &events->counts;
+struct stats *events_stats(const struct events *events) {
+    return events->stats;
 }
 
 size_t events_alive(const struct events *events) {
@@ -178,6 +186,10 @@ struct event *events_find(struct events *events, uint64_t id) {
 
 /* --- the handler's side --- */
 
+static struct stats_phase *phase_stats(const struct event *event) {
+    return &event->events->stats->phases[event->phase];
+}
+
 static void log_failure(struct event *event) {
     const struct kong_plugin *plugin = event->events->options.plugin;
     bool known = event->rc == event->error_rc && event->error.data != NULL;
@@ -201,7 +213,7 @@ static void log_failure(struct event *event) {
  * waits. */
 static void report_failure(struct event *event) {
     const struct pdk_method *exit = &pdk_methods[PDK_RESPONSE_EXIT];
-    event->events->counts.failed++;
+    phase_stats(event)->failed++;
     int cancelled = event->cancelled;
     event->cancelled = 0;
     log_failure(event);
@@ -222,6 +234,9 @@ static void finish(struct event *event) {
         return;
     }
     event->finished = true;
+    if (event->cancelled != KONG_E_GONE) {
+        stats_add(&phase_stats(event)->latency, stats_clock() - event->started_ns);
+    }
     bool over = event->rc == KONG_E_GONE || (event->ended && event->rc == KONG_E_ENDED);
     if (event->rc != 0 && !over) {
         event->reporting = true;
@@ -265,19 +280,22 @@ bool event_start(struct events *events, struct instance *instance, enum kong_pha
         *refusal = "the plugin has no handler for this phase";
     } else if (events->alive >= events->options.max_events) {
         *refusal = "too many events at work (--max-events)";
+        events->stats->limits[STATS_LIMIT_EVENTS]++;
     } else if ((event = event_take(events)) == NULL) {
         *refusal = "no memory for an event";
     }
     if (event == NULL) {
-        events->counts.refused++;
+        events->stats->phases[phase].refused++;
         return false;
     }
     events->alive++;
+    events->stats->phases[phase].started++;
     event->phase = phase;
     event->instance = instance;
     event->ops = ops;
     event->peer = peer;
     event->deadline_ms = now_ms + events->options.timeout_ms;
+    event->started_ns = stats_clock();
     deadline_append(events, event);
     set_state(event, EVENT_RUNNING);
     ops->started(event);
@@ -288,7 +306,6 @@ bool event_start(struct events *events, struct instance *instance, enum kong_pha
         event->rc = event_fail(event, KONG_E_NOMEM, kong_str("no memory for a handler's stack"));
         returned = true;
     }
-    events->counts.started++;
     after_run(event, returned);
     return true;
 }
@@ -331,6 +348,9 @@ static void hurry(struct event *event) {
 void event_cancel(struct event *event, int error) {
     if (event->cancelled == 0) {
         event->cancelled = error;
+        if (error == KONG_E_GONE && !event->ended && !event->finished) {
+            phase_stats(event)->orphaned++;
+        }
     }
     if (error == KONG_E_GONE) {
         event->peer = NULL;
@@ -364,7 +384,7 @@ void events_tick(struct events *events, uint64_t now_ms) {
     while (left-- > 0 && event != NULL && event->deadline_ms <= now_ms) {
         struct event *next = event->by_deadline.next;
         if (event->cancelled == 0) {
-            events->counts.timed_out++;
+            phase_stats(event)->timed_out++;
             log_write(events->options.log, LOG_LEVEL_ERROR,
                       "instance %d: %s timed out after %llu ms", event->instance->id,
                       kong_phase_name(event->phase),
@@ -429,7 +449,11 @@ int event_call(struct event *event, const struct pdk_method *method, struct kong
     event->waits_for = method;
     set_state(event, EVENT_WAITING);
     event->fiber = fiber_current(event->events->fibers);
+    uint64_t begin = stats_clock();
     fiber_park(event->fiber);
+    if (event->cancelled == 0 && method != NULL) {
+        stats_add(&event->events->stats->calls[method - pdk_methods], stats_clock() - begin);
+    }
     if (result != NULL && event->answer_rc == 0) {
         *result = event->answer;
     }

@@ -18,6 +18,7 @@
 #include "protocol.h"
 #include "registry.h"
 #include "running.h"
+#include "stats.h"
 
 struct event;
 struct events;
@@ -88,6 +89,7 @@ struct event {
     uint64_t id; /* unique for the life of the process, below 2^53 (a Lua number) */
     uint32_t slot;
     uint64_t deadline_ms;
+    uint64_t started_ns; /* stats_clock */
     struct event_link by_deadline;
     const struct pdk_method *waits_for; /* while WAITING */
     /* MsgPack's conversation: */
@@ -108,13 +110,10 @@ struct events_options {
     void *owner;               /* of the loop, for those who park handlers */
     struct running *running;   /* where it is told which handler runs; NULL: nowhere */
     uint32_t tag;              /* in all ids, up to EVENT_TAG_MASK */
+    struct stats *stats;       /* where events and calls are counted; NULL: the events' own */
     size_t max_events;
     size_t stack_size;
     uint64_t timeout_ms; /* of one event, from its start */
-};
-
-struct event_counts {
-    uint64_t started, failed, timed_out, refused;
 };
 
 /* All events of one loop. NULL when out of memory. */
@@ -123,7 +122,7 @@ struct events *events_create(const struct events_options *options);
 void events_destroy(struct events *events);
 
 const struct events_options *events_options(const struct events *events);
-struct event_counts *events_counts(struct events *events);
+struct stats *events_stats(const struct events *events); /* never NULL */
 size_t events_alive(const struct events *events);
 
 /* Runs the handler of `phase` until it first parks or returns; ops may be called from inside, and

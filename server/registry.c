@@ -188,6 +188,9 @@ static int configure(struct registry *registry, struct instance *instance, struc
 int registry_start(struct registry *registry, struct kong_str config, uint64_t now_ms,
                    struct instance **out, char *error, size_t error_size) {
     if (registry->count >= registry->options.max_instances) {
+        if (registry->options.stats != NULL) {
+            registry->options.stats->limits[STATS_LIMIT_INSTANCES]++;
+        }
         struct instance *victim = registry->oldest;
         while (victim != NULL && victim->refs > 1) {
             victim = victim->newer;

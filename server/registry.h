@@ -9,6 +9,7 @@
 #include "arena.h"
 #include "kong.h"
 #include "log.h"
+#include "stats.h"
 
 struct registry;
 
@@ -32,6 +33,7 @@ struct instance {
 struct registry_options {
     const struct kong_plugin *plugin;
     struct log *log;      /* borrowed; may be NULL */
+    struct stats *stats;  /* borrowed; may be NULL */
     size_t max_instances; /* at the limit the one unused for longest is forgotten (Kong starts it
                              again when needed) */
     uint64_t idle_ms;     /* registry_expire forgets what was unused for so long; 0: never */

@@ -207,7 +207,10 @@ static void start_instance(struct rpc *rpc, const struct rpc_call *call, struct 
         reply_error(rpc, reply, error, (struct kong_str){NULL, 0});
         return;
     }
+    struct stats *stats = events_stats(rpc->env->events);
+    stats->instances_started++;
     if (instance->failure != NULL) {
+        stats->instances_refused++;
         log_write(rpc->env->log, LOG_LEVEL_ERROR, "instance %d: %s", instance->id,
                   instance->failure);
     } else {
@@ -223,6 +226,7 @@ static void close_instance(struct rpc *rpc, const struct rpc_call *call, struct 
     if (instance != NULL) {
         describe(rpc, instance, reply);
         registry_close(rpc->env->registry, call->instance_id);
+        events_stats(rpc->env->events)->instances_closed++;
         log_write(rpc->env->log, LOG_LEVEL_DEBUG, "instance %lld closed",
                   (long long)call->instance_id);
         return;
@@ -237,15 +241,16 @@ static void close_instance(struct rpc *rpc, const struct rpc_call *call, struct 
 /* What go-pdk's GetStatus gives, with our own figures. */
 static void get_status(struct rpc *rpc, struct rpc_reply *reply) {
     const struct rpc_env *env = rpc->env;
-    struct event_counts *counts = events_counts(env->events);
+    struct stats_phase sum;
+    stats_sum(events_stats(env->events), &sum);
     struct kong_pair plugin[] = {
         kong_pair("Name", kong_string(env->plugin->name)),
         kong_pair("Version", kong_string(env->plugin->version)),
         kong_pair("Instances", kong_integer((int64_t)registry_count(env->registry))),
-        kong_pair("EventsStarted", kong_integer((int64_t)counts->started)),
+        kong_pair("EventsStarted", kong_integer((int64_t)sum.started)),
         kong_pair("EventsRunning", kong_integer((int64_t)events_alive(env->events))),
-        kong_pair("EventsFailed", kong_integer((int64_t)counts->failed)),
-        kong_pair("EventsTimedOut", kong_integer((int64_t)counts->timed_out)),
+        kong_pair("EventsFailed", kong_integer((int64_t)sum.failed)),
+        kong_pair("EventsTimedOut", kong_integer((int64_t)sum.timed_out)),
     };
     struct kong_pair *kept = arena_array(env->scratch, 7, sizeof *kept);
     struct kong_pair *plugins = arena_array(env->scratch, 1, sizeof *plugins);
@@ -324,6 +329,7 @@ struct instance *rpc_find_instance(struct rpc *rpc, const struct rpc_call *call,
     struct instance *instance =
         registry_acquire(rpc->env->registry, call->instance_id, rpc->env->now_ms(rpc->env->clock));
     if (instance == NULL) {
+        events_stats(rpc->env->events)->unknown_instances++;
         *error = TEXT_NO_INSTANCE;
     }
     return instance;

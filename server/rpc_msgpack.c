@@ -253,6 +253,7 @@ static int queue_call(struct event *event, const struct pdk_method *method, stru
         return KONG_OK;
     }
     if (event->queued >= LIMIT_POSTED) {
+        events_stats(event->events)->limits[STATS_LIMIT_POSTED]++;
         return KONG_E_NOMEM;
     }
     int rc = enqueue(event, method, name, args, count, waits);

@@ -43,6 +43,7 @@ struct server {
     uv_pipe_t relay_listener; /* for other generations of this server */
     struct relay_env relays;
     int relay_fd; /* until relay_listener has it; -1 */
+    struct stats stats;
 };
 
 void server_options_init(struct server_options *options) {
@@ -160,6 +161,7 @@ static void on_connection(uv_stream_t *listener, int status) {
     }
     if (server->conns.count >= server->options.max_connections) {
         if (!server->accept_paused) {
+            server->stats.limits[STATS_LIMIT_CONNECTIONS]++;
             log_write(server->options.log, LOG_LEVEL_ERROR,
                       "%zu connections, limit %zu: others wait (--max-connections)",
                       server->conns.count, server->options.max_connections);
@@ -187,6 +189,7 @@ static void on_tick(uv_timer_t *timer) {
     conns_tick(&server->conns, now);
     size_t expired = registry_expire(server->registry, now);
     if (expired > 0) {
+        server->stats.instances_expired += expired;
         log_write(server->options.log, LOG_LEVEL_INFO, "%zu idle instances forgotten", expired);
     }
     if (server->options.watch_parent && getppid() != server->parent) {
@@ -290,6 +293,7 @@ static int start(struct server *server, char *error, size_t size) {
     arena_init(&server->scratch, LIMIT_EVENT_MEMORY);
     struct registry_options registry = {.plugin = plugin,
                                         .log = options->log,
+                                        .stats = &server->stats,
                                         .max_instances = options->max_instances,
                                         .idle_ms = options->instance_idle_ms};
     server->registry = registry_create(&registry);
@@ -304,6 +308,7 @@ static int start(struct server *server, char *error, size_t size) {
                                     .owner = &server->loop,
                                     .running = options->running,
                                     .tag = tag,
+                                    .stats = &server->stats,
                                     .max_events = options->max_events,
                                     .stack_size = options->stack_size,
                                     .timeout_ms = options->event_ms};

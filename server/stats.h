@@ -1,0 +1,79 @@
+/* What a server counts. Plain figures of one loop: no I/O, no allocation, no lock; everything may
+ * be read. The only system call is the clock's, which the vDSO answers without one. */
+#ifndef SERVER_STATS_H
+#define SERVER_STATS_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <time.h>
+
+#include "kong_phase.h"
+#include "pdk_methods.h"
+
+/* Durations in ns. Each doubling is cut into 8 buckets, so a percentile is at most 12.5 % above the
+ * truth; from 2^42 ns (73 minutes) on everything is in the last one. */
+#define STATS_SUB_BITS 3u
+#define STATS_MAX_BITS 42u
+#define STATS_BUCKETS  ((STATS_MAX_BITS - STATS_SUB_BITS + 1) << STATS_SUB_BITS)
+
+struct stats_histogram {
+    uint64_t count;
+    uint64_t sum;
+    uint64_t max;
+    uint64_t buckets[STATS_BUCKETS];
+};
+
+/* Limits that can be reached. */
+enum stats_limit {
+    STATS_LIMIT_CONNECTIONS, /* a connection had to wait */
+    STATS_LIMIT_INSTANCES,   /* one was forgotten, or refused, for want of room */
+    STATS_LIMIT_EVENTS,      /* an event was refused */
+    STATS_LIMIT_POSTED,      /* a call was refused: too many are unanswered */
+    STATS_LIMIT_OUTPUT,      /* a connection was dropped: its peer does not read */
+    STATS_LIMIT_MESSAGE,     /* … or a message of it was too large or malformed */
+    STATS_LIMIT_COUNT
+};
+
+/* "max-connections", "unread-output": for people and for labels. Static. */
+const char *stats_limit_name(enum stats_limit limit);
+
+struct stats_phase {
+    uint64_t started;
+    uint64_t failed;                /* the handler returned an error, or its time was up */
+    uint64_t timed_out;             /* of them */
+    uint64_t refused;               /* could not start: refused configuration, limit, no handler */
+    uint64_t orphaned;              /* Kong went away before the handler was done */
+    struct stats_histogram latency; /* from Kong's request to the handler's end, Kong's answers to
+                                       its calls included */
+};
+
+struct stats {
+    uint64_t connections; /* ever opened */
+    uint64_t instances_started, instances_refused, instances_closed, instances_expired;
+    uint64_t unknown_instances; /* events for an instance that is not here (any more) */
+    uint64_t bytes_in, bytes_out;
+    uint64_t limits[STATS_LIMIT_COUNT];
+    struct stats_phase phases[KONG_PHASE_COUNT];
+    struct stats_histogram calls[PDK_COUNT]; /* of those that wait: until Kong's answer */
+};
+
+/* A time to measure from, in ns. */
+static inline uint64_t stats_clock(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+void stats_add(struct stats_histogram *histogram, uint64_t ns);
+
+/* What `percent` (above 0, at most 100) of the durations do not exceed: the end of its bucket, and
+ * no more than the longest. 0 without any. */
+uint64_t stats_percentile(const struct stats_histogram *histogram, double percent);
+
+/* How many were below 2^bits ns: exact, for that is where buckets end. */
+uint64_t stats_below(const struct stats_histogram *histogram, unsigned bits);
+
+/* All phases together; the histograms are left empty. */
+void stats_sum(const struct stats *stats, struct stats_phase *sum);
+
+#endif
