@@ -164,6 +164,7 @@ static struct event *event_take(struct events *events) {
 static void event_free(struct event *event) {
     struct events *events = event->events;
     set_state(event, EVENT_FREE);
+    events->stats->phases[event->phase].running--;
     registry_release(events->options.registry, event->instance);
     event->instance = NULL;
     event->ops = NULL;
@@ -214,6 +215,7 @@ static void log_failure(struct event *event) {
 static void report_failure(struct event *event) {
     const struct pdk_method *exit = &pdk_methods[PDK_RESPONSE_EXIT];
     phase_stats(event)->failed++;
+    event->instance->failed++;
     int cancelled = event->cancelled;
     event->cancelled = 0;
     log_failure(event);
@@ -290,6 +292,7 @@ bool event_start(struct events *events, struct instance *instance, enum kong_pha
     }
     events->alive++;
     events->stats->phases[phase].started++;
+    events->stats->phases[phase].running++;
     event->phase = phase;
     event->instance = instance;
     event->ops = ops;

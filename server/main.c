@@ -13,6 +13,7 @@
 #include "schema.h"
 #include "server.h"
 #include "socket_file.h"
+#include "status_show.h"
 #include "supervisor.h"
 
 #define EXIT_USAGE 2
@@ -97,6 +98,15 @@ static int print_violations(const char *program, const struct kong_plugin *plugi
     return result < 0    ? complain(program, error, EXIT_FAILURE)
            : result == 0 ? EXIT_SUCCESS
                          : EXIT_FAILURE;
+}
+
+static int print_status(const char *program, const struct options *options) {
+    struct status_show_options wanted = {
+        .socket = options->socket, .json = options->json, .watch = options->watch};
+    char error[512];
+    return status_show(&wanted, stdout, error, sizeof error) == 0
+               ? EXIT_SUCCESS
+               : complain(program, error, EXIT_FAILURE);
 }
 
 struct service {
@@ -233,6 +243,9 @@ int kong_main(int argc, char **argv, const struct kong_plugin *plugin) {
         break;
     case OPTIONS_DESCRIBE:
         status = print_description(program, plugin);
+        break;
+    case OPTIONS_STATUS:
+        status = print_status(program, &options);
         break;
     case OPTIONS_RUN:
         status = start(program, plugin, &options);

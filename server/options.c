@@ -270,6 +270,9 @@ static int set(const struct parser *parser, const struct option_row *row, const 
     case OPTION_ACTION:
         parser->options->action = (enum options_action)row->number;
         return 0;
+    case OPTION_FLAG:
+        *(bool *)value = true;
+        return 0;
     case OPTION_TEXT:
         if (row->number != 0) {
             parser->options->action = (enum options_action)row->number;
@@ -408,6 +411,9 @@ static const char *executable_name(const char *argv0, char *buffer, size_t size)
 static int complete(const struct parser *parser, const char *argv0) {
     struct options *options = parser->options;
     char buffer[4096];
+    if ((options->json || options->watch) && options->action != OPTIONS_STATUS) {
+        return fail(parser, "--json and --watch go with --status");
+    }
     if (options->kong_prefix == NULL &&
         (options->kong_prefix = strdup(OPTIONS_KONG_PREFIX)) == NULL) {
         return fail(parser, "out of memory");

@@ -17,6 +17,7 @@ enum options_action {
     OPTIONS_DUMP,
     OPTIONS_CHECK_CONFIG,
     OPTIONS_DESCRIBE,
+    OPTIONS_STATUS,
     OPTIONS_HELP,
     OPTIONS_MAN,
     OPTIONS_VERSION
@@ -28,6 +29,8 @@ enum option_switch { OPTION_AUTO, OPTION_YES, OPTION_NO };
 struct options {
     enum options_action action;
     char *check_config; /* the file to check; "-": standard input; NULL: none */
+
+    bool json, watch; /* of STATUS */
 
     /* serving */
     char *kong_prefix;

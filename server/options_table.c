@@ -177,6 +177,18 @@ const struct option_row option_rows[] = {
      .number = OPTIONS_DESCRIBE,
      .help = "print the fields of config as a table in Markdown, and exit"},
 
+    {.section = "A running server",
+     .name = "status",
+     .kind = OPTION_ACTION,
+     .number = OPTIONS_STATUS,
+     .help = "ask the server at --socket (or in --kong-prefix) how it is: connections, instances, "
+             "events, latency, limits reached; and exit, with 1 when none is running"},
+    {.name = "json", .kind = OPTION_FLAG, AT(json), .help = "with --status: as JSON"},
+    {.name = "watch",
+     .kind = OPTION_FLAG,
+     AT(watch),
+     .help = "with --status: again every 2 seconds, until interrupted"},
+
     {.section = "Information",
      .name = "help",
      .letter = 'h',

@@ -6,6 +6,7 @@
 
 enum option_kind {
     OPTION_ACTION,       /* no argument; `number` is the enum options_action */
+    OPTION_FLAG,         /* bool, no argument */
     OPTION_TEXT,         /* char *, not empty; `number` as of ACTION, where it is not 0 */
     OPTION_MODE,         /* mode_t, octal */
     OPTION_SECONDS,      /* uint64_t in ms; decimal fractions */

@@ -223,6 +223,7 @@ int registry_start(struct registry *registry, struct kong_str config, uint64_t n
         snprintf(error, error_size, "no memory for an instance's configuration");
         return -1;
     }
+    scope_read(&instance->scope, config, &instance->arena);
     struct timeval now;
     gettimeofday(&now, NULL);
     instance->started_at = (double)now.tv_sec + (double)now.tv_usec / 1e6;
@@ -252,6 +253,7 @@ struct instance *registry_acquire(struct registry *registry, int64_t id, uint64_
         return NULL;
     }
     instance->refs++;
+    instance->events++;
     instance->used_ms = now_ms;
     if (instance != registry->newest) {
         use_list_remove(registry, instance);
@@ -296,4 +298,8 @@ size_t registry_expire(struct registry *registry, uint64_t now_ms) {
 
 size_t registry_count(const struct registry *registry) {
     return registry->count;
+}
+
+const struct instance *registry_newest(const struct registry *registry) {
+    return registry->newest;
 }

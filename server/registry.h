@@ -9,17 +9,21 @@
 #include "arena.h"
 #include "kong.h"
 #include "log.h"
+#include "scope.h"
 #include "stats.h"
 
 struct registry;
 
-/* All fields are read-only outside the registry. */
+/* All fields but `failed` are read-only outside the registry. */
 struct instance {
     int32_t id;
     unsigned refs; /* 1 while listed, 1 for each event that uses it */
     bool listed;
     double started_at;  /* seconds since the epoch */
     uint64_t used_ms;   /* on the caller's clock: last start or acquire */
+    uint64_t events;    /* acquired so often */
+    uint64_t failed;    /* of them, counted by whoever ran them */
+    struct scope scope; /* its texts are in the arena */
     struct arena arena; /* owns config and failure */
     void *config;       /* decoded; NULL without a schema */
     void *state;        /* what the plugin's configure left */
@@ -66,5 +70,8 @@ bool registry_close(struct registry *registry, int64_t id);
 size_t registry_expire(struct registry *registry, uint64_t now_ms);
 
 size_t registry_count(const struct registry *registry);
+
+/* The one used last; ->older leads to all others. NULL when there is none. */
+const struct instance *registry_newest(const struct registry *registry);
 
 #endif

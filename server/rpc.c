@@ -2,9 +2,11 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <sys/time.h>
 
 #include "limits.h"
 #include "msgpack_rpc.h"
+#include "status.h"
 
 /* Bytes are added to a half message in pieces of this size, so that what follows it costs no more.
  */
@@ -238,34 +240,24 @@ static void close_instance(struct rpc *rpc, const struct rpc_call *call, struct 
     }
 }
 
-/* What go-pdk's GetStatus gives, with our own figures. */
 static void get_status(struct rpc *rpc, struct rpc_reply *reply) {
     const struct rpc_env *env = rpc->env;
-    struct stats_phase sum;
-    stats_sum(events_stats(env->events), &sum);
-    struct kong_pair plugin[] = {
-        kong_pair("Name", kong_string(env->plugin->name)),
-        kong_pair("Version", kong_string(env->plugin->version)),
-        kong_pair("Instances", kong_integer((int64_t)registry_count(env->registry))),
-        kong_pair("EventsStarted", kong_integer((int64_t)sum.started)),
-        kong_pair("EventsRunning", kong_integer((int64_t)events_alive(env->events))),
-        kong_pair("EventsFailed", kong_integer((int64_t)sum.failed)),
-        kong_pair("EventsTimedOut", kong_integer((int64_t)sum.timed_out)),
-    };
-    struct kong_pair *kept = arena_array(env->scratch, 7, sizeof *kept);
-    struct kong_pair *plugins = arena_array(env->scratch, 1, sizeof *plugins);
-    struct kong_pair *top = arena_array(env->scratch, 3, sizeof *top);
-    if (kept == NULL || plugins == NULL || top == NULL) {
-        reply_error(rpc, reply, "no memory", (struct kong_str){NULL, 0});
-        return;
-    }
-    memcpy(kept, plugin, sizeof plugin);
-    plugins[0] = kong_pair(env->plugin->name, kong_map(kept, 7));
-    top[0] = kong_pair("Pid", kong_integer(env->pid));
-    top[1] = kong_pair("StartTime", kong_number(env->started_at));
-    top[2] = kong_pair("Plugins", kong_map(plugins, 1));
+    struct timeval now;
+    gettimeofday(&now, NULL);
+    struct status_source source = {.plugin = env->plugin,
+                                   .events = env->events,
+                                   .registry = env->registry,
+                                   .log = env->log,
+                                   .connections = env->connections == NULL ? 0 : *env->connections,
+                                   .max_connections = env->max_connections,
+                                   .pid = env->pid,
+                                   .started_at = env->started_at,
+                                   .now = (double)now.tv_sec + (double)now.tv_usec / 1e6,
+                                   .now_ms = env->now_ms(env->clock)};
     reply->kind = RPC_REPLY_STATUS;
-    reply->status = kong_map(top, 3);
+    if (!status_build(&source, env->scratch, &reply->status)) {
+        reply_error(rpc, reply, "no memory", (struct kong_str){NULL, 0});
+    }
 }
 
 void rpc_command(struct rpc *rpc, const struct rpc_call *call, struct rpc_reply *reply) {

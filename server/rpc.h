@@ -24,6 +24,8 @@ struct rpc_env {
     const struct rpc_plugin_info *info; /* what the dump says too */
     struct arena *scratch;              /* for one message, reset before each */
     size_t max_frame;
+    const size_t *connections; /* open now; NULL: not known */
+    size_t max_connections;
     int64_t pid;
     double started_at;
     /* Passes a Step on to the server of another generation (relay.h). NULL: there is none. */

@@ -10,8 +10,9 @@
 struct running {
     _Atomic uint32_t runs; /* counts up whenever a handler is entered: standing still while `phase`
                               is set means that it hangs */
-    _Atomic int32_t instance; /* of the handler that runs */
-    _Atomic int32_t phase;    /* enum kong_phase; RUNNING_NONE: no handler runs */
+    _Atomic int32_t instance;  /* of the handler that runs */
+    _Atomic int32_t phase;     /* enum kong_phase; RUNNING_NONE: no handler runs */
+    _Atomic uint32_t restarts; /* by the supervisor, because the process before died */
 };
 
 #define RUNNING_NONE (-1)

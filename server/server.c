@@ -327,6 +327,8 @@ static int start(struct server *server, char *error, size_t size) {
         .info = options->info,
         .scratch = &server->scratch,
         .max_frame = options->max_frame,
+        .connections = &server->conns.count,
+        .max_connections = options->max_connections,
         .pid = getpid(),
         .started_at = (double)now.tv_sec + (double)now.tv_usec / 1e6,
         .relay = server->relay_fd >= 0 ? relay_start : NULL,

@@ -81,6 +81,7 @@ void stats_sum(const struct stats *stats, struct stats_phase *sum) {
     for (unsigned i = 0; i < KONG_PHASE_COUNT; i++) {
         const struct stats_phase *phase = &stats->phases[i];
         sum->started += phase->started;
+        sum->running += phase->running;
         sum->failed += phase->failed;
         sum->timed_out += phase->timed_out;
         sum->refused += phase->refused;

@@ -39,6 +39,7 @@ const char *stats_limit_name(enum stats_limit limit);
 
 struct stats_phase {
     uint64_t started;
+    uint64_t running;               /* at work now */
     uint64_t failed;                /* the handler returned an error, or its time was up */
     uint64_t timed_out;             /* of them */
     uint64_t refused;               /* could not start: refused configuration, limit, no handler */

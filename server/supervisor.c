@@ -112,6 +112,7 @@ static bool child_is_gone(struct supervisor *s, int status, int *result) {
         return true;
     }
     report_death(s, status);
+    atomic_fetch_add(&s->running->restarts, 1);
     s->child = 0;
     uint64_t now = now_ms();
     if (now - s->child_since >= STEADY_MS || s->delay_ms == 0) {

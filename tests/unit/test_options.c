@@ -388,6 +388,24 @@ static void test_bad_usage(void **state) {
 }
 
 /* What the user typed comes back as one printable line, and cut. */
+static void test_status(void **state) {
+    char argv0[] = EXECUTABLE;
+    struct parsed parsed;
+
+    (void)state;
+    parse_as(&parsed, argv0, "--status --json");
+    assert_int_equal(parsed.result, 0);
+    assert_int_equal(parsed.options.action, OPTIONS_STATUS);
+    assert_true(parsed.options.json && !parsed.options.watch);
+    options_free(&parsed.options);
+    parse_as(&parsed, argv0, "--watch --status");
+    assert_int_equal(parsed.result, 0);
+    assert_true(parsed.options.watch && !parsed.options.json);
+    options_free(&parsed.options);
+    refused("--json", "--json and --watch go with --status");
+    refused("--status --json=yes", "--json takes no argument: --json=yes");
+}
+
 static void test_errors_are_one_line(void **state) {
     char line[400] = "--log-level=";
     struct parsed parsed;
@@ -550,7 +568,7 @@ static void test_table(void **state) {
         const struct option_row *row = &option_rows[i];
 
         assert_non_null(row->help);
-        assert_true((row->kind == OPTION_ACTION) == !row->argument);
+        assert_true((row->kind == OPTION_ACTION || row->kind == OPTION_FLAG) == !row->argument);
         assert_true((row->kind == OPTION_NAME) == (row->names != NULL));
         assert_true((row->kind == OPTION_TEXT) == (row->text != NULL));
         assert_true(row->least <= row->most);
@@ -581,6 +599,7 @@ int main(void) {
         cmocka_unit_test(test_bad_values),
         cmocka_unit_test(test_bad_numbers),
         cmocka_unit_test(test_bad_usage),
+        cmocka_unit_test(test_status),
         cmocka_unit_test(test_errors_are_one_line),
         cmocka_unit_test(test_short_forms),
         cmocka_unit_test(test_help_says),

@@ -1,0 +1,36 @@
+/* Asks a running server over its socket, as Kong would: one connection, one call after the other,
+ * blocking. For the program's own commands (--status, --doctor); a server does not use it. */
+#ifndef SERVER_ASK_H
+#define SERVER_ASK_H
+
+#include "buffer.h"
+#include "frame.h"
+#include "rpc_message.h"
+
+/* Owned by whoever embeds it. */
+struct ask {
+    int fd; /* -1: not open */
+    enum protocol protocol;
+    struct frame_reader reader;
+    struct buffer in;
+    size_t used; /* of `in`: messages that were given out */
+    int64_t sequence;
+    char error[256]; /* why the last function failed: one printable line */
+};
+
+/* Connects; whoever is there has timeout_ms for each answer. 0, or -1 with ask->error; then errno
+ * is that of connect(2) (ENOENT, ECONNREFUSED: nobody serves), and ask_close is not needed. */
+int ask_open(struct ask *ask, const char *path, enum protocol protocol, int timeout_ms);
+/* Idempotent. */
+void ask_close(struct ask *ask);
+
+/* One command, or an event's first message: sequence is filled in. The reply lives in the arena. An
+ * error text of MsgPack:1 is a reply too (RPC_REPLY_ERROR). 0, or -1 with ask->error. */
+int ask_call(struct ask *ask, struct rpc_call *call, struct arena *arena, struct rpc_reply *reply);
+
+/* Sends whole messages as they are; reads the next one, which lives until the next call. 0, or -1
+ * with ask->error. */
+int ask_send(struct ask *ask, const struct buffer *message);
+int ask_next(struct ask *ask, struct frame *frame);
+
+#endif

@@ -1,0 +1,198 @@
+#include "status.h"
+
+#include <assert.h>
+
+/* A map under construction. */
+struct map {
+    struct kong_pair *pairs;
+    size_t count, room;
+};
+
+struct builder {
+    struct arena *arena;
+    bool failed;
+};
+
+static struct map map_of(struct builder *builder, size_t room) {
+    struct map map = {.pairs = arena_array(builder->arena, room, sizeof *map.pairs), .room = room};
+    builder->failed = builder->failed || map.pairs == NULL;
+    return map;
+}
+
+static void put(struct map *map, const char *key, struct kong_value value) {
+    if (map->pairs != NULL) {
+        assert(map->count < map->room);
+        map->pairs[map->count++] = kong_pair(key, value);
+    }
+}
+
+static void put_count(struct map *map, const char *key, uint64_t count) {
+    put(map, key, kong_integer((int64_t)count));
+}
+
+static void put_text(struct map *map, const char *key, const char *text) {
+    if (text != NULL) {
+        put(map, key, kong_string(text));
+    }
+}
+
+static struct kong_value done(const struct map *map) {
+    return kong_map(map->pairs, map->count);
+}
+
+static struct kong_value seconds(uint64_t ns) {
+    return kong_number((double)ns / 1e9);
+}
+
+static struct kong_value latency(struct builder *builder, const struct stats_histogram *histogram) {
+    struct map map = map_of(builder, 5);
+    put_count(&map, "Count", histogram->count);
+    put(&map, "P50", seconds(stats_percentile(histogram, 50)));
+    put(&map, "P99", seconds(stats_percentile(histogram, 99)));
+    put(&map, "Max", seconds(histogram->max));
+    put(&map, "Mean", seconds(histogram->count == 0 ? 0 : histogram->sum / histogram->count));
+    return done(&map);
+}
+
+static struct kong_value phases(struct builder *builder, const struct stats *stats) {
+    struct map map = map_of(builder, KONG_PHASE_COUNT);
+    for (unsigned i = 0; i < KONG_PHASE_COUNT; i++) {
+        const struct stats_phase *phase = &stats->phases[i];
+        if (phase->started == 0 && phase->refused == 0) {
+            continue;
+        }
+        struct map one = map_of(builder, 7);
+        put_count(&one, "Started", phase->started);
+        put_count(&one, "Running", phase->running);
+        put_count(&one, "Failed", phase->failed);
+        put_count(&one, "TimedOut", phase->timed_out);
+        put_count(&one, "Refused", phase->refused);
+        put_count(&one, "Orphaned", phase->orphaned);
+        put(&one, "Latency", latency(builder, &phase->latency));
+        put(&map, kong_phase_name((enum kong_phase)i), done(&one));
+    }
+    return done(&map);
+}
+
+static struct kong_value calls(struct builder *builder, const struct stats *stats) {
+    struct map map = map_of(builder, PDK_COUNT);
+    for (unsigned i = 0; i < PDK_COUNT; i++) {
+        if (stats->calls[i].count > 0) {
+            put(&map, pdk_methods[i].name.data, latency(builder, &stats->calls[i]));
+        }
+    }
+    return done(&map);
+}
+
+static struct kong_value limits(struct builder *builder, const struct stats *stats) {
+    struct map map = map_of(builder, STATS_LIMIT_COUNT);
+    for (unsigned i = 0; i < STATS_LIMIT_COUNT; i++) {
+        put_count(&map, stats_limit_name((enum stats_limit)i), stats->limits[i]);
+    }
+    return done(&map);
+}
+
+static struct kong_value instance(struct builder *builder, const struct status_source *source,
+                                  const struct instance *instance) {
+    struct map map = map_of(builder, 11);
+    put_count(&map, "Id", (uint64_t)instance->id);
+    double age = source->now - instance->started_at;
+    put(&map, "Age", kong_number(age > 0 ? age : 0));
+    put(&map, "Idle", kong_number((double)(source->now_ms - instance->used_ms) / 1e3));
+    put_count(&map, "Events", instance->events);
+    put_count(&map, "Failed", instance->failed);
+    put_text(&map, "Service", instance->scope.service_id);
+    put_text(&map, "Route", instance->scope.route_id);
+    put_text(&map, "Consumer", instance->scope.consumer_id);
+    put_text(&map, "Plugin", instance->scope.plugin_id);
+    put_text(&map, "Name", instance->scope.instance_name);
+    put_text(&map, "Refused", instance->failure);
+    return done(&map);
+}
+
+static struct kong_value instance_list(struct builder *builder,
+                                       const struct status_source *source) {
+    size_t count = registry_count(source->registry);
+    size_t at = 0;
+    count = count > STATUS_INSTANCES ? STATUS_INSTANCES : count;
+    struct kong_value *items = arena_array(builder->arena, count, sizeof *items);
+    if (items == NULL) {
+        builder->failed = true;
+        return kong_nil();
+    }
+    for (const struct instance *i = registry_newest(source->registry); i != NULL && at < count;
+         i = i->older) {
+        items[at++] = instance(builder, source, i);
+    }
+    return kong_list(items, at);
+}
+
+static struct kong_value instances(struct builder *builder, const struct status_source *source) {
+    const struct stats *stats = events_stats(source->events);
+    struct map map = map_of(builder, 6);
+    put_count(&map, "Live", registry_count(source->registry));
+    put_count(&map, "Started", stats->instances_started);
+    put_count(&map, "Refused", stats->instances_refused);
+    put_count(&map, "Closed", stats->instances_closed);
+    put_count(&map, "Expired", stats->instances_expired);
+    put_count(&map, "Unknown", stats->unknown_instances);
+    return done(&map);
+}
+
+static struct kong_value connections(struct builder *builder, const struct status_source *source) {
+    struct map map = map_of(builder, 3);
+    put_count(&map, "Open", source->connections);
+    put_count(&map, "Opened", events_stats(source->events)->connections);
+    put_count(&map, "Limit", source->max_connections);
+    return done(&map);
+}
+
+static struct kong_value bytes(struct builder *builder, const struct stats *stats) {
+    struct map map = map_of(builder, 2);
+    put_count(&map, "In", stats->bytes_in);
+    put_count(&map, "Out", stats->bytes_out);
+    return done(&map);
+}
+
+/* As go-pdk's GetStatus has it. */
+static struct kong_value plugins(struct builder *builder, const struct status_source *source) {
+    struct stats_phase sum;
+    struct map map = map_of(builder, 1);
+    struct map one = map_of(builder, 9);
+    stats_sum(events_stats(source->events), &sum);
+    put_text(&one, "Name", source->plugin->name);
+    put_text(&one, "Version", source->plugin->version);
+    put_count(&one, "Instances", registry_count(source->registry));
+    put_count(&one, "EventsStarted", sum.started);
+    put_count(&one, "EventsRunning", events_alive(source->events));
+    put_count(&one, "EventsFailed", sum.failed);
+    put_count(&one, "EventsTimedOut", sum.timed_out);
+    put_count(&one, "EventsRefused", sum.refused);
+    put_count(&one, "EventsOrphaned", sum.orphaned);
+    put(&map, source->plugin->name, done(&one));
+    return done(&map);
+}
+
+bool status_build(const struct status_source *source, struct arena *arena,
+                  struct kong_value *status) {
+    struct builder builder = {.arena = arena};
+    const struct stats *stats = events_stats(source->events);
+    struct map map = map_of(&builder, 13);
+    put_count(&map, "Pid", (uint64_t)source->pid);
+    put(&map, "StartTime", kong_number(source->started_at));
+    put(&map, "Uptime", kong_number(source->now - source->started_at));
+    put_count(&map, "Restarts",
+              atomic_load_explicit(&events_options(source->events)->running->restarts,
+                                   memory_order_relaxed));
+    put(&map, "Plugins", plugins(&builder, source));
+    put(&map, "Connections", connections(&builder, source));
+    put(&map, "Bytes", bytes(&builder, stats));
+    put(&map, "Limits", limits(&builder, stats));
+    put_count(&map, "LogLinesLost", source->log == NULL ? 0 : log_dropped(source->log));
+    put(&map, "Instances", instances(&builder, source));
+    put(&map, "InstanceList", instance_list(&builder, source));
+    put(&map, "Phases", phases(&builder, stats));
+    put(&map, "Calls", calls(&builder, stats));
+    *status = done(&map);
+    return !builder.failed;
+}

@@ -1,0 +1,234 @@
+/* What a running server says of itself: the map, the table, the JSON, and scopes. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "json_value.h"
+#include "limits.h"
+#include "rig.h"
+#include "scope.h"
+#include "sim_json.h"
+#include "status_show.h"
+#include "value.h"
+
+static enum protocol protobuf = PROTOCOL_PROTOBUF, msgpack = PROTOCOL_MSGPACK;
+
+/* The status as --status --json prints it, in the rig's arena. */
+static struct kong_value ask_status(struct rig *rig) {
+    char *text = NULL;
+    size_t len = 0;
+    char error[256];
+    struct kong_value status;
+    FILE *out = open_memstream(&text, &len);
+    assert_non_null(out);
+    struct status_show_options options = {.socket = sim_server_path(rig->server), .json = true};
+    if (status_show(&options, out, error, sizeof error) != 0) {
+        fail_msg("%s", error);
+    }
+    fclose(out);
+    assert_true(len > 0 && text[len - 1] == '\n');
+    assert_true(json_to_value(&rig->arena, (struct kong_str){text, len - 1}, &status));
+    free(text);
+    return status;
+}
+
+/* The number at a path like "Phases.access.Started". */
+static double number_at(const struct kong_value *status, const char *path) {
+    char part[64];
+    const struct kong_value *value = status;
+    while (*path != '\0') {
+        size_t len = strcspn(path, "/");
+        snprintf(part, sizeof part, "%.*s", (int)len, path);
+        value = value_get(value, part);
+        if (value == NULL) {
+            fail_msg("no %s in the status", path);
+            return 0;
+        }
+        path += len + (path[len] == '/');
+    }
+    return value->type == KONG_INTEGER ? (double)value->integer : value->number;
+}
+
+static void events_are_counted(void **state) {
+    struct rig rig;
+    struct sim_event event;
+    rig_start(&rig, protocol_of(state), NULL);
+    int64_t wait = rig_instance(&rig, "wait", 1);
+    int64_t fails = rig_instance(&rig, "fail", 1);
+    for (int i = 0; i < 5; i++) {
+        assert_event(&rig, wait, &event, SIM_EVENT_OK);
+    }
+    for (int i = 0; i < 3; i++) {
+        assert_event(&rig, fails, &event, SIM_EVENT_OK);
+    }
+    assert_event(&rig, 1, &event, SIM_EVENT_NO_INSTANCE);
+    struct kong_value status = ask_status(&rig);
+    assert_int_equal(number_at(&status, "Pid"), getpid());
+    assert_int_equal(number_at(&status, "Phases/access/Started"), 8);
+    assert_int_equal(number_at(&status, "Phases/access/Failed"), 3);
+    assert_int_equal(number_at(&status, "Phases/access/Running"), 0);
+    assert_int_equal(number_at(&status, "Phases/access/Orphaned"), 0);
+    assert_int_equal(number_at(&status, "Phases/access/Latency/Count"), 8);
+    assert_int_equal(number_at(&status, "Calls/kong.request.get_header/Count"), 5);
+    double p50 = number_at(&status, "Calls/kong.request.get_header/P50");
+    double max = number_at(&status, "Calls/kong.request.get_header/Max");
+    assert_true(p50 > 0 && p50 <= max && max < 60);
+    assert_int_equal(number_at(&status, "Instances/Live"), 2);
+    assert_int_equal(number_at(&status, "Instances/Started"), 2);
+    assert_int_equal(number_at(&status, "Instances/Unknown"), 1);
+    assert_true(number_at(&status, "Bytes/In") > 200);
+    assert_true(number_at(&status, "Bytes/Out") > 200);
+    assert_true(number_at(&status, "Connections/Open") >= 1);
+    const struct kong_value *list = value_get(&status, "InstanceList");
+    assert_non_null(list);
+    assert_int_equal(list->list.count, 2);
+    assert_int_equal(number_at(&list->list.items[0], "Id"), fails); /* used last */
+    assert_int_equal(number_at(&list->list.items[0], "Events"), 3);
+    assert_int_equal(number_at(&list->list.items[0], "Failed"), 3);
+    assert_int_equal(number_at(&list->list.items[1], "Failed"), 0);
+    rig_stop(&rig);
+}
+
+static void one_that_waits_is_running_then_orphaned(void **state) {
+    struct rig rig;
+    struct sim_event event;
+    struct sim_server_options options = {.event_ms = 500};
+    rig_start(&rig, protocol_of(state), &options);
+    int64_t id = rig_instance(&rig, "wait", 1);
+    *sim_client_behaviour(rig.client) = (struct sim_behaviour){.drop_at = 2};
+    rig_event(&rig, id, &event);
+    assert_int_equal(event.outcome, SIM_EVENT_DROPPED);
+    rig_settle();
+    *sim_client_behaviour(rig.client) = (struct sim_behaviour){0};
+    rig_alive(&rig);
+    struct kong_value status = ask_status(&rig);
+    bool bound = rig.protocol == PROTOCOL_PROTOBUF; /* MsgPack's wait for a Step from anywhere */
+    assert_int_equal(number_at(&status, "Phases/access/Orphaned"), bound ? 1 : 0);
+    assert_int_equal(number_at(&status, "Phases/access/TimedOut"), bound ? 0 : 1);
+    assert_int_equal(number_at(&status, "Phases/access/Running"), 0);
+    rig_stop(&rig);
+}
+
+static void limits_and_refusals_are_counted(void **state) {
+    struct rig rig;
+    struct sim_event event;
+    struct sim_server_options options = {.max_instances = 2};
+    int64_t id;
+    rig_start(&rig, protocol_of(state), &options);
+    assert_int_equal(sim_client_start(rig.client, "rig", "{\"mode\":7}", &id), SIM_EVENT_OK);
+    rig_event(&rig, id, &event);
+    rig_instance(&rig, "post", 1);
+    rig_instance(&rig, "post", 1);
+    struct kong_value status = ask_status(&rig);
+    assert_int_equal(number_at(&status, "Limits/max-instances"), 1);
+    assert_int_equal(number_at(&status, "Instances/Refused"), 1);
+    assert_int_equal(number_at(&status, "Phases/access/Refused"), 1);
+    assert_int_equal(number_at(&status, "Instances/Live"), 2);
+    rig_stop(&rig);
+}
+
+static void the_table_has_it_all(void **state) {
+    struct rig rig;
+    struct sim_event event;
+    char error[256];
+    int64_t id;
+    rig_start(&rig, protocol_of(state), NULL);
+    assert_int_equal(sim_client_start(rig.client, "rig",
+                                      "{\"mode\":\"wait\",\"service_id\":\"s-1\","
+                                      "\"plugin_instance_name\":\"mine\\u0007\"}",
+                                      &id),
+                     SIM_EVENT_OK);
+    assert_event(&rig, id, &event, SIM_EVENT_OK);
+    assert_int_equal(sim_client_start(rig.client, "rig", "{\"mode\":7}", &id), SIM_EVENT_OK);
+    char *text = NULL;
+    size_t len = 0;
+    FILE *out = open_memstream(&text, &len);
+    assert_non_null(out);
+    struct status_show_options options = {.socket = sim_server_path(rig.server)};
+    assert_int_equal(status_show(&options, out, error, sizeof error), 0);
+    fclose(out);
+    static const char *const wanted[] = {"rig 1.2.3, process ",
+                                         "limits reached: none\n",
+                                         "\naccess                  1        0        0",
+                                         "\nkong.request.get_header                           1 ",
+                                         " service s-1, name mine\\x07\n",
+                                         " global\n",
+                                         "refused: "};
+    for (size_t i = 0; i < LENGTH(wanted); i++) {
+        if (strstr(text, wanted[i]) == NULL) {
+            fail_msg("no \"%s\" in:\n%s", wanted[i], text);
+        }
+    }
+    free(text);
+    rig_stop(&rig);
+}
+
+static void nobody_serves(void **state) {
+    (void)state;
+    char error[256];
+    struct status_show_options options = {.socket = "/nonexistent/x.socket"};
+    assert_int_equal(status_show(&options, stdout, error, sizeof error), -1);
+    assert_string_equal(error, "/nonexistent/x.socket: connect: No such file or directory: no "
+                               "server is running there (see --socket and --kong-prefix)");
+}
+
+static void scopes(void **state) {
+    (void)state;
+    struct arena arena;
+    struct scope scope;
+    char text[200];
+    arena_init(&arena, LIMIT_EVENT_MEMORY);
+    scope_read(&scope,
+               kong_str("{\"service_id\":\"s\",\"route_id\":null,\"consumer_id\":\"c\","
+                        "\"__plugin_id\":\"p\",\"plugin_instance_name\":\"n\"}"),
+               &arena);
+    assert_string_equal(scope.service_id, "s");
+    assert_null(scope.route_id);
+    assert_string_equal(scope.plugin_id, "p");
+    scope_describe(&scope, text, sizeof text);
+    assert_string_equal(text, "service s, consumer c, name n");
+    scope_describe(&scope, text, 12);
+    assert_string_equal(text, "service s, ");
+    scope_read(&scope, kong_str("{\"plugin_instance_name\":\"n\"}"), &arena);
+    scope_describe(&scope, text, sizeof text);
+    assert_string_equal(text, "global, name n");
+    scope_read(&scope, kong_str("no JSON"), &arena);
+    assert_null(scope.plugin_id);
+    arena_free(&arena);
+}
+
+static void values_as_json(void **state) {
+    (void)state;
+    struct kong_value items[] = {kong_nil(), kong_boolean(true), kong_integer(-3), kong_number(0.5),
+                                 kong_bytes("a\xff", 2)};
+    struct kong_pair pair = kong_pair("list", kong_list(items, 5));
+    struct kong_value map = kong_map(&pair, 1);
+    char *text = json_value_text(&map);
+    assert_string_equal(text, "{\"list\":[null,true,-3,0.5,\"a\\\\xFF\"]}");
+    free(text);
+    struct kong_value deep[LIMIT_NESTING + 2] = {[LIMIT_NESTING + 1] = kong_nil()};
+    for (int i = LIMIT_NESTING; i >= 0; i--) {
+        deep[i] = kong_list(&deep[i + 1], 1);
+    }
+    assert_null(json_value_text(&deep[0]));
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        RIG_TESTS(events_are_counted),
+        RIG_TESTS(one_that_waits_is_running_then_orphaned),
+        RIG_TESTS(limits_and_refusals_are_counted),
+        RIG_TEST(the_table_has_it_all, protobuf),
+        cmocka_unit_test(nobody_serves),
+        cmocka_unit_test(scopes),
+        cmocka_unit_test(values_as_json),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
