@@ -103,6 +103,14 @@ size_t events_alive(const struct events *events) {
     return events->alive;
 }
 
+struct running *events_running(struct events *events) {
+    return events->options.running;
+}
+
+bool events_is_guard(const struct events *events, const void *address) {
+    return fiber_pool_is_guard(events->fibers, address);
+}
+
 static void deadline_append(struct events *events, struct event *event) {
     event->by_deadline = (struct event_link){events->latest, NULL};
     *(events->latest != NULL ? &events->latest->by_deadline.next : &events->soonest) = event;

@@ -125,6 +125,12 @@ const struct events_options *events_options(const struct events *events);
 struct stats *events_stats(const struct events *events); /* never NULL */
 size_t events_alive(const struct events *events);
 
+/* Where it is told which handler runs: the options', or one of its own. */
+struct running *events_running(struct events *events);
+/* Whether an address (of a fault) says that the running handler's stack overflowed.
+ * Async-signal-safe. */
+bool events_is_guard(const struct events *events, const void *address);
+
 /* Runs the handler of `phase` until it first parks or returns; ops may be called from inside, and
  * may release the event before this returns. true: started, the caller's reference of the instance
  * is taken over. false: not started, the reference stays the caller's, *refusal (static, or the

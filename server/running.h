@@ -13,6 +13,7 @@ struct running {
     _Atomic int32_t instance;  /* of the handler that runs */
     _Atomic int32_t phase;     /* enum kong_phase; RUNNING_NONE: no handler runs */
     _Atomic uint32_t restarts; /* by the supervisor, because the process before died */
+    _Atomic int32_t overflow;  /* 1: the process is dying of a handler's stack overflow */
 };
 
 #define RUNNING_NONE (-1)
