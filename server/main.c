@@ -1,6 +1,7 @@
 /* The program around a plugin: options, dump, server. */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,6 +28,16 @@ static void open_standard_descriptors(void) {
     if (fd > STDERR_FILENO) {
         close(fd);
     }
+}
+
+/* What we were started with: a blocked SIGTERM would never be heard, an ignored SIGCHLD would leave
+ * nobody to wait for. */
+static void reset_signals(void) {
+    sigset_t none;
+    sigemptyset(&none);
+    signal(SIGCHLD, SIG_DFL);
+    signal(SIGTERM, SIG_DFL);
+    sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
 /* One line on stderr, whatever the arguments hold. */
@@ -131,6 +142,7 @@ static struct server_options server_options_of(const struct service *service,
     wanted.running = running;
     wanted.handle_signals = true;
     wanted.watch_parent = service->watch_parent;
+    wanted.supervised = running != NULL;
     wanted.drain_ms = options->drain_ms;
     wanted.event_ms = options->event_ms;
     wanted.instance_idle_ms = options->instance_idle_ms;
@@ -217,6 +229,7 @@ int kong_main(int argc, char **argv, const struct kong_plugin *plugin) {
     struct options options;
     char error[512];
     open_standard_descriptors();
+    reset_signals();
     const char *program = options_program_name(argv[0]);
     if (schema_check(plugin->schema, error, sizeof error) != 0) {
         return complain(program, error, EXIT_FAILURE);

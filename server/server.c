@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "conn.h"
+#include "crash.h"
 #include "limits.h"
 #include "relay.h"
 
@@ -132,7 +133,9 @@ static void drain(struct server *server, const char *why) {
 static void on_signal(uv_signal_t *handle, int number) {
     struct server *server = handle->data;
     if (server->draining) {
-        close_all(server); /* asked twice: at once */
+        if (!server->options.supervised) {
+            close_all(server); /* asked twice: at once */
+        }
         return;
     }
     drain(server, number == SIGTERM ? "SIGTERM" : "SIGINT");
@@ -280,7 +283,7 @@ static int start(struct server *server, char *error, size_t size) {
         return -1;
     }
     server->parent = getppid();
-    if (options->watch_parent) {
+    if (options->watch_parent && !options->supervised) {
         prctl(PR_SET_PDEATHSIG, SIGTERM); /* sooner than the tick finds it */
     }
     char text[256] = "";
@@ -316,6 +319,9 @@ static int start(struct server *server, char *error, size_t size) {
     server->conns.read_buffer = malloc(READ_SIZE);
     if (server->events == NULL || server->conns.read_buffer == NULL) {
         return fail(error, size, "start", UV_ENOMEM);
+    }
+    if (options->handle_signals) {
+        crash_watch(server->events, plugin->name);
     }
     struct timeval now;
     gettimeofday(&now, NULL);
@@ -403,6 +409,9 @@ void server_destroy(struct server *server) {
     }
     if (server->relay_fd >= 0) {
         close(server->relay_fd);
+    }
+    if (server->options.handle_signals && server->events != NULL) {
+        crash_forget();
     }
     events_destroy(server->events);
     registry_destroy(server->registry);

@@ -13,31 +13,42 @@
 
 #include "kong_phase.h"
 
-#define POLL_MS 250u
-#define STEADY_MS                                                                                  \
-    10000u /* a child that lived so long was all right: the next one starts at once                \
-            */
+#define STEADY_MS      10000u /* a child that lived so long was all right */
 #define FIRST_DELAY_MS 5u
 #define MOST_DELAY_MS  5000u
+#define GRACE_MS       1000u /* for the child's end behind its drain time-out */
+#define LEAST_POLL_MS  10u
+#define MOST_POLL_MS   1000u
+
+/* What the parent's death sends to the child. Not SIGTERM itself: that is heard by the loop, which
+ * a handler may keep from running. */
+#define PARENT_DIED SIGUSR1
+
+struct shared {
+    struct running running;
+    _Atomic int32_t returned; /* serve() came to its end */
+};
 
 struct supervisor {
     const struct supervisor_options *options;
     int (*serve)(void *arg, struct running *running);
     void *arg;
-    struct running *running; /* shared with the child */
-    sigset_t waited;         /* blocked in the parent */
-    sigset_t before;         /* the mask that the child gets */
+    struct shared *shared; /* with the child */
+    sigset_t waited;       /* blocked in the parent */
     pid_t parent;
     pid_t child; /* 0: none */
     uint64_t child_since;
     uint64_t delay_ms;
     uint64_t next_start;
     bool ending;
+    bool orphaned; /* the parent's death was noticed */
     uint64_t kill_at;
     /* the watch for a handler that hangs */
+    uint64_t poll_ms;
     uint32_t seen_runs;
     uint64_t seen_since;
     bool reported;
+    bool aborted;
 };
 
 static uint64_t now_ms(void) {
@@ -46,73 +57,116 @@ static uint64_t now_ms(void) {
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
+/* NULL: no handler runs. */
 static const char *phase_text(const struct supervisor *s) {
-    int32_t phase = atomic_load(&s->running->phase);
+    int32_t phase = atomic_load(&s->shared->running.phase);
     if (phase < 0 || phase >= KONG_PHASE_COUNT) {
         return NULL;
     }
     return kong_phase_name((enum kong_phase)phase);
 }
 
+static int instance(const struct supervisor *s) {
+    return (int)atomic_load(&s->shared->running.instance);
+}
+
+/* --- the child --- */
+
+/* Set once, before the handler is installed: it is given no argument. */
+static unsigned seconds_to_drain;
+
+static void on_parent_died(int number) {
+    (void)number;
+    alarm(seconds_to_drain); /* nobody else is left to end what hangs */
+    kill(getpid(), SIGTERM);
+}
+
+static void run_child(const struct supervisor *s, pid_t parent) {
+    sigset_t none;
+    seconds_to_drain = (unsigned)((s->options->drain_ms + GRACE_MS + 999) / 1000);
+    signal(SIGALRM, SIG_DFL);
+    signal(PARENT_DIED, on_parent_died);
+    prctl(PR_SET_PDEATHSIG, PARENT_DIED);
+    if (getppid() != parent) {
+        _exit(EXIT_SUCCESS); /* it went before the line above */
+    }
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    int status = s->serve(s->arg, &s->shared->running);
+    atomic_store(&s->shared->returned, 1);
+    exit(status);
+}
+
 static int start_child(struct supervisor *s) {
     pid_t self = getpid();
-    atomic_store(&s->running->phase, RUNNING_NONE);
+    running_leave(&s->shared->running);
+    atomic_store(&s->shared->running.overflow, 0);
+    atomic_store(&s->shared->returned, 0);
     pid_t child = fork();
     if (child < 0) {
         return -1;
     }
     if (child == 0) {
-        prctl(PR_SET_PDEATHSIG, SIGTERM);
-        sigprocmask(SIG_SETMASK, &s->before, NULL);
-        if (getppid() != self) {
-            _exit(0); /* the parent went before the line above */
-        }
-        exit(s->serve(s->arg, s->running));
+        run_child(s, self);
     }
     s->child = child;
     s->child_since = s->seen_since = now_ms();
-    s->reported = false;
+    s->reported = s->aborted = false;
     return 0;
 }
 
+/* --- the parent --- */
+
+static bool parent_is_gone(const struct supervisor *s) {
+    return s->options->watch_parent && getppid() != s->parent;
+}
+
+/* Asked to end. Kong asks by SIGTERM and may be gone the next moment, which sends another: that one
+ * does not mean "at once". */
 static void end_child(struct supervisor *s) {
+    bool news = parent_is_gone(s) && !s->orphaned;
     if (!s->ending) {
         s->ending = true;
-        s->kill_at = now_ms() + s->options->drain_ms + 1000;
+        s->kill_at = now_ms() + s->options->drain_ms + GRACE_MS;
+        if (s->child != 0) {
+            kill(s->child, SIGTERM);
+        }
+    } else if (!news) {
+        s->kill_at = now_ms();
     }
-    if (s->child != 0) {
-        kill(s->child, SIGTERM);
-    }
+    s->orphaned = s->orphaned || news;
 }
 
 /* What the child left behind says what it was doing. */
 static void report_death(struct supervisor *s, int status) {
+    const struct supervisor_options *options = s->options;
     char doing[120] = "between handlers";
     const char *phase = phase_text(s);
     if (phase != NULL) {
-        snprintf(doing, sizeof doing, "while %s ran %s for instance %d", s->options->plugin, phase,
-                 (int)atomic_load(&s->running->instance));
+        snprintf(doing, sizeof doing, "while %s ran %s for instance %d", options->plugin, phase,
+                 instance(s));
     }
     if (WIFSIGNALED(status)) {
-        log_write(s->options->log, LOG_LEVEL_ERROR,
-                  "server process %d was killed by signal %d (%s) %s", (int)s->child,
-                  WTERMSIG(status), strsignal(WTERMSIG(status)), doing);
+        log_write(options->log, LOG_LEVEL_ERROR,
+                  "server process %d was killed by signal %d (%s%s) %s", (int)s->child,
+                  WTERMSIG(status), strsignal(WTERMSIG(status)),
+                  atomic_load(&s->shared->running.overflow) != 0 ? ", stack overflow" : "", doing);
     } else {
-        log_write(s->options->log, LOG_LEVEL_ERROR, "server process %d ended with status %d %s",
+        log_write(options->log, LOG_LEVEL_ERROR, "server process %d exited with status %d %s",
                   (int)s->child, WEXITSTATUS(status), doing);
     }
 }
 
 /* True when the supervisor is done; *result is its exit status. */
 static bool child_is_gone(struct supervisor *s, int status, int *result) {
-    bool orderly = WIFEXITED(status) && WEXITSTATUS(status) == 0;
-    if (s->ending || orderly) {
+    bool returned = WIFEXITED(status) && atomic_load(&s->shared->returned) != 0;
+    if (returned || s->ending) {
         s->child = 0;
-        *result = WIFEXITED(status) ? WEXITSTATUS(status) : 0;
+        *result = returned ? WEXITSTATUS(status) : EXIT_SUCCESS;
         return true;
     }
     report_death(s, status);
-    atomic_fetch_add(&s->running->restarts, 1);
+    atomic_fetch_add(&s->shared->running.restarts, 1);
     s->child = 0;
     uint64_t now = now_ms();
     if (now - s->child_since >= STEADY_MS || s->delay_ms == 0) {
@@ -126,8 +180,18 @@ static bool child_is_gone(struct supervisor *s, int status, int *result) {
     return false;
 }
 
+static void end_stalled(struct supervisor *s, const char *phase) {
+    log_write(s->options->log, LOG_LEVEL_ERROR,
+              "ending server process %d: %s of instance %d hangs (--stall-timeout)", (int)s->child,
+              phase, instance(s));
+    kill(s->child, s->aborted ? SIGKILL : SIGABRT);
+    s->aborted = true;
+    s->seen_since = now_ms();
+}
+
 static void watch_for_stall(struct supervisor *s) {
-    uint32_t runs = atomic_load(&s->running->runs);
+    const struct supervisor_options *options = s->options;
+    uint32_t runs = atomic_load(&s->shared->running.runs);
     const char *phase = phase_text(s);
     uint64_t now = now_ms();
     if (phase == NULL || runs != s->seen_runs) {
@@ -137,33 +201,28 @@ static void watch_for_stall(struct supervisor *s) {
         return;
     }
     uint64_t stalled = now - s->seen_since;
-    if (stalled >= s->options->report_ms && !s->reported) {
+    if (stalled >= options->report_ms && !s->reported) {
         s->reported = true;
-        log_write(s->options->log, LOG_LEVEL_ERROR,
-                  "%s has been running %s for instance %d for %llu s without a pause: all other "
+        log_write(options->log, LOG_LEVEL_ERROR,
+                  "%s has been running %s for instance %d for %.3g s without a pause: all other "
                   "requests wait (see --stall-timeout)",
-                  s->options->plugin, phase, (int)atomic_load(&s->running->instance),
-                  (unsigned long long)(stalled / 1000));
+                  options->plugin, phase, instance(s), (double)stalled / 1000);
     }
-    if (s->options->stall_ms > 0 && stalled >= s->options->stall_ms) {
-        log_write(s->options->log, LOG_LEVEL_ERROR,
-                  "ending the server process %d: %s of instance %d hangs", (int)s->child, phase,
-                  (int)atomic_load(&s->running->instance));
-        kill(s->child, SIGABRT);
-        s->seen_since = now;
+    if (options->stall_ms > 0 && stalled >= options->stall_ms) {
+        end_stalled(s, phase);
     }
 }
 
 static uint64_t time_to_wait(const struct supervisor *s) {
     if (s->child != 0) {
-        return POLL_MS;
+        return s->poll_ms;
     }
     uint64_t now = now_ms();
     return s->next_start > now ? s->next_start - now : 0;
 }
 
 static void on_time(struct supervisor *s) {
-    if (s->options->watch_parent && getppid() != s->parent && !s->ending) {
+    if (parent_is_gone(s) && !s->ending) {
         log_write(s->options->log, LOG_LEVEL_INFO,
                   "ending: the process that started this one is gone");
         end_child(s);
@@ -182,7 +241,7 @@ static int supervise(struct supervisor *s) {
     for (;;) {
         if (s->child == 0) {
             if (s->ending) {
-                return 0;
+                return EXIT_SUCCESS;
             }
             if (now_ms() >= s->next_start && start_child(s) != 0) {
                 log_write(s->options->log, LOG_LEVEL_ERROR, "fork: %s", strerror(errno));
@@ -206,13 +265,26 @@ static int supervise(struct supervisor *s) {
     }
 }
 
+/* Often enough for the shorter of the two times. */
+static uint64_t poll_time(const struct supervisor_options *options) {
+    uint64_t shorter = options->stall_ms > 0 && options->stall_ms < options->report_ms
+                           ? options->stall_ms
+                           : options->report_ms;
+    uint64_t poll = shorter / 8;
+    return poll < LEAST_POLL_MS ? LEAST_POLL_MS : poll > MOST_POLL_MS ? MOST_POLL_MS : poll;
+}
+
 int supervisor_run(const struct supervisor_options *options,
                    int (*serve)(void *arg, struct running *running), void *arg, char *error,
                    size_t error_size) {
-    struct supervisor s = {.options = options, .serve = serve, .arg = arg, .parent = getppid()};
-    s.running =
-        mmap(NULL, sizeof *s.running, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (s.running == MAP_FAILED) {
+    struct supervisor s = {.options = options,
+                           .serve = serve,
+                           .arg = arg,
+                           .parent = getppid(),
+                           .poll_ms = poll_time(options)};
+    s.shared =
+        mmap(NULL, sizeof *s.shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (s.shared == MAP_FAILED) {
         snprintf(error, error_size, "supervisor: %s", strerror(errno));
         return -1;
     }
@@ -220,16 +292,13 @@ int supervisor_run(const struct supervisor_options *options,
         prctl(PR_SET_PDEATHSIG, SIGTERM);
     }
     signal(SIGPIPE, SIG_IGN);
-    signal(SIGCHLD,
-           SIG_DFL); /* ignored, as one may inherit it, there would be nobody to wait for */
+    signal(SIGCHLD, SIG_DFL); /* ignored, there would be nobody to wait for */
     sigemptyset(&s.waited);
     sigaddset(&s.waited, SIGTERM);
     sigaddset(&s.waited, SIGINT);
     sigaddset(&s.waited, SIGCHLD);
     sigprocmask(SIG_BLOCK, &s.waited, NULL);
-    sigemptyset(&s.before); /* whatever mask we were started with, the server must hear SIGTERM */
     int result = supervise(&s);
-    sigprocmask(SIG_SETMASK, &s.before, NULL);
-    munmap(s.running, sizeof *s.running);
+    munmap(s.shared, sizeof *s.shared);
     return result;
 }

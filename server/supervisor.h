@@ -1,7 +1,19 @@
 /* A small parent that owns the listening socket while a child serves. When the child dies the
  * parent says what it was doing, and starts another within milliseconds; who connects meanwhile
  * waits in the socket's backlog instead of being refused. No libuv, no threads: one loop around
- * sigtimedwait. */
+ * sigtimedwait.
+ *
+ * The first child that dies is followed by another after 5 ms; the next delays are 20, 80, 320,
+ * 1,280 and then 5,000 ms, until a child has lived for 10 s.
+ *
+ * How it ends:
+ * - SIGTERM or SIGINT to the parent: the child gets SIGTERM and drains; after drain_ms and a second
+ *   more, or at a second such signal, it is killed.
+ * - The parent dies, even by SIGKILL: the child drains the same way, and is ended by SIGALRM when a
+ *   handler that hangs keeps it from it.
+ * - The child's serve() returns, whatever the status: the parent returns it. Whoever started us
+ *   decides what follows.
+ * Anything else is a death: a signal, or an exit() in the middle. */
 #ifndef SERVER_SUPERVISOR_H
 #define SERVER_SUPERVISOR_H
 
@@ -15,18 +27,16 @@
 struct supervisor_options {
     struct log *log; /* borrowed */
     const char *plugin;
-    uint64_t
-        drain_ms; /* a child that was told to end is killed so long after its own drain time-out */
+    uint64_t drain_ms;  /* the child's own drain time-out */
     uint64_t report_ms; /* a handler that runs for so long without a pause is reported */
     uint64_t stall_ms;  /* … and the child ended (SIGABRT), so that another starts; 0: never */
     bool watch_parent;  /* end when the process that started us is gone */
 };
 
 /* Forks; the child runs serve(arg, running) and exits with what it returns, the parent supervises.
- * Returns, in the parent only, the exit status of the program: after SIGTERM or SIGINT (handed on
- * to the child), or when a child ended by itself without a fault (its status). -1 with a line in
- * `error` when nothing could be started. The child gets SIGTERM when the parent is gone, however it
- * went. To be called while the process has one thread. */
+ * Returns in the parent only, with the exit status of the program; -1 with a line in `error` when
+ * nothing could be started. To be called once, while the process has one thread, with nothing but
+ * the program's end to follow: SIGTERM, SIGINT and SIGCHLD stay blocked. */
 int supervisor_run(const struct supervisor_options *options,
                    int (*serve)(void *arg, struct running *running), void *arg, char *error,
                    size_t error_size);

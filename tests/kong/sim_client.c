@@ -1,5 +1,6 @@
 #include "sim_client.h"
 
+#include <errno.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -95,7 +96,8 @@ static struct wire *open_wire(struct sim_client *client) {
 /* nginx notices that an idle connection was closed, and takes it out of its pool. */
 static bool closed_meanwhile(struct wire *wire) {
     char byte;
-    return recv(wire->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+    ssize_t n = recv(wire->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    return n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR);
 }
 
 struct wire *client_wire(struct sim_client *client) {

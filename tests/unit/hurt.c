@@ -1,0 +1,141 @@
+/* The plugin that hurts itself (process.h). */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "process.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct config {
+    const char *mode;
+    struct kong_str text;
+    int64_t ms;
+};
+
+static const struct kong_field fields[] = {
+    KONG_STRING_FIELD(struct config, mode, .default_json = KONG_TEXT("ok")),
+    KONG_STRING_FIELD(struct config, text, .default_json = KONG_TEXT("text")),
+    KONG_INTEGER_FIELD(struct config, ms, .default_json = "10"),
+};
+
+static const struct kong_schema schema = KONG_SCHEMA(struct config, fields);
+
+static int mark(struct kong *kong) {
+    return kong_response_set_header(kong, "X-Pid", kong_printf(kong, "%d", (int)getpid()).data);
+}
+
+static int mode_ok(struct kong *kong, const struct config *config) {
+    (void)config;
+    return mark(kong);
+}
+
+static int mode_wait(struct kong *kong, const struct config *config) {
+    struct kong_str value;
+    (void)config;
+    int rc = kong_request_get_header(kong, "X-In", &value);
+    return rc == KONG_OK ? mark(kong) : rc;
+}
+
+static int mode_segv(struct kong *kong, const struct config *config) {
+    volatile int *nowhere = (volatile int *)(uintptr_t)config->ms; /* a page that nobody maps */
+    (void)kong;
+    *nowhere = 1;
+    return KONG_OK;
+}
+
+static int mode_abort(struct kong *kong, const struct config *config) {
+    (void)kong;
+    (void)config;
+    abort();
+}
+
+static int mode_exit(struct kong *kong, const struct config *config) {
+    (void)kong;
+    _exit(strcmp(config->mode, "exit") == 0 ? 3 : 0);
+}
+
+/* What it adds makes that no compiler turns it into a loop. */
+static size_t deeper(volatile size_t depth) {
+    volatile char room[1024];
+    room[depth % sizeof room] = (char)depth;
+    return depth == SIZE_MAX ? 0 : deeper(depth + 1) + (size_t)room[depth % sizeof room];
+}
+
+static int mode_overflow(struct kong *kong, const struct config *config) {
+    (void)config;
+    return deeper(1) == 7 ? mark(kong) : KONG_OK;
+}
+
+static int mode_hang(struct kong *kong, const struct config *config) {
+    volatile unsigned turns = 0;
+    (void)kong;
+    (void)config;
+    while (turns < UINT_MAX) {
+        turns = turns + (turns < UINT_MAX - 1);
+    }
+    return KONG_OK;
+}
+
+static int mode_sleep(struct kong *kong, const struct config *config) {
+    int rc = kong_sleep(kong, (uint64_t)config->ms);
+    return rc == KONG_OK ? mark(kong) : rc;
+}
+
+static int mode_text(struct kong *kong, const struct config *config) {
+    int rc = kong_log_err(kong, "%s", config->text.data);
+    return rc == KONG_OK ? kong_response_set_header(kong, "X-Text", config->text.data) : rc;
+}
+
+static const struct {
+    const char *name;
+    int (*run)(struct kong *kong, const struct config *config);
+} modes[] = {
+    {"ok", mode_ok},
+    {"wait", mode_wait},
+    {"segv", mode_segv},
+    {"abort", mode_abort},
+    {"exit", mode_exit},
+    {"exit-0", mode_exit},
+    {"overflow", mode_overflow},
+    {"hang", mode_hang},
+    {"sleep", mode_sleep},
+    {"text", mode_text},
+};
+
+static int handle(struct kong *kong, const void *data) {
+    const struct config *config = data;
+    for (size_t i = 0; i < sizeof modes / sizeof *modes; i++) {
+        if (strcmp(modes[i].name, config->mode) == 0) {
+            return modes[i].run(kong, config);
+        }
+    }
+    return KONG_E_FAILED;
+}
+
+/* Says what it was given, as a plugin may. */
+static int configure(const void *data, void **state, char *error, size_t error_size) {
+    const struct config *config = data;
+    (void)state;
+    if (strcmp(config->mode, "refuse") == 0) {
+        snprintf(error, error_size, "refused: %s", config->text.data);
+        return -1;
+    }
+    return 0;
+}
+
+const struct kong_plugin hurt_plugin = {
+    .name = "hurt",
+    .version = "0.1",
+    .priority = 1,
+    .schema = &schema,
+    .configure = configure,
+    .handlers = {[KONG_PHASE_ACCESS] = handle, [KONG_PHASE_LOG] = handle},
+};
