@@ -80,15 +80,16 @@ const struct option_row option_rows[] = {
      .kind = OPTION_NAME,
      AT(supervise),
      .names = switches,
-     .help = "serve in a child process that is started again at once when it dies, while "
-             "connections wait: yes, no, or auto: if Kong is the parent"},
+     .help = "serve in a child process: when it dies another is started at once, while "
+             "connections wait, and it finishes its work when Kong kills the parent; yes, no, or "
+             "auto: if the process that started this one is Kong"},
     {.name = "stall-timeout",
      .argument = "SECONDS",
      .kind = OPTION_SECONDS,
      AT(stall_ms),
      .most = HOUR,
-     .help = "with --supervise, end a child whose handler has hung for so long; 0: never, it is "
-             "only reported"},
+     .help = "with --supervise, end a child whose handler runs for so long without a pause; 0: "
+             "never, it is only reported, after --event-timeout"},
 
     {.section = "What Kong is told",
      .name = "dump",
@@ -215,7 +216,7 @@ void options_defaults(struct options *options, const struct kong_plugin *plugin)
         .log_level = LOG_LEVEL_INFO,
         .drain_ms = 5 * SECOND,
         .watch_parent = OPTION_AUTO,
-        .supervise = OPTION_NO,
+        .supervise = OPTION_AUTO,
         .phases = dump_default_phases(plugin),
         .priority = plugin->priority,
         .protocol = PROTOCOL_PROTOBUF,

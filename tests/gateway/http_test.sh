@@ -268,6 +268,54 @@ killed() { # STATUS while it is down
     parallel_200
 }
 
+# --- The child of a supervisor is killed under load ----------------------------------------------------------
+
+child_of() {
+    cat "/proc/$1/task/$1/children" 2>/dev/null | tr -d ' '
+}
+
+has_another_child() { # PID OLD
+    local child
+    child=$(child_of "$1")
+    [ -n "$child" ] && [ "$child" != "$2" ]
+}
+
+count_200() { # FILE…
+    awk 'FNR == 1 && /^HTTP\/1.1 200 / { count++ } END { print count + 0 }' "$@" </dev/null
+}
+
+# 25 requests are under way at a time: no more are hit. Over ProtoBuf:1 Kong sends those again whose
+# connection closed while it waited for an answer, and answers 500 to one that it was writing
+# ("broken pipe"); over MsgPack:1 the request goes on, unmarked.
+killed_children() { # WHICH are 200: some or all
+    local dir=$GW_PREFIX/load.$RANDOM loader child kill sent marked begun=$EPOCHREALTIME ended
+    mkdir "$dir"
+    load "$dir" 250 &
+    loader=$!
+    for kill in 1 2 3 4; do
+        more_batches "$dir" 1
+        child=$(child_of "$GW_SERVER_PID")
+        kill -KILL "$child"
+        yes "child $kill killed under load: another serves" \
+            gw_wait has_another_child "$GW_SERVER_PID" "$child"
+    done
+    more_batches "$dir" 4
+    touch "$dir/stop"
+    wait "$loader"
+    ended=$EPOCHREALTIME
+    sent=$(($(batches "$dir") * 250))
+    marked=$(count_marked "$dir"/[0-9]*/*)
+    printf '# %s: %d requests, about %d/s, child killed 4 times: %d not marked\n' "$scene" "$sent" \
+        $((sent * 1000000 / (${ended/./} - ${begun/./}))) $((sent - marked))
+    yes "child killed under load: at most the 25 under way are not marked" \
+        test $((sent - marked)) -le 100
+    [ "$1" = some ] ||
+        is "child killed under load: every response is 200" "$sent" "$(count_200 "$dir"/[0-9]*/*)"
+    is "child killed under load: the supervisor says so" 4 \
+        "$(grep -c 'was killed by signal 9' "$GW_PREFIX/server.log")"
+    rm -rf "$dir"
+}
+
 ends_well() {
     local pid=$GW_SERVER_PID status
     kill -TERM "$pid"
@@ -279,11 +327,11 @@ ends_well() {
 
 # --- Reload: two servers alive, under load ------------------------------------------------------------------
 
-load() { # DIR: requests, 25 at a time, until DIR/stop is there
+load() { # DIR [BATCH]: requests, 25 at a time, until DIR/stop is there
     local batch=0
     while [ ! -e "$1/stop" ]; do
         batch=$((batch + 1))
-        parallel_requests "$1/$batch" 25 25
+        parallel_requests "$1/$batch" "${2:-25}" 25
         : >"$1/$batch.done"
     done
 }
@@ -387,6 +435,15 @@ for protocol in ProtoBuf:1 MsgPack:1; do
     reload "reload as Kong does it, new workers" gw_reload
     is "no error in the gateway's log" "" "$(errors)"
     reload "second server, same workers" true
+    ends_well
+    end
+
+    scene="$protocol, supervised"
+    : >"$GW_PREFIX/server.log"
+    gw_config '{}'
+    gw_server_start "$BINARY" --supervise yes
+    gw_start 1 "$BINARY" --protocol "$protocol"
+    killed_children "$([ "$protocol" = ProtoBuf:1 ] && echo some || echo all)"
     ends_well
     end
 

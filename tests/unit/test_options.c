@@ -105,7 +105,7 @@ static void test_defaults(void **state) {
     assert_null(options.socket_group);
     assert_int_equal(options.log_level, LOG_LEVEL_INFO);
     assert_int_equal(options.drain_ms, 5000);
-    assert_int_equal(options.supervise, OPTION_NO);
+    assert_int_equal(options.supervise, OPTION_AUTO);
     assert_int_equal(options.stall_ms, 0);
     assert_int_equal(options.watch_parent, OPTION_AUTO);
     assert_int_equal(options.phases, KONG_PHASE_BIT(KONG_PHASE_ACCESS));
@@ -215,6 +215,7 @@ static void test_values(void **state) {
     assert_int_equal(values_of("--watch-parent no").watch_parent, OPTION_NO);
     assert_int_equal(values_of("--supervise yes").supervise, OPTION_YES);
     assert_int_equal(values_of("--supervise auto").supervise, OPTION_AUTO);
+    assert_int_equal(values_of("--supervise no").supervise, OPTION_NO);
     assert_int_equal(values_of("--protocol MsgPack:1").protocol, PROTOCOL_MSGPACK);
     assert_int_equal(values_of("--protocol msgpack:1").protocol, PROTOCOL_MSGPACK);
     assert_int_equal(values_of("--protocol=ProtoBuf:1").protocol, PROTOCOL_PROTOBUF);
