@@ -24,7 +24,7 @@ PC_NAMES   := libuv $(MSGPACK_PC) libprotobuf-c jansson
 PC_CFLAGS  := $(shell $(PKG_CONFIG) --cflags $(PC_NAMES) 2>/dev/null)
 libdir      = $(shell $(PKG_CONFIG) --variable=libdir $(1) 2>/dev/null)
 # $(call lib,pkg-config name,archive names,-l flag)
-lib         = $(or $(firstword $(foreach a,$(2),$(wildcard $(call libdir,$(1))/$(a)))),$(3))
+lib         = $(or $(firstword $(foreach d,$(call libdir,$(1)) $(call libdir,libuv),$(foreach a,$(2),$(wildcard $(d)/$(a))))),$(3))
 LIBS       := $(call lib,$(MSGPACK_PC),libmsgpackc.a libmsgpack-c.a,$(shell $(PKG_CONFIG) --libs $(MSGPACK_PC) 2>/dev/null)) \
               $(call lib,libprotobuf-c,libprotobuf-c.a,-lprotobuf-c) $(call lib,jansson,libjansson.a,-ljansson) \
               $(call lib,libuv,libuv_a.a libuv.a,-luv)
@@ -243,7 +243,10 @@ $(PDK_OUT)/%.a:
 	$(Q)objcopy --localize-hidden --wildcard --keep-global-symbol='kong_*' $(@:.a=.o)
 	$(Q)ar rcs $@ $(@:.a=.o)
 
-$(PDK_OUT)/%.pc: server/%.pc.in Makefile
+# Made anew each time: PREFIX may be another one than before.
+.PHONY: always
+always:
+$(PDK_OUT)/%.pc: server/%.pc.in always
 	@mkdir -p $(@D)
 	$(Q)sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@VERSION@|$(PDK_VERSION)|' \
 		-e 's|@STATIC_LIBS@|$(strip $(LIBS) $(SYS_LIBS))|' $< >$@
