@@ -143,6 +143,7 @@ static struct server_options server_options_of(const struct service *service,
     wanted.handle_signals = true;
     wanted.watch_parent = service->watch_parent;
     wanted.supervised = running != NULL;
+    wanted.metrics_listen = options->metrics_listen;
     wanted.drain_ms = options->drain_ms;
     wanted.event_ms = options->event_ms;
     wanted.instance_idle_ms = options->instance_idle_ms;

@@ -448,6 +448,7 @@ int options_parse(struct options *options, const struct kong_plugin *plugin, int
 
 void options_free(struct options *options) {
     free(options->check_config);
+    free(options->metrics_listen);
     free(options->kong_prefix);
     free(options->socket);
     free(options->socket_group);

@@ -91,6 +91,15 @@ const struct option_row option_rows[] = {
      .help = "with --supervise, end a child whose handler runs for so long without a pause; 0: "
              "never, it is only reported, after --event-timeout"},
 
+    {.name = "metrics-listen",
+     .argument = "ADDRESS",
+     .kind = OPTION_TEXT,
+     AT(metrics_listen),
+     .text = "",
+     .help = "give the figures of --status to Prometheus, by HTTP at /metrics of 127.0.0.1:9542, "
+             "[::1]:9542 or unix:/path; an address that others reach must be written "
+             "public:0.0.0.0:9542"},
+
     {.section = "What Kong is told",
      .name = "dump",
      .kind = OPTION_ACTION,

@@ -6,7 +6,6 @@
 
 #include "limits.h"
 #include "msgpack_rpc.h"
-#include "status.h"
 
 /* Bytes are added to a half message in pieces of this size, so that what follows it costs no more.
  */
@@ -240,22 +239,25 @@ static void close_instance(struct rpc *rpc, const struct rpc_call *call, struct 
     }
 }
 
-static void get_status(struct rpc *rpc, struct rpc_reply *reply) {
-    const struct rpc_env *env = rpc->env;
+struct status_source rpc_status_source(const struct rpc_env *env) {
     struct timeval now;
     gettimeofday(&now, NULL);
-    struct status_source source = {.plugin = env->plugin,
-                                   .events = env->events,
-                                   .registry = env->registry,
-                                   .log = env->log,
-                                   .connections = env->connections == NULL ? 0 : *env->connections,
-                                   .max_connections = env->max_connections,
-                                   .pid = env->pid,
-                                   .started_at = env->started_at,
-                                   .now = (double)now.tv_sec + (double)now.tv_usec / 1e6,
-                                   .now_ms = env->now_ms(env->clock)};
+    return (struct status_source){.plugin = env->plugin,
+                                  .events = env->events,
+                                  .registry = env->registry,
+                                  .log = env->log,
+                                  .connections = env->connections == NULL ? 0 : *env->connections,
+                                  .max_connections = env->max_connections,
+                                  .pid = env->pid,
+                                  .started_at = env->started_at,
+                                  .now = (double)now.tv_sec + (double)now.tv_usec / 1e6,
+                                  .now_ms = env->now_ms(env->clock)};
+}
+
+static void get_status(struct rpc *rpc, struct rpc_reply *reply) {
+    struct status_source source = rpc_status_source(rpc->env);
     reply->kind = RPC_REPLY_STATUS;
-    if (!status_build(&source, env->scratch, &reply->status)) {
+    if (!status_build(&source, rpc->env->scratch, &reply->status)) {
         reply_error(rpc, reply, "no memory", (struct kong_str){NULL, 0});
     }
 }

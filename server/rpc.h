@@ -10,6 +10,7 @@
 #include "event.h"
 #include "frame.h"
 #include "rpc_message.h"
+#include "status.h"
 
 struct rpc;
 struct relay;
@@ -36,6 +37,9 @@ struct rpc_env {
     uint64_t (*now_ms)(void *clock); /* the loop's clock */
     void *clock;
 };
+
+/* What status.h and metrics_text.h tell of. */
+struct status_source rpc_status_source(const struct rpc_env *env);
 
 struct rpc {
     const struct rpc_env *env;

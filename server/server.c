@@ -14,6 +14,8 @@
 #include "conn.h"
 #include "crash.h"
 #include "limits.h"
+#include "metrics.h"
+#include "metrics_text.h"
 #include "relay.h"
 
 #define TICK_MS       1000
@@ -45,6 +47,7 @@ struct server {
     struct relay_env relays;
     int relay_fd; /* until relay_listener has it; -1 */
     struct stats stats;
+    struct metrics *metrics; /* NULL: not wanted, or closed */
 };
 
 void server_options_init(struct server_options *options) {
@@ -80,6 +83,12 @@ static void remove_socket(struct server *server) {
     }
 }
 
+/* The port is for the next server. */
+static void close_metrics(struct server *server) {
+    metrics_close(server->metrics);
+    server->metrics = NULL;
+}
+
 /* Everything is answered, or given up: the loop runs out of handles. */
 static void close_all(struct server *server) {
     if (server->closing) {
@@ -87,6 +96,7 @@ static void close_all(struct server *server) {
     }
     server->closing = true;
     remove_socket(server);
+    close_metrics(server);
     close_handle((uv_handle_t *)&server->listener);
     close_handle((uv_handle_t *)&server->relay_listener);
     conns_close_all(&server->conns);
@@ -127,6 +137,7 @@ static void drain(struct server *server, const char *why) {
     server->conns.taken_over =
         server->options.socket != NULL && !socket_file_is_ours(server->options.socket);
     remove_socket(server);
+    close_metrics(server);
     uv_timer_start(&server->drain_tick, on_drain_tick, DRAIN_TICK_MS, DRAIN_TICK_MS);
 }
 
@@ -190,6 +201,7 @@ static void on_tick(uv_timer_t *timer) {
     uint64_t now = uv_now(&server->loop);
     events_tick(server->events, now);
     conns_tick(&server->conns, now);
+    metrics_tick(server->metrics);
     size_t expired = registry_expire(server->registry, now);
     if (expired > 0) {
         server->stats.instances_expired += expired;
@@ -201,6 +213,21 @@ static void on_tick(uv_timer_t *timer) {
 }
 
 /* --- start --- */
+
+static void render_metrics(void *arg, struct buffer *out) {
+    const struct server *server = arg;
+    struct status_source source = rpc_status_source(&server->conns.rpc);
+    metrics_text(&source, out);
+}
+
+static int start_metrics(struct server *server, char *error, size_t size) {
+    struct metrics_options wanted = {.loop = &server->loop,
+                                     .log = server->options.log,
+                                     .listen = server->options.metrics_listen,
+                                     .render = render_metrics,
+                                     .arg = server};
+    return wanted.listen == NULL ? 0 : metrics_open(&wanted, &server->metrics, error, size);
+}
 
 static int fail(char *error, size_t size, const char *what, int rc) {
     snprintf(error, size, "%s: %s", what, uv_strerror(rc));
@@ -355,6 +382,9 @@ static int start(struct server *server, char *error, size_t size) {
         return -1;
     }
     start_relaying(server);
+    if (start_metrics(server, error, size) != 0) {
+        return -1;
+    }
     rc = uv_timer_start(&server->tick, on_tick, TICK_MS, TICK_MS);
     return rc == 0 ? 0 : fail(error, size, "timer", rc);
 }

@@ -11,9 +11,10 @@ struct log;
 
 struct sim_server_options {
     const struct kong_plugin *plugin;
-    struct log *log;         /* borrowed; NULL: nothing is logged */
-    const char *socket_path; /* NULL: one in a new directory */
-    uint64_t event_ms;       /* 0: the server's default; so below */
+    struct log *log;            /* borrowed; NULL: nothing is logged */
+    const char *metrics_listen; /* see metrics.h; NULL: nowhere */
+    const char *socket_path;    /* NULL: one in a new directory */
+    uint64_t event_ms;          /* 0: the server's default; so below */
     uint64_t drain_ms;
     uint64_t instance_idle_ms;
     size_t max_connections, max_instances, max_events, max_frame;

@@ -1,0 +1,351 @@
+#include "metrics.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "socket_file.h"
+
+#define MOST_CLIENTS 16
+#define MOST_HEAD    4096
+#define MOST_BODY    ((size_t)4 << 20)
+#define TIMEOUT_MS   5000
+#define BACKLOG      16
+
+struct metrics {
+    struct metrics_options options;
+    bool is_unix;
+    struct sockaddr_storage address; /* unless is_unix */
+    struct socket_file file;         /* if is_unix and listening */
+    union {
+        uv_handle_t handle;
+        uv_stream_t stream;
+        uv_tcp_t tcp;
+        uv_pipe_t pipe;
+    } listener;
+    bool listening;
+    bool complained;
+    bool closing;
+    size_t handles; /* that are not closed yet */
+    struct client *clients;
+    size_t client_count;
+};
+
+struct client {
+    union {
+        uv_handle_t handle;
+        uv_stream_t stream;
+        uv_tcp_t tcp;
+        uv_pipe_t pipe;
+    } socket;
+    struct metrics *metrics;
+    struct client *prev, *next;
+    uint64_t since;
+    char head[MOST_HEAD];
+    size_t len;
+    bool answered;
+    uv_write_t request;
+    struct buffer out;
+};
+
+/* --- the address --- */
+
+static bool is_loopback(const struct sockaddr_storage *address) {
+    if (address->ss_family == AF_INET) {
+        const struct sockaddr_in *v4 = (const struct sockaddr_in *)address;
+        return ntohl(v4->sin_addr.s_addr) >> 24 == 127;
+    }
+    return IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)address)->sin6_addr);
+}
+
+/* "127.0.0.1:9542", "[::1]:9542". */
+static bool parse_address(const char *text, struct sockaddr_storage *address) {
+    char host[64];
+    char *end;
+    const char *colon = strrchr(text, ':');
+    bool v6 = text[0] == '[';
+    if (colon == NULL || (v6 && (colon == text || colon[-1] != ']'))) {
+        return false;
+    }
+    size_t len = (size_t)(colon - text) - (v6 ? 2 : 0);
+    long port = strtol(colon + 1, &end, 10);
+    if (len >= sizeof host || colon[1] < '0' || colon[1] > '9' || *end != '\0' || port < 1 ||
+        port > 65535) {
+        return false;
+    }
+    memcpy(host, text + v6, len);
+    host[len] = '\0';
+    return v6 ? uv_ip6_addr(host, (int)port, (struct sockaddr_in6 *)address) == 0
+              : uv_ip4_addr(host, (int)port, (struct sockaddr_in *)address) == 0;
+}
+
+static int set_address(struct metrics *metrics, char *error, size_t size) {
+    const char *text = metrics->options.listen;
+    bool public = strncmp(text, "public:", 7) == 0;
+    if (strncmp(text, "unix:", 5) == 0 && text[5] != '\0') {
+        metrics->is_unix = true;
+        return 0;
+    }
+    if (!parse_address(text + (public ? 7 : 0), &metrics->address)) {
+        snprintf(error, size,
+                 "--metrics-listen %.200s: not an address like 127.0.0.1:9542, [::1]:9542 or "
+                 "unix:/path",
+                 text);
+        return -1;
+    }
+    if (!public && !is_loopback(&metrics->address)) {
+        snprintf(error, size,
+                 "--metrics-listen %.200s: anyone who reaches this address could read the figures; "
+                 "if that is meant: public:%.200s",
+                 text, text);
+        return -1;
+    }
+    return 0;
+}
+
+/* --- the end --- */
+
+static void release(struct metrics *metrics) {
+    if (--metrics->handles == 0 && metrics->closing) {
+        free(metrics);
+    }
+}
+
+static void on_client_closed(uv_handle_t *handle) {
+    struct client *client = handle->data;
+    struct metrics *metrics = client->metrics;
+    *(client->prev != NULL ? &client->prev->next : &metrics->clients) = client->next;
+    if (client->next != NULL) {
+        client->next->prev = client->prev;
+    }
+    metrics->client_count--;
+    buffer_free(&client->out);
+    free(client);
+    release(metrics);
+}
+
+static void close_client(struct client *client) {
+    if (!uv_is_closing(&client->socket.handle)) {
+        uv_close(&client->socket.handle, on_client_closed);
+    }
+}
+
+static void on_listener_closed(uv_handle_t *handle) {
+    release(handle->data);
+}
+
+static void stop_listening(struct metrics *metrics) {
+    if (metrics->listening) {
+        metrics->listening = false;
+        if (metrics->is_unix) {
+            socket_file_close(&metrics->file);
+        }
+        uv_close(&metrics->listener.handle, on_listener_closed);
+    }
+}
+
+void metrics_close(struct metrics *metrics) {
+    if (metrics == NULL) {
+        return;
+    }
+    metrics->handles++; /* until this is done with it */
+    metrics->closing = true;
+    stop_listening(metrics);
+    for (struct client *client = metrics->clients; client != NULL; client = client->next) {
+        close_client(client);
+    }
+    release(metrics);
+}
+
+/* --- one request --- */
+
+static void on_written(uv_write_t *request, int status) {
+    (void)status;
+    close_client(request->data);
+}
+
+static void answer(struct client *client, const char *status, bool with_body, const char *text) {
+    char head[256];
+    struct buffer body;
+    buffer_init(&body, MOST_BODY);
+    if (text != NULL) {
+        buffer_append(&body, text, strlen(text));
+    } else {
+        client->metrics->options.render(client->metrics->options.arg, &body);
+    }
+    int len = snprintf(head, sizeof head,
+                       "HTTP/1.0 %s\r\nContent-Type: text/plain; version=0.0.4; charset=utf-8\r\n"
+                       "Content-Length: %zu\r\nConnection: close\r\n\r\n",
+                       status, body.len);
+    buffer_append(&client->out, head, (size_t)len);
+    if (with_body) {
+        buffer_append(&client->out, body.data, body.len);
+    }
+    uv_buf_t buf = uv_buf_init((char *)client->out.data, (unsigned)client->out.len);
+    client->request.data = client;
+    client->answered = true;
+    bool failed = body.failed || client->out.failed;
+    buffer_free(&body);
+    if (failed || uv_write(&client->request, &client->socket.stream, &buf, 1, on_written) != 0) {
+        close_client(client);
+    }
+}
+
+/* The head is there, whole. */
+static void handle_request(struct client *client) {
+    char method[8];
+    char path[32];
+    if (sscanf(client->head, "%7[A-Z] %31[^ ?\r\n]", method, path) != 2) {
+        answer(client, "400 Bad Request", true, "not an HTTP request\n");
+        return;
+    }
+    bool head = strcmp(method, "HEAD") == 0;
+    if (!head && strcmp(method, "GET") != 0) {
+        answer(client, "405 Method Not Allowed", true, "GET only\n");
+    } else if (strcmp(path, "/metrics") != 0) {
+        answer(client, "404 Not Found", !head, "the figures are at /metrics\n");
+    } else {
+        answer(client, "200 OK", !head, NULL);
+    }
+}
+
+static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf) {
+    struct client *client = handle->data;
+    (void)suggested;
+    *buf = uv_buf_init(client->head + client->len, (unsigned)(MOST_HEAD - 1 - client->len));
+}
+
+static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buf) {
+    struct client *client = stream->data;
+    (void)buf;
+    if (count == 0) {
+        return;
+    }
+    if (count < 0) {
+        close_client(client);
+        return;
+    }
+    client->len += (size_t)count;
+    client->head[client->len] = '\0';
+    if (strstr(client->head, "\r\n\r\n") != NULL || strstr(client->head, "\n\n") != NULL) {
+        uv_read_stop(stream);
+        handle_request(client);
+    } else if (client->len == MOST_HEAD - 1) {
+        uv_read_stop(stream);
+        answer(client, "431 Request Header Fields Too Large", true, "too long\n");
+    }
+}
+
+static void on_connection(uv_stream_t *listener, int status) {
+    struct metrics *metrics = listener->data;
+    struct client *client = status == 0 ? calloc(1, sizeof *client) : NULL;
+    if (client == NULL) { /* nothing is accepted, so libuv would not ask again */
+        stop_listening(metrics);
+        return;
+    }
+    client->metrics = metrics;
+    client->since = uv_now(metrics->options.loop);
+    buffer_init(&client->out, MOST_BODY);
+    int rc = metrics->is_unix ? uv_pipe_init(metrics->options.loop, &client->socket.pipe, 0)
+                              : uv_tcp_init(metrics->options.loop, &client->socket.tcp);
+    if (rc != 0) {
+        free(client);
+        stop_listening(metrics);
+        return;
+    }
+    client->socket.handle.data = client;
+    metrics->handles++;
+    client->next = metrics->clients;
+    if (metrics->clients != NULL) {
+        metrics->clients->prev = client;
+    }
+    metrics->clients = client;
+    metrics->client_count++;
+    if (uv_accept(listener, &client->socket.stream) != 0 || metrics->client_count > MOST_CLIENTS ||
+        uv_read_start(&client->socket.stream, on_alloc, on_read) != 0) {
+        close_client(client);
+    }
+}
+
+/* --- the port --- */
+
+static int open_unix(struct metrics *metrics, char *error, size_t size) {
+    struct socket_file_options wanted = {
+        .path = metrics->options.listen + 5, .mode = 0600, .backlog = BACKLOG};
+    if (socket_file_open(&wanted, &metrics->file, NULL, error, size) != 0) {
+        return -1;
+    }
+    uv_pipe_init(metrics->options.loop, &metrics->listener.pipe, 0);
+    int rc = uv_pipe_open(&metrics->listener.pipe, metrics->file.fd);
+    if (rc == 0) {
+        metrics->file.fd = -1; /* the handle's */
+    }
+    return rc;
+}
+
+static int open_tcp(struct metrics *metrics) {
+    uv_tcp_init(metrics->options.loop, &metrics->listener.tcp);
+    return uv_tcp_bind(&metrics->listener.tcp, (const struct sockaddr *)&metrics->address, 0);
+}
+
+static void listen_now(struct metrics *metrics) {
+    char error[256] = "";
+    int rc = metrics->is_unix ? open_unix(metrics, error, sizeof error) : open_tcp(metrics);
+    if (error[0] == '\0') { /* there is a handle */
+        metrics->listening = true;
+        metrics->handles++;
+        metrics->listener.handle.data = metrics;
+        if (rc == 0) {
+            rc = uv_listen(&metrics->listener.stream, BACKLOG, on_connection);
+        }
+    }
+    if (rc == 0) {
+        metrics->complained = false;
+        log_write(metrics->options.log, LOG_LEVEL_INFO, "metrics at %s", metrics->options.listen);
+        return;
+    }
+    stop_listening(metrics);
+    if (!metrics->complained) {
+        metrics->complained = true;
+        log_write(metrics->options.log, LOG_LEVEL_WARN,
+                  "--metrics-listen %s: %s; tried again every second", metrics->options.listen,
+                  error[0] != '\0' ? error : uv_strerror(rc));
+    }
+}
+
+int metrics_open(const struct metrics_options *options, struct metrics **out, char *error,
+                 size_t error_size) {
+    struct metrics *metrics = calloc(1, sizeof *metrics);
+    if (metrics == NULL) {
+        snprintf(error, error_size, "out of memory");
+        return -1;
+    }
+    metrics->options = *options;
+    metrics->file.fd = -1;
+    if (set_address(metrics, error, error_size) != 0) {
+        free(metrics);
+        return -1;
+    }
+    listen_now(metrics);
+    *out = metrics;
+    return 0;
+}
+
+void metrics_tick(struct metrics *metrics) {
+    if (metrics == NULL) {
+        return;
+    }
+    uint64_t now = uv_now(metrics->options.loop);
+    for (struct client *client = metrics->clients; client != NULL; client = client->next) {
+        if (now - client->since >= TIMEOUT_MS) {
+            close_client(client);
+        }
+    }
+    if (!metrics->listening && metrics->handles == metrics->client_count) {
+        listen_now(metrics); /* the handle of the last attempt is closed */
+    }
+}

@@ -1,0 +1,38 @@
+/* --metrics-listen: what is counted, over HTTP for Prometheus. A responder of its own, for Debian's
+ * static libmicrohttpd pulls GnuTLS in, with all that it needs: GET and HEAD of /metrics, HTTP/1.0,
+ * one request a connection, everything bounded: MOST_CLIENTS at a time, a request's head of 4 KiB,
+ * 5 s for each. */
+#ifndef SERVER_METRICS_H
+#define SERVER_METRICS_H
+
+#include <uv.h>
+
+#include "buffer.h"
+#include "log.h"
+
+struct metrics;
+
+struct metrics_options {
+    uv_loop_t *loop;
+    struct log *log; /* may be NULL */
+    /* "127.0.0.1:9542", "[::1]:9542" or "unix:/path" (mode 0600, replaced as the server's socket
+     * is). Whoever reaches the port can read the figures, so an address that is not of the loopback
+     * is refused, unless it is written "public:0.0.0.0:9542". */
+    const char *listen;
+    void (*render)(void *arg, struct buffer *out); /* the body; failures are out->failed */
+    void *arg;
+};
+
+/* 0, and it listens, or tries again at each tick: while the server that is being replaced still has
+ * the port, and with any other reason, which is logged once, for figures are no reason to leave
+ * requests without their plugin. -1, with a line in `error`: no such address, or no memory. */
+int metrics_open(const struct metrics_options *options, struct metrics **out, char *error,
+                 size_t error_size);
+
+/* Once a second. NULL is allowed, here and below. */
+void metrics_tick(struct metrics *metrics);
+
+/* Closes the port and all connections; what is left is freed in their close callbacks. */
+void metrics_close(struct metrics *metrics);
+
+#endif

@@ -1,0 +1,155 @@
+#include "metrics_text.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#define PREFIX "kong_plugin_server_"
+
+/* Buckets end at powers of two, where those of the histogram do: exact counts. In ns: 1 us to 69 s,
+ * by fours. */
+#define FIRST_BITS 10u
+#define LAST_BITS  36u
+#define STEP_BITS  2u
+
+struct writer {
+    struct buffer *out;
+    const char *plugin;
+};
+
+__attribute__((format(printf, 2, 3))) static void print(const struct writer *writer,
+                                                        const char *format, ...) {
+    char line[512];
+    va_list args;
+    va_start(args, format);
+    int len = vsnprintf(line, sizeof line, format, args);
+    va_end(args);
+    if (len > 0) {
+        buffer_append(writer->out, line, (size_t)len < sizeof line ? (size_t)len : sizeof line - 1);
+    }
+}
+
+static void head(const struct writer *writer, const char *name, const char *type,
+                 const char *help) {
+    print(writer, "# HELP " PREFIX "%s %s\n# TYPE " PREFIX "%s %s\n", name, help, name, type);
+}
+
+static void one(const struct writer *writer, const char *name, const char *type, const char *help,
+                uint64_t value) {
+    head(writer, name, type, help);
+    print(writer, PREFIX "%s{plugin=\"%s\"} %llu\n", name, writer->plugin,
+          (unsigned long long)value);
+}
+
+static void process(const struct writer *writer, const struct status_source *source) {
+    head(writer, "info", "gauge", "Always 1; the version is in its label.");
+    print(writer, PREFIX "info{plugin=\"%s\",version=\"%s\"} 1\n", writer->plugin,
+          source->plugin->version);
+    head(writer, "start_time_seconds", "gauge", "When the process started, since the epoch.");
+    print(writer, PREFIX "start_time_seconds{plugin=\"%s\"} %.3f\n", writer->plugin,
+          source->started_at);
+    one(writer, "restarts_total", "counter",
+        "Starts of the serving process because the one before died.",
+        atomic_load_explicit(&events_options(source->events)->running->restarts,
+                             memory_order_relaxed));
+    one(writer, "log_lines_lost_total", "counter", "Log lines that nobody read in time.",
+        source->log == NULL ? 0 : log_dropped(source->log));
+}
+
+static void traffic(const struct writer *writer, const struct status_source *source) {
+    const struct stats *stats = events_stats(source->events);
+    one(writer, "connections", "gauge", "Open connections.", source->connections);
+    one(writer, "connections_opened_total", "counter", "Connections ever opened.",
+        stats->connections);
+    one(writer, "received_bytes_total", "counter", "Bytes from Kong.", stats->bytes_in);
+    one(writer, "sent_bytes_total", "counter", "Bytes to Kong.", stats->bytes_out);
+    head(writer, "limit_reached_total", "counter", "How often a limit of the server was reached.");
+    for (unsigned i = 0; i < STATS_LIMIT_COUNT; i++) {
+        print(writer, PREFIX "limit_reached_total{plugin=\"%s\",limit=\"%s\"} %llu\n",
+              writer->plugin, stats_limit_name((enum stats_limit)i),
+              (unsigned long long)stats->limits[i]);
+    }
+}
+
+static void instances(const struct writer *writer, const struct status_source *source) {
+    const struct stats *stats = events_stats(source->events);
+    one(writer, "instances", "gauge", "Live instances: configurations times workers of Kong.",
+        registry_count(source->registry));
+    one(writer, "instances_started_total", "counter", "Instances that Kong started.",
+        stats->instances_started);
+    one(writer, "instances_refused_total", "counter",
+        "Of them, those whose configuration was refused.", stats->instances_refused);
+    one(writer, "instances_closed_total", "counter", "Instances that Kong closed.",
+        stats->instances_closed);
+    one(writer, "instances_expired_total", "counter", "Instances forgotten because unused.",
+        stats->instances_expired);
+    one(writer, "unknown_instance_events_total", "counter",
+        "Events for an instance that is not here: Kong starts it again.", stats->unknown_instances);
+}
+
+static void by_phase(const struct writer *writer, const struct stats *stats, const char *name,
+                     const char *type, const char *help, size_t offset) {
+    head(writer, name, type, help);
+    for (unsigned i = 0; i < KONG_PHASE_COUNT; i++) {
+        const struct stats_phase *phase = &stats->phases[i];
+        if (phase->started > 0 || phase->refused > 0) {
+            print(writer, PREFIX "%s{plugin=\"%s\",phase=\"%s\"} %llu\n", name, writer->plugin,
+                  kong_phase_name((enum kong_phase)i),
+                  (unsigned long long)*(const uint64_t *)((const char *)phase + offset));
+        }
+    }
+}
+
+static void histogram(const struct writer *writer, const char *name, const char *label,
+                      const char *value, const struct stats_histogram *h) {
+    for (unsigned bits = FIRST_BITS; bits <= LAST_BITS; bits += STEP_BITS) {
+        print(writer, PREFIX "%s_bucket{plugin=\"%s\",%s=\"%s\",le=\"%.9g\"} %llu\n", name,
+              writer->plugin, label, value, (double)((uint64_t)1 << bits) / 1e9,
+              (unsigned long long)stats_below(h, bits));
+    }
+    print(writer, PREFIX "%s_bucket{plugin=\"%s\",%s=\"%s\",le=\"+Inf\"} %llu\n", name,
+          writer->plugin, label, value, (unsigned long long)h->count);
+    print(writer, PREFIX "%s_sum{plugin=\"%s\",%s=\"%s\"} %.9g\n", name, writer->plugin, label,
+          value, (double)h->sum / 1e9);
+    print(writer, PREFIX "%s_count{plugin=\"%s\",%s=\"%s\"} %llu\n", name, writer->plugin, label,
+          value, (unsigned long long)h->count);
+}
+
+static void events(const struct writer *writer, const struct stats *stats) {
+    by_phase(writer, stats, "events_started_total", "counter", "Events started.",
+             offsetof(struct stats_phase, started));
+    by_phase(writer, stats, "events_running", "gauge", "Events at work.",
+             offsetof(struct stats_phase, running));
+    by_phase(writer, stats, "events_failed_total", "counter", "Events whose handler failed.",
+             offsetof(struct stats_phase, failed));
+    by_phase(writer, stats, "events_timed_out_total", "counter",
+             "Of them, those that ran out of time.", offsetof(struct stats_phase, timed_out));
+    by_phase(writer, stats, "events_refused_total", "counter", "Events that could not start.",
+             offsetof(struct stats_phase, refused));
+    by_phase(writer, stats, "events_orphaned_total", "counter",
+             "Events whose request was over before their handler.",
+             offsetof(struct stats_phase, orphaned));
+    head(writer, "event_duration_seconds", "histogram",
+         "From Kong's request to the end of the handler.");
+    for (unsigned i = 0; i < KONG_PHASE_COUNT; i++) {
+        if (stats->phases[i].latency.count > 0) {
+            histogram(writer, "event_duration_seconds", "phase",
+                      kong_phase_name((enum kong_phase)i), &stats->phases[i].latency);
+        }
+    }
+    head(writer, "pdk_call_duration_seconds", "histogram",
+         "From a call of the PDK that waits to Kong's answer.");
+    for (unsigned i = 0; i < PDK_COUNT; i++) {
+        if (stats->calls[i].count > 0) {
+            histogram(writer, "pdk_call_duration_seconds", "call", pdk_methods[i].name.data,
+                      &stats->calls[i]);
+        }
+    }
+}
+
+void metrics_text(const struct status_source *source, struct buffer *out) {
+    const struct writer writer = {.out = out, .plugin = source->plugin->name};
+    process(&writer, source);
+    traffic(&writer, source);
+    instances(&writer, source);
+    events(&writer, events_stats(source->events));
+}
