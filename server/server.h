@@ -20,7 +20,7 @@ struct server_options {
     struct socket_file *socket; /* open; borrowed: taken away (if still ours) when the server begins
                                    to drain. NULL: the caller connects peers by server_adopt only */
     struct running *running;    /* told which handler runs; NULL: nobody is */
-<<<<<<< HEAD
+    const char *metrics_listen; /* see metrics.h; NULL: nowhere */
     bool handle_signals;        /* SIGTERM and SIGINT drain, a second one ends at once; SIGPIPE is
                                    ignored, faults are reported (crash.h) */
     bool supervised;   /* … a second one changes nothing: the supervisor decides. It also arranges
@@ -28,13 +28,6 @@ struct server_options {
     bool watch_parent; /* drain when the process that started us is gone */
     uint64_t drain_ms; /* then what is still at work is given up */
     uint64_t event_ms; /* time limit of one event */
-=======
-    const char *metrics_listen; /* see metrics.h; NULL: nowhere */
-    bool handle_signals;        /* SIGTERM and SIGINT drain, SIGPIPE is ignored */
-    bool watch_parent;          /* drain when the process that started us is gone */
-    uint64_t drain_ms;          /* then what is still at work is given up */
-    uint64_t event_ms;          /* time limit of one event */
->>>>>>> 36ca22f (x)
     uint64_t instance_idle_ms;
     size_t max_connections, max_instances, max_events, max_frame, stack_size;
 };
