@@ -233,6 +233,8 @@ static void test_what_is_no_call(void **state) {
         {LIST(NUM(0)), -1},
         {LIST(NUM(0), NUM(1), STR("plugin.Step")), -1},
         {LIST(NUM(0), NUM(1), STR("plugin.Step"), NO_ARGUMENTS, NUM(1)), -1},
+        {LIST(NUM(0), STR("plugin.GetStatus"), NO_ARGUMENTS), -1},
+        {LIST(NUM(2), STR("plugin.GetStatus"), NO_ARGUMENTS, NUM(1)), -1},
         {LIST(NUM(1), NUM(1), kong_nil(), kong_nil()), -1},
         {LIST(NUM(2), NUM(1), STR("plugin.Step"), NO_ARGUMENTS), -1},
         {LIST(NUM(3), NUM(1), STR("plugin.Step"), NO_ARGUMENTS), -1},
@@ -298,6 +300,20 @@ static void test_calls_there_and_back(void **state) {
     assert_int_equal(msgpack_encode_call(&f->out, &call), CODEC_E_SHAPE);
     call.sequence = -1;
     assert_int_equal(msgpack_encode_call(&f->out, &call), CODEC_E_SHAPE);
+}
+
+static void test_unknown_calls_carry_their_argument(void **state) {
+    struct fixture *f = *state;
+    static const char with[] = "\x94\x00\x00\xa1m\x91\x05", without[] = "\x94\x00\x00\xa1m\x90";
+    struct rpc_call call = {.command = RPC_UNKNOWN, .method = kong_str("m"), .data = NUM(5)};
+    assert_int_equal(msgpack_encode_call(&f->out, &call), CODEC_OK);
+    assert_int_equal(f->out.len, sizeof with - 1);
+    assert_memory_equal(f->out.data, with, sizeof with - 1);
+    buffer_clear(&f->out, 0);
+    call.data = kong_nil();
+    assert_int_equal(msgpack_encode_call(&f->out, &call), CODEC_OK);
+    assert_int_equal(f->out.len, sizeof without - 1);
+    assert_memory_equal(f->out.data, without, sizeof without - 1);
 }
 
 /* Hot messages find all they need in the arena's first chunk. */
@@ -393,6 +409,7 @@ int main(void) {
         TEST(test_wrong_arguments),
         TEST(test_what_is_no_call),
         TEST(test_calls_there_and_back),
+        TEST(test_unknown_calls_carry_their_argument),
         TEST(test_hot_calls_cost_little_memory),
         TEST(test_decoding_at_every_memory_limit),
         TEST(test_deepest_step),

@@ -141,21 +141,10 @@ static void test_what_is_no_value(void **state) {
     arena_free(&arena);
 }
 
-static void test_decoding_stops_at_the_limits(void **state) {
+static void test_decoding_at_every_memory_limit(void **state) {
     (void)state;
     struct arena arena;
     struct kong_value value;
-    uint8_t nested[LIMIT_NESTING + 2];
-    arena_init(&arena, 1 << 20);
-    memset(nested, 0x91, sizeof nested);
-    nested[LIMIT_NESTING] = 0x01;
-    assert_int_equal(msgpack_decode_value(&arena, nested, LIMIT_NESTING + 1, &value), CODEC_OK);
-    assert_int_equal(value_depth(&value), LIMIT_NESTING);
-    nested[LIMIT_NESTING] = 0x90;
-    assert_int_equal(msgpack_decode_value(&arena, nested, LIMIT_NESTING + 1, &value),
-                     CODEC_E_LIMIT);
-    arena_free(&arena);
-
     size_t limit = 0;
     int error = CODEC_E_NOMEM;
     for (; error != CODEC_OK; limit++) {
@@ -208,22 +197,49 @@ static void test_encoding(void **state) {
     arena_free(&arena);
 }
 
-static void test_encoding_bounds_nesting(void **state) {
-    (void)state;
-    struct kong_value levels[LIMIT_NESTING + 2];
-    struct kong_pair pairs[LIMIT_NESTING + 2];
-    struct buffer out;
-    buffer_init(&out, 1 << 20);
-    buffer_append(&out, "before", 6);
-    levels[LIMIT_NESTING + 1] = kong_string("deep");
-    for (size_t i = LIMIT_NESTING + 1; i > 0; i--) {
-        pairs[i] = kong_pair("k", levels[i]);
-        levels[i - 1] = i % 2 == 0 ? kong_list(&levels[i], 1) : kong_map(&pairs[i], 1);
+/* values[0] is `count` lists or maps deep. */
+static void nest(struct kong_value *values, struct kong_pair *pairs, size_t count, bool maps) {
+    values[count] = kong_string("deep");
+    for (size_t i = count; i > 0; i--) {
+        pairs[i] = kong_pair("k", values[i]);
+        values[i - 1] = maps ? kong_map(&pairs[i], 1) : kong_list(&values[i], 1);
     }
-    assert_int_equal(msgpack_encode_value(&out, &levels[0]), CODEC_E_LIMIT);
-    assert_int_equal(out.len, 6);
-    assert_int_equal(msgpack_encode_value(&out, &levels[1]), CODEC_OK);
-    assert_true(out.len > 6 + LIMIT_NESTING);
+}
+
+static void test_nesting(void **state) {
+    (void)state;
+    for (int maps = 0; maps < 2; maps++) {
+        struct kong_value values[LIMIT_NESTING + 2], again;
+        struct kong_pair pairs[LIMIT_NESTING + 2];
+        struct buffer out;
+        struct arena arena;
+        buffer_init(&out, 1 << 20);
+        arena_init(&arena, 1 << 20);
+        buffer_append(&out, "\x81\xa1k", 3); /* one level more, of the same kind or not */
+        nest(values, pairs, LIMIT_NESTING + 1, maps);
+        assert_int_equal(msgpack_encode_value(&out, &values[0]), CODEC_E_LIMIT);
+        assert_int_equal(out.len, 3);
+        assert_int_equal(msgpack_encode_value(&out, &values[1]), CODEC_OK);
+        assert_int_equal(msgpack_decode_value(&arena, out.data + 3, out.len - 3, &again), CODEC_OK);
+        assert_true(value_equal(&again, &values[1]));
+        assert_int_equal(msgpack_decode_value(&arena, out.data, out.len, &again), CODEC_E_LIMIT);
+        buffer_free(&out);
+        arena_free(&arena);
+    }
+}
+
+/* MessagePack's lengths have 32 bits; nothing is read of what is longer. */
+static void test_lengths_over_32_bits(void **state) {
+    (void)state;
+    struct buffer out;
+    buffer_init(&out, SIZE_MAX);
+    const size_t many = (size_t)UINT32_MAX + 1;
+    const struct kong_value values[] = {kong_bytes("x", many), kong_list(NULL, many),
+                                        kong_map(NULL, many)};
+    for (size_t i = 0; i < COUNT(values); i++) {
+        assert_int_equal(msgpack_encode_value(&out, &values[i]), CODEC_E_LIMIT);
+        assert_int_equal(out.len, 0);
+    }
     buffer_free(&out);
 }
 
@@ -511,9 +527,10 @@ int main(void) {
         cmocka_unit_test(test_families),
         cmocka_unit_test(test_keys),
         cmocka_unit_test(test_what_is_no_value),
-        cmocka_unit_test(test_decoding_stops_at_the_limits),
+        cmocka_unit_test(test_decoding_at_every_memory_limit),
         cmocka_unit_test(test_encoding),
-        cmocka_unit_test(test_encoding_bounds_nesting),
+        cmocka_unit_test(test_nesting),
+        cmocka_unit_test(test_lengths_over_32_bits),
         cmocka_unit_test(test_random_bytes_as_msgpack_c_sees_them),
         cmocka_unit_test(test_random_values_as_msgpack_c_writes_them),
     };
