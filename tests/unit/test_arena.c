@@ -89,11 +89,13 @@ static void test_ends_of_chunks(void **state) {
             struct kong_str after = arena_copy(&arena, text, 16);
             assert_non_null(before.data);
             assert_non_null(piece);
+            assert_true(arena.next <= arena.end);
             memset(piece, 0xff, size);
             assert_non_null(after.data);
             assert_memory_equal(before.data, text, len);
             assert_int_equal(before.data[len], '\0');
             assert_memory_equal(after.data, text, 16);
+            assert_true(arena.next <= arena.end);
             arena_reset(&arena);
         }
         arena_free(&arena); /* the next round's first chunk can be elsewhere */
@@ -130,8 +132,12 @@ static void test_limit_is_exact(void **state) {
     arena_free(&arena);
 
     arena_init(&arena, 4);
-    assert_null(arena_copy(&arena, "1234", 4).data);
-    assert_null(arena_printf(&arena, "%d", 1234).data);
+    struct kong_str copy = arena_copy(&arena, "1234", 4);
+    struct kong_str printed = arena_printf(&arena, "%d", 1234);
+    assert_null(copy.data);
+    assert_int_equal(copy.len, 0);
+    assert_null(printed.data);
+    assert_int_equal(printed.len, 0);
     assert_non_null(arena_copy(&arena, "123", 3).data);
     arena_free(&arena);
 
