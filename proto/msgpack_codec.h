@@ -68,8 +68,12 @@ void msgpack_writer_start(struct msgpack_writer *writer, struct buffer *out);
 int msgpack_writer_end(struct msgpack_writer *writer);
 
 void msgpack_write_string(struct msgpack_writer *writer, struct kong_str string); /* nil as "" */
-void msgpack_write_text(struct msgpack_writer *writer, const char *text);
 void msgpack_write_value(struct msgpack_writer *writer, const struct kong_value *value);
+
+/* Inline: the length of a literal is known here. */
+static inline void msgpack_write_text(struct msgpack_writer *writer, const char *text) {
+    msgpack_write_string(writer, kong_str(text));
+}
 
 /* Arguments of a PDK call, as a list: nils as msgpack_encode_reply says. */
 void msgpack_write_args(struct msgpack_writer *writer, const struct kong_value *args, size_t count);

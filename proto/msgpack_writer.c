@@ -40,10 +40,6 @@ void msgpack_write_string(struct msgpack_writer *writer, struct kong_str string)
     }
 }
 
-void msgpack_write_text(struct msgpack_writer *writer, const char *text) {
-    msgpack_write_string(writer, kong_str(text));
-}
-
 /* How nils inside are written. */
 enum nils {
     NILS_KEPT,
