@@ -13,6 +13,7 @@
 #include "options.h"
 #include "schema.h"
 #include "server.h"
+#include "service_manager.h"
 #include "socket_file.h"
 #include "status_show.h"
 #include "supervisor.h"
@@ -140,6 +141,7 @@ static struct server_options server_options_of(const struct service *service,
     wanted.log = service->log;
     wanted.socket = service->socket;
     wanted.running = running;
+    wanted.tell_manager = true;
     wanted.handle_signals = true;
     wanted.watch_parent = service->watch_parent;
     wanted.supervised = running != NULL;
@@ -162,8 +164,9 @@ static int serve(void *arg, struct running *running) {
     if (server_create(&wanted, &server, error, sizeof error) != 0) {
         return complain(service->program, error, EXIT_FAILURE);
     }
-    log_write(service->log, LOG_LEVEL_INFO, "%s %s serves at %s", service->plugin->name,
-              service->plugin->version, service->options->socket);
+    log_write(service->log, LOG_LEVEL_INFO, "%s %s serves at %s%s", service->plugin->name,
+              service->plugin->version, service->socket->path,
+              service->socket->given ? ", passed by the service manager" : "");
     server_run(server);
     server_destroy(server);
     log_write(service->log, LOG_LEVEL_INFO, "ended");
@@ -183,23 +186,37 @@ static int serve_supervised(struct service *service) {
     return status < 0 ? complain(service->program, error, EXIT_FAILURE) : status;
 }
 
-static int run(struct service *service) {
+/* The service manager's socket, or one of our own. 0, or -1 with a line in `error`. */
+static int open_socket(struct service *service, struct socket_file *socket, char *error,
+                       size_t error_size) {
     const struct options *options = service->options;
     struct socket_file_options wanted = {.path = options->socket,
                                          .mode = options->socket_mode,
                                          .group = options->socket_group,
                                          .backlog = SERVER_BACKLOG};
-    struct socket_file socket;
     bool replaced = false;
-    char error[512];
-    if (socket_file_open(&wanted, &socket, &replaced, error, sizeof error) != 0) {
-        return complain(service->program, error, EXIT_FAILURE);
+    int given = service_manager_socket(socket, error, error_size);
+    if (given != 0) {
+        return given < 0 ? -1 : 0;
+    }
+    if (socket_file_open(&wanted, socket, &replaced, error, error_size) != 0) {
+        return -1;
     }
     if (replaced) {
         log_write(
             service->log, LOG_LEVEL_NOTICE,
             "took over %s from a server that still runs (a reload, or a second one by mistake)",
             options->socket);
+    }
+    return 0;
+}
+
+static int run(struct service *service) {
+    const struct options *options = service->options;
+    struct socket_file socket;
+    char error[512];
+    if (open_socket(service, &socket, error, sizeof error) != 0) {
+        return complain(service->program, error, EXIT_FAILURE);
     }
     service->socket = &socket;
     bool supervise =

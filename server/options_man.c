@@ -66,6 +66,12 @@ int options_print_man(const char *program, const struct kong_plugin *plugin, FIL
     }
     fputs(".SH SIGNALS\n.TP\n\\fBSIGTERM\\fR, \\fBSIGINT\\fR\nTake the socket away, finish what is "
           "under way, end. A second one ends at once.\n"
+          ".SH ENVIRONMENT\n.TP\n\\fBLISTEN_PID\\fR, \\fBLISTEN_FDS\\fR, \\fBLISTEN_FDNAMES\\fR\n"
+          "Set by a service manager (systemd's socket activation): then descriptor 3, a listening "
+          "Unix socket, is served. No socket is made or taken away, and "
+          "\\fB\\-\\-socket\\fR, \\fB\\-\\-socket\\-mode\\fR and "
+          "\\fB\\-\\-socket\\-group\\fR are without effect.\n"
+          ".TP\n\\fBNOTIFY_SOCKET\\fR\nWhere READY=1 and STOPPING=1 are sent.\n"
           ".SH EXIT STATUS\n.TP\n0\nIt ended as it was told to.\n.TP\n1\nIt could not start or go "
           "on; one line on standard error says why.\n"
           "With \\fB\\-\\-check\\-config\\fR also: the configuration breaks the "

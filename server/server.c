@@ -17,6 +17,7 @@
 #include "metrics.h"
 #include "metrics_text.h"
 #include "relay.h"
+#include "service_manager.h"
 
 #define TICK_MS       1000
 #define DRAIN_TICK_MS 5
@@ -124,6 +125,25 @@ static void on_drain_tick(uv_timer_t *timer) {
     }
 }
 
+static void accept_waiting(struct server *server) {
+    int rc = conn_accept(&server->conns, (uv_stream_t *)&server->listener, NULL);
+    if (rc != 0 && rc != UV_EAGAIN) {
+        log_write(server->options.log, LOG_LEVEL_ERROR, "accept: %s", uv_strerror(rc));
+    }
+}
+
+/* A given socket has no end: who connects from now on waits in it for the next server. */
+static void leave_given_socket(struct server *server) {
+    if (server->options.socket == NULL || !server->options.socket->given) {
+        return;
+    }
+    if (server->accept_paused) {
+        server->accept_paused = false;
+        accept_waiting(server); /* accepted by libuv already: it would be lost */
+    }
+    close_handle((uv_handle_t *)&server->listener);
+}
+
 static void drain(struct server *server, const char *why) {
     if (server->draining) {
         return;
@@ -138,6 +158,10 @@ static void drain(struct server *server, const char *why) {
         server->options.socket != NULL && !socket_file_is_ours(server->options.socket);
     remove_socket(server);
     close_metrics(server);
+    leave_given_socket(server);
+    if (server->options.tell_manager) {
+        service_manager_notify("STOPPING=1");
+    }
     uv_timer_start(&server->drain_tick, on_drain_tick, DRAIN_TICK_MS, DRAIN_TICK_MS);
 }
 
@@ -157,13 +181,6 @@ static void on_stop(uv_async_t *handle) {
 }
 
 /* --- connections --- */
-
-static void accept_waiting(struct server *server) {
-    int rc = conn_accept(&server->conns, (uv_stream_t *)&server->listener, NULL);
-    if (rc != 0 && rc != UV_EAGAIN) {
-        log_write(server->options.log, LOG_LEVEL_ERROR, "accept: %s", uv_strerror(rc));
-    }
-}
 
 /* At the limit a connection is left where libuv keeps it (it stops accepting then); it is taken up
  * when another closes. */
@@ -386,7 +403,13 @@ static int start(struct server *server, char *error, size_t size) {
         return -1;
     }
     rc = uv_timer_start(&server->tick, on_tick, TICK_MS, TICK_MS);
-    return rc == 0 ? 0 : fail(error, size, "timer", rc);
+    if (rc != 0) {
+        return fail(error, size, "timer", rc);
+    }
+    if (options->tell_manager) {
+        service_manager_notify("READY=1");
+    }
+    return 0;
 }
 
 int server_create(const struct server_options *options, struct server **out, char *error,

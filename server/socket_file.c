@@ -331,7 +331,7 @@ static bool is_ours(const struct socket_file *file, int directory, const char *n
 }
 
 bool socket_file_is_ours(const struct socket_file *file) {
-    return file->path && is_ours(file, AT_FDCWD, file->path);
+    return file->given || (file->path && is_ours(file, AT_FDCWD, file->path));
 }
 
 void socket_file_remove(struct socket_file *file) {
@@ -339,7 +339,7 @@ void socket_file_remove(struct socket_file *file) {
     const struct failure failure = {.text = nobody_reads, .size = sizeof nobody_reads};
     struct place place = {0};
 
-    if (file->path && find_place(file->path, &place, &failure) == 0) {
+    if (file->path && !file->given && find_place(file->path, &place, &failure) == 0) {
         lock_directory(&place);
         if (is_ours(file, place.fd, place.name))
             unlinkat(place.fd, place.name, 0);

@@ -25,6 +25,8 @@ struct socket_file {
     char *path;
     dev_t device;
     ino_t inode;
+    bool given; /* a service manager's, which it passed listening (service_manager.h): its file is
+                   left alone, `path` is for people to read, others may go on listening */
 };
 
 /* 0, or -1 with one line in `error` (error_size >= 4) that says what is wrong and what to do (path
@@ -40,14 +42,14 @@ struct socket_file {
 int socket_file_open(const struct socket_file_options *options, struct socket_file *file,
                      bool *replaced, char *error, size_t error_size);
 
-/* Whether the file at the path is still ours (same device and inode). */
+/* Whether the file at the path is still ours (same device and inode); a given one always is. */
 bool socket_file_is_ours(const struct socket_file *file);
 
-/* Unlinks the path only if it is still ours; the descriptor goes on listening, for those who have
- * connected already. Idempotent. */
+/* Unlinks the path only if it is still ours and not given; the descriptor goes on listening, for
+ * those who have connected already. Idempotent. */
 void socket_file_remove(struct socket_file *file);
 
-/* Unlinks the path only if it is still ours; closes fd unless taken; frees. Idempotent; a zeroed
+/* Unlinks the path as socket_file_remove; closes fd unless taken; frees. Idempotent; a zeroed
  * object with fd -1 is allowed. A caller that took fd closes it after this, not before: as long as
  * the descriptor is open nobody else's file can get the same inode. */
 void socket_file_close(struct socket_file *file);

@@ -95,6 +95,7 @@ want_test() {
     tool lua5.1 lua5.1
     tool strace strace
     tool ncat ncat
+    tool perl perl
 }
 
 want_bench() {

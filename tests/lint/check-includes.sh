@@ -29,7 +29,7 @@ for file in proto/*.[ch] proto/*.def server/*.[ch] plugins/*/*.[ch]; do
         server/*)
             # What a module may not look up to.
             case $base in
-            fiber* | registry | log | socket_file | schema* | lua_pattern | kong*) above='event.h rpc.h conn.h server.h dump.h options.h' ;;
+            fiber* | registry | log | socket_file | service_manager | schema* | lua_pattern | kong*) above='event.h rpc.h conn.h server.h dump.h options.h' ;;
             event) above='rpc.h conn.h server.h dump.h options.h' ;;
             pdk*) above='rpc.h conn.h server.h dump.h options.h' ;;
             rpc* | relay) above='conn.h server.h options.h' ;;
