@@ -154,7 +154,10 @@ gw_start() {
     : >"$GW_PREFIX/error.log"
     for try in {1..10}; do
         GW_PORT=${GW_WANT_PORT:-$(gw_free_port)}
-        GW_UPSTREAM_PORT=$(gw_free_port)
+        GW_UPSTREAM_PORT=$GW_PORT
+        while [ "$GW_UPSTREAM_PORT" = "$GW_PORT" ]; do
+            GW_UPSTREAM_PORT=$(gw_free_port)
+        done
         GW_URL=http://127.0.0.1:$GW_PORT
         gw_write_conf "$workers" "$command"
         "$GW_NGINX" -p "$GW_PREFIX" -c "$GW_PREFIX/nginx.conf" -e "$GW_PREFIX/error.log" \
