@@ -14,7 +14,7 @@
 /* The plugin is a program: its main function is not wanted here. */
 int plugin_main(int argc, char **argv);
 #define main plugin_main
-#include "../../plugins/api_version/api_version.c"
+#include "api_version.c"
 #undef main
 
 static struct kong_test *gateway(void **state, const char *config, unsigned phases) {
@@ -110,6 +110,45 @@ static void upstreams_own_header(void **state) {
     }
 }
 
+/* The README's table: what each phase sets. */
+static void phase_by_phase(void **state) {
+    static const struct {
+        enum kong_phase phase;
+        const char *request;
+    } cases[] = {
+        {KONG_PHASE_REWRITE, NULL},
+        {KONG_PHASE_ACCESS, "0.1"},
+        {KONG_PHASE_RESPONSE, NULL},
+        {KONG_PHASE_HEADER_FILTER, NULL},
+    };
+    struct kong_test *test = gateway(state, "{\"request_header\":\"X-Api\"}", 0);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        kong_test_request(test, "GET", "/");
+        assert_int_equal(kong_test_phase(test, cases[i].phase), KONG_TEST_OK);
+        assert_string_equal(kong_test_response_header(test, "Version"), "0.1");
+        const char *sent = kong_test_sent_header(test, "X-Api");
+        assert_int_equal(sent == NULL, cases[i].request == NULL);
+        assert_true(sent == NULL || strcmp(sent, cases[i].request) == 0);
+        assert_int_equal(kong_test_pdk_calls(test), cases[i].request == NULL ? 1 : 2);
+    }
+    kong_test_close(test);
+}
+
+static void reconfigured(void **state) {
+    struct kong_test *test = gateway(state, NULL, 0);
+    char error[256];
+    assert_run(test);
+    assert_string_equal(kong_test_response_header(test, "Version"), "0.1");
+    assert_int_equal(
+        kong_test_configure(test, "{\"response_header\":\"Plugin-Version\"}", error, sizeof error),
+        0);
+    kong_test_request(test, "GET", "/");
+    assert_run(test);
+    assert_string_equal(kong_test_response_header(test, "Plugin-Version"), "0.1");
+    assert_null(kong_test_response_header(test, "Version"));
+    kong_test_close(test);
+}
+
 static void whatever_the_answer(void **state) {
     static const int statuses[] = {201, 204, 304, 404, 500, 503};
     struct kong_test *test = gateway(state, NULL, 0);
@@ -145,9 +184,9 @@ int main(void) {
     { #test " " #protocol, test, NULL, NULL, &protocol }
 #define BOTH(test) ONE(test, protobuf), ONE(test, msgpack)
     const struct CMUnitTest tests[] = {
-        BOTH(default_header),   BOTH(another_header),       BOTH(another_version),
-        BOTH(request_header),   BOTH(upstreams_own_header), BOTH(whatever_the_answer),
-        ONE(refused, protobuf),
+        BOTH(default_header), BOTH(another_header),       BOTH(another_version),
+        BOTH(request_header), BOTH(upstreams_own_header), BOTH(whatever_the_answer),
+        BOTH(phase_by_phase), BOTH(reconfigured),         ONE(refused, protobuf),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
