@@ -148,6 +148,8 @@ struct kong_value kong_test_authenticated_credential(const struct kong_test *tes
 /* PDK calls that Kong carried out since kong_test_request: each costs a round trip over MsgPack:1.
  */
 size_t kong_test_pdk_calls(const struct kong_test *test);
+/* How many of them were calls of this function ("kong.request.get_path"), whatever came of them. */
+size_t kong_test_called(const struct kong_test *test, const char *method);
 
 #ifdef __cplusplus
 }

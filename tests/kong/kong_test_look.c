@@ -124,6 +124,11 @@ struct kong_value kong_test_authenticated_credential(const struct kong_test *tes
     return test->pdk->credential;
 }
 
+size_t kong_test_called(const struct kong_test *test, const char *method) {
+    const struct pdk_method *found = pdk_method_find(kong_str(method));
+    return found == NULL ? 0 : test->pdk->called[found - pdk_methods];
+}
+
 size_t kong_test_pdk_calls(const struct kong_test *test) {
     return test->pdk->calls;
 }

@@ -54,6 +54,7 @@ static void log_error(struct kong_test *test, const char *text) {
     struct kong_value result;
     sim_pdk_call(test->pdk, NULL, kong_str("kong.log.err"), &line, 1, &test->pdk->memory, &result);
     test->pdk->calls--;
+    test->pdk->called[PDK_LOG_ERR]--;
 }
 
 /* In the log phase nobody is left to be answered. */
@@ -132,6 +133,8 @@ static bool broken(struct kong_test *test) {
 
 enum kong_test_outcome kong_test_phase(struct kong_test *test, enum kong_phase phase) {
     test->error[0] = '\0';
+    /* Kong reads the whole answer before this phase. */
+    test->pdk->upstream.buffered = test->pdk->upstream.buffered || phase == KONG_PHASE_RESPONSE;
     enum kong_test_outcome outcome = broken(test) ? KONG_TEST_BROKEN : test_event(test, phase);
     return broken(test) ? KONG_TEST_BROKEN : outcome;
 }

@@ -133,6 +133,7 @@ int sim_pdk_call(void *ctx, const struct pdk_method *method, struct kong_str nam
     call.args = own;
     call.count = count;
     pdk->calls++;
+    pdk->called[call.method - pdk_methods]++;
     if ((call.method->phases & (1u << pdk->phase)) == 0) {
         return refuse_phase(&call);
     }

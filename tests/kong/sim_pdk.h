@@ -97,9 +97,10 @@ struct sim_pdk {
     double start_time;            /* seconds since the epoch */
     struct sim_log *logs;
     size_t log_count, log_capacity;
-    size_t body_buffer_size; /* client_body_buffer_size: larger bodies are in a file */
-    char *body_file;         /* malloc'ed path of that file; NULL while there is none */
-    size_t calls;            /* PDK calls answered since the reset */
+    size_t body_buffer_size;  /* client_body_buffer_size: larger bodies are in a file */
+    char *body_file;          /* malloc'ed path of that file; NULL while there is none */
+    size_t calls;             /* PDK calls answered since the reset */
+    size_t called[PDK_COUNT]; /* the same, by method */
 };
 
 /* NULL when out of memory. The state after it, and after a reset: GET / of http, host "localhost",
