@@ -11,7 +11,7 @@ includes_of() { sed -n 's/^[[:space:]]*#[[:space:]]*include[[:space:]]*["<]\([^"
 is_of() { [ -e "$1/$2" ]; }
 
 count=0
-for file in proto/*.[ch] proto/*.def server/*.[ch] plugins/*/*.[ch]; do
+for file in proto/*.[ch] proto/*.def server/*.[ch] plugins/*/*.[ch] tests/plugins/*.c; do
     [ -e "$file" ] || continue
     count=$((count + 1))
     base=$(basename "$file"); base=${base%.*}
@@ -20,8 +20,8 @@ for file in proto/*.[ch] proto/*.def server/*.[ch] plugins/*/*.[ch]; do
         proto/*)
             if is_of server "$name"; then complain "$file includes server/$name: proto/ is pure"; fi
             case $name in uv.h | jansson.h | sys/socket.h | unistd.h) complain "$file includes <$name>: proto/ does no I/O" ;; esac ;;
-        plugins/*/test_*) ;;
-        plugins/*)
+        plugins/*/test_* | tests/plugins/test_*) ;;
+        plugins/* | tests/plugins/*)
             if [ "$name" != kong.h ] && { is_of server "$name" || is_of proto "$name"; }; then
                 complain "$file includes $name: a plugin sees only <kong.h>"
             fi

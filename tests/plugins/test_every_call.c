@@ -1,0 +1,132 @@
+/* Each method of the table, called through its typed function in each phase that Kong allows, over
+ * both protocols: exactly that method arrives at the simulated Kong, once, and can be done. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+
+#include "example.h"
+#include "pdk_methods.h"
+
+int plugin_main(int argc, char **argv);
+#define main plugin_main
+#include "every_call.c"
+#undef main
+
+/* {"call":"request_get_path"} for kong.request.get_path. */
+static void choose(struct kong_test *test, const struct pdk_method *method) {
+    char config[128];
+    char error[256];
+    int len = snprintf(config, sizeof config, "{\"call\":\"%s\"}", method->name.data + 5);
+    assert_true(len > 0 && (size_t)len < sizeof config);
+    for (char *c = config; *c != '\0'; c++) {
+        *c = (char)(*c == '.' ? '_' : *c);
+    }
+    assert_int_equal(kong_test_configure(test, config, error, sizeof error), 0);
+}
+
+static struct kong_test *gateway(void **state) {
+    struct kong_test *test = gateway_of(&plugin, state, "{\"call\":\"none\"}");
+    kong_test_consumers(test, "[{\"id\":\"7a267194-6123-5ee0-a1c9-4c1559eb0d95\","
+                              "\"username\":\"ann\",\"created_at\":1700000000}]");
+    kong_test_upstreams(test, "[\"up\"]");
+    kong_test_secrets(test, "{\"{vault://env/secret}\":\"s\"}");
+    kong_test_service(test, "{\"id\":\"7a267194-6123-5ee0-a1c9-4c1559eb0d95\",\"name\":\"s\","
+                            "\"protocol\":\"http\",\"host\":\"h\",\"port\":80}");
+    kong_test_route(test, "{\"id\":\"eeb325b8-afd4-5ba2-a113-c34eeb969c1d\",\"name\":\"r\","
+                          "\"protocols\":[\"http\"],\"paths\":[\"/\"]}");
+    return test;
+}
+
+static void request(struct kong_test *test) {
+    kong_test_request(test, "POST", "https://localhost:8443/x?a=1");
+    kong_test_request_header(test, "Content-Type", "application/json");
+    kong_test_request_body(test, "{}", 2);
+    kong_test_upstream(test, 200, "{}");
+    kong_test_upstream_header(test, "Content-Type", "application/json");
+}
+
+static bool terminal(const struct pdk_method *method) {
+    return (method->flags & PDK_TERMINAL) != 0;
+}
+
+/* In header_filter there is a body only when an earlier phase asked for buffering. */
+static bool lacks_body(const struct pdk_method *method, enum kong_phase phase) {
+    return phase == KONG_PHASE_HEADER_FILTER &&
+           (method == &pdk_methods[PDK_SERVICE_RESPONSE_GET_BODY] ||
+            method == &pdk_methods[PDK_SERVICE_RESPONSE_GET_RAW_BODY]);
+}
+
+/* In a phase that allows it, or (an empty set) in access, where Kong raises. */
+static void check(struct kong_test *test, const struct pdk_method *method, enum kong_phase phase,
+                  bool unsupported) {
+    enum kong_test_outcome expected = KONG_TEST_OK;
+    if (!unsupported && (method->phases == 0 || lacks_body(method, phase))) {
+        expected = KONG_TEST_FAILED;
+    } else if (!unsupported && terminal(method)) {
+        expected = KONG_TEST_EXITED;
+    }
+    request(test);
+    enum kong_test_outcome outcome = kong_test_phase(test, phase);
+    if (outcome != expected) {
+        fail_msg("%s in %s: %d, not %d: %s", method->name.data, kong_phase_name(phase),
+                 (int)outcome, (int)expected, kong_test_error(test));
+    }
+    if (unsupported) {
+        assert_int_equal(kong_test_called(test, method->name.data), 0);
+        assert_true(kong_test_logged(test, "err", "unsupported by this protocol"));
+        return;
+    }
+    assert_int_equal(kong_test_called(test, method->name.data), 1);
+    if (kong_test_pdk_calls(test) != 1) {
+        fail_msg("%s in %s: %zu calls: %s", method->name.data, kong_phase_name(phase),
+                 kong_test_pdk_calls(test), kong_test_log(test, 0, NULL));
+    }
+}
+
+static void each_method_in_each_phase(void **state) {
+    struct kong_test *test = gateway(state);
+    bool over_msgpack = *(const bool *)*state;
+    size_t called = 0;
+    size_t unsupported = 0;
+    size_t events = 0;
+    for (size_t id = 0; id < PDK_COUNT; id++) {
+        const struct pdk_method *method = &pdk_methods[id];
+        bool refused = !over_msgpack && (method->flags & PDK_MSGPACK_ONLY) != 0;
+        unsigned phases = method->phases;
+        choose(test, method);
+        if (phases == 0 || refused) {
+            phases = KONG_PHASE_BIT(KONG_PHASE_ACCESS);
+        }
+        for (unsigned phase = 0; phase < KONG_PHASE_COUNT; phase++) {
+            if ((phases & KONG_PHASE_BIT(phase)) != 0) {
+                check(test, method, (enum kong_phase)phase, refused);
+                events++;
+            }
+        }
+        called += !refused;
+        unsupported += refused;
+    }
+    assert_int_equal(called + unsupported, PDK_COUNT);
+    assert_int_equal(called, over_msgpack ? PDK_COUNT : 74);
+    assert_true(events > 2 * PDK_COUNT);
+    kong_test_close(test);
+}
+
+static void a_name_that_is_none(void **state) {
+    struct kong_test *test = gateway(state);
+    request(test);
+    assert_int_equal(kong_test_phase(test, KONG_PHASE_ACCESS), KONG_TEST_OK);
+    assert_true(kong_test_logged(test, "err", "there is no function kong_none"));
+    kong_test_close(test);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {ON_BOTH(each_method_in_each_phase),
+                                       ON_BOTH(a_name_that_is_none)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
