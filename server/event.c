@@ -28,6 +28,10 @@ struct events {
     struct stats *stats;
     struct stats *own_stats; /* NULL: they are the creator's */
     struct running own_running;
+    struct notices notices;
+    struct recurrence refusals;
+    uint64_t limits_told[STATS_LIMIT_COUNT]; /* how often they were reached then */
+    uint64_t limits_told_ms;
 };
 
 /* Which state may follow which: asserted, for it is our own doing. */
@@ -44,6 +48,37 @@ static void set_state(struct event *event, enum event_state state) {
     event->state = state;
 }
 
+/* The process before this one died: what its supervisor knows of it. */
+static void note_restart(struct events *events) {
+    struct running *running = events->options.running;
+    uint32_t restarts = atomic_load(&running->restarts);
+    int32_t phase = atomic_load(&running->died_phase);
+    char how[32] = "exited";
+    char doing[64] = "between two handlers";
+    if (restarts == 0) {
+        return;
+    }
+    if (atomic_load(&running->died_signal) != 0) {
+        snprintf(how, sizeof how, "died of signal %d", (int)atomic_load(&running->died_signal));
+    }
+    if (phase >= 0 && phase < KONG_PHASE_COUNT) {
+        snprintf(doing, sizeof doing, "in %s of instance %d",
+                 kong_phase_name((enum kong_phase)phase),
+                 (int)atomic_load(&running->died_instance));
+    }
+    notices_add(&events->notices,
+                "%s: the plugin server's process %s %s and was started again (%u times so far)",
+                events->options.plugin->name, how, doing, (unsigned)restarts);
+}
+
+struct running *events_running(struct events *events) {
+    return events->options.running;
+}
+
+bool events_is_guard(const struct events *events, const void *address) {
+    return fiber_pool_is_guard(events->fibers, address);
+}
+
 struct events *events_create(const struct events_options *options) {
     struct events *events = calloc(1, sizeof *events);
     if (events == NULL) {
@@ -54,6 +89,7 @@ struct events *events_create(const struct events_options *options) {
         events->options.running = &events->own_running;
     }
     running_leave(events->options.running);
+    note_restart(events);
     if (events->options.max_events > SLOT_MASK) {
         events->options.max_events = SLOT_MASK;
     }
@@ -103,12 +139,13 @@ size_t events_alive(const struct events *events) {
     return events->alive;
 }
 
-struct running *events_running(struct events *events) {
-    return events->options.running;
+bool events_refusal_due(struct events *events) {
+    uint64_t times;
+    return recurrence_due(&events->refusals, stats_clock(), &times);
 }
 
-bool events_is_guard(const struct events *events, const void *address) {
-    return fiber_pool_is_guard(events->fibers, address);
+struct notices *events_notices(struct events *events) {
+    return &events->notices;
 }
 
 static void deadline_append(struct events *events, struct event *event) {
@@ -154,7 +191,7 @@ static struct event *event_take(struct events *events) {
     events->generation = (events->generation + 1) & GENERATION_MASK;
     event->id = (uint64_t)events->options.tag << (EVENT_GENERATION_BITS + EVENT_SLOT_BITS) |
                 events->generation << EVENT_SLOT_BITS | event->slot;
-    event->ended = event->finished = event->reporting = event->released = false;
+    event->ended = event->finished = event->reporting = event->released = event->refused = false;
     event->cancelled = event->rc = event->answer_rc = event->error_rc = 0;
     event->fiber = NULL;
     event->answer = kong_nil();
@@ -199,30 +236,66 @@ static struct stats_phase *phase_stats(const struct event *event) {
     return &event->events->stats->phases[event->phase];
 }
 
+static void post_line(struct event *event, struct kong_str line) {
+    const struct pdk_method *err = &pdk_methods[PDK_LOG_ERR];
+    if (line.data != NULL) {
+        struct kong_value arg = kong_bytes(line.data, line.len);
+        event_call(event, err, err->name, &arg, 1, NULL);
+    }
+}
+
+/* "(service 4a8e…, name mine; 17 times since this was last logged)", or nothing. */
+static const char *aside(struct event *event, uint64_t times) {
+    char scope[300];
+    char count[80] = "";
+    const struct scope *of = &event->instance->scope;
+    scope_describe(of, scope, sizeof scope);
+    bool named = strcmp(scope, "global") != 0;
+    if (times > 1) {
+        snprintf(count, sizeof count, "%s%llu times since this was last logged", named ? "; " : "",
+                 (unsigned long long)times);
+    }
+    if (!named && times <= 1) {
+        return "";
+    }
+    const char *text = arena_printf(&event->arena, " (%s%s)", named ? scope : "", count).data;
+    return text != NULL ? text : "";
+}
+
+/* The first time, and then no more than once a minute for an instance: here, and in Kong's log. */
 static void log_failure(struct event *event) {
     const struct kong_plugin *plugin = event->events->options.plugin;
     bool known = event->rc == event->error_rc && event->error.data != NULL;
     const char *text = known ? event->error.data : kong_strerror(event->rc);
-    if (event->rc != KONG_E_TIMEOUT) { /* that is logged where it is found */
-        log_write(event->events->options.log, LOG_LEVEL_ERROR, "instance %d: %s failed: %s",
-                  event->instance->id, kong_phase_name(event->phase), text);
-    }
-    if (event->peer == NULL || event->ended) {
+    uint64_t times;
+    if (!recurrence_due(&event->instance->failures, stats_clock(), &times)) {
         return;
     }
-    struct kong_str line = arena_printf(&event->arena, "%s: %s failed: %s", plugin->name,
-                                        kong_phase_name(event->phase), text);
-    if (line.data != NULL) {
-        struct kong_value arg = kong_bytes(line.data, line.len);
-        event_call(event, &pdk_methods[PDK_LOG_ERR], pdk_methods[PDK_LOG_ERR].name, &arg, 1, NULL);
+    struct kong_str line =
+        arena_printf(&event->arena, "%s: %s %s: %s%s", plugin->name,
+                     event->refused ? "configuration" : kong_phase_name(event->phase),
+                     event->refused ? "refused" : "failed", text, aside(event, times));
+    log_write(event->events->options.log, LOG_LEVEL_ERROR, "instance %d: %s", event->instance->id,
+              line.data != NULL ? line.data + strlen(plugin->name) + 2 : text);
+    if (event->peer != NULL && !event->ended) {
+        post_line(event, line);
     }
+}
+
+/* What waited for a request to travel with. */
+static void post_notices(struct event *event) {
+    struct notices *notices = &event->events->notices;
+    for (size_t i = 0; i < notices->count; i++) {
+        post_line(event, kong_str(notices->lines[i]));
+    }
+    notices->count = 0;
 }
 
 /* The handler failed: Kong is told as the plugin wants it. Calls made here are posted, nothing
  * waits. */
 static void report_failure(struct event *event) {
     const struct pdk_method *exit = &pdk_methods[PDK_RESPONSE_EXIT];
-    phase_stats(event)->failed++;
+    *(event->refused ? &phase_stats(event)->refused : &phase_stats(event)->failed) += 1;
     event->instance->failed++;
     int cancelled = event->cancelled;
     event->cancelled = 0;
@@ -244,7 +317,7 @@ static void finish(struct event *event) {
         return;
     }
     event->finished = true;
-    if (event->cancelled != KONG_E_GONE) {
+    if (event->cancelled != KONG_E_GONE && !event->refused) {
         stats_add(&phase_stats(event)->latency, stats_clock() - event->started_ns);
     }
     bool over = event->rc == KONG_E_GONE || (event->ended && event->rc == KONG_E_ENDED);
@@ -284,9 +357,7 @@ static void after_run(struct event *event, bool returned) {
 bool event_start(struct events *events, struct instance *instance, enum kong_phase phase,
                  const struct event_ops *ops, void *peer, uint64_t now_ms, const char **refusal) {
     struct event *event = NULL;
-    if (instance->failure != NULL) {
-        *refusal = instance->failure;
-    } else if (events->options.plugin->handlers[phase] == NULL) {
+    if (instance->failure == NULL && events->options.plugin->handlers[phase] == NULL) {
         *refusal = "the plugin has no handler for this phase";
     } else if (events->alive >= events->options.max_events) {
         *refusal = "too many events at work (--max-events)";
@@ -299,7 +370,7 @@ bool event_start(struct events *events, struct instance *instance, enum kong_pha
         return false;
     }
     events->alive++;
-    events->stats->phases[phase].started++;
+    events->stats->phases[phase].started += instance->failure == NULL;
     events->stats->phases[phase].running++;
     event->phase = phase;
     event->instance = instance;
@@ -310,6 +381,15 @@ bool event_start(struct events *events, struct instance *instance, enum kong_pha
     deadline_append(events, event);
     set_state(event, EVENT_RUNNING);
     ops->started(event);
+    if (events->notices.count > 0) {
+        post_notices(event);
+    }
+    if (instance->failure != NULL) {
+        event->refused = true;
+        event->rc = event_fail(event, KONG_E_INVALID, kong_str(instance->failure));
+        after_run(event, true);
+        return true;
+    }
     running_enter(events->options.running, instance->id, (int32_t)phase);
     bool returned;
     struct fiber *fiber = fiber_start(events->fibers, run_handler, event, &returned);
@@ -387,19 +467,35 @@ void event_cancel(struct event *event, int error) {
     }
 }
 
+/* Each limit that was reached, once a minute. */
+static void note_limits(struct events *events, uint64_t now_ms) {
+    if (events->limits_told_ms != 0 &&
+        (now_ms - events->limits_told_ms) * 1000000 < NOTICE_EVERY_NS) {
+        return;
+    }
+    for (unsigned i = 0; i < STATS_LIMIT_COUNT; i++) {
+        uint64_t times = events->stats->limits[i];
+        if (times == events->limits_told[i]) {
+            continue;
+        }
+        events->limits_told[i] = times;
+        events->limits_told_ms = now_ms;
+        notices_add(&events->notices, "%s: limit reached: %s (%llu times so far; see --status)",
+                    events->options.plugin->name, stats_limit_name((enum stats_limit)i),
+                    (unsigned long long)times);
+    }
+}
+
 void events_tick(struct events *events, uint64_t now_ms) {
     /* A handler that goes on sleeping after its time keeps its place; bounded by looking at each
      * event once. */
     size_t left = events->alive;
     struct event *event = events->soonest;
+    note_limits(events, now_ms);
     while (left-- > 0 && event != NULL && event->deadline_ms <= now_ms) {
         struct event *next = event->by_deadline.next;
         if (event->cancelled == 0) {
             phase_stats(event)->timed_out++;
-            log_write(events->options.log, LOG_LEVEL_ERROR,
-                      "instance %d: %s timed out after %llu ms", event->instance->id,
-                      kong_phase_name(event->phase),
-                      (unsigned long long)events->options.timeout_ms);
             event_cancel(event, KONG_E_TIMEOUT);
         }
         event = next;

@@ -70,6 +70,7 @@ struct event {
     enum event_state state;
     bool ended;     /* a terminal call was made */
     bool finished;  /* ops->finish was called */
+    bool refused;   /* there is no handler run: its instance cannot be used */
     bool reporting; /* a failure, to Kong: not freed, whatever that write brings about */
     bool released;  /* the conversation is over: free as soon as the handler has returned */
     int cancelled;  /* KONG_E_*: all calls fail with it */
@@ -125,6 +126,12 @@ const struct events_options *events_options(const struct events *events);
 struct stats *events_stats(const struct events *events); /* never NULL */
 size_t events_alive(const struct events *events);
 
+/* An event could not start, for the server's sake: whether Kong is to be told of it. */
+bool events_refusal_due(struct events *events);
+
+/* Lines for Kong's error.log, posted by the next event. */
+struct notices *events_notices(struct events *events);
+
 /* Where it is told which handler runs: the options', or one of its own. */
 struct running *events_running(struct events *events);
 /* Whether an address (of a fault) says that the running handler's stack overflowed.
@@ -133,8 +140,9 @@ bool events_is_guard(const struct events *events, const void *address);
 
 /* Runs the handler of `phase` until it first parks or returns; ops may be called from inside, and
  * may release the event before this returns. true: started, the caller's reference of the instance
- * is taken over. false: not started, the reference stays the caller's, *refusal (static, or the
- * instance's) says why: Kong must be told as plugin->on_error wants. */
+ * is taken over. An instance whose configuration was refused gives an event too, which fails
+ * without a handler. false: not started, the reference stays the caller's, *refusal (static) says
+ * why: Kong must be told as plugin->on_error wants. */
 bool event_start(struct events *events, struct instance *instance, enum kong_phase phase,
                  const struct event_ops *ops, void *peer, uint64_t now_ms, const char **refusal);
 

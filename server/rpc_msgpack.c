@@ -300,7 +300,10 @@ const struct event_ops rpc_msgpack_events = {
  * plugin; one that fails closed ends the request. */
 static void refuse(struct rpc *rpc, int64_t msgid, enum kong_phase phase, const char *why) {
     const struct pdk_method *exit = &pdk_methods[PDK_RESPONSE_EXIT];
-    log_write(rpc->env->log, LOG_LEVEL_ERROR, "event refused: %s", why);
+    bool due = events_refusal_due(rpc->env->events);
+    if (due) {
+        log_write(rpc->env->log, LOG_LEVEL_ERROR, "event refused: %s", why);
+    }
     if (rpc->env->plugin->on_error == KONG_FAIL_CLOSED &&
         (exit->phases & KONG_PHASE_BIT(phase)) != 0) {
         struct kong_value args[] = {kong_integer(500), kong_string(EVENT_FAILED_BODY)};
@@ -309,7 +312,15 @@ static void refuse(struct rpc *rpc, int64_t msgid, enum kong_phase phase, const 
                                   .method = exit->name,
                                   .args = args,
                                   .arg_count = 2};
+        if (due) { /* an exit is all that this answer can be */
+            notices_add(events_notices(rpc->env->events), "%s: event refused: %s",
+                        rpc->env->plugin->name, why);
+        }
         send(rpc, &reply);
+        return;
+    }
+    if (!due) {
+        send(rpc, &(struct rpc_reply){.kind = RPC_REPLY_RETURN, .sequence = msgid});
         return;
     }
     struct kong_str text = arena_printf(rpc->env->scratch, "%s: %s", rpc->env->plugin->name, why);

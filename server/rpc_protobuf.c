@@ -80,13 +80,16 @@ static void refuse(struct rpc *rpc, const char *why) {
     if (text.data == NULL) {
         text = kong_str(rpc->env->plugin->name);
     }
-    log_write(rpc->env->log, LOG_LEVEL_ERROR, "event refused: %s", why);
+    bool due = events_refusal_due(rpc->env->events);
+    if (due) {
+        log_write(rpc->env->log, LOG_LEVEL_ERROR, "event refused: %s", why);
+    }
     if (rpc->env->plugin->on_error == KONG_FAIL_CLOSED) {
         send_method_error(rpc, text.data);
         return;
     }
     struct kong_value arg = kong_bytes(text.data, text.len);
-    if (protobuf_encode_pdk_call(&rpc->out, &pdk_methods[PDK_LOG_ERR], &arg, 1) == 0) {
+    if (due && protobuf_encode_pdk_call(&rpc->out, &pdk_methods[PDK_LOG_ERR], &arg, 1) == 0) {
         rpc->answers_due++;
     }
     send_return(rpc, rpc->sequence);

@@ -13,7 +13,9 @@ struct running {
     _Atomic int32_t instance;  /* of the handler that runs */
     _Atomic int32_t phase;     /* enum kong_phase; RUNNING_NONE: no handler runs */
     _Atomic uint32_t restarts; /* by the supervisor, because the process before died */
-    _Atomic int32_t overflow;  /* 1: the process is dying of a handler's stack overflow */
+    /* How it died: the signal, 0 when it exited; and the handler that it was running. */
+    _Atomic int32_t died_signal, died_instance, died_phase;
+    _Atomic int32_t overflow; /* 1: the process is dying of a handler's stack overflow */
 };
 
 #define RUNNING_NONE (-1)

@@ -166,6 +166,10 @@ static bool child_is_gone(struct supervisor *s, int status, int *result) {
         return true;
     }
     report_death(s, status);
+    struct running *running = &s->shared->running;
+    atomic_store(&running->died_signal, WIFSIGNALED(status) ? WTERMSIG(status) : 0);
+    atomic_store(&running->died_instance, atomic_load(&running->instance));
+    atomic_store(&running->died_phase, atomic_load(&running->phase));
     atomic_fetch_add(&s->shared->running.restarts, 1);
     s->child = 0;
     uint64_t now = now_ms();

@@ -58,6 +58,7 @@ static void fill(struct server_options *to, const struct sim_server_options *fro
         from->instance_idle_ms == 0 ? to->instance_idle_ms : from->instance_idle_ms;
     to->max_connections = from->max_connections == 0 ? to->max_connections : from->max_connections;
     to->metrics_listen = from->metrics_listen;
+    to->running = from->running;
     to->max_instances = from->max_instances == 0 ? to->max_instances : from->max_instances;
     to->max_events = from->max_events == 0 ? to->max_events : from->max_events;
     to->max_frame = from->max_frame == 0 ? to->max_frame : from->max_frame;

@@ -81,9 +81,12 @@ static void fails_open(void **state) {
         *sim_client_behaviour(rig.client) = rig_ways[w].behaviour;
         assert_event(&rig, id, &event, SIM_EVENT_OK);
         assert_string_equal(rig_header(&rig, "X-Before"), "yes");
-        assert_int_equal(rig.pdk->log_count, 1);
-        assert_string_equal(rig.pdk->logs[0].level.data, "err");
-        assert_string_equal(rig.pdk->logs[0].text.data, "rig: access failed: the plugin failed");
+        assert_int_equal(rig.pdk->log_count, w == 0); /* not per request */
+        if (w == 0) {
+            assert_string_equal(rig.pdk->logs[0].level.data, "err");
+            assert_string_equal(rig.pdk->logs[0].text.data,
+                                "rig: access failed: the plugin failed");
+        }
     }
     rig_stop(&rig);
 }
@@ -101,8 +104,11 @@ static void fails_closed(void **state) {
         assert_string_equal(rig.pdk->client.body.data,
                             "{\"message\":\"An unexpected error occurred\"}");
         assert_string_equal(rig_header(&rig, "Content-Type"), "application/json; charset=utf-8");
-        assert_int_equal(rig.pdk->log_count, 1);
-        assert_string_equal(rig.pdk->logs[0].text.data, "rig: access failed: the plugin failed");
+        assert_int_equal(rig.pdk->log_count, w == 0);
+        if (w == 0) {
+            assert_string_equal(rig.pdk->logs[0].text.data,
+                                "rig: access failed: the plugin failed");
+        }
     }
     /* In the log phase nobody can be answered any more: it is logged, no more. */
     *sim_client_behaviour(rig.client) = (struct sim_behaviour){0};
