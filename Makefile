@@ -46,7 +46,8 @@ LDHARDEN := -pie -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack
 ifneq ($(SAN),)
 SANFLAGS := -fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all
 endif
-BASE     := -std=gnu11 -D_GNU_SOURCE -pthread $(CFLAGS) $(HARDEN) $(SANFLAGS) -MMD -MP
+# The same bytes wherever it is built (the build-id is made of the debugging information too).
+BASE     := -fdebug-prefix-map=$(CURDIR)=. -std=gnu11 -D_GNU_SOURCE -pthread $(CFLAGS) $(HARDEN) $(SANFLAGS) -MMD -MP
 OWN      := $(BASE) $(WARN) $(PC_CFLAGS)
 LD       := $(CC) $(CFLAGS) $(SANFLAGS) $(LDHARDEN) -pthread $(LDFLAGS)
 
@@ -258,6 +259,8 @@ install: all $(PDK_FILES) ## install servers and library into $(DESTDIR)$(PREFIX
 	$(INSTALL) -m 755 $(SERVERS) $(DESTDIR)$(PREFIX)/bin/
 	set -e; for s in $(SERVERS); do $$s --man >$$s.1; done
 	$(INSTALL) -m 644 $(SERVERS:%=%.1) $(DESTDIR)$(PREFIX)/share/man/man1/
+	$(INSTALL) -d $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+	$(INSTALL) -m 644 server/packaging/bash-completion $(DESTDIR)$(PREFIX)/share/bash-completion/completions/apiversion-server
 	$(INSTALL) -m 644 kong.conf.example README.md LICENSE $(DESTDIR)$(PREFIX)/share/doc/apiversion-server/
 	$(INSTALL) -m 644 $(PDK_HEADERS) tests/kong/kong_test.h $(DESTDIR)$(PREFIX)/include/kong-pdk/
 	$(INSTALL) -m 644 $(filter %.a,$(PDK_FILES)) $(DESTDIR)$(LIBDIR)/

@@ -26,6 +26,7 @@ names_all_options() {
 }
 check 'the man page is there and names each option' 'names_all_options "$root/opt/kong/share/man/man1/apiversion-server.1"'
 check 'kong.conf.example is there' 'grep -q "^pluginserver_names = apiversion-server$" "$root/opt/kong/share/doc/apiversion-server/kong.conf.example"'
+check 'bash completion is there' 'test -s "$root/opt/kong/share/bash-completion/completions/apiversion-server"'
 check 'the dump is JSON and nothing else' '"$bin" -dump | python3 -c "import json, sys; json.load(sys.stdin)" 2>/dev/null || ! command -v python3 >/dev/null'
 check 'the socket is named after the binary, in the prefix' '"$bin" -dump -p /some/prefix | grep -q "\"/some/prefix/apiversion-server.socket\""'
 if ls "$(pkg-config --variable=libdir libuv)"/libuv*.a >/dev/null 2>&1; then

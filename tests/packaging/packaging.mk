@@ -2,3 +2,19 @@
 .PHONY: test-activation
 test-activation: $(SERVER) ## the server on a socket that systemd passes
 	@tests/packaging/activation_test.sh $(SERVER)
+
+# DIST=… puts them elsewhere
+DIST ?= $(BUILD)/dist
+.PHONY: deb tarball test-packages
+deb: $(SERVER) ## a Debian package, in build/dist
+	@server/packaging/package.sh deb $(SERVER) $(DIST)
+
+tarball: $(SERVER) ## an archive to be unpacked in /usr/local, as in Kong's image, in build/dist
+	@server/packaging/package.sh tarball $(SERVER) $(DIST)
+
+test-packages: $(SERVER) ## the packages: what is in them, and that it works from there
+	@tests/packaging/packages_test.sh $(MAKE)
+
+.PHONY: test-completion
+test-completion: $(SERVER) ## bash completion
+	@tests/packaging/completion_test.sh $(SERVER)

@@ -1,0 +1,142 @@
+#!/usr/bin/env bash
+# make deb, make tarball: what is in them, does it work from there, and does another directory give the same bytes?
+#
+#   tests/packaging/packages_test.sh MAKE
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+make=${1:-make}
+dir=$(mktemp -d)
+trap 'rm -rf --one-file-system "$dir"' EXIT
+passed=0
+skipped=0
+unset SOURCE_DATE_EPOCH
+export LC_ALL=C TZ=UTC # as tar and dpkg-deb are to print times
+
+yes() { # TEXT COMMAND…
+    local text=$1
+    shift
+    if "$@"; then
+        passed=$((passed + 1))
+        echo "ok - $text"
+    else
+        echo "not ok - $text: $*"
+        exit 1
+    fi
+}
+
+skip() {
+    skipped=$((skipped + 1))
+    echo "SKIPPED - $1"
+}
+
+says() { # PATTERN FILE
+    grep -qE -- "$1" "$2"
+}
+
+says_not() {
+    ! grep -E -- "$1" "$2"
+}
+
+says_not_but() { # no line without
+    ! grep -vE -- "$1" "$2"
+}
+
+works() { # BINARY: it serves, until SIGTERM
+    local pid i
+    "$1" --dump >"$dir/dump" 2>/dev/null && grep -q '"api-version"' "$dir/dump" || return 1
+    "$1" --socket "$dir/s" 2>"$dir/log" &
+    pid=$!
+    for ((i = 0; i < 500; i++)); do
+        [ ! -S "$dir/s" ] || break
+        sleep 0.02
+    done
+    kill -TERM "$pid"
+    wait "$pid" && [ ! -e "$dir/s" ] && grep -q "serves at $dir/s" "$dir/log"
+}
+
+only_libc() { # BINARY
+    ! ldd "$1" | awk '{ print $1 }' | grep -vE '^(linux-vdso|libc\.so|/lib.*/ld-linux|ld-linux|libm\.so)'
+}
+
+oldest_libc() { # BINARY: the newest version of a symbol that it asks for is not above 2.35, that of Ubuntu 22.04
+    [ "$(printf '%s\n' 2.35 "$(objdump -T "$1" | grep -oE 'GLIBC_[0-9.]+' | cut -d_ -f2 | sort -uV | tail -n 1)" |
+        sort -V | tail -n 1)" = 2.35 ]
+}
+
+# --- as anybody makes them ---------------------------------------------------------------------------------
+"$make" --no-print-directory DIST="$dir/first" tarball >"$dir/out"
+tarball=$(tail -n 1 "$dir/out")
+name=$(basename "$tarball")
+yes "the tarball is named with version and machine ($name)" test "$name" = "apiversion-server-$(build/apiversion-server --version | cut -d' ' -f2)-linux-$(uname -m).tar.gz"
+tar -tzf "$tarball" | sed 's|^[^/]*/||; /\/$/d; /^$/d' | sort >"$dir/list"
+yes 'the tarball holds these files' diff "$dir/list" - <<EOT
+bin/apiversion-server
+share/bash-completion/completions/apiversion-server
+share/doc/apiversion-server/CHANGELOG.md
+share/doc/apiversion-server/LICENSE
+share/doc/apiversion-server/copyright
+share/doc/apiversion-server/kong.conf.example
+share/man/man1/apiversion-server.1.gz
+EOT
+yes 'the tarball: all belong to root, nothing is writable by others' says_not_but '^(drwxr-xr-x|-rwxr-xr-x|-rw-r--r--) 0/0 ' <(tar --numeric-owner -tvzf "$tarball")
+mkdir -p "$dir/usr/local"
+tar -C "$dir/usr/local" --strip-components=1 -xzf "$tarball"
+binary=$dir/usr/local/bin/apiversion-server
+yes 'the tarball, unpacked: the binary needs the C library only' only_libc "$binary"
+yes 'the tarball, unpacked: one that Ubuntu 22.04 has' oldest_libc "$binary"
+yes 'the tarball, unpacked: the binary serves' works "$binary"
+yes 'the tarball, unpacked: relro is left' says GNU_RELRO <(readelf -lW "$binary")
+
+if command -v dpkg-deb >/dev/null && command -v dpkg-shlibdeps >/dev/null; then
+    "$make" --no-print-directory DIST="$dir/first" deb >"$dir/out"
+    deb=$(tail -n 1 "$dir/out")
+    dpkg-deb -c "$deb" >"$dir/contents"
+    dpkg-deb -f "$deb" >"$dir/control"
+    awk '!/\/$/ { print $6 }' "$dir/contents" | sort >"$dir/list"
+    yes 'the Debian package holds these files' diff "$dir/list" - <<EOT
+./usr/bin/apiversion-server
+./usr/lib/systemd/system/apiversion-server.service
+./usr/lib/systemd/system/apiversion-server.socket
+./usr/share/bash-completion/completions/apiversion-server
+./usr/share/doc/apiversion-server/CHANGELOG.md.gz
+./usr/share/doc/apiversion-server/README.Debian
+./usr/share/doc/apiversion-server/changelog.gz
+./usr/share/doc/apiversion-server/copyright
+./usr/share/doc/apiversion-server/kong.conf.example
+./usr/share/man/man1/apiversion-server.1.gz
+EOT
+    # dpkg gives the root directory the mode that ./ has
+    yes 'the Debian package: all belong to root, directories are open, nothing is writable by others' \
+        says_not_but '^(drwxr-xr-x|-rwxr-xr-x|-rw-r--r--) root/root ' "$dir/contents"
+    yes 'the Debian package needs the C library only' says '^Depends: libc6 \(>= 2\.[0-9]+\)$' "$dir/control"
+    yes 'the Debian package: its version is the program'"'"'s' says "^Version: $(build/apiversion-server --version | cut -d' ' -f2)$" "$dir/control"
+    dpkg-deb -x "$deb" "$dir/deb"
+    dpkg-deb -e "$deb" "$dir/deb/DEBIAN"
+    yes 'the Debian package: checksums' sh -c 'cd "$1" && md5sum --quiet -c DEBIAN/md5sums' sh "$dir/deb"
+    yes 'the Debian package: its scripts are sh' sh -c 'for s in "$1"/DEBIAN/p*; do sh -n "$s" || exit 1; done' sh "$dir/deb"
+    yes 'the Debian package, unpacked: the binary serves' works "$dir/deb/usr/bin/apiversion-server"
+    yes 'the Debian package, unpacked: the unit starts that binary' says '^ExecStart=/usr/bin/apiversion-server$' "$dir/deb/usr/lib/systemd/system/apiversion-server.service"
+    yes 'the Debian package, unpacked: no @ is left in the units' says_not @bindir@ "$dir/deb/usr/lib/systemd/system/apiversion-server.service"
+    if command -v lintian >/dev/null; then
+        lintian --allow-root "$deb" >"$dir/lintian" || true
+        yes "lintian: no error, no warning$(sed 's/^/ | /' "$dir/lintian")" says_not '^[EW]:' "$dir/lintian"
+    else
+        skip 'lintian is not installed: it did not look at the Debian package'
+    fi
+else
+    deb=
+    skip 'dpkg-deb or dpkg-shlibdeps is not installed: no Debian package was made (package dpkg-dev)'
+fi
+
+# --- from a copy in another directory, at another time --------------------------------------------------------
+mkdir "$dir/copy"
+git ls-files -z | xargs -0 cp --parents -t "$dir/copy"
+SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)
+export SOURCE_DATE_EPOCH
+for kind in tarball ${deb:+deb}; do
+    "$make" -C "$dir/copy" --no-print-directory -j2 "$kind" >"$dir/out" 2>&1 || { tail "$dir/out"; exit 1; }
+done
+yes 'a copy of the sources gives the same tarball, byte by byte' cmp "$tarball" "$dir/copy/build/dist/$name"
+[ -z "$deb" ] || yes 'and the same Debian package' cmp "$deb" "$dir/copy/build/dist/$(basename "$deb")"
+
+echo "$passed passed, 0 failed, $skipped skipped"
