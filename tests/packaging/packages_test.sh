@@ -133,10 +133,70 @@ mkdir "$dir/copy"
 git ls-files -z | xargs -0 cp --parents -t "$dir/copy"
 SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)
 export SOURCE_DATE_EPOCH
-for kind in tarball ${deb:+deb}; do
-    "$make" -C "$dir/copy" --no-print-directory -j2 "$kind" >"$dir/out" 2>&1 || { tail "$dir/out"; exit 1; }
-done
-yes 'a copy of the sources gives the same tarball, byte by byte' cmp "$tarball" "$dir/copy/build/dist/$name"
-[ -z "$deb" ] || yes 'and the same Debian package' cmp "$deb" "$dir/copy/build/dist/$(basename "$deb")"
+# The tarball by the build stage of the Dockerfile: its commands, one by one, with this directory in /src's place.
+dockerfile=server/packaging/docker/Dockerfile
+sed -n '/AS build$/,/^FROM kong/s/^RUN //p' "$dockerfile" >"$dir/commands"
+yes 'Dockerfile: the build stage has its three commands' test "$(wc -l <"$dir/commands")" -eq 3
+while read -r command; do
+    (cd "$dir/copy" && sh -e -c "$command") >"$dir/out" 2>&1 </dev/null || { tail "$dir/out"; exit 1; }
+done <"$dir/commands"
+yes 'a copy of the sources gives the same tarball, byte by byte' cmp "$tarball" "$dir/copy/dist/$name"
+if [ -n "$deb" ]; then
+    "$make" -C "$dir/copy" --no-print-directory deb >"$dir/out" 2>&1 || { tail "$dir/out"; exit 1; }
+    yes 'and the same Debian package' cmp "$deb" "$dir/copy/build/dist/$(basename "$deb")"
+fi
+copied=$(sed -n 's|^COPY --from=build /src/\([^ ]*\) /usr/local/$|\1|p' "$dockerfile")
+yes 'Dockerfile: what the second stage copies is there, and serves' works "$dir/copy/${copied:?no COPY into /usr/local}bin/apiversion-server"
+yes 'Dockerfile: its last command is the one that Kong calls' "$dir/copy/$copied/bin/apiversion-server" -dump >"$dir/dump"
+while read -r setting; do
+    key=$(cut -d= -f1 <<<"${setting#KONG_}" | tr '[:upper:]' '[:lower:]')
+    yes "Dockerfile: $key as in kong.conf.example" says "^$key = ${setting#*=}$" kong.conf.example
+done < <(sed -n 's/^ENV //p' "$dockerfile")
+
+# --- docker-compose.yml ----------------------------------------------------------------------------------------
+compose=server/packaging/docker/docker-compose.yml
+parse='
+import sys, yaml
+services = yaml.safe_load(open(sys.argv[1]))["services"]
+for name, service in services.items():
+    assert "image" in service, name
+    for other in service.get("depends_on", {}):
+        assert other in services, f"{name} depends on {other}"
+    for value in service.get("environment", {}).values():
+        assert isinstance(value, str), f"{name}: {value!r} is no string"
+assert services["kong"]["environment"]["KONG_PG_PASSWORD"] == services["database"]["environment"]["POSTGRES_PASSWORD"]
+assert services["kong"]["image"] == services["migrations"]["image"] == services["image"]["image"]
+assert services["image"]["build"]["dockerfile"] == "server/packaging/docker/Dockerfile"
+'
+if python=$(for p in python3 /usr/bin/python3; do "$p" -c 'import yaml' 2>/dev/null && echo "$p" && break; done); then
+    yes 'docker-compose.yml: it is YAML, its services fit together' "$python" -c "$parse" "$compose"
+else
+    skip 'no python3 with yaml: docker-compose.yml was not read (package python3-yaml)'
+fi
+if command -v docker >/dev/null && docker compose version >/dev/null 2>&1; then
+    yes 'docker compose takes it' docker compose -f "$compose" config -q
+else
+    skip 'docker is not installed: no image was built, docker-compose.yml was not run'
+fi
+
+# enable.sh, with a curl that writes down what it is asked and answers as Kong would
+mkdir "$dir/bin"
+cat >"$dir/bin/curl" <<'EOT'
+#!/bin/sh
+for argument; do printf '%s ' "$argument"; done >>"$CURL_LOG"
+echo >>"$CURL_LOG"
+case $* in *%{http_code}*) printf '{"the": "answer"}\n%s' "$CURL_STATUS" ;; esac
+EOT
+chmod +x "$dir/bin/curl"
+enable() { # STATUS TEXT: the last answer's status; what is printed
+    CURL_LOG=$dir/asked CURL_STATUS=$1 PATH=$dir/bin:$PATH sh server/packaging/docker/enable.sh >"$dir/out" 2>&1 && says "$2" "$dir/out"
+}
+yes 'enable.sh: the plugin is enabled' enable 201 'is enabled: curl'
+yes 'enable.sh: a second time is no error' enable 409 'was enabled already'
+refused() {
+    ! enable 400 . && says '^400$' "$dir/out"
+}
+yes 'enable.sh: a refusal is one' refused
+yes 'enable.sh: by the Admin API' says '^.*-X POST http://localhost:8001/services/example/plugins --data name=api-version $' "$dir/asked"
 
 echo "$passed passed, 0 failed, $skipped skipped"
