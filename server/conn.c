@@ -25,7 +25,8 @@ struct conn {
     uint64_t ended_ms;
     size_t unwritten; /* in write requests */
     bool reading;
-    bool ended; /* our side of it: nothing more is said, what still comes is thrown away */
+    bool
+        ended; /* our side of it: nothing more is said, only answers that are due are still taken */
     bool closing;
 };
 
@@ -72,7 +73,9 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf) {
 
 /* A peer that does not take its answers is not read from until it does. */
 static void set_reading(struct conn *conn) {
-    bool wanted = !conn->closing && !conn->rpc.broken && conn->unwritten <= LIMIT_OUT_PAUSE;
+    /* Kong writes its answers to posted calls before it reads on: they must be taken. */
+    bool taken = conn->unwritten <= LIMIT_OUT_PAUSE || conn->rpc.answers_due > 0;
+    bool wanted = !conn->closing && !conn->rpc.broken && taken;
     if (wanted == conn->reading) {
         return;
     }
@@ -157,7 +160,7 @@ static int write_out(struct conn *conn) {
  * and sends the event again over a new connection. */
 static void conn_end(struct conn *conn, uv_os_fd_t fd) {
     shutdown(fd, SHUT_WR);
-    conn->ended = true;
+    conn->ended = conn->rpc.ending = true;
     conn->ended_ms = uv_now(conn->env->loop);
 }
 
@@ -229,9 +232,6 @@ static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buf) {
     }
     if (count < 0) {
         conn_close(conn);
-        return;
-    }
-    if (conn->ended) {
         return;
     }
     conn->heard_ms = uv_now(conn->env->loop);
@@ -308,7 +308,8 @@ void conns_tick(struct conn_env *env, uint64_t now_ms) {
 void conns_end_idle(struct conn_env *env) {
     uint64_t now_ms = uv_now(env->loop);
     for (struct conn *conn = env->first; conn != NULL; conn = conn->next) {
-        if (conn->ended && now_ms - conn->ended_ms >= LINGER_MS) {
+        uint64_t quiet_since = conn->heard_ms > conn->ended_ms ? conn->heard_ms : conn->ended_ms;
+        if (conn->ended && conn->rpc.answers_due == 0 && now_ms - quiet_since >= LINGER_MS) {
             conn_close(conn);
         } else if (!conn->closing && !conn->ended) {
             if (env->taken_over || events_alive(env->rpc.events) == 0) {

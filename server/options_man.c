@@ -65,7 +65,7 @@ int options_print_man(const char *program, const struct kong_plugin *plugin, FIL
         fputc('\n', file);
     }
     fputs(".SH SIGNALS\n.TP\n\\fBSIGTERM\\fR, \\fBSIGINT\\fR\nTake the socket away, finish what is "
-          "under way, end. A second one ends at once.\n"
+          "under way, end. A second SIGINT ends at once.\n"
           ".SH ENVIRONMENT\n.TP\n\\fBLISTEN_PID\\fR, \\fBLISTEN_FDS\\fR, \\fBLISTEN_FDNAMES\\fR\n"
           "Set by a service manager (systemd's socket activation): then descriptor 3, a listening "
           "Unix socket, is served. No socket is made or taken away, and "

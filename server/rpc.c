@@ -171,15 +171,27 @@ bool rpc_nudge(struct rpc *rpc) {
 
 /* --- commands --- */
 
+const char *rpc_error_text(struct rpc *rpc, const char *name, const char *text) {
+    struct kong_str whole =
+        arena_printf(rpc->env->scratch, "%s%s%s", name, name[0] != '\0' ? ": " : "", text);
+    if (whole.data == NULL) {
+        return "no memory";
+    }
+    char *writable = (char *)(uintptr_t)whole.data;
+    char *found;
+    while ((found = strcasestr(writable, TEXT_NO_INSTANCE)) != NULL) {
+        found[strlen("no")] = '_';
+    }
+    return whole.data;
+}
+
 static void reply_error(struct rpc *rpc, struct rpc_reply *reply, const char *text,
                         struct kong_str what) {
-    reply->kind = RPC_REPLY_ERROR;
     int shown = what.len > 64 ? 64 : (int)what.len;
-    reply->error = arena_printf(rpc->env->scratch, "%s%s%.*s", text, shown > 0 ? ": " : "", shown,
-                                shown > 0 ? what.data : "");
-    if (reply->error.data == NULL) {
-        reply->error = kong_str("no memory");
-    }
+    struct kong_str detail = arena_printf(rpc->env->scratch, "%s%s%.*s", text,
+                                          shown > 0 ? ": " : "", shown, shown > 0 ? what.data : "");
+    reply->kind = RPC_REPLY_ERROR;
+    reply->error = kong_str(rpc_error_text(rpc, "", detail.data != NULL ? detail.data : text));
 }
 
 static void describe(const struct rpc *rpc, const struct instance *instance,

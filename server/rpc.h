@@ -49,6 +49,7 @@ struct rpc {
     struct buffer out;             /* for the caller to write and to consume */
     void (*wake)(struct rpc *rpc); /* something was put in `out` outside of rpc_feed */
     bool feeding;
+    bool ending; /* what comes is thrown away, but for answers that are due */
     bool broken; /* nothing more can be said on this connection: close it once `out` is written */
     char reason[200];
 
@@ -112,6 +113,11 @@ struct instance *rpc_find_instance(struct rpc *rpc, const struct rpc_call *call,
 /* What became of a relayed Step: the other server's answer, a whole message, or nothing. */
 void rpc_msgpack_relayed(struct rpc *rpc, const uint8_t *data, size_t len);
 void rpc_msgpack_relay_failed(struct rpc *rpc, int64_t msgid);
+
+/* A copy (scratch arena) of "NAME: TEXT", or of the text where name is "", that Kong does not take
+ * for its sign of a lost instance: "no plugin instance" anywhere in an error makes it forget all
+ * instances and try again, without limit. */
+const char *rpc_error_text(struct rpc *rpc, const char *name, const char *text);
 
 int rpc_fail(struct rpc *rpc, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void rpc_wake(struct rpc *rpc);

@@ -94,6 +94,12 @@ static const struct pdk_method *merged_method(const struct pdk_method *method) {
     return NULL;
 }
 
+/* In a response X_A and X-A are one header for nginx, and which of two comes last in a Lua table is
+ * left to chance: names with an underscore stay alone. */
+static bool is_plain_name(struct kong_str name) {
+    return memchr(name.data, '_', name.len) == NULL;
+}
+
 static bool same_header(struct kong_str a, struct kong_str b) {
     return a.len == b.len && strncasecmp(a.data, b.data, a.len) == 0;
 }
@@ -105,7 +111,8 @@ static bool merge(struct event *event, const struct pdk_method *method,
     struct queued_call *last = event->queue_tail;
     if (merged_method(method) == NULL || last == NULL || last->method != method || count != 2 ||
         args[0].type != KONG_STRING || args[1].type != KONG_STRING ||
-        last->args[1].type != KONG_STRING) {
+        last->args[1].type != KONG_STRING || !is_plain_name(args[0].string) ||
+        !is_plain_name(last->args[0].string)) {
         return false;
     }
     for (size_t i = 0; i < last->header_count; i++) {
@@ -323,8 +330,7 @@ static void refuse(struct rpc *rpc, int64_t msgid, enum kong_phase phase, const 
         send(rpc, &(struct rpc_reply){.kind = RPC_REPLY_RETURN, .sequence = msgid});
         return;
     }
-    struct kong_str text = arena_printf(rpc->env->scratch, "%s: %s", rpc->env->plugin->name, why);
-    send_error(rpc, msgid, text.data != NULL ? text.data : "event refused");
+    send_error(rpc, msgid, rpc_error_text(rpc, rpc->env->plugin->name, why));
 }
 
 static void handle_event(struct rpc *rpc, const struct rpc_call *call) {
@@ -380,6 +386,9 @@ static void step(struct rpc *rpc, const struct rpc_call *call, const struct fram
 
 int rpc_msgpack_message(struct rpc *rpc, const struct frame *frame) {
     struct rpc_call call;
+    if (rpc->ending) {
+        return 0;
+    }
     int rc = msgpack_decode_call(rpc->env->scratch, frame->data, frame->len, &call);
     if (rc == CODEC_E_NOMEM || (rc == CODEC_E_SHAPE && call.sequence >= 0)) {
         /* The stream is in order, this message is not. */

@@ -74,25 +74,33 @@ static void send_method_error(struct rpc *rpc, const char *text) {
     rpc->exited_at_ms = rpc->env->now_ms(rpc->env->clock);
 }
 
-/* An event that cannot run: failing open it is answered at once, with a line in Kong's log. */
-static void refuse(struct rpc *rpc, const char *why) {
-    struct kong_str text = arena_printf(rpc->env->scratch, "%s: %s", rpc->env->plugin->name, why);
-    if (text.data == NULL) {
-        text = kong_str(rpc->env->plugin->name);
-    }
-    bool due = events_refusal_due(rpc->env->events);
-    if (due) {
+/* An event that cannot run is answered at once, with a line in Kong's log: failing open it goes on,
+ * failing closed the client gets 500 where the phase allows an answer. */
+static void refuse(struct rpc *rpc, enum kong_phase phase, const char *why) {
+    const struct pdk_method *exit = &pdk_methods[PDK_RESPONSE_EXIT];
+    bool closed = rpc->env->plugin->on_error == KONG_FAIL_CLOSED &&
+                  (exit->phases & KONG_PHASE_BIT(phase)) != 0;
+    if (events_refusal_due(rpc->env->events)) {
         log_write(rpc->env->log, LOG_LEVEL_ERROR, "event refused: %s", why);
+        struct kong_value line = kong_string(rpc_error_text(rpc, rpc->env->plugin->name, why));
+        if (protobuf_encode_pdk_call(&rpc->out, &pdk_methods[PDK_LOG_ERR], &line, 1) == 0) {
+            rpc->answers_due++;
+        }
     }
-    if (rpc->env->plugin->on_error == KONG_FAIL_CLOSED) {
-        send_method_error(rpc, text.data);
+    if (!closed) {
+        send_return(rpc, rpc->sequence);
         return;
     }
-    struct kong_value arg = kong_bytes(text.data, text.len);
-    if (due && protobuf_encode_pdk_call(&rpc->out, &pdk_methods[PDK_LOG_ERR], &arg, 1) == 0) {
-        rpc->answers_due++;
+    struct kong_pair type =
+        kong_pair("Content-Type", kong_string("application/json; charset=utf-8"));
+    struct kong_value args[] = {kong_integer(500), kong_string(EVENT_FAILED_BODY),
+                                kong_map(&type, 1)};
+    if (protobuf_encode_pdk_call(&rpc->out, exit, args, 3) != 0) {
+        rpc_fail(rpc, "no memory for an answer");
     }
-    send_return(rpc, rpc->sequence);
+    rpc->answers_due++;
+    rpc->exited = true;
+    rpc->exited_at_ms = rpc->env->now_ms(rpc->env->clock);
 }
 
 static void handle_event(struct rpc *rpc, const struct rpc_call *call) {
@@ -107,7 +115,7 @@ static void handle_event(struct rpc *rpc, const struct rpc_call *call) {
     const char *refusal;
     if (!event_start(rpc->env->events, instance, phase, &rpc_protobuf_events, rpc,
                      rpc->env->now_ms(rpc->env->clock), &refusal)) {
-        refuse(rpc, refusal);
+        refuse(rpc, phase, refusal);
         registry_release(rpc->env->registry, instance);
     }
 }
@@ -129,12 +137,15 @@ static int take_answer(struct rpc *rpc, const struct frame *frame) {
         int error = rc == CODEC_E_NOMEM ? KONG_E_NOMEM : KONG_E_TYPE;
         event_deliver(event, error, kong_nil(), kong_str(codec_strerror(rc)));
     }
-    return 0;
+    return rpc->broken ? -1 : 0;
 }
 
 int rpc_protobuf_message(struct rpc *rpc, const struct frame *frame) {
     if (rpc->answers_due > 0) {
         return take_answer(rpc, frame);
+    }
+    if (rpc->ending) {
+        return 0;
     }
     if (rpc->event != NULL) {
         return rpc_fail(rpc, "a frame while an event is at work and no answer is due");

@@ -168,8 +168,10 @@ static void drain(struct server *server, const char *why) {
 static void on_signal(uv_signal_t *handle, int number) {
     struct server *server = handle->data;
     if (server->draining) {
-        if (!server->options.supervised) {
-            close_all(server); /* asked twice: at once */
+        /* SIGTERM comes twice without any impatience: from Kong's worker, and again when that is
+         * gone. A person presses Ctrl-C twice, which a supervisor takes care of itself. */
+        if (number == SIGINT && !server->options.supervised) {
+            close_all(server);
         }
         return;
     }

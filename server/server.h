@@ -22,7 +22,7 @@ struct server_options {
     struct running *running;    /* told which handler runs; NULL: nobody is */
     const char *metrics_listen; /* see metrics.h; NULL: nowhere */
     bool tell_manager;          /* READY=1 and STOPPING=1 (service_manager_notify) */
-    bool handle_signals;        /* SIGTERM and SIGINT drain, a second one ends at once; SIGPIPE is
+    bool handle_signals;        /* SIGTERM and SIGINT drain, a second SIGINT ends at once; SIGPIPE is
                                    ignored, faults are reported (crash.h) */
     bool supervised;   /* … a second one changes nothing: the supervisor decides. It also arranges
                           what happens at its own death */

@@ -41,7 +41,6 @@ struct supervisor {
     uint64_t delay_ms;
     uint64_t next_start;
     bool ending;
-    bool orphaned; /* the parent's death was noticed */
     uint64_t kill_at;
     /* the watch for a handler that hangs */
     uint64_t poll_ms;
@@ -121,20 +120,18 @@ static bool parent_is_gone(const struct supervisor *s) {
     return s->options->watch_parent && getppid() != s->parent;
 }
 
-/* Asked to end. Kong asks by SIGTERM and may be gone the next moment, which sends another: that one
- * does not mean "at once". */
-static void end_child(struct supervisor *s) {
-    bool news = parent_is_gone(s) && !s->orphaned;
+/* Asked to end; a second SIGINT means at once. A second SIGTERM does not: Kong sends one and may be
+ * gone the next moment, which sends another. */
+static void end_child(struct supervisor *s, bool impatient) {
     if (!s->ending) {
         s->ending = true;
         s->kill_at = now_ms() + s->options->drain_ms + GRACE_MS;
         if (s->child != 0) {
             kill(s->child, SIGTERM);
         }
-    } else if (!news) {
+    } else if (impatient) {
         s->kill_at = now_ms();
     }
-    s->orphaned = s->orphaned || news;
 }
 
 /* What the child left behind says what it was doing. */
@@ -229,7 +226,7 @@ static void on_time(struct supervisor *s) {
     if (parent_is_gone(s) && !s->ending) {
         log_write(s->options->log, LOG_LEVEL_INFO,
                   "ending: the process that started this one is gone");
-        end_child(s);
+        end_child(s, false);
     }
     if (s->child == 0) {
         return;
@@ -259,7 +256,7 @@ static int supervise(struct supervisor *s) {
         int status;
         int result = 0;
         if (number == SIGTERM || number == SIGINT) {
-            end_child(s);
+            end_child(s, number == SIGINT);
         }
         if (s->child != 0 && waitpid(s->child, &status, WNOHANG) == s->child &&
             child_is_gone(s, status, &result)) {

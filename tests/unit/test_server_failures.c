@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <time.h>
 
+#include "event.h"
 #include "limits.h"
 #include "msgpack_rpc.h"
 #include "rig.h"
@@ -118,6 +119,53 @@ static void fails_closed(void **state) {
     int64_t failing = rig_instance(&rig, "no-such-mode", 1);
     assert_int_equal(sim_client_event(rig.client, failing, "log", &event), SIM_EVENT_OK);
     assert_string_equal(rig.pdk->logs[0].text.data, "rig: log failed: the plugin failed");
+    rig_stop(&rig);
+}
+
+/* A configuration that the schema refuses: each event is refused as the plugin wants it. What the
+ * text quotes of the configuration is no sign of a lost instance: Kong would try again without
+ * limit. */
+static void refused_open(void **state) {
+    struct rig rig;
+    struct sim_event event;
+    int64_t id;
+    rig_start(&rig, protocol_of(state), NULL);
+    assert_int_equal(sim_client_start(rig.client, "rig", "{\"No Plugin Instance\":1}", &id),
+                     SIM_EVENT_OK);
+    assert_event(&rig, id, &event, SIM_EVENT_OK);
+    assert_int_equal(rig.pdk->log_count, 1);
+    assert_non_null(strstr(rig.pdk->logs[0].text.data, "config.No Plugin Instance: unknown field"));
+    rig_alive(&rig);
+    rig_stop(&rig);
+}
+
+static void refused_closed(void **state) {
+    struct rig rig;
+    struct sim_event event;
+    struct sim_server_options options = {.plugin = &rig_closed_plugin};
+    int64_t id;
+    rig_start(&rig, protocol_of(state), &options);
+    assert_int_equal(sim_client_start(rig.client, "rig", "{\"no plugin instance\":1}", &id),
+                     SIM_EVENT_OK);
+    for (int i = 0; i < 2; i++) {
+        assert_event(&rig, id, &event, SIM_EVENT_EXITED);
+        assert_int_equal(rig.pdk->client.status, 500);
+        assert_string_equal(rig.pdk->client.body.data, EVENT_FAILED_BODY);
+    }
+    rig_alive(&rig);
+    rig_stop(&rig);
+}
+
+/* More posted than either side's buffers hold: Kong writes an answer before it reads the next call,
+ * so the server must go on reading while it writes. */
+static void posts_more_than_fits(void **state) {
+    struct rig rig;
+    struct sim_event event;
+    rig_start(&rig, protocol_of(state), NULL);
+    int64_t id = rig_instance(&rig, "post", 20000);
+    assert_event(&rig, id, &event, SIM_EVENT_OK);
+    assert_int_equal(rig.pdk->log_count, 20000);
+    rig_alive(&rig);
     rig_stop(&rig);
 }
 
@@ -288,6 +336,9 @@ int main(void) {
         RIG_TESTS(unknown_instance),
         RIG_TESTS(fails_open),
         RIG_TESTS(fails_closed),
+        RIG_TESTS(refused_open),
+        RIG_TESTS(refused_closed),
+        RIG_TEST(posts_more_than_fits, protobuf),
         RIG_TESTS(wrong_phase),
         RIG_TESTS(handler_times_out),
         RIG_TEST(impatient_steps, msgpack),

@@ -235,6 +235,7 @@ static void all_are_told(void **state) {
     assert_orderly(end(&bench, 0));
 }
 
+/* ^C twice means at once. */
 static void told_twice(void **state) {
     struct bench bench;
     struct slow slow;
@@ -242,11 +243,26 @@ static void told_twice(void **state) {
     begin(&bench, NULL);
     begin_slow(&slow, &bench);
     double before = now();
+    kill(bench.process.pid, SIGINT);
+    pause_ms(50);
+    kill(bench.process.pid, SIGINT);
+    assert_int_equal(end_slow(&slow), SIM_EVENT_CLOSED);
+    assert_true(now() - before < 0.19 || process_is_padded());
+    assert_orderly(end(&bench, 0));
+}
+
+/* SIGTERM twice does not: Kong's worker sends one, and its end another. */
+static void told_twice_by_kong(void **state) {
+    struct bench bench;
+    struct slow slow;
+    (void)state;
+    begin(&bench, NULL);
+    begin_slow(&slow, &bench);
     kill(bench.process.pid, SIGTERM);
     pause_ms(50);
     kill(bench.process.pid, SIGTERM);
-    assert_int_equal(end_slow(&slow), SIM_EVENT_CLOSED);
-    assert_true(now() - before < 0.19 || process_is_padded());
+    assert_int_equal(end_slow(&slow), SIM_EVENT_OK);
+    sim_client_drop(bench.client);
     assert_orderly(end(&bench, 0));
 }
 
@@ -553,6 +569,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(drains),
         cmocka_unit_test(all_are_told),
         cmocka_unit_test(told_twice),
+        cmocka_unit_test(told_twice_by_kong),
         cmocka_unit_test(child_is_told),
         cmocka_unit_test(parent_is_killed),
         cmocka_unit_test(parent_of_a_hanging_child_is_killed),
