@@ -199,6 +199,7 @@ static struct event *event_take(struct events *events) {
     event->interrupt = NULL;
     event->interrupt_arg = NULL;
     event->waits_for = NULL;
+    event->request_id = NULL;
     event->asker = NULL;
     event->queue_head = event->queue_tail = NULL;
     event->queued = 0;
@@ -275,8 +276,9 @@ static void log_failure(struct event *event) {
         arena_printf(&event->arena, "%s: %s %s: %s%s", plugin->name,
                      event->refused ? "configuration" : kong_phase_name(event->phase),
                      event->refused ? "refused" : "failed", text, aside(event, times));
-    log_write(event->events->options.log, LOG_LEVEL_ERROR, "instance %d: %s", event->instance->id,
-              line.data != NULL ? line.data + strlen(plugin->name) + 2 : text);
+    log_write_for(event->events->options.log, LOG_LEVEL_ERROR, event->request_id, "instance %d: %s",
+                  event->instance->id,
+                  line.data != NULL ? line.data + strlen(plugin->name) + 2 : text);
     if (event->peer != NULL && !event->ended) {
         post_line(event, line);
     }
@@ -530,6 +532,19 @@ int event_over(const struct event *event) {
     return event->peer == NULL ? KONG_E_GONE : KONG_OK;
 }
 
+/* Kong's id of the request, for lines that are logged about it. It is never asked for: that would
+ * be a wait more, and what goes to Kong's log gets it from Kong. */
+static void note_request_id(struct event *event, const struct kong_value *variable) {
+    static const char *const variables[] = {"kong_request_id", "request_id"};
+    for (size_t i = 0; i < sizeof variables / sizeof *variables; i++) {
+        if (variable->type == KONG_STRING && event->answer.type == KONG_STRING &&
+            event->answer.string.len > 0 &&
+            kong_str_equal(variable->string, kong_str(variables[i]))) {
+            event->request_id = event->answer.string.data;
+        }
+    }
+}
+
 int event_call(struct event *event, const struct pdk_method *method, struct kong_str name,
                const struct kong_value *args, size_t count, struct kong_value *result) {
     if (result != NULL) {
@@ -563,6 +578,9 @@ int event_call(struct event *event, const struct pdk_method *method, struct kong
     }
     if (result != NULL && event->answer_rc == 0) {
         *result = event->answer;
+    }
+    if (method == &pdk_methods[PDK_NGINX_GET_VAR] && event->answer_rc == 0) {
+        note_request_id(event, &args[0]);
     }
     return event->answer_rc;
 }

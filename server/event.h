@@ -93,6 +93,7 @@ struct event {
     uint64_t started_ns; /* stats_clock */
     struct event_link by_deadline;
     const struct pdk_method *waits_for; /* while WAITING */
+    const char *request_id;             /* where the handler has asked Kong for it; NULL */
     /* MsgPack's conversation: */
     void *
         asker; /* the connection that brought Kong's unanswered request; NULL: none is unanswered */

@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 #define LINE 2048 /* with the newline */
-#define LOST 160  /* the line that says how many were lost */
+#define LOST 320  /* the line that says how many were lost */
 
 /* A write of at most PIPE_BUF into a pipe with room is whole and does not block. */
 _Static_assert(LINE + LOST <= PIPE_BUF, "both lines go out in one write");
@@ -27,6 +27,7 @@ struct log {
     const char *name;
     int fd;
     bool is_socket;
+    enum log_format format;
     atomic_int level;
     atomic_uint_fast64_t dropped;
     pthread_mutex_t lock;
@@ -66,6 +67,22 @@ void log_set_level(struct log *log, enum log_level level) {
     atomic_store_explicit(&log->level, (int)level, memory_order_relaxed);
 }
 
+void log_set_format(struct log *log, enum log_format format) {
+    log->format = format;
+}
+
+void log_shift_level(struct log *log, int steps) {
+    if (!log)
+        return;
+    int level = atomic_load(&log->level) + steps;
+    level = level < LOG_LEVEL_DEBUG   ? LOG_LEVEL_DEBUG
+            : level > LOG_LEVEL_ERROR ? LOG_LEVEL_ERROR
+                                      : level;
+    log_set_level(log, (enum log_level)level);
+    log_write(log, level > LOG_LEVEL_NOTICE ? (enum log_level)level : LOG_LEVEL_NOTICE,
+              "log level %s", names[level]);
+}
+
 uint64_t log_dropped(const struct log *log) {
     return atomic_load(&log->dropped);
 }
@@ -74,25 +91,88 @@ uint64_t log_dropped(const struct log *log) {
 static size_t print_head(const struct log *log, enum log_level level, char *out, size_t size) {
     struct timespec now;
     struct tm utc;
+    char date[64];
     int n;
 
     clock_gettime(CLOCK_REALTIME, &now);
     gmtime_r(&now.tv_sec, &utc);
-    n = snprintf(out, size,
-                 "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ %-5s %.32s[%ld]: ", utc.tm_year + 1900,
-                 utc.tm_mon + 1, utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec,
-                 (int)(now.tv_nsec / 1000000), names[level], log->name, (long)getpid());
+    snprintf(date, sizeof date, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", utc.tm_year + 1900,
+             utc.tm_mon + 1, utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec,
+             (int)(now.tv_nsec / 1000000));
+    if (log->format == LOG_FORMAT_JSON)
+        n = snprintf(out, size,
+                     "{\"time\":\"%s\",\"level\":\"%s\",\"plugin\":\"%.32s\",\"pid\":%ld,", date,
+                     names[level], log->name, (long)getpid());
+    else
+        n = snprintf(out, size, "%s %-5s %.32s[%ld]: ", date, names[level], log->name,
+                     (long)getpid());
     assert(n > 0 && (size_t)n < size);
     return (size_t)n;
 }
 
-static size_t print_lost(const struct log *log, char *out) {
-    size_t n = print_head(log, LOG_LEVEL_WARN, out, LOST);
+/* A printable text as a JSON string, cut to `size` with its quotes; size >= 8. */
+static size_t quote(char *out, size_t size, const char *text) {
+    size_t n = 0;
 
-    n += (size_t)snprintf(out + n, LOST - n, "%llu lines lost: nobody read them in time\n",
-                          (unsigned long long)log->unreported);
-    assert(n < LOST);
+    out[n++] = '"';
+    while (*text != '\0') {
+        bool escaped = *text == '"' || *text == '\\';
+        size_t len = 1; /* of the character: its bytes stay together */
+        while ((text[len] & 0xc0) == 0x80)
+            len++;
+        if (n + len + escaped + sizeof "...\"" - 1 > size) {
+            for (int i = 0; i < 3; i++)
+                out[n++] = '.';
+            break;
+        }
+        if (escaped)
+            out[n++] = '\\';
+        memcpy(out + n, text, len);
+        n += len;
+        text += len;
+    }
+    out[n++] = '"';
     return n;
+}
+
+/* The whole line, with its newline and no NUL. */
+static size_t print_line(const struct log *log, enum log_level level, const char *request_id,
+                         const char *text, char *out, size_t size) {
+    char id[80] = "";
+    char tail[96] = "";
+    size_t n = print_head(log, level, out, size);
+
+    if (request_id != NULL)
+        printable_copy(id, sizeof id, request_id, strlen(request_id));
+    if (log->format == LOG_FORMAT_JSON) {
+        char plain[LINE];
+        printable_copy(plain, sizeof plain, text, strlen(text));
+        if (request_id != NULL) {
+            n += (size_t)snprintf(out + n, size - n, "\"request_id\":");
+            n += quote(out + n, sizeof id * 2, id);
+            out[n++] = ',';
+        }
+        n += (size_t)snprintf(out + n, size - n, "\"message\":");
+        n += quote(out + n, size - n - 2, plain);
+        out[n++] = '}';
+    } else {
+        size_t len = 0;
+        if (request_id != NULL)
+            len = (size_t)snprintf(tail, sizeof tail, " (request %s)", id);
+        n += printable_copy(out + n, size - n - len, text, strlen(text));
+        memcpy(out + n, tail, len);
+        n += len;
+    }
+    out[n++] = '\n'; /* in the NUL's place */
+    return n;
+}
+
+static size_t print_lost(const struct log *log, char *out) {
+    char text[80];
+
+    snprintf(text, sizeof text, "%llu lines lost: nobody read them in time",
+             (unsigned long long)log->unreported);
+    return print_line(log, LOG_LEVEL_WARN, NULL, text, out, LOST);
 }
 
 /* Whether all of it went out. The descriptor is shared with others, so it stays in the mode that it
@@ -139,25 +219,42 @@ static void put_line(struct log *log, char *line, size_t len) {
     pthread_mutex_unlock(&log->lock);
 }
 
-void log_write(struct log *log, enum log_level level, const char *format, ...) {
+/* `format` is checked where the callers call. */
+static void write_line(struct log *log, enum log_level level, const char *request_id,
+                       const char *format, va_list args) __attribute__((format(printf, 4, 0)));
+
+static void write_line(struct log *log, enum log_level level, const char *request_id,
+                       const char *format, va_list args) {
     int saved = errno; /* callers log between a failure and its strerror */
     char text[LINE];
     char buffer[LOST + LINE];
     char *line = buffer + LOST;
+
+    if (vsnprintf(text, sizeof text, format, args) < 0)
+        text[0] = '\0';
+    put_line(log, line, print_line(log, level, request_id, text, line, LINE));
+    errno = saved;
+}
+
+void log_write(struct log *log, enum log_level level, const char *format, ...) {
     va_list args;
-    size_t n;
 
     if (!log_enabled(log, level))
         return;
     va_start(args, format);
-    if (vsnprintf(text, sizeof text, format, args) < 0)
-        text[0] = '\0';
+    write_line(log, level, NULL, format, args);
     va_end(args);
-    n = print_head(log, level, line, LINE);
-    n += printable_copy(line + n, LINE - n, text, strlen(text));
-    line[n++] = '\n'; /* in the NUL's place */
-    put_line(log, line, n);
-    errno = saved;
+}
+
+void log_write_for(struct log *log, enum log_level level, const char *request_id,
+                   const char *format, ...) {
+    va_list args;
+
+    if (!log_enabled(log, level))
+        return;
+    va_start(args, format);
+    write_line(log, level, request_id, format, args);
+    va_end(args);
 }
 
 int log_level_parse(const char *text) {

@@ -15,6 +15,8 @@ enum log_level {
     LOG_LEVEL_COUNT
 };
 
+enum log_format { LOG_FORMAT_TEXT, LOG_FORMAT_JSON };
+
 struct log; /* safe to use from several threads */
 
 /* fd is borrowed (2 in the program); its mode is left alone, for others share it. `name` stands in
@@ -27,12 +29,24 @@ void log_destroy(struct log *log); /* NULL is allowed */
  * happens). Control characters in the text and bytes that are not UTF-8 come out as \xNN
  * (printable.h), a line is cut at 2,048 bytes with "..." at its end. When nobody reads, the line is
  * dropped and counted; before the next line that gets through, a line says how many were lost.
- * errno is kept. Takes some 8 KiB of stack. */
+ * errno is kept. Takes some 10 KiB of stack. */
 void log_write(struct log *log, enum log_level level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* The same for a line that belongs to a request, whose id (NULL: not known) goes with it: "
+ * (request ID)" behind the text, "request_id" in JSON. */
+void log_write_for(struct log *log, enum log_level level, const char *request_id,
+                   const char *format, ...) __attribute__((format(printf, 4, 5)));
+
+/* Before the first line. JSON: {"time", "level", "plugin", "pid", "request_id", "message"}, one
+ * object a line; else as above. */
+void log_set_format(struct log *log, enum log_format format);
+
 bool log_enabled(const struct log *log, enum log_level level);
 void log_set_level(struct log *log, enum log_level level); /* async-signal-safe */
+/* Lets more lines through (steps < 0) or fewer, and says which, whatever the level is. The most is
+ * debug, the least is error. NULL is allowed. */
+void log_shift_level(struct log *log, int steps);
 uint64_t log_dropped(const struct log *log);
 
 /* "debug", "info", "notice", "warn", "error"; -1 for another text. */

@@ -232,11 +232,14 @@ static int start(const char *program, const struct kong_plugin *plugin,
     struct dump_options wanted = dump_options_of(plugin, options);
     service.watch_parent = options->watch_parent == OPTION_YES ||
                            (options->watch_parent == OPTION_AUTO && parent_is_kong());
+    signal(SIGUSR1, SIG_IGN); /* until somebody is there to hear of the level */
+    signal(SIGUSR2, SIG_IGN);
     service.log = log_create(STDERR_FILENO, options->log_level, plugin->name);
     if (service.log == NULL || dump_init(&service.dump, &wanted) != 0) {
         log_destroy(service.log);
         return complain(program, "out of memory", EXIT_FAILURE);
     }
+    log_set_format(service.log, options->log_format);
     int status = run(&service);
     dump_free(&service.dump);
     log_destroy(service.log);

@@ -16,6 +16,9 @@ static const struct option_name log_levels[] = {
     {"warn", LOG_LEVEL_WARN},   {"error", LOG_LEVEL_ERROR}, {NULL, 0},
 };
 
+static const struct option_name log_formats[] = {
+    {"text", LOG_FORMAT_TEXT}, {"json", LOG_FORMAT_JSON}, {NULL, 0}};
+
 static const struct option_name protocols[] = {
     {"ProtoBuf:1", PROTOCOL_PROTOBUF}, {"MsgPack:1", PROTOCOL_MSGPACK}, {NULL, 0}};
 
@@ -58,7 +61,13 @@ const struct option_row option_rows[] = {
      AT(log_level),
      .names = log_levels,
      .help = "debug, info, notice, warn or error: what is logged to standard error, which Kong "
-             "logs at its own level info"},
+             "logs at its own level info; SIGUSR1 lets one level more through, SIGUSR2 one less"},
+    {.name = "log-format",
+     .argument = "FORMAT",
+     .kind = OPTION_NAME,
+     AT(log_format),
+     .names = log_formats,
+     .help = "text, or json: one object a line, with time, level, plugin, pid and message"},
     /* Kong kills soon after SIGTERM, whatever is set: this bounds the end elsewhere, where a
      * service manager commonly waits for 10 s or more. */
     {.name = "drain-timeout",

@@ -31,7 +31,7 @@ struct server {
     uv_timer_t tick;
     uv_timer_t drain_tick;
     uv_async_t stop;
-    uv_signal_t sigterm, sigint;
+    uv_signal_t sigterm, sigint, sigusr1, sigusr2;
     bool handles_ready;
     bool draining;
     uint64_t drain_until_ms;
@@ -107,6 +107,8 @@ static void close_all(struct server *server) {
     close_handle((uv_handle_t *)&server->stop);
     close_handle((uv_handle_t *)&server->sigterm);
     close_handle((uv_handle_t *)&server->sigint);
+    close_handle((uv_handle_t *)&server->sigusr1);
+    close_handle((uv_handle_t *)&server->sigusr2);
 }
 
 static void on_drain_tick(uv_timer_t *timer) {
@@ -176,6 +178,11 @@ static void on_signal(uv_signal_t *handle, int number) {
         return;
     }
     drain(server, number == SIGTERM ? "SIGTERM" : "SIGINT");
+}
+
+static void on_level_signal(uv_signal_t *handle, int number) {
+    struct server *server = handle->data;
+    log_shift_level(server->options.log, number == SIGUSR1 ? -1 : 1);
 }
 
 static void on_stop(uv_async_t *handle) {
@@ -259,6 +266,12 @@ static int start_signals(struct server *server, char *error, size_t size) {
     if (rc == 0) {
         rc = uv_signal_start(&server->sigint, on_signal, SIGINT);
     }
+    if (rc == 0) {
+        rc = uv_signal_start(&server->sigusr1, on_level_signal, SIGUSR1);
+    }
+    if (rc == 0) {
+        rc = uv_signal_start(&server->sigusr2, on_level_signal, SIGUSR2);
+    }
     return rc == 0 ? 0 : fail(error, size, "signals", rc);
 }
 
@@ -272,9 +285,12 @@ static void init_handles(struct server *server) {
     uv_timer_init(loop, &server->drain_tick);
     uv_signal_init(loop, &server->sigterm);
     uv_signal_init(loop, &server->sigint);
+    uv_signal_init(loop, &server->sigusr1);
+    uv_signal_init(loop, &server->sigusr2);
     server->relay_listener.data = server;
     server->listener.data = server->tick.data = server->drain_tick.data = server->stop.data =
-        server->sigterm.data = server->sigint.data = server;
+        server->sigterm.data = server->sigint.data = server->sigusr1.data = server->sigusr2.data =
+            server;
     server->handles_ready = true;
 }
 

@@ -22,7 +22,7 @@
 
 /* What the parent's death sends to the child. Not SIGTERM itself: that is heard by the loop, which
  * a handler may keep from running. */
-#define PARENT_DIED SIGUSR1
+#define PARENT_DIED SIGRTMIN
 
 struct shared {
     struct running running;
@@ -257,6 +257,11 @@ static int supervise(struct supervisor *s) {
         int result = 0;
         if (number == SIGTERM || number == SIGINT) {
             end_child(s, number == SIGINT);
+        } else if (number == SIGUSR1 || number == SIGUSR2) {
+            log_shift_level(s->options->log, number == SIGUSR1 ? -1 : 1); /* the next child's too */
+            if (s->child != 0) {
+                kill(s->child, number);
+            }
         }
         if (s->child != 0 && waitpid(s->child, &status, WNOHANG) == s->child &&
             child_is_gone(s, status, &result)) {
@@ -298,6 +303,8 @@ int supervisor_run(const struct supervisor_options *options,
     sigaddset(&s.waited, SIGTERM);
     sigaddset(&s.waited, SIGINT);
     sigaddset(&s.waited, SIGCHLD);
+    sigaddset(&s.waited, SIGUSR1);
+    sigaddset(&s.waited, SIGUSR2);
     sigprocmask(SIG_BLOCK, &s.waited, NULL);
     int result = supervise(&s);
     munmap(s.shared, sizeof *s.shared);

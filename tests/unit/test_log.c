@@ -98,6 +98,88 @@ static void test_line(void **state) {
     close_ends(ends);
 }
 
+static void expect_json(struct ends ends, const char *wanted) {
+    char pid[64];
+    const char *line = read_now(ends);
+    snprintf(pid, sizeof pid, "Z\",\"level\":\"warn\",\"plugin\":\"api-version\",\"pid\":%ld,",
+             (long)getpid());
+    assert_memory_equal(line, "{\"time\":\"2", 10);
+    const char *rest = strstr(line, pid);
+    assert_non_null(rest);
+    assert_string_equal(rest + strlen(pid), wanted);
+}
+
+static void test_json(void **state) {
+    struct ends ends = open_pipe();
+    struct log *log = log_create(ends.writer, LOG_LEVEL_DEBUG, "api-version");
+    char text[3000];
+
+    (void)state;
+    log_set_format(log, LOG_FORMAT_JSON);
+    log_write(log, LOG_LEVEL_WARN, "say \"%s\"\n\\", "\xc3\xbc");
+    expect_json(ends, "\"message\":\"say \\\"\xc3\xbc\\\"\\\\x0A\\\\\"}\n");
+    log_write_for(log, LOG_LEVEL_WARN, "a\"b", "x");
+    expect_json(ends, "\"request_id\":\"a\\\"b\",\"message\":\"x\"}\n");
+    log_write_for(log, LOG_LEVEL_WARN, NULL, "%s", "");
+    expect_json(ends, "\"message\":\"\"}\n");
+    /* Cut: it stays JSON, and a line's length. */
+    for (int shift = 0; shift < 4; shift++) {
+        memset(text, '"', sizeof text);
+        memset(text, 'x', (size_t)shift);
+        for (size_t i = 1000; i + 2 < sizeof text; i += 2) {
+            memcpy(text + i, "\xc3\xbc", 2);
+        }
+        text[sizeof text - 1] = '\0';
+        log_write_for(log, LOG_LEVEL_WARN, text, "%s", text);
+        const char *line = read_now(ends);
+        size_t len = strlen(line);
+        assert_true(len > 1900 && len <= 2048);
+        assert_string_equal(line + len - 6, "...\"}\n");
+    }
+    log_destroy(log);
+    close_ends(ends);
+}
+
+static void test_request_id(void **state) {
+    struct ends ends = open_pipe();
+    struct log *log = log_create(ends.writer, LOG_LEVEL_DEBUG, "api-version");
+    char text[3000];
+
+    (void)state;
+    log_write_for(log, LOG_LEVEL_WARN, "1\n2", "x");
+    assert_string_equal(read_text(ends, "warn"), "x (request 1\\x0A2)\n");
+    memset(text, 'x', sizeof text);
+    text[sizeof text - 1] = '\0';
+    log_write_for(log, LOG_LEVEL_WARN, "12", "%s", text);
+    const char *line = read_now(ends);
+    assert_int_equal(strlen(line), 2048);
+    assert_string_equal(line + 2048 - 17, "... (request 12)\n");
+    log_destroy(log);
+    close_ends(ends);
+}
+
+static void test_shift(void **state) {
+    struct ends ends = open_pipe();
+    struct log *log = log_create(ends.writer, LOG_LEVEL_INFO, "api-version");
+
+    (void)state;
+    log_shift_level(log, -1);
+    assert_string_equal(read_text(ends, "notice "), "log level debug\n");
+    log_shift_level(log, -1);
+    assert_string_equal(read_text(ends, "notice "), "log level debug\n");
+    assert_true(log_enabled(log, LOG_LEVEL_DEBUG));
+    for (int i = 0; i < 4; i++) {
+        log_shift_level(log, 1);
+    }
+    read_now(ends);
+    assert_false(log_enabled(log, LOG_LEVEL_WARN));
+    log_shift_level(log, 1);
+    assert_string_equal(read_text(ends, "error"), "log level error\n");
+    log_shift_level(NULL, 1);
+    log_destroy(log);
+    close_ends(ends);
+}
+
 /* "notice" fills its column: a space still stands behind it. */
 static void test_widest_level(void **state) {
     struct ends ends = open_pipe();
@@ -436,6 +518,9 @@ static void test_threads(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_line),
+        cmocka_unit_test(test_json),
+        cmocka_unit_test(test_request_id),
+        cmocka_unit_test(test_shift),
         cmocka_unit_test(test_widest_level),
         cmocka_unit_test(test_time_is_now),
         cmocka_unit_test(test_levels),

@@ -8,7 +8,9 @@
 
 #include <stdio.h>
 #include <time.h>
+#include <unistd.h>
 
+#include "log.h"
 #include "notices.h"
 #include "rig.h"
 #include "running.h"
@@ -147,6 +149,41 @@ static void restarts(void **state) {
     rig_stop(&rig);
 }
 
+/* --- the id of the request in our own lines --- */
+
+static int fail_knowing(struct kong *kong, const void *config) {
+    struct kong_str id;
+    (void)config;
+    int error = kong_nginx_get_var(kong, "kong_request_id", &id);
+    return error != 0 ? error : KONG_E_FAILED;
+}
+
+static const struct kong_plugin knowing = {
+    .name = "rig", .version = "1.0", .handlers = {[KONG_PHASE_ACCESS] = fail_knowing}};
+
+static void request_id(void **state) {
+    struct rig rig;
+    struct sim_event event;
+    int ends[2];
+    int64_t id;
+    static char said[4096];
+    assert_int_equal(pipe(ends), 0);
+    struct log *log = log_create(ends[1], LOG_LEVEL_WARN, "rig");
+    struct sim_server_options options = {.plugin = &knowing, .log = log};
+    rig_start(&rig, protocol_of(state), &options);
+    assert_int_equal(sim_client_start(rig.client, "rig", "{}", &id), SIM_EVENT_OK);
+    rig_fresh(&rig);
+    assert_true(sim_pdk_set_json(rig.pdk, &rig.pdk->ngx_vars, "{\"kong_request_id\":\"4a5b6c\"}"));
+    assert_int_equal(sim_client_event(rig.client, id, "access", &event), SIM_EVENT_OK);
+    rig_stop(&rig);
+    ssize_t len = read(ends[0], said, sizeof said - 1);
+    assert_true(len > 0);
+    assert_non_null(strstr(said, "access failed: the plugin failed (request 4a5b6c)\n"));
+    log_destroy(log);
+    close(ends[0]);
+    close(ends[1]);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(told_once_a_minute),
@@ -155,6 +192,7 @@ int main(void) {
         RIG_TESTS(refused_configurations),
         RIG_TESTS(limits),
         RIG_TESTS(restarts),
+        RIG_TESTS(request_id),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -98,6 +98,24 @@ static void assert_says(struct process *process, const char *text) {
     }
 }
 
+/* --- The level of the log --- */
+
+/* Handed on to the child, and kept for the next one. */
+static void log_level(void **state) {
+    struct bench bench;
+    (void)state;
+    begin(&bench, NULL);
+    serves(&bench);
+    assert_int_equal(kill(bench.process.pid, SIGUSR1), 0);
+    assert_says(&bench.process, "log level debug");
+    for (int i = 0; i < 100 && strstr(bench.process.said, " started\n") == NULL; i++) {
+        serves(&bench); /* "instance 17 started" is a line of debug */
+        process_says(&bench.process, " started\n", 50);
+    }
+    assert_says(&bench.process, " started\n");
+    assert_orderly(end(&bench, SIGTERM));
+}
+
 /* --- Death --- */
 
 static const struct death {
@@ -563,6 +581,7 @@ int main(int argc, char **argv) {
         return status;
     }
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(log_level),
         cmocka_unit_test(dies_in_a_handler),
         cmocka_unit_test(dies_between_handlers),
         cmocka_unit_test(backs_off),
