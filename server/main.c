@@ -1,6 +1,7 @@
 /* The program around a plugin: options, dump, server. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +12,7 @@
 #include "dump.h"
 #include "log.h"
 #include "options.h"
+#include "print_conf.h"
 #include "schema.h"
 #include "server.h"
 #include "service_manager.h"
@@ -110,6 +112,32 @@ static int print_violations(const char *program, const struct kong_plugin *plugi
     return result < 0    ? complain(program, error, EXIT_FAILURE)
            : result == 0 ? EXIT_SUCCESS
                          : EXIT_FAILURE;
+}
+
+/* Whether Kong finds this executable by itself. */
+static bool is_in_place(const char *executable, const char *name) {
+    char path[PATH_MAX];
+    char real[PATH_MAX];
+    int len = snprintf(path, sizeof path, "/usr/local/bin/%s", name);
+    return len > 0 && (size_t)len < sizeof path && realpath(path, real) != NULL &&
+           strcmp(real, executable) == 0;
+}
+
+static int print_kong_conf(const char *program, const struct kong_plugin *plugin,
+                           const struct options *options) {
+    char executable[PATH_MAX];
+    char error[256];
+    struct print_conf wanted = {.executable = executable,
+                                .name = options->name != NULL ? options->name : program,
+                                .plugin = plugin,
+                                .options = options};
+    if (realpath("/proc/self/exe", executable) == NULL) {
+        return complain(program, "cannot find its own path in /proc", EXIT_FAILURE);
+    }
+    wanted.in_place = is_in_place(executable, wanted.name);
+    return print_conf(&wanted, stdout, error, sizeof error) == 0
+               ? EXIT_SUCCESS
+               : complain(program, error, EXIT_FAILURE);
 }
 
 static int print_status(const char *program, const struct options *options) {
@@ -277,6 +305,9 @@ int kong_main(int argc, char **argv, const struct kong_plugin *plugin) {
         break;
     case OPTIONS_DESCRIBE:
         status = print_description(program, plugin);
+        break;
+    case OPTIONS_PRINT_CONF:
+        status = print_kong_conf(program, plugin, &options);
         break;
     case OPTIONS_STATUS:
         status = print_status(program, &options);

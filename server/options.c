@@ -415,6 +415,9 @@ static int complete(const struct parser *parser, const char *argv0) {
     if ((options->json || options->watch) && options->action != OPTIONS_STATUS) {
         return fail(parser, "--json and --watch go with --status");
     }
+    if ((options->env || options->docker) && options->action != OPTIONS_PRINT_CONF) {
+        return fail(parser, "--env and --docker go with --print-conf");
+    }
     if (options->kong_prefix == NULL &&
         (options->kong_prefix = strdup(OPTIONS_KONG_PREFIX)) == NULL) {
         return fail(parser, "out of memory");
@@ -427,7 +430,8 @@ static int complete(const struct parser *parser, const char *argv0) {
         len--;
     }
     if (asprintf(&options->socket, "%.*s/%s.socket", (int)len, options->kong_prefix,
-                 executable_name(argv0, buffer, sizeof buffer)) < 0) {
+                 options->name != NULL ? options->name
+                                       : executable_name(argv0, buffer, sizeof buffer)) < 0) {
         options->socket = NULL;
         return fail(parser, "out of memory");
     }
@@ -450,6 +454,7 @@ int options_parse(struct options *options, const struct kong_plugin *plugin, int
 void options_free(struct options *options) {
     free(options->check_config);
     free(options->metrics_listen);
+    free(options->name);
     free(options->kong_prefix);
     free(options->socket);
     free(options->socket_group);

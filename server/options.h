@@ -18,6 +18,7 @@ enum options_action {
     OPTIONS_CHECK_CONFIG,
     OPTIONS_DESCRIBE,
     OPTIONS_STATUS,
+    OPTIONS_PRINT_CONF,
     OPTIONS_HELP,
     OPTIONS_MAN,
     OPTIONS_VERSION
@@ -31,6 +32,9 @@ struct options {
     char *check_config; /* the file to check; "-": standard input; NULL: none */
 
     bool json, watch; /* of STATUS */
+
+    char *name;       /* of the plugin server in kong.conf; NULL: the executable's */
+    bool env, docker; /* of PRINT_CONF */
 
     /* serving */
     char *kong_prefix;

@@ -196,6 +196,28 @@ const struct option_row option_rows[] = {
      .number = OPTIONS_DESCRIBE,
      .help = "print the fields of config as a table in Markdown, and exit"},
 
+    {.section = "Installing",
+     .name = "print-conf",
+     .kind = OPTION_ACTION,
+     .number = OPTIONS_PRINT_CONF,
+     .help = "print the lines of kong.conf for this binary where it stands, with --kong-prefix, "
+             "--socket and what Kong is told as given; and exit"},
+    {.name = "env",
+     .kind = OPTION_FLAG,
+     AT(env),
+     .help = "with --print-conf: as variables of the environment"},
+    {.name = "docker",
+     .kind = OPTION_FLAG,
+     AT(docker),
+     .help = "with --print-conf: as options of docker run"},
+    {.name = "name",
+     .argument = "NAME",
+     .kind = OPTION_TEXT,
+     AT(name),
+     .text = "",
+     .help = "what the plugin server is called in kong.conf, and so its socket (default: as this "
+             "executable)"},
+
     {.section = "A running server",
      .name = "status",
      .kind = OPTION_ACTION,

@@ -372,7 +372,8 @@ static void test_bad_usage(void **state) {
     refused("--frobnicate=1", "unknown option --frobnicate=1: see --help");
     refused("-x", "unknown option -x: see --help");
     refused("--socketmode 1", "unknown option --socketmode: see --help");
-    refused("--pr 1", "--pr is short for more than one option: --priority, --protocol");
+    refused("--pr 1",
+            "--pr is short for more than one option: --priority, --protocol, --print-conf");
     refused("--max=1", "--max=1 is short for more than one option: --max-connections, "
                        "--max-instances, --max-events, --max-frame");
     refused("--phases", "--phases: its argument LIST is missing");
@@ -403,6 +404,7 @@ static void test_status(void **state) {
     assert_int_equal(parsed.result, 0);
     assert_true(parsed.options.watch && !parsed.options.json);
     options_free(&parsed.options);
+    refused("--env", "--env and --docker go with --print-conf");
     refused("--json", "--json and --watch go with --status");
     refused("--status --json=yes", "--json takes no argument: --json=yes");
 }

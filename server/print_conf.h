@@ -1,0 +1,23 @@
+/* --print-conf: what to write into kong.conf for this binary where it stands. */
+#ifndef SERVER_PRINT_CONF_H
+#define SERVER_PRINT_CONF_H
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "options.h"
+
+struct print_conf {
+    const char *executable; /* its real path */
+    const char *name;       /* the plugin server's, for Kong: letters, digits, - and _ */
+    bool in_place;          /* /usr/local/bin/<name> is this executable: Kong's defaults find it */
+    const struct kong_plugin *plugin;
+    const struct options *options; /* prefix, socket, what the dump says, the form */
+};
+
+/* The lines, each with a comment that says what it is for; those that Kong's defaults make
+ * superfluous are left out (Kong: conf_loader, pluginserver_*: the socket <prefix>/<name>.socket,
+ * the commands of /usr/local/bin/<name>). 0; or -1 with one line in `error`. */
+int print_conf(const struct print_conf *wanted, FILE *out, char *error, size_t error_size);
+
+#endif

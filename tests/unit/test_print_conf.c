@@ -1,0 +1,166 @@
+/* The lines of kong.conf, in each form, and what Kong's defaults make superfluous. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "print_conf.h"
+
+static int handle(struct kong *kong, const void *config) {
+    (void)kong;
+    (void)config;
+    return 0;
+}
+
+static const struct kong_plugin plugin = {
+    .name = "api-version",
+    .version = "1.0",
+    .priority = 3000,
+    .phases = KONG_PHASE_BIT(KONG_PHASE_ACCESS),
+    .handlers = {[KONG_PHASE_ACCESS] = handle, [KONG_PHASE_LOG] = handle}};
+
+/* What is printed for a command line, without the comments unless `comments`; malloc'ed. */
+static char *printed(const char *executable, bool in_place, const char *line, bool comments) {
+    struct options options;
+    char error[256];
+    char words[512];
+    char *argv[32] = {(char *)(uintptr_t)executable};
+    int argc = 1;
+    snprintf(words, sizeof words, "%s", line);
+    for (char *word = strtok(words, "|"); word != NULL; word = strtok(NULL, "|")) {
+        argv[argc++] = word;
+    }
+    if (options_parse(&options, &plugin, argc, argv, error, sizeof error) != 0) {
+        fail_msg("%s", error);
+    }
+    struct print_conf wanted = {.executable = executable,
+                                .name = options.name != NULL ? options.name
+                                                             : options_program_name(executable),
+                                .in_place = in_place,
+                                .plugin = &plugin,
+                                .options = &options};
+    char *text = NULL;
+    size_t len = 0;
+    FILE *out = open_memstream(&text, &len);
+    assert_non_null(out);
+    if (print_conf(&wanted, out, error, sizeof error) != 0) {
+        fprintf(out, "error: %s", error);
+    }
+    fclose(out);
+    options_free(&options);
+    for (char *at = text; !comments && *at != '\0';) {
+        char *next = strchr(at, '\n');
+        next = next == NULL ? at + strlen(at) : next + 1;
+        if (*at == '#') {
+            memmove(at, next, strlen(next) + 1);
+        } else {
+            at = next;
+        }
+    }
+    return text;
+}
+
+static void expect(const char *executable, bool in_place, const char *line, const char *wanted) {
+    char *text = printed(executable, in_place, line, false);
+    assert_string_equal(text, wanted);
+    free(text);
+}
+
+#define USUAL "/usr/local/bin/apiversion-server"
+
+static void what_kong_finds_by_itself_is_left_out(void **state) {
+    (void)state;
+    expect(USUAL, true, "--print-conf",
+           "plugins = bundled,api-version\npluginserver_names = apiversion-server\n");
+    expect(USUAL, true, "--print-conf|--phases|log",
+           "plugins = bundled,api-version\npluginserver_names = apiversion-server\n"
+           "pluginserver_apiversion_server_query_cmd = " USUAL " --dump --phases log\n");
+    /* Kong starts the default command without an argument: it would take the default prefix. */
+    expect(USUAL, true, "--print-conf|--kong-prefix|/opt/k/",
+           "plugins = bundled,api-version\npluginserver_names = apiversion-server\n"
+           "pluginserver_apiversion_server_start_cmd = " USUAL
+           " --socket /opt/k/apiversion-server.socket\n");
+    expect(USUAL, true, "--print-conf|--socket|/run/a.sock",
+           "plugins = bundled,api-version\npluginserver_names = apiversion-server\n"
+           "pluginserver_apiversion_server_socket = /run/a.sock\n"
+           "pluginserver_apiversion_server_start_cmd = " USUAL " --socket /run/a.sock\n");
+}
+
+static void elsewhere_everything_is_said(void **state) {
+    (void)state;
+    expect("/opt/x/apiversion-server", false, "--print-conf|--protocol|msgpack:1|--priority|-5",
+           "plugins = bundled,api-version\npluginserver_names = apiversion-server\n"
+           "pluginserver_apiversion_server_start_cmd = /opt/x/apiversion-server --socket "
+           "/usr/local/kong/apiversion-server.socket\n"
+           "pluginserver_apiversion_server_query_cmd = /opt/x/apiversion-server --dump --priority "
+           "-5 --protocol MsgPack:1\n");
+    /* Kong lower-cases names; ours is called as it was said. */
+    expect("/opt/x/apiversion-server", false, "--print-conf|--name|My_A-B",
+           "plugins = bundled,api-version\npluginserver_names = my_a-b\n"
+           "pluginserver_my_a_b_socket = /usr/local/kong/My_A-B.socket\n"
+           "pluginserver_my_a_b_start_cmd = /opt/x/apiversion-server --socket "
+           "/usr/local/kong/My_A-B.socket\n"
+           "pluginserver_my_a_b_query_cmd = /opt/x/apiversion-server --dump\n");
+}
+
+static void paths_are_quoted(void **state) {
+    (void)state;
+    expect("/opt/it's #1/apiversion-server", false, "--print-conf|--socket|/run/a.sock",
+           "plugins = bundled,api-version\npluginserver_names = apiversion-server\n"
+           "pluginserver_apiversion_server_socket = /run/a.sock\n"
+           "pluginserver_apiversion_server_start_cmd = '/opt/it'\\''s \\#1/apiversion-server' "
+           "--socket /run/a.sock\n"
+           "pluginserver_apiversion_server_query_cmd = '/opt/it'\\''s \\#1/apiversion-server' "
+           "--dump\n");
+    expect("/opt/x/apiversion-server", false, "--print-conf|--name|a b",
+           "error: a plugin server's name has letters, digits, - and _ only: see --name");
+    expect("/opt/\n/x/apiversion-server", false, "--print-conf",
+           "error: a path that cannot stand in kong.conf");
+}
+
+static void as_variables(void **state) {
+    (void)state;
+    expect("/opt/x/apiversion-server", false, "--print-conf|--env|--name|s",
+           "KONG_PLUGINS=bundled,api-version\nKONG_PLUGINSERVER_NAMES=s\n"
+           "KONG_PLUGINSERVER_S_START_CMD='/opt/x/apiversion-server --socket "
+           "/usr/local/kong/s.socket'\n"
+           "KONG_PLUGINSERVER_S_QUERY_CMD='/opt/x/apiversion-server --dump'\n");
+    expect(USUAL, true, "--print-conf|--docker",
+           "-e KONG_PLUGINS=bundled,api-version \\\n"
+           "-e KONG_PLUGINSERVER_NAMES=apiversion-server\n");
+}
+
+/* Each line has one. */
+static void comments(void **state) {
+    static const char *const forms[] = {"--print-conf", "--print-conf|--env",
+                                        "--print-conf|--docker"};
+    (void)state;
+    for (size_t i = 0; i < 3; i++) {
+        char *text = printed("/opt/x/s", false, forms[i], true);
+        size_t count = 0;
+        size_t lines = 0;
+        for (const char *at = text; *at != '\0'; at = strchr(at, '\n') + 1) {
+            count += *at == '#';
+            lines++;
+        }
+        assert_int_equal(count, 4);
+        assert_int_equal(lines, 8);
+        free(text);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_kong_finds_by_itself_is_left_out),
+        cmocka_unit_test(elsewhere_everything_is_said),
+        cmocka_unit_test(paths_are_quoted),
+        cmocka_unit_test(as_variables),
+        cmocka_unit_test(comments),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
