@@ -252,10 +252,27 @@ $(PDK_OUT)/%.pc: server/%.pc.in always
 	$(Q)sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@VERSION@|$(PDK_VERSION)|' \
 		-e 's|@STATIC_LIBS@|$(strip $(LIBS) $(SYS_LIBS))|' $< >$@
 
+# --- The library's reference, out of its headers ------------------------------------------
+DOCS        := $(addprefix $(BUILD)/docs/,kong-pdk.md kong-pdk.3)
+DOC_FIRST   := server/kong.h server/kong_event.h proto/kong_value.h proto/kong_phase.h
+DOC_LAST    := server/kong_schema.h tests/kong/kong_test.h
+DOC_HEADERS := $(DOC_FIRST) $(filter-out $(DOC_FIRST) $(DOC_LAST),$(PDK_HEADERS)) $(DOC_LAST)
+DOC_DATE     = $(shell date -u -d "@$${SOURCE_DATE_EPOCH:-$$(date +%s)}" +%Y-%m-%d)
+
+.PHONY: docs
+docs: $(DOCS) ## write the reference of the library for authors: Markdown and a man page
+
+$(BUILD)/docs/kong-pdk.md: format := md
+$(BUILD)/docs/kong-pdk.3: format := man
+$(DOCS): $(DOC_HEADERS) server/template/docs.awk
+	@mkdir -p $(@D)
+	$(call say,DOC,$@)
+	$(Q)awk -f server/template/docs.awk -v format=$(format) -v version=$(PDK_VERSION) -v date=$(DOC_DATE) $(DOC_HEADERS) >$@
+
 # --- Install --------------------------------------------------------------------------
 INSTALL := install
-install: all $(PDK_FILES) ## install servers and library into $(DESTDIR)$(PREFIX)
-	$(INSTALL) -d $(addprefix $(DESTDIR),$(addprefix $(PREFIX)/,bin share/man/man1 share/doc/apiversion-server include/kong-pdk) $(LIBDIR)/pkgconfig)
+install: all $(PDK_FILES) $(DOCS) ## install servers and library into $(DESTDIR)$(PREFIX)
+	$(INSTALL) -d $(addprefix $(DESTDIR),$(addprefix $(PREFIX)/,bin share/man/man1 share/man/man3 share/doc/apiversion-server include/kong-pdk) $(LIBDIR)/pkgconfig)
 	$(INSTALL) -m 755 $(SERVERS) $(DESTDIR)$(PREFIX)/bin/
 	set -e; for s in $(SERVERS); do $$s --man >$$s.1; done
 	$(INSTALL) -m 644 $(SERVERS:%=%.1) $(DESTDIR)$(PREFIX)/share/man/man1/
@@ -263,6 +280,8 @@ install: all $(PDK_FILES) ## install servers and library into $(DESTDIR)$(PREFIX
 	$(INSTALL) -m 644 server/packaging/bash-completion $(DESTDIR)$(PREFIX)/share/bash-completion/completions/apiversion-server
 	$(INSTALL) -m 644 kong.conf.example README.md LICENSE $(DESTDIR)$(PREFIX)/share/doc/apiversion-server/
 	$(INSTALL) -m 644 $(PDK_HEADERS) tests/kong/kong_test.h $(DESTDIR)$(PREFIX)/include/kong-pdk/
+	$(INSTALL) -m 644 $(BUILD)/docs/kong-pdk.3 $(DESTDIR)$(PREFIX)/share/man/man3/
+	$(INSTALL) -m 644 $(BUILD)/docs/kong-pdk.md $(DESTDIR)$(PREFIX)/share/doc/apiversion-server/
 	$(INSTALL) -m 644 $(filter %.a,$(PDK_FILES)) $(DESTDIR)$(LIBDIR)/
 	$(INSTALL) -m 755 $(PDK_OUT)/$(PDK_REAL) $(DESTDIR)$(LIBDIR)/
 	ln -sf $(PDK_REAL) $(DESTDIR)$(LIBDIR)/$(PDK_SO)

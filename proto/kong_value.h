@@ -61,8 +61,6 @@ struct kong_pair {
     struct kong_value value;
 };
 
-/* What follows is C and C++: no compound literals, no designated initializers. */
-
 static inline struct kong_str kong_str(const char *text) {
     struct kong_str str = {text, text == NULL ? 0 : strlen(text)};
     return str;

@@ -85,6 +85,18 @@ if [ -e "$("$cc" -print-file-name=libc.a)" ]; then
     check 'that one dumps, too' dumps ./hello-alone
 fi
 
+# The README's plugin, by the README's commands.
+mkdir ../readme
+cd ../readme
+awk '/^```c$/ { code = 1; next } /^```/ { code = 0 } code' "$tree/README.md" >hello.c
+sed -n '/^```sh$/,/^```$/ { /^cc hello\.c /p; /^\.\/hello /p; }' "$tree/README.md" >commands
+check "the README's commands" bash -c 'test "$(wc -l <commands)" -eq 3 && set -e && . ./commands'
+check "the README's plugin dumps" bash -c '. ./commands | grep -q "\"Name\": \"hello\""'
+check "the README's plugin is C11 without a warning" "$cc" $C11 -fsyntax-only hello.c -I"$prefix/include/kong-pdk"
+"$tree/tests/gateway/demo.sh" --server "$PWD/hello" >demo.out 2>&1 || { cat demo.out && exit 1; }
+check "the README's plugin serves" test "$(grep -c 'X-Hello: from C .*set by the plugin' demo.out)" -eq 2
+cd ../hello
+
 header_alone() { printf '#include "%s"\n' "$1" | "${@:2}" -fsyntax-only -I"$prefix/include/kong-pdk" -; }
 for header in "$prefix"/include/kong-pdk/*.h; do
     # shellcheck disable=SC2086

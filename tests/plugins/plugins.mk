@@ -19,6 +19,7 @@ $(EXAMPLE_UNIT): $(BUILD)/%: $(BUILD)/%.o $(KONG_LIB) $(LIB)
 	$(call say,LD,$@)
 	$(Q)$(LD) -o $@ $< $(KONG_LIB) $(LIB) -lcmocka $(LIBS) $(SYS_LIBS)
 
-test-author: all $(KONG_LIB) ## what an author of plugins does, in this tree and outside
+test-author: all $(KONG_LIB) docs ## what an author of plugins does, in this tree and outside
+	@tests/plugins/docs_test.sh $(BUILD)
 	@tests/plugins/new_plugin_test.sh $(MAKE) $(BUILD)
 	@tests/plugins/out_of_tree_test.sh $(MAKE)
