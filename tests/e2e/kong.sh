@@ -1,0 +1,213 @@
+#!/usr/bin/env bash
+# The documented flow against a real Kong: the README's commands, what they answer, and what may go wrong.
+#
+#   tests/e2e/kong.sh [BINARY]          (default: build/apiversion-server)
+#
+#   KONG_ADMIN_URL, KONG_PROXY_URL   a Kong that runs, with the plugin. Without them one is started, by the `kong` on PATH,
+#                                    with BINARY as its plugin server; the Admin API takes changes only with a database:
+#                                    KONG_PG_HOST (and KONG_PG_USER, KONG_PG_PASSWORD, KONG_PG_DATABASE) name it
+#   UPSTREAM_URL                     what Kong is to proxy, as Kong reaches it (default: its own http://127.0.0.1:8001/status,
+#                                    or an upstream in the Kong that is started)
+#   KONG_RELOAD                      a command that reloads the Kong that runs
+#
+# Names of what it makes in Kong begin with e2e-; it removes them. Without any Kong it says SKIPPED, with status 0.
+# tests/e2e/e2e_test.sh sees to it that the README's commands for Kong are the ones below.
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+. "$here/../gateway/gateway.sh"
+
+passed=0
+failed=0
+own_kong=
+
+yes() { # TEXT COMMAND…
+    local text=$1
+    shift
+    if "$@"; then
+        passed=$((passed + 1))
+        printf 'ok - %s\n' "$text"
+    else
+        failed=$((failed + 1))
+        printf 'not ok - %s\n#   failed: %s\n#   last answer: %s\n' "$text" "$*" "$(tail -n 5 "$dir/answer" | tr '\n\r' '  ')"
+    fi
+}
+
+skip_all() {
+    echo "SKIPPED - $*"
+    exit 0
+}
+
+# --- A Kong --------------------------------------------------------------------------------------------------
+
+finish() {
+    local status=$?
+    trap - EXIT
+    trap '' INT TERM HUP
+    if [ -n "${service:-}" ]; then
+        for object in "plugins/$id" "routes/$route" "services/$service"; do
+            curl -sS -m 10 -o /dev/null -X DELETE "$admin/$object"
+        done
+    fi
+    [ -z "$own_kong" ] || kong stop -p "$dir/kong" >>"$dir/kong.out" 2>&1
+    [ -n "${GW_KEEP:-}" ] || rm -rf --one-file-system "$dir"
+    exit "$status"
+}
+
+start_kong() { # BINARY: with a database that is there, on free ports
+    local upstream
+    admin=http://127.0.0.1:$(gw_free_port)
+    proxy=http://127.0.0.1:$(gw_free_port)
+    upstream=$(gw_free_port)
+    UPSTREAM_URL=http://127.0.0.1:$upstream
+    echo "server { listen 127.0.0.1:$upstream; location / { return 200 'hello from the upstream'; } }" >"$dir/upstream.conf"
+    cat >"$dir/kong.conf" <<EOT
+prefix = $dir/kong
+database = postgres
+proxy_listen = ${proxy#http://}
+admin_listen = ${admin#http://}
+admin_gui_listen = off
+status_listen = off
+anonymous_reports = off
+log_level = info
+nginx_http_include = $dir/upstream.conf
+plugins = bundled,api-version
+pluginserver_names = apiversion-server
+pluginserver_apiversion_server_socket = $dir/apiversion-server.socket
+pluginserver_apiversion_server_start_cmd = $1 --socket $dir/apiversion-server.socket
+pluginserver_apiversion_server_query_cmd = $1 --dump
+EOT
+    [ "$(id -u)" != 0 ] || echo "nginx_user = $(id -un) $(id -gn)" >>"$dir/kong.conf"
+    own_kong=1
+    for command in 'migrations bootstrap' start; do
+        # shellcheck disable=SC2086 # two words
+        kong $command -c "$dir/kong.conf" >>"$dir/kong.out" 2>&1 || gw_fail "kong $command: $(tail "$dir/kong.out")"
+    done
+    KONG_RELOAD="kong reload -c $dir/kong.conf"
+}
+
+# --- The README's commands --------------------------------------------------------------------------------------
+
+# COMMAND: as the README has it, but for the addresses and names of this run. Its output is in $dir/answer.
+type_in() {
+    local command=$1
+    command=${command//localhost:8001/"$admin"}
+    command=${command//localhost:8000/"$proxy"}
+    command=${command//http:\/\/localhost:9000/"$UPSTREAM_URL"}
+    command=${command//my-service/"$service"}
+    command=${command//my-route/"$route"}
+    command=${command//<id>/"$id"}
+    printf '$ %s\n' "$command"
+    bash -c "$command" >"$dir/answer" 2>"$dir/errors"
+}
+
+answers() { # PATTERN
+    grep -qE -- "$1" "$dir/answer"
+}
+
+created() { # the answer is of an object; its id is in $id
+    id=$(sed -n 's/.*"id":"\([-0-9a-f]*\)".*/\1/p' "$dir/answer")
+    [ -n "$id" ] && answers '"created_at"'
+}
+
+# NAME [VALUE]: the proxied answer has that header with that value; without one, it has no such header
+marked() {
+    curl -sS -m 10 -D - -o /dev/null "$proxy/$route" 2>/dev/null | tr -d '\r' >"$dir/answer"
+    if [ $# -eq 2 ]; then
+        answers '^HTTP/[0-9.]+ 200' && [ "$(grep -ic "^$1: " "$dir/answer")" = 1 ] && grep -qixF "$1: $2" "$dir/answer"
+    else
+        answers '^HTTP/[0-9.]+ 200' && ! grep -qi "^$1:" "$dir/answer"
+    fi
+}
+
+refused() { # OPTION-OF-CURL VALUE TEXT: the Admin API answers 400 with that text, and nothing changes
+    curl -sS -m 10 -w '\n%{http_code}\n' -X PATCH "$admin/plugins/$id" "$1" "$2" "${@:4}" >"$dir/answer" 2>&1
+    answers '^400$' && grep -qF -- "schema violation" "$dir/answer" && grep -qF -- "$3" "$dir/answer"
+}
+
+load() { # requests, 10 at a time, until $dir/stop is there
+    while [ ! -e "$dir/stop" ]; do
+        curl -sS -m 60 --no-progress-meter -Z --parallel-immediate --parallel-max 10 -D - -o /dev/null \
+            "$proxy/$route?[1-100]" >>"$dir/heads" 2>>"$dir/load.errors"
+        echo 100 >>"$dir/sent"
+    done
+}
+
+reload_under_load() {
+    local loader sent
+    load &
+    loader=$!
+    gw_wait test -s "$dir/sent"
+    yes 'reload: Kong takes the command' bash -c "$KONG_RELOAD" >>"$dir/kong.out" 2>&1
+    sleep 3
+    : >"$dir/stop"
+    wait "$loader"
+    sent=$(($(wc -l <"$dir/sent") * 100))
+    tr -d '\r' <"$dir/heads" >"$dir/answer"
+    yes "reload under load: $sent requests, all 200" test "$(grep -cE '^HTTP/[0-9.]+ 200' "$dir/answer")" = "$sent"
+    yes 'reload under load: all marked' test "$(grep -ixc 'Version: 0.1' "$dir/answer")" = "$sent"
+}
+
+# --- The flow ------------------------------------------------------------------------------------------------
+
+binary=${1:-$here/../../build/apiversion-server}
+admin=${KONG_ADMIN_URL:-}
+proxy=${KONG_PROXY_URL:-}
+UPSTREAM_URL=${UPSTREAM_URL:-http://127.0.0.1:8001/status}
+id=
+if [ -z "$admin" ] || [ -z "$proxy" ]; then
+    command -v kong >/dev/null || skip_all 'no Kong: neither KONG_ADMIN_URL and KONG_PROXY_URL, nor a kong on PATH'
+    [ -n "${KONG_PG_HOST:-}" ] || skip_all 'the kong on PATH needs a database for the Admin API: set KONG_PG_HOST (without one: make demo-kong)'
+    [ -x "$binary" ] || gw_fail "$binary is not there: build it first (make)"
+fi
+dir=$(mktemp -d /tmp/kong-e2e.XXXXXX) || exit 1
+trap finish EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+: >"$dir/answer"
+[ -n "$admin" ] && [ -n "$proxy" ] || start_kong "$(realpath "$binary")"
+admin=${admin%/}
+proxy=${proxy%/}
+
+yes "Kong's Admin API answers at $admin" curl -sS -f -m 10 -o "$dir/answer" "$admin/status"
+curl -sS -m 10 -o "$dir/answer" "$admin/plugins/enabled"
+answers '"api-version"' || gw_fail 'this Kong has no plugin api-version: see "Tell Kong" in the README'
+service=e2e-$$
+route=e2e-route-$$
+
+type_in "curl -X POST localhost:8001/services --data name=my-service --data url=http://localhost:9000"
+yes 'a service' created
+type_in "curl -X POST localhost:8001/services/my-service/routes --data name=my-route --data 'paths[]=/my-route'"
+yes 'a route' created
+yes 'without the plugin the answer is not marked' gw_wait marked Version
+
+type_in "curl -X POST localhost:8001/services/my-service/plugins --data name=api-version"
+yes 'the plugin is enabled' created
+yes 'with its defaults' answers '"response_header":"Version"'
+yes 'the answer is marked' gw_wait marked Version 0.1
+type_in "curl -i localhost:8000/my-route"
+yes "which the README's command shows" answers '^Version: 0\.1'
+
+type_in "curl -X PATCH localhost:8001/plugins/<id> --data config.response_header=Plugin-Version --data config.version=2.3.1"
+yes 'another name and another version' gw_wait marked Plugin-Version 2.3.1
+yes 'and not the old ones' marked Version
+
+yes 'refused: a name that is none' refused --data 'config.response_header=has space' 'config.response_header: invalid value: has space'
+yes 'refused: an empty name' refused --data '{"config": {"response_header": ""}}' 'config.response_header: length must be at least 1' -H 'Content-Type: application/json'
+yes 'refused: a name that is a number' refused --data '{"config": {"response_header": 7}}' 'config.response_header: expected a string' -H 'Content-Type: application/json'
+yes 'refused: a version that is no ASCII' refused --data 'config.version=é' 'config.version: invalid value: é'
+yes 'refused: a field that is none' refused --data 'config.nope=1' 'config.nope: unknown field'
+yes 'what was refused has changed nothing' marked Plugin-Version 2.3.1
+
+type_in "curl -X DELETE localhost:8001/plugins/<id>"
+yes 'deleted: the answer is not marked' gw_wait marked Plugin-Version
+type_in "curl -X POST localhost:8001/services/my-service/plugins --data name=api-version"
+yes 'added again' created
+yes 'added again: the answer is marked' gw_wait marked Version 0.1
+
+if [ -n "${KONG_RELOAD:-}" ]; then
+    reload_under_load
+else
+    echo 'SKIPPED - reload under load: KONG_RELOAD names no command'
+fi
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]
