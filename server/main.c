@@ -192,6 +192,18 @@ static int serve(void *arg, struct running *running) {
     if (server_create(&wanted, &server, error, sizeof error) != 0) {
         return complain(service->program, error, EXIT_FAILURE);
     }
+    /* Only now: a server that can't start must not take the path from one that serves. */
+    bool replaced = false;
+    if (socket_file_publish(service->socket, &replaced, error, sizeof error) != 0) {
+        server_destroy(server);
+        return complain(service->program, error, EXIT_FAILURE);
+    }
+    if (replaced) {
+        log_write(
+            service->log, LOG_LEVEL_NOTICE,
+            "took over %s from a server that still runs (a reload, or a second one by mistake)",
+            service->socket->path);
+    }
     log_write(service->log, LOG_LEVEL_INFO, "%s %s serves at %s%s", service->plugin->name,
               service->plugin->version, service->socket->path,
               service->socket->given ? ", passed by the service manager" : "");
@@ -222,21 +234,11 @@ static int open_socket(struct service *service, struct socket_file *socket, char
                                          .mode = options->socket_mode,
                                          .group = options->socket_group,
                                          .backlog = SERVER_BACKLOG};
-    bool replaced = false;
     int given = service_manager_socket(socket, error, error_size);
     if (given != 0) {
         return given < 0 ? -1 : 0;
     }
-    if (socket_file_open(&wanted, socket, &replaced, error, error_size) != 0) {
-        return -1;
-    }
-    if (replaced) {
-        log_write(
-            service->log, LOG_LEVEL_NOTICE,
-            "took over %s from a server that still runs (a reload, or a second one by mistake)",
-            options->socket);
-    }
-    return 0;
+    return socket_file_prepare(&wanted, socket, error, error_size);
 }
 
 static int run(struct service *service) {

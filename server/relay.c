@@ -38,15 +38,23 @@ static socklen_t address_of(const struct relay_env *env, uint32_t tag,
     return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)len);
 }
 
-/* FNV-1a, of the absolute path where there is one. */
-static uint64_t hash_path(const char *path) {
-    char *resolved = realpath(path, NULL);
-    uint64_t hash = 14695981039346656037u;
-    for (const char *c = resolved != NULL ? resolved : path; *c != '\0'; c++) {
+static uint64_t fnv1a(uint64_t hash, const char *text) {
+    for (const char *c = text; *c != '\0'; c++) {
         hash = (hash ^ (unsigned char)*c) * 1099511628211u;
     }
-    free(resolved);
     return hash;
+}
+
+/* Of the absolute path: the directory is there, the socket itself may not be published yet. */
+static uint64_t hash_path(const char *path) {
+    const char *slash = strrchr(path, '/');
+    size_t len = slash == NULL ? 1 : slash == path ? 1 : (size_t)(slash - path);
+    char *directory = strndup(slash == NULL ? "." : path, len);
+    char *resolved = directory == NULL ? NULL : realpath(directory, NULL);
+    uint64_t hash = fnv1a(14695981039346656037u, resolved != NULL ? resolved : path);
+    free(resolved);
+    free(directory);
+    return fnv1a(hash, slash == NULL ? path : slash + 1);
 }
 
 int relay_listen(struct relay_env *env, const char *path, uint32_t *tag) {

@@ -424,9 +424,6 @@ static int start(struct server *server, char *error, size_t size) {
     if (rc != 0) {
         return fail(error, size, "timer", rc);
     }
-    if (options->tell_manager) {
-        service_manager_notify("READY=1");
-    }
     return 0;
 }
 
@@ -451,6 +448,9 @@ int server_adopt(struct server *server, int fd) {
 }
 
 void server_run(struct server *server) {
+    if (server->options.tell_manager) {
+        service_manager_notify("READY=1");
+    }
     uv_run(&server->loop, UV_RUN_DEFAULT);
 }
 

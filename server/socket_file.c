@@ -20,7 +20,6 @@
 #include <unistd.h>
 
 #define PATH_BYTES (sizeof((struct sockaddr_un *)0)->sun_path - 1)
-#define TEMP_BYTES 32
 #define TRIES      100
 
 /* The directory of the path, and the name in it. */
@@ -201,14 +200,14 @@ static void make_address(const struct place *place, const char *temp, struct soc
 }
 
 /* Binds under a name that nobody has; names that dead processes left are stepped over. */
-static int bind_temporary(const struct place *place, int fd, char temp[TEMP_BYTES]) {
+static int bind_temporary(const struct place *place, int fd, char temp[SOCKET_FILE_TEMP_BYTES]) {
     for (int i = 0; i < TRIES; i++) {
         struct sockaddr_un address;
         uint32_t random = (uint32_t)i;
 
         /* Where there is no randomness the pid and the count must do. */
         (void)!getrandom(&random, sizeof random, GRND_NONBLOCK);
-        snprintf(temp, TEMP_BYTES, ".new-%ld-%08x", (long)getpid(), random);
+        snprintf(temp, SOCKET_FILE_TEMP_BYTES, ".new-%ld-%08x", (long)getpid(), random);
         make_address(place, temp, &address);
         if (bind(fd, (const struct sockaddr *)&address, sizeof address) == 0)
             return 0;
@@ -235,7 +234,7 @@ static int give_rights(const struct place *place, const char *temp,
 
 /* Listens under the temporary name in temp, with its final rights. On failure nothing is left. */
 static int listen_beside(const struct place *place, const struct socket_file_options *options,
-                         gid_t gid, struct socket_file *file, char temp[TEMP_BYTES],
+                         gid_t gid, struct socket_file *file, char temp[SOCKET_FILE_TEMP_BYTES],
                          const struct failure *failure) {
     struct stat status;
 
@@ -269,24 +268,11 @@ static void lock_directory(const struct place *place) {
         nanosleep(&pause, NULL);
 }
 
-static int move_into_place(const struct place *place, const char *temp, const char *path,
-                           const struct failure *failure) {
-    int result = 0;
-
-    lock_directory(place); /* until the directory is closed */
-    if (renameat(place->fd, temp, place->fd, place->name) != 0)
-        result = fail(failure, "cannot put the socket at %s: %s%s", path, strerror(errno),
-                      advice(errno));
-    return result;
-}
-
-int socket_file_open(const struct socket_file_options *options, struct socket_file *file,
-                     bool *replaced, char *error, size_t error_size) {
+int socket_file_prepare(const struct socket_file_options *options, struct socket_file *file,
+                        char *error, size_t error_size) {
     const struct failure failure = {.text = error, .size = error_size};
     struct place place = {.fd = -1};
-    char temp[TEMP_BYTES] = "";
     gid_t gid = (gid_t)-1;
-    bool live;
 
     assert((options->mode & ~(mode_t)0777) == 0);
     *file = (struct socket_file){.fd = -1};
@@ -298,19 +284,14 @@ int socket_file_open(const struct socket_file_options *options, struct socket_fi
         return fail(&failure, "out of memory");
     if (find_place(file->path, &place, &failure) != 0 ||
         check_occupant(&place, file->path, &failure) != 0 ||
-        listen_beside(&place, options, gid, file, temp, &failure) != 0)
+        listen_beside(&place, options, gid, file, file->temp, &failure) != 0)
         goto undo;
-    live = replaced && is_live(file->path);
-    if (move_into_place(&place, temp, file->path, &failure) != 0)
-        goto undo;
-    if (replaced)
-        *replaced = live;
     close(place.fd);
     return 0;
 
 undo:
-    if (temp[0])
-        unlinkat(place.fd, temp, 0);
+    if (file->temp[0])
+        unlinkat(place.fd, file->temp, 0);
     if (place.fd >= 0)
         close(place.fd);
     if (file->fd >= 0)
@@ -320,7 +301,42 @@ undo:
     return -1;
 }
 
-/* --- The end --- */
+int socket_file_publish(struct socket_file *file, bool *replaced, char *error, size_t error_size) {
+    const struct failure failure = {.text = error, .size = error_size};
+    struct place place = {.fd = -1};
+    int result = 0;
+
+    if (replaced)
+        *replaced = false;
+    if (!file->temp[0])
+        return 0;
+    if (find_place(file->path, &place, &failure) != 0)
+        return -1;
+    bool live = replaced && is_live(file->path);
+    lock_directory(&place); /* until the directory is closed */
+    if (renameat(place.fd, file->temp, place.fd, place.name) == 0) {
+        if (replaced)
+            *replaced = live;
+    } else if (errno != ENOENT) { /* else a process that shares it with us was first */
+        result = fail(&failure, "cannot put the socket at %s: %s%s", file->path, strerror(errno),
+                      advice(errno));
+    }
+    close(place.fd);
+    if (result == 0)
+        file->temp[0] = '\0';
+    return result;
+}
+
+int socket_file_open(const struct socket_file_options *options, struct socket_file *file,
+                     bool *replaced, char *error, size_t error_size) {
+    if (socket_file_prepare(options, file, error, error_size) != 0)
+        return -1;
+    if (socket_file_publish(file, replaced, error, error_size) != 0) {
+        socket_file_close(file);
+        return -1;
+    }
+    return 0;
+}
 
 static bool is_ours(const struct socket_file *file, int directory, const char *name) {
     struct stat status;
@@ -343,6 +359,8 @@ void socket_file_remove(struct socket_file *file) {
         lock_directory(&place);
         if (is_ours(file, place.fd, place.name))
             unlinkat(place.fd, place.name, 0);
+        if (file->temp[0] && is_ours(file, place.fd, file->temp))
+            unlinkat(place.fd, file->temp, 0);
         close(place.fd);
     }
     free(file->path);

@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+#define SOCKET_FILE_TEMP_BYTES 32
+
 struct socket_file_options {
     const char *path; /* absolute or relative; at most sizeof sun_path - 1 bytes, the temporary name
                          may use a shorter alias (a directory descriptor through /proc/self/fd) */
@@ -23,6 +25,7 @@ struct socket_file {
     int fd; /* listening, non-blocking, close-on-exec; owned by this object until the caller takes
                it (sets it to -1) */
     char *path;
+    char temp[SOCKET_FILE_TEMP_BYTES]; /* its name beside the path until it is published; else "" */
     dev_t device;
     ino_t inode;
     bool given; /* a service manager's, which it passed listening (service_manager.h): its file is
@@ -41,6 +44,15 @@ struct socket_file {
  * bits. Not async-signal-safe; the umask is neither used nor changed. */
 int socket_file_open(const struct socket_file_options *options, struct socket_file *file,
                      bool *replaced, char *error, size_t error_size);
+
+/* The two halves of it: bound and listening under a name of its own, where nobody looks, so that
+ * what can still fail fails without taking the path from the server that has it; then put onto the
+ * path, which cannot be taken back. Publishing again, also in another process that has a copy of
+ * the object, does nothing. *replaced as above. 0, or -1 with a line in `error`; after a failed
+ * prepare *file holds nothing. */
+int socket_file_prepare(const struct socket_file_options *options, struct socket_file *file,
+                        char *error, size_t error_size);
+int socket_file_publish(struct socket_file *file, bool *replaced, char *error, size_t error_size);
 
 /* Whether the file at the path is still ours (same device and inode); a given one always is. */
 bool socket_file_is_ours(const struct socket_file *file);

@@ -122,9 +122,8 @@ static void fails_closed(void **state) {
     rig_stop(&rig);
 }
 
-/* A configuration that the schema refuses: each event is refused as the plugin wants it. What the
- * text quotes of the configuration is no sign of a lost instance: Kong would try again without
- * limit. */
+/* A configuration that the schema refuses: each event fails as the plugin wants it. What the text
+ * quotes of the configuration is no sign of a lost instance. */
 static void refused_open(void **state) {
     struct rig rig;
     struct sim_event event;

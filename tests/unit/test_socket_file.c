@@ -682,6 +682,36 @@ static unsigned serve_for(const int *listeners, size_t count, int ms) {
     return served;
 }
 
+/* A server that fails before it publishes leaves the path to the one that serves. */
+static void test_prepared_only(void **state) {
+    struct place *place = *state;
+    struct socket_file next;
+    bool replaced;
+
+    open_ok(place, &place->file, NULL);
+    assert_int_equal(socket_file_prepare(&place->options, &next, place->error, sizeof place->error),
+                     0);
+    assert_true(socket_file_is_ours(&place->file));
+    assert_false(socket_file_is_ours(&next));
+    socket_file_close(&next);
+    assert_true(socket_file_is_ours(&place->file));
+    int fd = connect_to(place->path);
+    assert_true(fd >= 0);
+    close(fd);
+    /* Published twice, by a copy too: once. */
+    assert_int_equal(socket_file_prepare(&place->options, &next, place->error, sizeof place->error),
+                     0);
+    struct socket_file copy = next;
+    assert_int_equal(socket_file_publish(&next, &replaced, place->error, sizeof place->error), 0);
+    assert_true(replaced);
+    assert_false(socket_file_is_ours(&place->file));
+    assert_int_equal(socket_file_publish(&copy, &replaced, place->error, sizeof place->error), 0);
+    assert_false(replaced);
+    assert_int_equal(socket_file_publish(&next, &replaced, place->error, sizeof place->error), 0);
+    assert_true(socket_file_is_ours(&next));
+    socket_file_close(&next);
+}
+
 static void test_handover_under_load(void **state) {
     struct place *place = *state;
     struct outcome outcome;
@@ -756,6 +786,7 @@ int main(void) {
         TEST(test_foreign_file_stays),
         TEST(test_file_gone_already),
         TEST(test_handover_under_load),
+        TEST(test_prepared_only),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
