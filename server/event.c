@@ -12,8 +12,10 @@
  * up is an array access, and one that was used before is not found. */
 #define SLOT_MASK       ((1u << EVENT_SLOT_BITS) - 1)
 #define GENERATION_MASK ((1u << EVENT_GENERATION_BITS) - 1)
-#define IDLE_STACKS     64u
-#define FIRST_SLOTS     64u
+/* Kong answers a PDK call in milliseconds, or never. */
+#define STEP_PATIENCE_MS 2000u
+#define IDLE_STACKS      64u
+#define FIRST_SLOTS      64u
 
 struct events {
     struct events_options options;
@@ -356,9 +358,27 @@ static void after_run(struct event *event, bool returned) {
     finish(event);
 }
 
+/* At the limit an event gives way that has waited for a Step for seconds: a Lua error in a PDK call
+ * means that none ever comes, and requests of one kind could fill the table with such events. */
+static void make_room(struct events *events, uint64_t now_ms) {
+    unsigned looks = 64;
+    for (struct event *event = events->soonest; event != NULL && looks > 0;
+         event = event->by_deadline.next, looks--) {
+        uint64_t age_ms = now_ms + events->options.timeout_ms - event->deadline_ms;
+        if (event->awaits_step && event->cancelled == 0 && age_ms >= STEP_PATIENCE_MS) {
+            events->stats->phases[event->phase].timed_out++;
+            event_cancel(event, KONG_E_TIMEOUT);
+            return;
+        }
+    }
+}
+
 bool event_start(struct events *events, struct instance *instance, enum kong_phase phase,
                  const struct event_ops *ops, void *peer, uint64_t now_ms, const char **refusal) {
     struct event *event = NULL;
+    if (events->alive >= events->options.max_events) {
+        make_room(events, now_ms);
+    }
     if (instance->failure == NULL && events->options.plugin->handlers[phase] == NULL) {
         *refusal = "the plugin has no handler for this phase";
     } else if (events->alive >= events->options.max_events) {

@@ -155,6 +155,28 @@ static void refused_closed(void **state) {
     rig_stop(&rig);
 }
 
+/* Calls that raise in Kong bring no Step, ever. Their events give way after seconds when the table
+ * is full, not only at their time limit. */
+static void steps_that_never_come(void **state) {
+    struct rig rig;
+    struct sim_event event;
+    struct sim_server_options options = {.max_events = 4};
+    rig_start(&rig, protocol_of(state), &options);
+    int64_t raising = rig_instance(&rig, "badphase", 1);
+    int64_t good = rig_instance(&rig, "post", 1);
+    for (int i = 0; i < 4; i++) {
+        assert_event(&rig, raising, &event, SIM_EVENT_RAISED);
+    }
+    rig_event(&rig, good, &event); /* full: refused */
+    assert_null(rig_header(&rig, "X-0"));
+    nanosleep(&(struct timespec){.tv_sec = 2, .tv_nsec = 200000000}, NULL);
+    for (int i = 0; i < 4; i++) {
+        assert_event(&rig, good, &event, SIM_EVENT_OK);
+        assert_string_equal(rig_header(&rig, "X-0"), "v");
+    }
+    rig_stop(&rig);
+}
+
 /* More posted than either side's buffers hold: Kong writes an answer before it reads the next call,
  * so the server must go on reading while it writes. */
 static void posts_more_than_fits(void **state) {
@@ -338,6 +360,7 @@ int main(void) {
         RIG_TESTS(refused_open),
         RIG_TESTS(refused_closed),
         RIG_TEST(posts_more_than_fits, protobuf),
+        RIG_TEST(steps_that_never_come, msgpack),
         RIG_TESTS(wrong_phase),
         RIG_TESTS(handler_times_out),
         RIG_TEST(impatient_steps, msgpack),
