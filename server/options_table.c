@@ -9,7 +9,7 @@
 
 #define SECOND      ((uint64_t)1000)
 #define HOUR        (3600 * SECOND)
-#define MOST_EVENTS (((uint64_t)1 << 20) - 1) /* an id has so many slots */
+#define MOST_EVENTS (((uint64_t)1 << 18) - 1) /* an id has so many slots */
 
 static const struct option_name log_levels[] = {
     {"debug", LOG_LEVEL_DEBUG}, {"info", LOG_LEVEL_INFO},   {"notice", LOG_LEVEL_NOTICE},

@@ -228,7 +228,7 @@ static void test_values(void **state) {
     assert_int_equal(values_of("--kong-version 3.9.1.2").kong_major, 3);
     assert_int_equal(values_of("--max-connections 1").max_connections, 1);
     assert_int_equal(values_of("--max-instances 2147483647").max_instances, INT32_MAX);
-    assert_int_equal(values_of("--max-events 1048575").max_events, 1048575);
+    assert_int_equal(values_of("--max-events 262143").max_events, 262143);
 }
 
 static void test_seconds(void **state) {
@@ -362,7 +362,7 @@ static void test_bad_numbers(void **state) {
     }
     refused("--event-timeout 0", "--event-timeout 0: not a number of seconds from 0.001 to 3600, "
                                  "like 5 or 0.25");
-    refused("--max-events 1048576", "--max-events 1048576: not a whole number from 1 to 1048575");
+    refused("--max-events 262144", "--max-events 262144: not a whole number from 1 to 262143");
 }
 
 static void test_bad_usage(void **state) {
