@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "check_config.h"
+#include "doctor.h"
 #include "dump.h"
 #include "log.h"
 #include "options.h"
@@ -138,6 +139,19 @@ static int print_kong_conf(const char *program, const struct kong_plugin *plugin
     return print_conf(&wanted, stdout, error, sizeof error) == 0
                ? EXIT_SUCCESS
                : complain(program, error, EXIT_FAILURE);
+}
+
+static int examine(const char *program, const struct kong_plugin *plugin,
+                   const struct options *options) {
+    char executable[PATH_MAX];
+    if (realpath("/proc/self/exe", executable) == NULL) {
+        return complain(program, "cannot find its own path in /proc", EXIT_FAILURE);
+    }
+    struct doctor_options wanted = {.plugin = plugin,
+                                    .executable = executable,
+                                    .name = options->name != NULL ? options->name : program,
+                                    .conf = options->kong_conf};
+    return doctor_run(&wanted, stdout) ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 static int print_status(const char *program, const struct options *options) {
@@ -310,6 +324,9 @@ int kong_main(int argc, char **argv, const struct kong_plugin *plugin) {
         break;
     case OPTIONS_PRINT_CONF:
         status = print_kong_conf(program, plugin, &options);
+        break;
+    case OPTIONS_DOCTOR:
+        status = examine(program, plugin, &options);
         break;
     case OPTIONS_STATUS:
         status = print_status(program, &options);

@@ -418,6 +418,9 @@ static int complete(const struct parser *parser, const char *argv0) {
     if ((options->env || options->docker) && options->action != OPTIONS_PRINT_CONF) {
         return fail(parser, "--env and --docker go with --print-conf");
     }
+    if (options->kong_conf != NULL && options->action != OPTIONS_DOCTOR) {
+        return fail(parser, "--kong-conf goes with --doctor");
+    }
     if (options->kong_prefix == NULL &&
         (options->kong_prefix = strdup(OPTIONS_KONG_PREFIX)) == NULL) {
         return fail(parser, "out of memory");
@@ -455,6 +458,7 @@ void options_free(struct options *options) {
     free(options->check_config);
     free(options->metrics_listen);
     free(options->name);
+    free(options->kong_conf);
     free(options->kong_prefix);
     free(options->socket);
     free(options->socket_group);

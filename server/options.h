@@ -19,6 +19,7 @@ enum options_action {
     OPTIONS_DESCRIBE,
     OPTIONS_STATUS,
     OPTIONS_PRINT_CONF,
+    OPTIONS_DOCTOR,
     OPTIONS_HELP,
     OPTIONS_MAN,
     OPTIONS_VERSION
@@ -35,6 +36,7 @@ struct options {
 
     char *name;       /* of the plugin server in kong.conf; NULL: the executable's */
     bool env, docker; /* of PRINT_CONF */
+    char *kong_conf;  /* of DOCTOR: the file; NULL: where Kong looks */
 
     /* serving */
     char *kong_prefix;

@@ -218,6 +218,20 @@ const struct option_row option_rows[] = {
      .help = "what the plugin server is called in kong.conf, and so its socket (default: as this "
              "executable)"},
 
+    {.name = "doctor",
+     .kind = OPTION_ACTION,
+     .number = OPTIONS_DOCTOR,
+     .help = "read kong.conf and the environment as Kong would, try the commands, the socket and a "
+             "server that runs, and say what is wrong and what mends it; exit with 0 if all is "
+             "well. As root or as Kong's user"},
+    {.name = "kong-conf",
+     .argument = "FILE",
+     .kind = OPTION_TEXT,
+     AT(kong_conf),
+     .text = "",
+     .help = "with --doctor: the file that Kong is started with (default: /etc/kong/kong.conf, "
+             "/etc/kong.conf)"},
+
     {.section = "A running server",
      .name = "status",
      .kind = OPTION_ACTION,

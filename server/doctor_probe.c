@@ -1,0 +1,123 @@
+/* One event, as Kong would bring it; every call of the handler is answered with nothing. */
+#include "ask.h"
+#include "doctor.h"
+#include "limits.h"
+#include "msgpack_rpc.h"
+#include "protobuf_rpc.h"
+
+#define TIMEOUT_MS 5000
+#define MOST_CALLS 1000
+
+static const char config[] = "{\"__plugin_id\":\"doctor\",\"plugin_instance_name\":\"doctor\"}";
+
+/* Frames of name and arguments until the empty one. */
+static int answer_protobuf(struct ask *ask, struct arena *arena, const struct rpc_call *call) {
+    struct frame frame;
+    struct rpc_reply reply;
+    struct buffer nothing;
+    int calls = 0;
+    int rc = 0;
+    buffer_init(&nothing, 16);
+    protobuf_encode_empty(&nothing);
+    while (calls < MOST_CALLS && (rc = ask_next(ask, &frame)) == 0 && frame.len > 0) {
+        struct kong_str name = arena_copy(arena, frame.data, frame.len);
+        const struct pdk_method *method = pdk_method_find(name);
+        if ((rc = ask_next(ask, &frame)) != 0) {
+            break;
+        }
+        calls++;
+        if (method == NULL) {
+            snprintf(ask->error, sizeof ask->error, "%.200s", name.data != NULL ? name.data : "");
+            rc = -1;
+            break;
+        }
+        if ((method->flags & PDK_TERMINAL) != 0) {
+            buffer_free(&nothing);
+            return calls; /* the request is over */
+        }
+        if ((rc = ask_send(ask, &nothing)) != 0) {
+            break;
+        }
+    }
+    buffer_free(&nothing);
+    if (rc != 0 || ask_next(ask, &frame) != 0) {
+        return -1;
+    }
+    rc = protobuf_decode_reply(arena, frame.data, frame.len, &reply);
+    return rc == 0 && reply.sequence == call->sequence ? calls : -1;
+}
+
+static int event_protobuf(struct ask *ask, struct arena *arena, struct rpc_call *call) {
+    struct buffer out;
+    buffer_init(&out, LIMIT_FRAME);
+    call->sequence = ++ask->sequence;
+    int rc = protobuf_encode_call(&out, call) != 0 ? -1 : ask_send(ask, &out);
+    buffer_free(&out);
+    return rc != 0 ? -1 : answer_protobuf(ask, arena, call);
+}
+
+static int event_msgpack(struct ask *ask, struct arena *arena, struct rpc_call *call) {
+    struct rpc_reply reply;
+    for (int calls = 0; calls < MOST_CALLS; calls++) {
+        if (ask_call(ask, call, arena, &reply) != 0) {
+            return -1;
+        }
+        if (reply.kind == RPC_REPLY_RETURN) {
+            return calls;
+        }
+        if (reply.kind != RPC_REPLY_PDK_CALL) {
+            snprintf(ask->error, sizeof ask->error, "%.200s",
+                     reply.error.data != NULL ? reply.error.data : "no answer to an event");
+            return -1;
+        }
+        const struct pdk_method *method = pdk_method_find(reply.method);
+        if (method != NULL && (method->flags & PDK_TERMINAL) != 0) {
+            return calls + 1;
+        }
+        *call = (struct rpc_call){.command = RPC_STEP, .event_id = reply.event_id};
+    }
+    return -1;
+}
+
+static int probe(struct ask *ask, struct arena *arena, const char *plugin, const char *phase) {
+    struct rpc_reply reply;
+    struct rpc_call start = {
+        .command = RPC_START_INSTANCE, .name = kong_str(plugin), .config = kong_str(config)};
+    if (ask_call(ask, &start, arena, &reply) != 0) {
+        return -1;
+    }
+    if (reply.kind != RPC_REPLY_INSTANCE) {
+        snprintf(ask->error, sizeof ask->error, "it starts no instance of %.60s: %.150s", plugin,
+                 reply.kind == RPC_REPLY_ERROR && reply.error.data != NULL ? reply.error.data
+                                                                           : "another plugin?");
+        return -1;
+    }
+    struct rpc_call event = {
+        .command = RPC_HANDLE_EVENT, .instance_id = reply.instance.id, .event = kong_str(phase)};
+    struct rpc_call end = {.command = RPC_CLOSE_INSTANCE, .instance_id = reply.instance.id};
+    int calls = ask->protocol == PROTOCOL_PROTOBUF ? event_protobuf(ask, arena, &event)
+                                                   : event_msgpack(ask, arena, &event);
+    if (calls >= 0) {
+        ask_call(ask, &end, arena, &reply);
+    }
+    return calls;
+}
+
+int doctor_probe(const char *socket, enum protocol protocol, const char *plugin, const char *phase,
+                 char *error, size_t error_size) {
+    struct ask ask;
+    struct arena arena;
+    if (ask_open(&ask, socket, protocol, TIMEOUT_MS) != 0) {
+        snprintf(error, error_size, "%s", ask.error);
+        return -1;
+    }
+    arena_init(&arena, LIMIT_EVENT_MEMORY);
+    int calls = probe(&ask, &arena, plugin, phase);
+    snprintf(error, error_size, "%s",
+             calls >= 0             ? ""
+             : ask.error[0] != '\0' ? ask.error
+                                    : "an answer that Kong does not take");
+    ask_close(&ask);
+    arena_free(&arena);
+    return calls;
+}

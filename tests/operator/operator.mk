@@ -1,0 +1,4 @@
+# What an operator does, with the program itself. The Makefile includes this.
+.PHONY: test-operator
+test-operator: $(SERVER) ## --print-conf, --doctor, --status with made-up settings of Kong
+	@tests/operator/operator_test.sh $(SERVER)
