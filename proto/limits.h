@@ -24,16 +24,23 @@
  * one byte of message. */
 #define LIMIT_ELEMENTS ((size_t)1 << 20)
 
+/* The same for the JSON of an instance's configuration, keys included: jansson needs some 100 bytes
+ * for each. */
+#define LIMIT_CONFIG_ELEMENTS ((size_t)1 << 17)
+
 /* Memory of one event: results of its PDK calls, decoded. */
 #define LIMIT_EVENT_MEMORY ((size_t)256 << 20)
 
 /* Bytes that wait to be written to one peer: at the first it is no longer read from, at the second
- * dropped. */
+ * dropped; and so it is when it takes none of them for as long as an event may last. */
 #define LIMIT_OUT_PAUSE ((size_t)1 << 20)
 #define LIMIT_OUT       ((size_t)128 << 20)
 
 /* Calls of one event that are posted and not yet answered by Kong. */
 #define LIMIT_POSTED 65536
+
+/* Of users that may connect, --allow-uid. */
+#define LIMIT_ALLOWED_UIDS 64
 
 #define LIMIT_CONNECTIONS 16384
 #define LIMIT_INSTANCES   131072

@@ -1,5 +1,12 @@
 #include "protocol.h"
 
+#include "limits.h"
+
+#define TEXT_OF(number) #number
+#define TEXT(number)    TEXT_OF(number)
+
+_Static_assert(LIMIT_ELEMENTS == (size_t)1 << 20, "as the text below says");
+
 const char *codec_strerror(int error) {
     switch (error) {
     case CODEC_OK:
@@ -9,7 +16,7 @@ const char *codec_strerror(int error) {
     case CODEC_E_MALFORMED:
         return "malformed message";
     case CODEC_E_LIMIT:
-        return "message over a limit of size, nesting or count";
+        return "message over a limit: nesting " TEXT(LIMIT_NESTING) ", elements 2^20, or size";
     case CODEC_E_SHAPE:
         return "not the message that belongs here";
     default:

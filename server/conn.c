@@ -23,7 +23,9 @@ struct conn {
     struct rpc rpc;
     uint64_t heard_ms; /* when the peer last sent something, or connected */
     uint64_t ended_ms;
-    size_t unwritten; /* in write requests */
+    size_t unwritten;  /* in write requests */
+    size_t stuck_size; /* of libuv's queue when it last became shorter, */
+    uint64_t stuck_ms; /* and when that was; while something is unwritten */
     bool reading;
     bool
         ended; /* our side of it: nothing more is said, only answers that are due are still taken */
@@ -132,6 +134,9 @@ static int write_out(struct conn *conn) {
     }
     if (conn->unwritten + out->len > LIMIT_OUT) {
         stats->limits[STATS_LIMIT_OUTPUT]++;
+        log_write(conn->env->rpc.log, LOG_LEVEL_WARN,
+                  "connection dropped: %zu bytes that its peer has not read, limit %zu",
+                  conn->unwritten + out->len, LIMIT_OUT);
         return UV_ENOBUFS;
     }
     struct write *write = calloc(1, sizeof *write);
@@ -273,20 +278,6 @@ static int conn_begin(struct conn *conn, int rc) {
     return 0;
 }
 
-int conn_accept(struct conn_env *env, uv_stream_t *listener, bool (*allowed)(int fd)) {
-    struct conn *conn = conn_create(env);
-    uv_os_fd_t fd;
-    if (conn == NULL) {
-        return UV_ENOMEM;
-    }
-    int rc = uv_accept(listener, (uv_stream_t *)&conn->pipe);
-    if (rc == 0 && allowed != NULL &&
-        (uv_fileno((uv_handle_t *)&conn->pipe, &fd) != 0 || !allowed(fd))) {
-        rc = UV_EACCES;
-    }
-    return conn_begin(conn, rc);
-}
-
 int conn_adopt(struct conn_env *env, int fd) {
     struct conn *conn = conn_create(env);
     int rc = conn == NULL ? UV_ENOMEM : uv_pipe_open(&conn->pipe, fd);
@@ -296,10 +287,32 @@ int conn_adopt(struct conn_env *env, int fd) {
     return conn == NULL ? rc : conn_begin(conn, rc);
 }
 
+/* True when the peer has taken nothing of what waits for it for too long. */
+static bool is_stuck(struct conn *conn, uint64_t now_ms) {
+    size_t size = uv_stream_get_write_queue_size((uv_stream_t *)&conn->pipe);
+    if (size == 0 || size != conn->stuck_size) {
+        conn->stuck_size = size;
+        conn->stuck_ms = now_ms;
+        return false;
+    }
+    return now_ms - conn->stuck_ms >= conn->env->exited_ms;
+}
+
+static void drop_stuck(struct conn *conn) {
+    events_stats(conn->env->rpc.events)->limits[STATS_LIMIT_OUTPUT]++;
+    log_write(conn->env->rpc.log, LOG_LEVEL_WARN,
+              "connection dropped: its peer has taken none of %zu bytes for %llu ms (limit: "
+              "--event-timeout)",
+              conn->stuck_size, (unsigned long long)conn->env->exited_ms);
+    conn_close(conn);
+}
+
 void conns_tick(struct conn_env *env, uint64_t now_ms) {
     for (struct conn *conn = env->first; conn != NULL; conn = conn->next) {
-        if (conn->rpc.exited && conn->rpc.event == NULL &&
-            now_ms - conn->rpc.exited_at_ms >= env->exited_ms) {
+        if (!conn->closing && is_stuck(conn, now_ms)) {
+            drop_stuck(conn);
+        } else if (conn->rpc.exited && conn->rpc.event == NULL &&
+                   now_ms - conn->rpc.exited_at_ms >= env->exited_ms) {
             conn_close(conn);
         }
     }

@@ -25,14 +25,11 @@ struct conn_env {
     void *owner;
 };
 
-/* Accepts from a listening handle; a peer that `allowed` (may be NULL) refuses is closed at once.
- * 0, or a negative uv error (nothing was accepted, or what was is closed). */
-int conn_accept(struct conn_env *env, uv_stream_t *listener, bool (*allowed)(int fd));
-
-/* The same for a connected descriptor, taken over in any case. */
+/* Begins with a connected descriptor, taken over in any case. 0, or a negative uv error. */
 int conn_adopt(struct conn_env *env, int fd);
 
-/* Closes those whose request ended in a terminal call long ago: Kong should have. */
+/* Closes those whose request ended in a terminal call long ago (Kong should have), and those whose
+ * peers take nothing of what was written. To be called about once a second. */
 void conns_tick(struct conn_env *env, uint64_t now_ms);
 
 /* Ends those on which nothing is under way and nothing came for a second, so that their peers close

@@ -34,6 +34,7 @@ struct events {
     struct recurrence refusals;
     uint64_t limits_told[STATS_LIMIT_COUNT]; /* how often they were reached then */
     uint64_t limits_told_ms;
+    char too_many[80]; /* why an event is refused at the limit */
 };
 
 /* Which state may follow which: asserted, for it is our own doing. */
@@ -99,6 +100,8 @@ struct events *events_create(const struct events_options *options) {
     if (events->stats == NULL) {
         events->stats = events->own_stats = calloc(1, sizeof *events->own_stats);
     }
+    snprintf(events->too_many, sizeof events->too_many,
+             "too many events at work: limit %zu (--max-events)", events->options.max_events);
     events->fibers =
         events->stats == NULL ? NULL : fiber_pool_create(options->stack_size, IDLE_STACKS);
     if (events->fibers == NULL) {
@@ -382,7 +385,7 @@ bool event_start(struct events *events, struct instance *instance, enum kong_pha
     if (instance->failure == NULL && events->options.plugin->handlers[phase] == NULL) {
         *refusal = "the plugin has no handler for this phase";
     } else if (events->alive >= events->options.max_events) {
-        *refusal = "too many events at work (--max-events)";
+        *refusal = events->too_many;
         events->stats->limits[STATS_LIMIT_EVENTS]++;
     } else if ((event = event_take(events)) == NULL) {
         *refusal = "no memory for an event";

@@ -223,7 +223,10 @@ int registry_start(struct registry *registry, struct kong_str config, uint64_t n
         snprintf(error, error_size, "no memory for an instance's configuration");
         return -1;
     }
-    scope_read(&instance->scope, config, &instance->arena);
+    char excess[80];
+    if (schema_find_excess(config, excess, sizeof excess) == NULL) {
+        scope_read(&instance->scope, config, &instance->arena);
+    }
     struct timeval now;
     gettimeofday(&now, NULL);
     instance->started_at = (double)now.tv_sec + (double)now.tv_usec / 1e6;

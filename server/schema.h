@@ -36,4 +36,8 @@ char *schema_to_markdown(const struct kong_schema *schema);
  * the type. 0, or -1 with a line in `error`. */
 int schema_check(const struct kong_schema *schema, char *error, size_t error_size);
 
+/* A JSON text that is over a limit of nesting or elements, and so not to be parsed: what is wrong,
+ * written to text; NULL when it is not. */
+const char *schema_find_excess(struct kong_str json, char *text, size_t size);
+
 #endif

@@ -1,5 +1,6 @@
 #include "schema_internal.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "limits.h"
@@ -32,10 +33,11 @@ json_t *schema_parse_text(const char *text, bool integers, bool *nomem) {
     return json;
 }
 
-/* Looked for in the bytes: jansson recurses. */
-static bool is_nested_too_deep(struct kong_str json) {
+/* Looked for in the bytes: jansson recurses, and allocates for each element. */
+const char *schema_find_excess(struct kong_str json, char *text, size_t size) {
     bool in_string = false;
     size_t depth = 0;
+    size_t elements = 0;
 
     for (size_t i = 0; i < json.len; i++) {
         char c = json.data[i];
@@ -44,14 +46,22 @@ static bool is_nested_too_deep(struct kong_str json) {
         } else if (c == '"') {
             in_string = !in_string;
         } else if (!in_string && (c == '[' || c == '{')) {
+            elements++;
             if (++depth > LIMIT_NESTING) {
-                return true;
+                snprintf(text, size, "nested deeper than %d", LIMIT_NESTING);
+                return text;
             }
+        } else if (!in_string && (c == ',' || c == ':')) {
+            elements++;
         } else if (!in_string && (c == ']' || c == '}') && depth > 0) {
             depth--;
         }
     }
-    return false;
+    if (elements > LIMIT_CONFIG_ELEMENTS) {
+        snprintf(text, size, "%zu elements, limit %zu", elements, LIMIT_CONFIG_ELEMENTS);
+        return text;
+    }
+    return NULL;
 }
 
 /* The whole configuration, an object; NULL with the reason in *errors, or out of memory. */
@@ -59,8 +69,9 @@ static json_t *parse_config(struct checker *checker, struct kong_str text, struc
     if (text.data == NULL) {
         text = kong_str("{}");
     }
-    if (is_nested_too_deep(text)) {
-        errors_set(checker, errors, "nested deeper than %d", LIMIT_NESTING);
+    char excess[80];
+    if (schema_find_excess(text, excess, sizeof excess) != NULL) {
+        errors_set(checker, errors, "%s", excess);
         return NULL;
     }
     json_error_t error;

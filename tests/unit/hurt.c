@@ -89,6 +89,13 @@ static int mode_sleep(struct kong *kong, const struct config *config) {
     return rc == KONG_OK ? mark(kong) : rc;
 }
 
+static int mode_value(struct kong *kong, const struct config *config) {
+    struct kong_value value;
+    (void)config;
+    int rc = kong_ctx_shared_get(kong, "key", &value);
+    return rc == KONG_OK ? mark(kong) : rc;
+}
+
 static int mode_text(struct kong *kong, const struct config *config) {
     int rc = kong_log_err(kong, "%s", config->text.data);
     return rc == KONG_OK ? kong_response_set_header(kong, "X-Text", config->text.data) : rc;
@@ -108,6 +115,7 @@ static const struct {
     {"hang", mode_hang},
     {"sleep", mode_sleep},
     {"text", mode_text},
+    {"value", mode_value},
 };
 
 static int handle(struct kong *kong, const void *data) {

@@ -14,8 +14,10 @@
  * wait: request.get_header("X-In"), then as ok
  * segv, abort, exit (status 3), exit-0, overflow (of the handler's stack), hang (for ever):
  *   what they say
+ * value: ctx.shared.get("key"), then as ok
  * sleep: kong_sleep for ms, then as ok
- * text: text goes to the server's own log (by a failing handler), to kong.log and into a header */
+ * text: text goes to kong.log.err and into the header X-Text
+ * refuse: configure fails, with text in its error */
 extern const struct kong_plugin hurt_plugin;
 
 /* First thing in main: true, and *status, when the program was executed to serve. */

@@ -17,21 +17,9 @@
 #include <unistd.h>
 
 #include "kong_load.h"
-#include "process.h"
-#include "sim_client.h"
+#include "process_peer.h"
 
 #define LENGTH(array) (sizeof(array) / sizeof *(array))
-#define PATIENCE_MS   10000
-
-static double now(void) {
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
-}
-
-static void pause_ms(long ms) {
-    nanosleep(&(struct timespec){.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000}, NULL);
-}
 
 /* --- One client --- */
 
@@ -86,18 +74,6 @@ static void serves(struct bench *bench) {
     assert_int_equal(event(bench, instance(bench, "ok"), "access"), SIM_EVENT_OK);
 }
 
-static void assert_orderly(int status) {
-    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
-        fail_msg("ended with status %#x", (unsigned)status);
-    }
-}
-
-static void assert_says(struct process *process, const char *text) {
-    if (!process_says(process, text, PATIENCE_MS)) {
-        fail_msg("it does not say \"%s\", but: %s", text, process->said);
-    }
-}
-
 /* --- The level of the log --- */
 
 /* Handed on to the child, and kept for the next one. */
@@ -139,10 +115,10 @@ static void dies_in_a_handler(void **state) {
         begin(&bench, NULL);
         pid_t first = process_child(bench.process.pid, PATIENCE_MS);
         int64_t id = instance(&bench, deaths[i].mode);
-        double before = now();
+        double before = seconds_now();
         assert_int_equal(event(&bench, id, deaths[i].phase), SIM_EVENT_CLOSED);
         serves(&bench);
-        double took = now() - before;
+        double took = seconds_now() - before;
         snprintf(wanted, sizeof wanted, "server process %d %s while hurt ran %s for instance %d",
                  (int)first, deaths[i].report, deaths[i].phase, (int)id);
         assert_says(&bench.process, wanted);
@@ -177,7 +153,7 @@ static void backs_off(void **state) {
     static const int delays[] = {5, 20, 80, 320};
     (void)state;
     begin(&bench, NULL);
-    double before = now();
+    double before = seconds_now();
     for (size_t i = 0; i < LENGTH(delays); i++) {
         char wanted[64];
         assert_int_equal(event(&bench, instance(&bench, "abort"), "access"), SIM_EVENT_CLOSED);
@@ -185,14 +161,14 @@ static void backs_off(void **state) {
         assert_says(&bench.process, wanted);
     }
     serves(&bench);
-    assert_true(now() - before >= 0.425);
+    assert_true(seconds_now() - before >= 0.425);
     /* SIGTERM while there is no child, and none to come soon: the end all the same. */
     assert_int_equal(event(&bench, instance(&bench, "abort"), "access"), SIM_EVENT_CLOSED);
     assert_says(&bench.process, "starting another in 1280 ms");
     assert_int_equal(process_child(bench.process.pid, 0), 0);
-    before = now();
+    before = seconds_now();
     assert_orderly(end(&bench, SIGTERM));
-    assert_true(now() - before < 1);
+    assert_true(seconds_now() - before < 1);
 }
 
 /* --- The end --- */
@@ -260,12 +236,12 @@ static void told_twice(void **state) {
     (void)state;
     begin(&bench, NULL);
     begin_slow(&slow, &bench);
-    double before = now();
+    double before = seconds_now();
     kill(bench.process.pid, SIGINT);
     pause_ms(50);
     kill(bench.process.pid, SIGINT);
     assert_int_equal(end_slow(&slow), SIM_EVENT_CLOSED);
-    assert_true(now() - before < 0.19 || process_is_padded());
+    assert_true(seconds_now() - before < 0.19 || process_is_padded());
     assert_orderly(end(&bench, 0));
 }
 
@@ -323,10 +299,10 @@ static void parent_of_a_hanging_child_is_killed(void **state) {
     struct slow slow = {.bench = &bench, .id = instance(&bench, "hang")};
     assert_int_equal(pthread_create(&slow.thread, NULL, run_slow, &slow), 0);
     pause_ms(100);
-    double before = now();
+    double before = seconds_now();
     kill(bench.process.pid, SIGKILL);
     assert_true(process_gone(child, PATIENCE_MS));
-    assert_true(now() - before < 5);
+    assert_true(seconds_now() - before < 5);
     assert_int_equal(end_slow(&slow), SIM_EVENT_CLOSED);
     end(&bench, 0);
 }
@@ -340,10 +316,10 @@ static void child_that_hangs_is_killed(void **state) {
     struct slow slow = {.bench = &bench, .id = instance(&bench, "hang")};
     assert_int_equal(pthread_create(&slow.thread, NULL, run_slow, &slow), 0);
     pause_ms(100);
-    double before = now();
+    double before = seconds_now();
     kill(bench.process.pid, SIGTERM);
     assert_int_equal(end_slow(&slow), SIM_EVENT_CLOSED);
-    double took = now() - before;
+    double took = seconds_now() - before;
     assert_true(took >= 1.1 && took < 5);
     assert_orderly(end(&bench, 0));
 }
@@ -441,9 +417,9 @@ static void stall_is_reported_and_ended(void **state) {
     (void)state;
     begin(&bench, options);
     int64_t id = instance(&bench, "hang");
-    double before = now();
+    double before = seconds_now();
     assert_int_equal(event(&bench, id, "access"), SIM_EVENT_CLOSED);
-    double took = now() - before;
+    double took = seconds_now() - before;
     assert_true(took >= 0.5 && took < 5);
     snprintf(wanted, sizeof wanted, "hurt has been running access for instance %d for 0.2",
              (int)id);
@@ -524,7 +500,7 @@ static void killed_under_load(void **state) {
                                         .threads = THREADS,
                                         .rate = 1000,
                                         .mode = "wait"};
-    double before = now();
+    double before = seconds_now();
     struct kong_load *load = kong_load_start(&options);
     for (int i = 0; i < KILLS; i++) {
         kong_load_wait(load, kong_load_counts(load).events + 300);
@@ -535,8 +511,9 @@ static void killed_under_load(void **state) {
     print_message("  %s: %llu events at %.0f/s, child killed %d times: %llu connections hit under "
                   "an event, %llu tried again, %llu lost, %llu refused\n",
                   protocol == PROTOCOL_PROTOBUF ? "ProtoBuf:1" : "MsgPack:1",
-                  (unsigned long long)counts.events, (double)counts.events / (now() - before),
-                  KILLS, (unsigned long long)counts.hit, (unsigned long long)counts.retried,
+                  (unsigned long long)counts.events,
+                  (double)counts.events / (seconds_now() - before), KILLS,
+                  (unsigned long long)counts.hit, (unsigned long long)counts.retried,
                   (unsigned long long)counts.lost, (unsigned long long)counts.refused);
     assert_int_equal(process_count(&process, "was killed by signal 9"), KILLS);
     assert_int_equal(counts.refused, 0);
