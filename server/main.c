@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "check_config.h"
@@ -191,6 +192,8 @@ static struct server_options server_options_of(const struct service *service,
     wanted.drain_ms = options->drain_ms;
     wanted.event_ms = options->event_ms;
     wanted.instance_idle_ms = options->instance_idle_ms;
+    wanted.allow_uids = options->allow_uids.list;
+    wanted.allow_uid_count = options->allow_uids.count;
     wanted.max_connections = options->max_connections;
     wanted.max_instances = options->max_instances;
     wanted.max_events = options->max_events;
@@ -240,6 +243,16 @@ static int serve_supervised(struct service *service) {
     return status < 0 ? complain(service->program, error, EXIT_FAILURE) : status;
 }
 
+/* A connection is a descriptor; what Kong was started with may be too few. */
+static void raise_descriptor_limit(const struct options *options) {
+    struct rlimit limit;
+    rlim_t wanted = (rlim_t)options->max_connections + 64;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < wanted) {
+        limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
 /* The service manager's socket, or one of our own. 0, or -1 with a line in `error`. */
 static int open_socket(struct service *service, struct socket_file *socket, char *error,
                        size_t error_size) {
@@ -259,6 +272,7 @@ static int run(struct service *service) {
     const struct options *options = service->options;
     struct socket_file socket;
     char error[512];
+    raise_descriptor_limit(options);
     if (open_socket(service, &socket, error, sizeof error) != 0) {
         return complain(service->program, error, EXIT_FAILURE);
     }

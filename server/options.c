@@ -205,6 +205,25 @@ static int parse_kong_version(const struct parser *parser, const struct option_r
     return 0;
 }
 
+static int parse_uids(const struct parser *parser, const struct option_row *row, const char *text,
+                      struct option_uids *uids) {
+    const char *at = text;
+    uint64_t uid;
+    for (;;) {
+        /* (uid_t)-1 is nobody's */
+        if (!read_number(&at, UINT32_MAX - 1, &uid) || (*at != ',' && *at != '\0')) {
+            return refuse(parser, row, text, "not a list of user ids like 0,33");
+        }
+        if (uids->count == LIMIT_ALLOWED_UIDS) {
+            return fail(parser, "--%s: more than %d user ids", row->name, LIMIT_ALLOWED_UIDS);
+        }
+        uids->list[uids->count++] = (uid_t)uid;
+        if (*at++ == '\0') {
+            return 0;
+        }
+    }
+}
+
 /* --- phases --- */
 
 static int parse_phase(const struct parser *parser, const char *name, size_t len,
@@ -293,6 +312,8 @@ static int set(const struct parser *parser, const struct option_row *row, const 
         return parse_name(parser, row, text, value);
     case OPTION_PHASES:
         return parse_phases(parser, text, value);
+    case OPTION_UIDS:
+        return parse_uids(parser, row, text, value);
     case OPTION_KONG_VERSION:
         return parse_kong_version(parser, row, text, value);
     }

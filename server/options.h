@@ -9,6 +9,7 @@
 #include <sys/types.h>
 
 #include "kong.h"
+#include "limits.h"
 #include "log.h"
 #include "protocol.h"
 
@@ -23,6 +24,11 @@ enum options_action {
     OPTIONS_HELP,
     OPTIONS_MAN,
     OPTIONS_VERSION
+};
+
+struct option_uids {
+    size_t count; /* 0: any */
+    uid_t list[LIMIT_ALLOWED_UIDS];
 };
 
 enum option_switch { OPTION_AUTO, OPTION_YES, OPTION_NO };
@@ -42,6 +48,7 @@ struct options {
     char *kong_prefix;
     char *socket;       /* path */
     mode_t socket_mode; /* permission bits only */
+    struct option_uids allow_uids;
     char *socket_group; /* name or number; NULL: the process' own */
     enum log_level log_level;
     enum log_format log_format;

@@ -51,6 +51,7 @@ static void show_default(const struct option_row *row, const struct options *def
     out[0] = '\0';
     switch (row->kind) {
     case OPTION_ACTION:
+    case OPTION_UIDS:
     case OPTION_FLAG:
         break;
     case OPTION_TEXT:

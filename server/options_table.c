@@ -55,6 +55,12 @@ const struct option_row option_rows[] = {
      .text = "",
      .help = "the group of the socket's file, by name or number (default: "
              "that of the process)"},
+    {.name = "allow-uid",
+     .argument = "UID[,UID]",
+     .kind = OPTION_UIDS,
+     AT(allow_uids),
+     .help = "only processes of these users may connect, checked on each connection; may be "
+             "repeated (default: all who may open the socket)"},
     {.name = "log-level",
      .argument = "LEVEL",
      .kind = OPTION_NAME,

@@ -16,6 +16,7 @@ enum option_kind {
     OPTION_NAME,         /* an enum, by `names` in either case */
     OPTION_PHASES,       /* unsigned; the help ends with those that the plugin can handle */
     OPTION_KONG_VERSION, /* int, the major number */
+    OPTION_UIDS,         /* struct option_uids; commas, and may be repeated */
 };
 
 struct option_name {

@@ -7,10 +7,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
 
+#include "acceptor.h"
 #include "conn.h"
 #include "crash.h"
 #include "limits.h"
@@ -21,13 +23,15 @@
 
 #define TICK_MS       1000
 #define DRAIN_TICK_MS 5
+#define COMPLAINT_MS  1000
+#define SPARE_FILES   ((size_t)32) /* descriptors that are no connections */
 #define READ_SIZE     ((size_t)64 << 10)
 
 struct server {
     struct server_options options;
     uv_loop_t loop;
     bool loop_ready;
-    uv_pipe_t listener;
+    struct acceptor listener;
     uv_timer_t tick;
     uv_timer_t drain_tick;
     uv_async_t stop;
@@ -36,7 +40,7 @@ struct server {
     bool draining;
     uint64_t drain_until_ms;
     bool closing;
-    bool accept_paused; /* at the limit of connections, or out of descriptors */
+    uint64_t full_complaint_ms, uid_complaint_ms; /* when that was last logged; 0: never */
     pid_t parent;
     void *process_data;
     bool plugin_open;
@@ -44,7 +48,7 @@ struct server {
     struct registry *registry;
     struct events *events;
     struct conn_env conns;
-    uv_pipe_t relay_listener; /* for other generations of this server */
+    struct acceptor relay_listener; /* for other generations of this server */
     struct relay_env relays;
     int relay_fd; /* until relay_listener has it; -1 */
     struct stats stats;
@@ -98,8 +102,8 @@ static void close_all(struct server *server) {
     server->closing = true;
     remove_socket(server);
     close_metrics(server);
-    close_handle((uv_handle_t *)&server->listener);
-    close_handle((uv_handle_t *)&server->relay_listener);
+    acceptor_close(&server->listener);
+    acceptor_close(&server->relay_listener);
     conns_close_all(&server->conns);
     events_cancel_all(server->events, KONG_E_GONE);
     close_handle((uv_handle_t *)&server->tick);
@@ -127,23 +131,11 @@ static void on_drain_tick(uv_timer_t *timer) {
     }
 }
 
-static void accept_waiting(struct server *server) {
-    int rc = conn_accept(&server->conns, (uv_stream_t *)&server->listener, NULL);
-    if (rc != 0 && rc != UV_EAGAIN) {
-        log_write(server->options.log, LOG_LEVEL_ERROR, "accept: %s", uv_strerror(rc));
-    }
-}
-
 /* A given socket has no end: who connects from now on waits in it for the next server. */
 static void leave_given_socket(struct server *server) {
-    if (server->options.socket == NULL || !server->options.socket->given) {
-        return;
+    if (server->options.socket != NULL && server->options.socket->given) {
+        acceptor_close(&server->listener);
     }
-    if (server->accept_paused) {
-        server->accept_paused = false;
-        accept_waiting(server); /* accepted by libuv already: it would be lost */
-    }
-    close_handle((uv_handle_t *)&server->listener);
 }
 
 static void drain(struct server *server, const char *why) {
@@ -191,33 +183,89 @@ static void on_stop(uv_async_t *handle) {
 
 /* --- connections --- */
 
-/* At the limit a connection is left where libuv keeps it (it stops accepting then); it is taken up
- * when another closes. */
-static void on_connection(uv_stream_t *listener, int status) {
-    struct server *server = listener->data;
-    if (status != 0) {
-        log_write(server->options.log, LOG_LEVEL_ERROR, "accept: %s", uv_strerror(status));
-        return;
+/* Not more than once a second: a peer decides how often. */
+static bool may_complain(struct server *server, uint64_t *last_ms) {
+    uint64_t now = uv_now(&server->loop);
+    if (*last_ms != 0 && now - *last_ms < COMPLAINT_MS) {
+        return false;
     }
-    if (server->conns.count >= server->options.max_connections) {
-        if (!server->accept_paused) {
-            server->stats.limits[STATS_LIMIT_CONNECTIONS]++;
-            log_write(server->options.log, LOG_LEVEL_ERROR,
-                      "%zu connections, limit %zu: others wait (--max-connections)",
-                      server->conns.count, server->options.max_connections);
+    *last_ms = now;
+    return true;
+}
+
+static bool is_full(struct acceptor *acceptor) {
+    struct server *server = acceptor->owner;
+    return server->conns.count >= server->conns.rpc.max_connections;
+}
+
+/* At the limit who connects is left in the backlog, until another connection closes. */
+static void on_waiting(struct acceptor *acceptor) {
+    struct server *server = acceptor->owner;
+    size_t most = server->conns.rpc.max_connections;
+    server->stats.limits[STATS_LIMIT_CONNECTIONS]++;
+    if (may_complain(server, &server->full_complaint_ms)) {
+        log_write(server->options.log, LOG_LEVEL_ERROR,
+                  "%zu connections, limit %zu: others wait (%s)", server->conns.count, most,
+                  most < server->options.max_connections ? "the process' limit of descriptors"
+                                                         : "--max-connections");
+    }
+}
+
+static bool is_allowed(struct server *server, int fd) {
+    const struct server_options *options = &server->options;
+    struct ucred peer = {.uid = (uid_t)-1};
+    socklen_t len = sizeof peer;
+    if (options->allow_uid_count == 0) {
+        return true;
+    }
+    bool known = getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0;
+    for (size_t i = 0; known && i < options->allow_uid_count; i++) {
+        if (options->allow_uids[i] == peer.uid) {
+            return true;
         }
-        server->accept_paused = true;
+    }
+    if (may_complain(server, &server->uid_complaint_ms)) {
+        log_write(options->log, LOG_LEVEL_WARN,
+                  "connection refused: process %ld of user id %ld is not allowed (--allow-uid)",
+                  (long)peer.pid, (long)peer.uid);
+    }
+    return false;
+}
+
+static void on_accepted(struct acceptor *acceptor, int fd) {
+    struct server *server = acceptor->owner;
+    if (!is_allowed(server, fd)) {
+        close(fd);
         return;
     }
-    accept_waiting(server);
+    int rc = conn_adopt(&server->conns, fd);
+    if (rc != 0) {
+        log_write(server->options.log, LOG_LEVEL_ERROR, "connection: %s", uv_strerror(rc));
+    }
 }
 
 static void on_conn_closed(struct conn_env *env) {
     struct server *server = env->owner;
-    if (server->accept_paused && env->count < server->options.max_connections) {
-        server->accept_paused = false;
-        accept_waiting(server);
+    if (server->listener.paused && env->count < env->rpc.max_connections) {
+        acceptor_resume(&server->listener);
     }
+}
+
+/* Descriptors are for the plugin and the loop, too. */
+static size_t most_connections(const struct server_options *options) {
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) {
+        return options->max_connections;
+    }
+    size_t files = (size_t)limit.rlim_cur;
+    size_t room = files > 2 * SPARE_FILES ? files - SPARE_FILES : files / 2;
+    if (room >= options->max_connections) {
+        return options->max_connections;
+    }
+    log_write(options->log, LOG_LEVEL_NOTICE,
+              "limit of %zu descriptors: at most %zu connections instead of %zu", files, room,
+              options->max_connections);
+    return room;
 }
 
 /* --- time --- */
@@ -279,18 +327,14 @@ static int start_signals(struct server *server, char *error, size_t size) {
  * everything. */
 static void init_handles(struct server *server) {
     uv_loop_t *loop = &server->loop;
-    uv_pipe_init(loop, &server->listener, 0);
-    uv_pipe_init(loop, &server->relay_listener, 0);
     uv_timer_init(loop, &server->tick);
     uv_timer_init(loop, &server->drain_tick);
     uv_signal_init(loop, &server->sigterm);
     uv_signal_init(loop, &server->sigint);
     uv_signal_init(loop, &server->sigusr1);
     uv_signal_init(loop, &server->sigusr2);
-    server->relay_listener.data = server;
-    server->listener.data = server->tick.data = server->drain_tick.data = server->stop.data =
-        server->sigterm.data = server->sigint.data = server->sigusr1.data = server->sigusr2.data =
-            server;
+    server->tick.data = server->drain_tick.data = server->stop.data = server->sigterm.data =
+        server->sigint.data = server->sigusr1.data = server->sigusr2.data = server;
     server->handles_ready = true;
 }
 
@@ -303,28 +347,33 @@ static int start_listening(struct server *server, char *error, size_t size) {
     if (fd < 0) {
         return fail(error, size, "socket", -errno);
     }
-    int rc = uv_pipe_open(&server->listener, fd);
+    server->listener.full = is_full;
+    server->listener.waiting = on_waiting;
+    server->listener.accepted = on_accepted;
+    int rc = acceptor_open(&server->listener, &server->loop, fd);
     if (rc != 0) {
         close(fd);
-        return fail(error, size, "socket", rc);
+        return fail(error, size, "listen", rc);
     }
-    rc = uv_listen((uv_stream_t *)&server->listener, SERVER_BACKLOG, on_connection);
-    return rc == 0 ? 0 : fail(error, size, "listen", rc);
+    return 0;
 }
 
-static void on_relay_connection(uv_stream_t *listener, int status) {
-    struct server *server = listener->data;
-    if (status == 0) {
-        conn_accept(&server->conns, listener, relay_is_own_uid);
+static void on_relay_accepted(struct acceptor *acceptor, int fd) {
+    struct server *server = acceptor->owner;
+    if (relay_is_own_uid(fd)) {
+        conn_adopt(&server->conns, fd);
+    } else {
+        close(fd);
     }
 }
 
 /* Without it the server serves all the same; a reload may then lose an event of MsgPack that is in
  * the middle of its Steps. */
 static void start_relaying(struct server *server) {
-    if (server->relay_fd >= 0 && uv_pipe_open(&server->relay_listener, server->relay_fd) == 0) {
+    server->relay_listener.accepted = on_relay_accepted;
+    if (server->relay_fd >= 0 &&
+        acceptor_open(&server->relay_listener, &server->loop, server->relay_fd) == 0) {
         server->relay_fd = -1;
-        uv_listen((uv_stream_t *)&server->relay_listener, SERVER_BACKLOG, on_relay_connection);
     }
 }
 
@@ -396,7 +445,7 @@ static int start(struct server *server, char *error, size_t size) {
         .scratch = &server->scratch,
         .max_frame = options->max_frame,
         .connections = &server->conns.count,
-        .max_connections = options->max_connections,
+        .max_connections = most_connections(options),
         .pid = getpid(),
         .started_at = (double)now.tv_sec + (double)now.tv_usec / 1e6,
         .relay = server->relay_fd >= 0 ? relay_start : NULL,
@@ -434,7 +483,9 @@ int server_create(const struct server_options *options, struct server **out, cha
         return fail(error, error_size, "start", UV_ENOMEM);
     }
     server->options = *options;
-    server->relay_fd = -1;
+    server->relay_fd = server->listener.fd = server->relay_listener.fd = -1;
+    server->listener.log = server->relay_listener.log = options->log;
+    server->listener.owner = server->relay_listener.owner = server;
     if (start(server, error, error_size) != 0) {
         server_destroy(server);
         return -1;

@@ -2,6 +2,8 @@
 #ifndef SERVER_SERVER_H
 #define SERVER_SERVER_H
 
+#include <sys/types.h>
+
 #include "kong.h"
 #include "log.h"
 #include "rpc_message.h"
@@ -22,14 +24,16 @@ struct server_options {
     struct running *running;    /* told which handler runs; NULL: nobody is */
     const char *metrics_listen; /* see metrics.h; NULL: nowhere */
     bool tell_manager;          /* READY=1 and STOPPING=1 (service_manager_notify) */
-    bool handle_signals;        /* SIGTERM and SIGINT drain, a second SIGINT ends at once; SIGPIPE is
-                                   ignored, faults are reported (crash.h) */
+    bool handle_signals; /* SIGTERM and SIGINT drain, a second SIGINT ends at once; SIGPIPE is
+                            ignored, faults are reported (crash.h) */
     bool supervised;   /* … a second one changes nothing: the supervisor decides. It also arranges
                           what happens at its own death */
     bool watch_parent; /* drain when the process that started us is gone */
     uint64_t drain_ms; /* then what is still at work is given up */
     uint64_t event_ms; /* time limit of one event */
     uint64_t instance_idle_ms;
+    const uid_t *allow_uids; /* borrowed; of processes that may connect */
+    size_t allow_uid_count;  /* 0: any that may open the socket's file */
     size_t max_connections, max_instances, max_events, max_frame, stack_size;
 };
 

@@ -63,8 +63,8 @@ check 'it serves, over both protocols' shown
 cat >names.c <<'EOT'
 int arena_init(void);
 int arena_init(void) { return 1; }
-int conn_accept(void);
-int conn_accept(void) { return 1; }
+int conn_adopt(void);
+int conn_adopt(void) { return 1; }
 int log_write(void);
 int log_write(void) { return 1; }
 int fields_add(void);

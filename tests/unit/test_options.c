@@ -216,6 +216,12 @@ static void test_values(void **state) {
     assert_int_equal(values_of("--supervise yes").supervise, OPTION_YES);
     assert_int_equal(values_of("--supervise auto").supervise, OPTION_AUTO);
     assert_int_equal(values_of("--supervise no").supervise, OPTION_NO);
+    assert_int_equal(values_of("--help").allow_uids.count, 0);
+    struct option_uids uids = values_of("--allow-uid 0,33 --allow-uid 4294967294").allow_uids;
+    assert_int_equal(uids.count, 3);
+    assert_int_equal(uids.list[0], 0);
+    assert_int_equal(uids.list[1], 33);
+    assert_int_equal(uids.list[2], 4294967294u);
     assert_int_equal(values_of("--protocol MsgPack:1").protocol, PROTOCOL_MSGPACK);
     assert_int_equal(values_of("--protocol msgpack:1").protocol, PROTOCOL_MSGPACK);
     assert_int_equal(values_of("--protocol=ProtoBuf:1").protocol, PROTOCOL_PROTOBUF);
@@ -274,6 +280,9 @@ static void test_phases(void **state) {
 
 static void test_bad_phases(void **state) {
     (void)state;
+    refused("--allow-uid kong", "--allow-uid kong: not a list of user ids like 0,33");
+    refused("--allow-uid 1,", "--allow-uid 1,: not a list of user ids like 0,33");
+    refused("--allow-uid 4294967295", "--allow-uid 4294967295: not a list of user ids like 0,33");
     refused("--phases response,header_filter",
             "--phases: Kong refuses a plugin that has both response and header_filter: name one "
             "of them");

@@ -1,0 +1,120 @@
+#include "acceptor.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define RETRY_MS     100
+#define COMPLAINT_MS 1000
+/* At most so many at a time: those who are connected have their turn. */
+#define BATCH 64
+
+static void on_ready(uv_poll_t *poll, int status, int events);
+
+static int watch(struct acceptor *acceptor) {
+    return acceptor->paused ? 0 : uv_poll_start(&acceptor->poll, UV_READABLE, on_ready);
+}
+
+static void on_retry(uv_timer_t *timer) {
+    struct acceptor *acceptor = timer->data;
+    if (watch(acceptor) != 0) {
+        uv_timer_start(timer, on_retry, RETRY_MS, 0);
+    }
+}
+
+/* Not more than once a second, however many wait. */
+static void complain(struct acceptor *acceptor, int error) {
+    uint64_t now = uv_now(acceptor->retry.loop);
+    if (acceptor->complaint_ms != 0 && now - acceptor->complaint_ms < COMPLAINT_MS) {
+        acceptor->silenced++;
+        return;
+    }
+    log_write(acceptor->log, LOG_LEVEL_ERROR,
+              "accept: %s: connections wait (failed %llu times more since this was last said)",
+              strerror(error), (unsigned long long)acceptor->silenced);
+    acceptor->silenced = 0;
+    acceptor->complaint_ms = now == 0 ? 1 : now;
+}
+
+/* Out of descriptors or memory: not this connection's fault, and not over the next moment. */
+static void give_way(struct acceptor *acceptor, int error) {
+    complain(acceptor, error);
+    uv_poll_stop(&acceptor->poll);
+    uv_timer_start(&acceptor->retry, on_retry, RETRY_MS, 0);
+}
+
+static void on_ready(uv_poll_t *poll, int status, int events) {
+    struct acceptor *acceptor = poll->data;
+    (void)status; /* accept says what is wrong */
+    (void)events;
+    for (int i = 0; i < BATCH && acceptor->fd >= 0; i++) {
+        if (acceptor->full != NULL && acceptor->full(acceptor)) {
+            if (i == 0) { /* else nobody knows yet whether another waits */
+                acceptor_pause(acceptor);
+                acceptor->waiting(acceptor);
+            }
+            return;
+        }
+        int fd = accept4(acceptor->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd >= 0) {
+            acceptor->accepted(acceptor, fd);
+        } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+            return;
+        } else if (errno != EINTR && errno != ECONNABORTED) {
+            give_way(acceptor, errno);
+            return;
+        }
+    }
+}
+
+int acceptor_open(struct acceptor *acceptor, uv_loop_t *loop, int fd) {
+    acceptor->fd = -1;
+    int rc = uv_timer_init(loop, &acceptor->retry);
+    if (rc != 0) {
+        return rc;
+    }
+    acceptor->timer_ready = true;
+    acceptor->retry.data = acceptor;
+    rc = uv_poll_init(loop, &acceptor->poll, fd);
+    if (rc != 0) {
+        return rc;
+    }
+    acceptor->poll_ready = true;
+    acceptor->poll.data = acceptor;
+    rc = watch(acceptor);
+    if (rc == 0) {
+        acceptor->fd = fd;
+    }
+    return rc;
+}
+
+void acceptor_pause(struct acceptor *acceptor) {
+    acceptor->paused = true;
+    if (acceptor->poll_ready) {
+        uv_poll_stop(&acceptor->poll);
+        uv_timer_stop(&acceptor->retry);
+    }
+}
+
+void acceptor_resume(struct acceptor *acceptor) {
+    acceptor->paused = false;
+    if (acceptor->fd >= 0) {
+        on_retry(&acceptor->retry);
+    }
+}
+
+void acceptor_close(struct acceptor *acceptor) {
+    if (acceptor->timer_ready) {
+        acceptor->timer_ready = false;
+        uv_close((uv_handle_t *)&acceptor->retry, NULL);
+    }
+    if (acceptor->poll_ready) {
+        acceptor->poll_ready = false;
+        uv_close((uv_handle_t *)&acceptor->poll, NULL);
+    }
+    if (acceptor->fd >= 0) {
+        close(acceptor->fd);
+    }
+    acceptor->fd = -1;
+}

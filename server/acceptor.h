@@ -1,0 +1,41 @@
+/* Takes connections from a listening Unix socket. libuv's own listener would answer a process that
+ * is out of descriptors by closing who connects, or by trying again for ever; here they wait in the
+ * backlog until there is room, and it is tried again ten times a second. */
+#ifndef SERVER_ACCEPTOR_H
+#define SERVER_ACCEPTOR_H
+
+#include <uv.h>
+
+#include "log.h"
+
+struct acceptor {
+    uv_poll_t poll;
+    uv_timer_t retry;
+    int fd; /* owned; -1: none */
+    bool timer_ready, poll_ready;
+    bool paused;
+    uint64_t complaint_ms; /* when it was last said that accepting fails; 0: never */
+    uint64_t silenced;     /* failures since that were not */
+    struct log *log;       /* borrowed; may be NULL */
+    /* A connected, non-blocking descriptor, which is the callee's from now on. */
+    void (*accepted)(struct acceptor *acceptor, int fd);
+    /* Whether there is no room for another. NULL: there always is. */
+    bool (*full)(struct acceptor *acceptor);
+    /* Somebody waits, it is full: it has paused. */
+    void (*waiting)(struct acceptor *acceptor);
+    void *owner;
+};
+
+/* What is set by others is to be set before. The descriptor listens and is non-blocking;
+ * taken over when this succeeds. 0, or a negative uv error; acceptor_close is to be called in both
+ * cases. */
+int acceptor_open(struct acceptor *acceptor, uv_loop_t *loop, int fd);
+
+/* Leaves who connects in the backlog, until resumed. */
+void acceptor_pause(struct acceptor *acceptor);
+void acceptor_resume(struct acceptor *acceptor);
+
+/* Idempotent; for a zeroed one too. Its memory is libuv's until the loop has run. */
+void acceptor_close(struct acceptor *acceptor);
+
+#endif
