@@ -33,9 +33,8 @@
 #define ALIGN      _Alignof(max_align_t)
 #define ALIGN_TEXT 1
 
-/* Sizes of chunks, header included. The first holds what a usual event needs. */
-#define CHUNK_FIRST ((size_t)4 << 10)
-#define CHUNK_MAX   ((size_t)64 << 10)
+/* Sizes of chunks, header included. */
+#define CHUNK_MAX ((size_t)64 << 10)
 
 struct arena_chunk {
     struct arena_chunk *older;
@@ -43,8 +42,14 @@ struct arena_chunk {
     _Alignas(max_align_t) char data[];
 };
 
+_Static_assert(ARENA_SMALL >= 2 * sizeof(struct arena_chunk), "a chunk holds more than its header");
+
+void arena_init_small(struct arena *arena, size_t limit) {
+    *arena = (struct arena){.limit = limit, .first = ARENA_SMALL};
+}
+
 void arena_init(struct arena *arena, size_t limit) {
-    *arena = (struct arena){.limit = limit};
+    *arena = (struct arena){.limit = limit, .first = ARENA_USUAL};
 }
 
 /* A chunk with room for `size` bytes, the newest in the list; NULL when out of memory. */
@@ -76,7 +81,7 @@ static bool next_chunk(struct arena *arena, size_t size) {
 
 /* How many bytes the next chunk shall hold: as many as were used so far, within bounds. */
 static size_t next_size(const struct arena *arena) {
-    size_t size = arena->chunks == NULL ? CHUNK_FIRST : 2 * CHUNK_FIRST;
+    size_t size = arena->chunks == NULL ? arena->first : 2 * arena->first;
     while (size < arena->used && size < CHUNK_MAX) {
         size *= 2;
     }
@@ -193,5 +198,5 @@ void arena_reset(struct arena *arena) {
 void arena_free(struct arena *arena) {
     arena_reset(arena);
     free(arena->chunks);
-    arena_init(arena, arena->limit);
+    *arena = (struct arena){.limit = arena->limit, .first = arena->first};
 }

@@ -6,6 +6,10 @@
 
 struct arena_chunk;
 
+/* Bytes of the first piece that is taken from the system, by malloc. */
+#define ARENA_USUAL ((size_t)4 << 10) /* all that a usual event needs */
+#define ARENA_SMALL ((size_t)128)     /* a small configuration */
+
 /* Owned by whoever embeds it. All fields are private. */
 struct arena {
     struct arena_chunk *chunks; /* newest first; the oldest survives arena_reset */
@@ -13,10 +17,14 @@ struct arena {
     char *end;
     size_t used;  /* bytes handed out, padding included */
     size_t limit; /* at most so many bytes are handed out between two resets */
+    size_t first; /* ARENA_USUAL or ARENA_SMALL */
 };
 
 /* No allocation happens before the first arena_alloc. */
 void arena_init(struct arena *arena, size_t limit);
+
+/* The same for one of which there are many, each filled once with little. */
+void arena_init_small(struct arena *arena, size_t limit);
 
 /* size bytes, aligned for any type, not zeroed; NULL when out of memory or over the limit. size 0
  * gives a valid pointer. */

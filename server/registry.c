@@ -215,7 +215,7 @@ int registry_start(struct registry *registry, struct kong_str config, uint64_t n
         return -1;
     }
     registry->alive++;
-    arena_init(&instance->arena, LIMIT_EVENT_MEMORY);
+    arena_init_small(&instance->arena, LIMIT_EVENT_MEMORY);
     if (configure(registry, instance, config) != 0) {
         arena_free(&instance->arena);
         free(instance);

@@ -15,25 +15,26 @@
 
 struct registry;
 
-/* All fields but `failed` and `failures` are read-only outside the registry. */
+/* All fields but `failed` and `failures` are read-only outside the registry. What each event
+ * touches comes first: among many instances each line of it is a cache miss. */
 struct instance {
     int32_t id;
     unsigned refs; /* 1 while listed, 1 for each event that uses it */
-    bool listed;
-    double started_at;          /* seconds since the epoch */
-    uint64_t used_ms;           /* on the caller's clock: last start or acquire */
-    uint64_t events;            /* acquired so often */
-    uint64_t failed;            /* of them, counted by whoever ran them */
-    struct recurrence failures; /* told by whoever ran them */
-    struct scope scope;         /* its texts are in the arena */
-    struct arena arena;         /* owns config and failure */
-    void *config;               /* decoded; NULL without a schema */
-    void *state;                /* what the plugin's configure left */
+    struct instance *next_in_bucket;
+    uint64_t used_ms; /* on the caller's clock: last start or acquire */
+    uint64_t events;  /* acquired so often */
+    void *config;     /* decoded; NULL without a schema */
+    void *state;      /* what the plugin's configure left */
     const char
         *failure; /* why no event can run: refused configuration, failed configure. NULL: fine */
-    struct instance *next_in_bucket;
     struct instance *older; /* in order of use */
     struct instance *newer;
+    bool listed;
+    uint64_t failed;            /* of the events, counted by whoever ran them */
+    struct recurrence failures; /* told by whoever ran them */
+    double started_at;          /* seconds since the epoch */
+    struct scope scope;         /* its texts are in the arena */
+    struct arena arena;         /* owns config and failure */
 };
 
 struct registry_options {

@@ -256,6 +256,29 @@ static void test_free_space_is_poisoned(void **state) {
 #endif
 }
 
+/* Takes little from the system, also when it is used again, and grows as any other. */
+static void test_a_small_one(void **state) {
+    (void)state;
+    struct arena arena;
+    arena_init_small(&arena, PLENTY);
+    for (int turn = 0; turn < 3; turn++) {
+        assert_non_null(arena_alloc(&arena, 24));
+        assert_non_null(arena.end);
+        assert_true((size_t)(arena.end - (char *)arena.chunks) <= ARENA_SMALL);
+        for (size_t i = 0; i < 3000; i++) {
+            char *piece = arena_alloc(&arena, 40);
+            assert_non_null(piece);
+            memset(piece, 1, 40);
+        }
+        if (turn == 0) {
+            arena_free(&arena);
+        } else {
+            arena_reset(&arena);
+        }
+    }
+    arena_free(&arena);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_allocates_nothing_before_it_is_asked),
@@ -270,6 +293,7 @@ int main(void) {
         cmocka_unit_test(test_reset_keeps_the_first_chunk_only),
         cmocka_unit_test(test_usable_again_after_free),
         cmocka_unit_test(test_free_space_is_poisoned),
+        cmocka_unit_test(test_a_small_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
