@@ -23,8 +23,10 @@ struct instance {
     struct instance *next_in_bucket;
     uint64_t used_ms; /* on the caller's clock: last start or acquire */
     uint64_t events;  /* acquired so often */
-    void *config;     /* decoded; NULL without a schema */
-    void *state;      /* what the plugin's configure left */
+    uint64_t
+        placed_ms; /* when it took its place in the order of use: used_ms, or a little earlier */
+    void *config;  /* decoded; NULL without a schema */
+    void *state;   /* what the plugin's configure left */
     const char
         *failure; /* why no event can run: refused configuration, failed configure. NULL: fine */
     struct instance *older; /* in order of use */
@@ -41,8 +43,8 @@ struct registry_options {
     const struct kong_plugin *plugin;
     struct log *log;      /* borrowed; may be NULL */
     struct stats *stats;  /* borrowed; may be NULL */
-    size_t max_instances; /* at the limit the one unused for longest is forgotten (Kong starts it
-                             again when needed) */
+    size_t max_instances; /* at the limit the one unused for longest, to within ten seconds, is
+                             forgotten (Kong starts it again when needed) */
     uint64_t idle_ms;     /* registry_expire forgets what was unused for so long; 0: never */
 };
 

@@ -149,8 +149,8 @@ static void at_the_limit_the_longest_unused_goes(void **state) {
     struct registry *registry = create(2, 0);
     int64_t first = start(registry, "{}", 1)->id;
     int64_t second = start(registry, "{}", 2)->id;
-    registry_release(registry, registry_acquire(registry, first, 3));
-    int64_t third = start(registry, "{}", 4)->id;
+    registry_release(registry, registry_acquire(registry, first, 10001));
+    int64_t third = start(registry, "{}", 10002)->id;
     assert_non_null(registry_find(registry, first));
     assert_null(registry_find(registry, second));
     assert_non_null(registry_find(registry, third));
@@ -183,6 +183,21 @@ static void idle_ones_expire_used_ones_never(void **state) {
     registry_destroy(registry);
 }
 
+/* Where an instance stands in the order of use may lag behind; when it expires does not. */
+static void what_was_used_soon_after_its_start_expires_no_sooner(void **state) {
+    (void)state;
+    struct registry *registry = create(10, 100);
+    int64_t used = start(registry, "{}", 0)->id;
+    int64_t idle = start(registry, "{}", 10)->id;
+    registry_release(registry, registry_acquire(registry, used, 60));
+    assert_int_equal(registry_expire(registry, 110), 1);
+    assert_null(registry_find(registry, idle));
+    assert_int_equal(registry_expire(registry, 159), 0);
+    assert_non_null(registry_find(registry, used));
+    assert_int_equal(registry_expire(registry, 160), 1);
+    registry_destroy(registry);
+}
+
 static void a_refused_configuration_gives_an_instance_that_says_why(void **state) {
     (void)state;
     struct registry *registry = create(10, 0);
@@ -207,6 +222,7 @@ int main(void) {
         cmocka_unit_test(two_processes_start_with_other_ids),
         cmocka_unit_test(at_the_limit_the_longest_unused_goes),
         cmocka_unit_test(idle_ones_expire_used_ones_never),
+        cmocka_unit_test(what_was_used_soon_after_its_start_expires_no_sooner),
         cmocka_unit_test(a_refused_configuration_gives_an_instance_that_says_why),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
