@@ -32,6 +32,11 @@ struct frame {
 
 void frame_reader_init(struct frame_reader *reader, enum protocol protocol, size_t limit);
 
+/* Nothing of a message under way has been looked at. */
+static inline bool frame_reader_at_start(const struct frame_reader *reader) {
+    return reader->scanned == 0 && reader->depth == 0;
+}
+
 /* Looks for one message at the start of data. Called again with the same bytes and more behind
  * them, it goes on where it stopped. 1: a message, *frame is filled, and the reader is ready for
  * the next one (with `next_limit` for it). 0: more bytes are needed; *missing is a lower bound of

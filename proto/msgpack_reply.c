@@ -1,4 +1,5 @@
 #include "msgpack_codec.h"
+#include "msgpack_hot.h"
 #include "msgpack_rpc.h"
 
 #define MESSAGE_RESPONSE 1
@@ -84,6 +85,9 @@ static void write_result(struct msgpack_writer *writer, const struct rpc_reply *
 }
 
 int msgpack_encode_reply(struct buffer *out, const struct rpc_reply *reply) {
+    if (msgpack_hot_reply(out, reply)) {
+        return CODEC_OK;
+    }
     if (reply->sequence < 0 || reply->sequence > UINT32_MAX) {
         return CODEC_E_SHAPE;
     }

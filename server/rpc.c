@@ -5,6 +5,7 @@
 #include <sys/time.h>
 
 #include "limits.h"
+#include "msgpack_hot.h"
 #include "msgpack_rpc.h"
 
 /* Bytes are added to a half message in pieces of this size, so that what follows it costs no more.
@@ -46,30 +47,56 @@ int rpc_kong_error(int codec_error) {
     }
 }
 
-/* Whole messages out of data; *used says how far it came. */
-static int take_messages(struct rpc *rpc, const uint8_t *data, size_t len, size_t *used,
-                         size_t *missing) {
-    struct codec_reason reason;
-    *used = 0;
-    *missing = 1;
-    for (;;) {
-        struct frame frame;
-        int rc = frame_next(&rpc->reader, data + *used, len - *used, rpc->env->max_frame, &frame,
-                            missing, &reason);
-        if (rc == 0) {
-            return 0;
-        }
-        if (rc < 0) {
-            return rpc_fail(rpc, "%s", reason.text);
-        }
-        *used += frame.total;
-        arena_reset(rpc->env->scratch);
-        rc = rpc->protocol == PROTOCOL_PROTOBUF ? rpc_protobuf_message(rpc, &frame)
-                                                : rpc_msgpack_message(rpc, &frame);
-        if (rc != 0) {
-            return -1;
-        }
+/* MsgPack's requests of each event, which need not be cut out before they are decoded. 1: it was
+ * one, and is done; 0: it is something else; -1. */
+static int take_hot(struct rpc *rpc, const uint8_t *data, size_t len, size_t *total) {
+    struct rpc_call call;
+    if (rpc->protocol != PROTOCOL_MSGPACK || !frame_reader_at_start(&rpc->reader)) {
+        return 0;
     }
+    *total = msgpack_hot_call(data, len, rpc->reader.limit, &call);
+    if (*total == 0) {
+        return 0;
+    }
+    struct frame frame = {data, *total, *total};
+    rpc->reader.limit = rpc->env->max_frame;
+    arena_reset(rpc->env->scratch);
+    return rpc_msgpack_call(rpc, &frame, &call) == 0 ? 1 : -1;
+}
+
+static int take_frame(struct rpc *rpc, const uint8_t *data, size_t len, size_t *total) {
+    struct codec_reason reason;
+    struct frame frame;
+    size_t missing;
+    int rc = frame_next(&rpc->reader, data, len, rpc->env->max_frame, &frame, &missing, &reason);
+    if (rc == 0) {
+        return 0;
+    }
+    if (rc < 0) {
+        return rpc_fail(rpc, "%s", reason.text);
+    }
+    *total = frame.total;
+    arena_reset(rpc->env->scratch);
+    rc = rpc->protocol == PROTOCOL_PROTOBUF ? rpc_protobuf_message(rpc, &frame)
+                                            : rpc_msgpack_message(rpc, &frame);
+    return rc == 0 ? 1 : -1;
+}
+
+/* Whole messages out of data; *used says how far it came. */
+static int take_messages(struct rpc *rpc, const uint8_t *data, size_t len, size_t *used) {
+    *used = 0;
+    while (*used < len) {
+        size_t total = 0;
+        int rc = take_hot(rpc, data + *used, len - *used, &total);
+        if (rc == 0) {
+            rc = take_frame(rpc, data + *used, len - *used, &total);
+        }
+        if (rc <= 0) {
+            return rc;
+        }
+        *used += total;
+    }
+    return 0;
 }
 
 static bool detect(struct rpc *rpc, const uint8_t *data, size_t len) {
@@ -86,9 +113,8 @@ static bool detect(struct rpc *rpc, const uint8_t *data, size_t len) {
 /* Messages are read in place where nothing came before them; else bytes are added to what did. */
 static int feed(struct rpc *rpc, const uint8_t *data, size_t len) {
     size_t used;
-    size_t missing;
     if (rpc->in.len == 0 && rpc->protocol != PROTOCOL_UNKNOWN) {
-        if (take_messages(rpc, data, len, &used, &missing) != 0) {
+        if (take_messages(rpc, data, len, &used) != 0) {
             return -1;
         }
         data += used;
@@ -105,7 +131,7 @@ static int feed(struct rpc *rpc, const uint8_t *data, size_t len) {
         if (rpc->protocol == PROTOCOL_UNKNOWN && !detect(rpc, rpc->in.data, rpc->in.len)) {
             continue;
         }
-        if (take_messages(rpc, rpc->in.data, rpc->in.len, &used, &missing) != 0) {
+        if (take_messages(rpc, rpc->in.data, rpc->in.len, &used) != 0) {
             return -1;
         }
         buffer_consume(&rpc->in, used);

@@ -98,6 +98,8 @@ extern const struct event_ops rpc_msgpack_events;
 /* One message. 0, or -1 with rpc->reason. */
 int rpc_protobuf_message(struct rpc *rpc, const struct frame *frame);
 int rpc_msgpack_message(struct rpc *rpc, const struct frame *frame);
+/* The same, decoded. */
+int rpc_msgpack_call(struct rpc *rpc, const struct frame *frame, const struct rpc_call *call);
 void rpc_protobuf_close(struct rpc *rpc);
 void rpc_msgpack_close(struct rpc *rpc);
 

@@ -384,6 +384,22 @@ static void step(struct rpc *rpc, const struct rpc_call *call, const struct fram
     event_deliver(event, KONG_OK, data, (struct kong_str){NULL, 0});
 }
 
+int rpc_msgpack_call(struct rpc *rpc, const struct frame *frame, const struct rpc_call *call) {
+    if (call->notification) {
+        return 0;
+    }
+    if (call->command == RPC_HANDLE_EVENT) {
+        handle_event(rpc, call);
+    } else if (call->command == RPC_STEP) {
+        step(rpc, call, frame);
+    } else {
+        struct rpc_reply reply;
+        rpc_command(rpc, call, &reply);
+        send(rpc, &reply);
+    }
+    return rpc->broken ? -1 : 0;
+}
+
 int rpc_msgpack_message(struct rpc *rpc, const struct frame *frame) {
     struct rpc_call call;
     if (rpc->ending) {
@@ -402,19 +418,7 @@ int rpc_msgpack_message(struct rpc *rpc, const struct frame *frame) {
     if (rc != 0) {
         return rpc_fail(rpc, "message of %zu bytes: %s", frame->len, codec_strerror(rc));
     }
-    if (call.notification) {
-        return 0;
-    }
-    if (call.command == RPC_HANDLE_EVENT) {
-        handle_event(rpc, &call);
-    } else if (call.command == RPC_STEP) {
-        step(rpc, &call, frame);
-    } else {
-        struct rpc_reply reply;
-        rpc_command(rpc, &call, &reply);
-        send(rpc, &reply);
-    }
-    return rpc->broken ? -1 : 0;
+    return rpc_msgpack_call(rpc, frame, &call);
 }
 
 void rpc_msgpack_relayed(struct rpc *rpc, const uint8_t *data, size_t len) {

@@ -3,6 +3,7 @@
 #include "fuzz.h"
 
 #include "limits.h"
+#include "msgpack_hot.h"
 #include "msgpack_rpc.h"
 #include "value.h"
 
@@ -25,10 +26,23 @@ static void try_value(struct memory *m, const uint8_t *data, size_t len) {
     REQUIRE(value_equal(&value, &again));
 }
 
+/* What the fast way makes of a request, the general way makes of it too. */
+static void try_hot_call(struct memory *m, const uint8_t *data, size_t len) {
+    struct rpc_call hot;
+    struct rpc_call call;
+    size_t total = msgpack_hot_call(data, len, LIMIT_FRAME, &hot);
+    if (total > 0) {
+        REQUIRE(total <= len);
+        REQUIRE(msgpack_decode_call(&m->arena, data, total, &call) == CODEC_OK);
+        REQUIRE(fuzz_same_call(&hot, &call));
+    }
+}
+
 static void try_call(struct memory *m, const uint8_t *data, size_t len) {
     struct rpc_call call;
     struct rpc_call again;
     int rc = msgpack_decode_call(&m->arena, data, len, &call);
+    try_hot_call(m, data, len);
     if (rc == CODEC_E_SHAPE) {
         REQUIRE(call.sequence >= -1 && call.sequence <= UINT32_MAX);
     }

@@ -1,0 +1,321 @@
+#include "msgpack_hot.h"
+
+/* --- What comes ----------------------------------------------------------------- */
+
+/* Bytes that are still to be read. */
+struct input {
+    const uint8_t *at;
+    const uint8_t *end;
+};
+
+static inline bool has(const struct input *in, size_t size) {
+    return size <= (size_t)(in->end - in->at);
+}
+
+static inline bool take_literal(struct input *in, const char *bytes, size_t size) {
+    if (!has(in, size) || memcmp(in->at, bytes, size) != 0) {
+        return false;
+    }
+    in->at += size;
+    return true;
+}
+
+/* A literal's bytes without its NUL; the heads of values are in them, in octal, which ends after
+ * three digits: \201 is a map of one pair, \221 a list of one, \240 a string without a byte. */
+#define TAKE(in, literal) take_literal(in, literal, sizeof(literal) - 1)
+
+static inline uint64_t big(const uint8_t *at, size_t size) {
+    uint64_t value = 0;
+    for (size_t i = 0; i < size; i++) {
+        value = value << 8 | at[i];
+    }
+    return value;
+}
+
+/* fixint and uint8 to uint64, up to INT64_MAX. */
+static inline bool take_number(struct input *in, uint64_t *number) {
+    if (!has(in, 1)) {
+        return false;
+    }
+    uint8_t first = *in->at;
+    if (first < 0x80) {
+        *number = first;
+        in->at++;
+        return true;
+    }
+    if (first < 0xcc || first > 0xcf) {
+        return false;
+    }
+    size_t size = (size_t)1 << (first - 0xcc);
+    if (!has(in, 1 + size)) {
+        return false;
+    }
+    /* constant sizes: the compiler makes one load of each */
+    const uint8_t *at = in->at + 1;
+    *number = size == 8 ? big(at, 8) : size == 4 ? big(at, 4) : size == 2 ? big(at, 2) : *at;
+    in->at += 1 + size;
+    return *number <= INT64_MAX;
+}
+
+/* fixstr, str8, str16. */
+static inline bool take_string(struct input *in, struct kong_str *string) {
+    if (!has(in, 3)) {
+        if (!has(in, 1) || *in->at < 0xa0 || *in->at > 0xbf) {
+            return false;
+        }
+    }
+    uint8_t first = *in->at;
+    size_t head = 1;
+    size_t len = first & 0x1f;
+    if (first == 0xd9) {
+        head = 2;
+        len = in->at[1];
+    } else if (first == 0xda) {
+        head = 3;
+        len = (size_t)big(in->at + 1, 2);
+    } else if (first < 0xa0 || first > 0xbf) {
+        return false;
+    }
+    if (!has(in, head + len)) {
+        return false;
+    }
+    *string = (struct kong_str){(const char *)in->at + head, len};
+    in->at += head + len;
+    return true;
+}
+
+static bool take_data(struct input *in, struct kong_value *value) {
+    uint64_t number;
+    struct kong_str string;
+    if (!has(in, 1)) {
+        return false;
+    }
+    switch (*in->at) {
+    case 0xc0:
+        *value = kong_nil();
+        in->at++;
+        return true;
+    case 0xc2:
+    case 0xc3:
+        *value = kong_boolean(*in->at++ == 0xc3);
+        return true;
+    default:
+        break;
+    }
+    if (take_number(in, &number)) {
+        *value = kong_integer((int64_t)number);
+        return true;
+    }
+    if (take_string(in, &string)) {
+        *value = kong_bytes(string.data, string.len);
+        return true;
+    }
+    return false;
+}
+
+static bool take_handle_event(struct input *in, struct rpc_call *call) {
+    uint64_t id = 0;
+    bool named = TAKE(in, "\251EventName");
+    if (named && !take_string(in, &call->event)) {
+        return false;
+    }
+    if (!TAKE(in, "\252InstanceId") || !take_number(in, &id)) {
+        return false;
+    }
+    if (!named && (!TAKE(in, "\251EventName") || !take_string(in, &call->event))) {
+        return false;
+    }
+    call->instance_id = (int64_t)id;
+    return true;
+}
+
+static bool take_step(struct input *in, size_t pairs, struct rpc_call *call) {
+    bool early = pairs == 2 && TAKE(in, "\244Data");
+    if (early && !take_data(in, &call->data)) {
+        return false;
+    }
+    if (!TAKE(in, "\247EventId") || !take_number(in, &call->event_id)) {
+        return false;
+    }
+    return pairs == 1 || early || (TAKE(in, "\244Data") && take_data(in, &call->data));
+}
+
+#define HANDLE_EVENT "plugin.HandleEvent"
+#define STEP         "plugin.Step"
+
+size_t msgpack_hot_call(const uint8_t *data, size_t len, size_t limit, struct rpc_call *call) {
+    struct input in = {data, len == 0 ? data : data + len};
+    uint64_t msgid;
+    if (!TAKE(&in, "\224\000") || !take_number(&in, &msgid) || msgid > UINT32_MAX) {
+        return 0;
+    }
+    *call = (struct rpc_call){.sequence = (int64_t)msgid};
+    bool known = false;
+    if (TAKE(&in, "\253" STEP "\221")) {
+        call->command = RPC_STEP;
+        call->method = (struct kong_str){STEP, sizeof STEP - 1};
+        known = TAKE(&in, "\202") ? take_step(&in, 2, call)
+                                  : TAKE(&in, "\201") && take_step(&in, 1, call);
+    } else if (TAKE(&in, "\262" HANDLE_EVENT "\221\202")) {
+        call->command = RPC_HANDLE_EVENT;
+        call->method = (struct kong_str){HANDLE_EVENT, sizeof HANDLE_EVENT - 1};
+        known = take_handle_event(&in, call);
+    }
+    size_t total = (size_t)(in.at - data);
+    return known && total <= limit ? total : 0;
+}
+
+/* --- What goes ------------------------------------------------------------------ */
+
+/* Longest heads: of a number 9 bytes, of a string 3. */
+#define NUMBER_MOST 9
+#define STRING_MOST 3
+#define COUNT_MOST  15
+
+static inline bool string_fits(const struct kong_value *value) {
+    return value->type == KONG_STRING && value->string.data != NULL &&
+           value->string.len <= UINT16_MAX;
+}
+
+/* At least the bytes that an argument takes; 0: not one of ours. */
+static size_t argument_most(const struct kong_value *value) {
+    size_t most = 1;
+    switch (value->type) {
+    case KONG_BOOLEAN:
+        return 1;
+    case KONG_INTEGER:
+        return value->integer >= 0 ? NUMBER_MOST : 0;
+    case KONG_STRING:
+        return string_fits(value) ? STRING_MOST + value->string.len : 0;
+    case KONG_MAP:
+        if (value->map.count > COUNT_MOST) {
+            return 0;
+        }
+        for (size_t i = 0; i < value->map.count; i++) {
+            const struct kong_pair *pair = &value->map.pairs[i];
+            if (!string_fits(&pair->value) || pair->key.data == NULL ||
+                pair->key.len > UINT16_MAX) {
+                return 0;
+            }
+            most += 2 * STRING_MOST + pair->key.len + pair->value.string.len;
+        }
+        return most;
+    default:
+        return 0;
+    }
+}
+
+static inline uint8_t *put(uint8_t *at, const void *bytes, size_t size) {
+    memcpy(at, bytes, size);
+    return at + size;
+}
+
+#define PUT(at, literal) put(at, literal, sizeof(literal) - 1)
+
+static inline uint8_t *put_big(uint8_t *at, uint8_t first, uint64_t value, size_t size) {
+    *at++ = first;
+    for (size_t i = size; i > 0; i--) {
+        *at++ = (uint8_t)(value >> (8 * (i - 1)));
+    }
+    return at;
+}
+
+/* As short as it goes. */
+static inline uint8_t *put_number(uint8_t *at, uint64_t value) {
+    if (value < 0x80) {
+        *at++ = (uint8_t)value;
+        return at;
+    }
+    if (value <= UINT8_MAX) {
+        return put_big(at, 0xcc, value, 1);
+    }
+    if (value <= UINT16_MAX) {
+        return put_big(at, 0xcd, value, 2);
+    }
+    return value <= UINT32_MAX ? put_big(at, 0xce, value, 4) : put_big(at, 0xcf, value, 8);
+}
+
+static inline uint8_t *put_string(uint8_t *at, struct kong_str string) {
+    if (string.len < 32) {
+        *at++ = (uint8_t)(0xa0 | string.len);
+    } else if (string.len <= UINT8_MAX) {
+        at = put_big(at, 0xd9, string.len, 1);
+    } else {
+        at = put_big(at, 0xda, string.len, 2);
+    }
+    return put(at, string.data, string.len);
+}
+
+static uint8_t *put_argument(uint8_t *at, const struct kong_value *value) {
+    switch (value->type) {
+    case KONG_BOOLEAN:
+        *at++ = value->boolean ? 0xc3 : 0xc2;
+        return at;
+    case KONG_INTEGER:
+        return put_number(at, (uint64_t)value->integer);
+    case KONG_STRING:
+        return put_string(at, value->string);
+    default:
+        *at++ = (uint8_t)(0x80 | value->map.count);
+        for (size_t i = 0; i < value->map.count; i++) {
+            at = put_string(at, value->map.pairs[i].key);
+            at = put_string(at, value->map.pairs[i].value.string);
+        }
+        return at;
+    }
+}
+
+static uint8_t *put_call(uint8_t *at, const struct rpc_reply *reply) {
+    at = PUT(at, "\202\246Method");
+    at = put_string(at, reply->method);
+    at = PUT(at, "\244Args");
+    *at++ = (uint8_t)(0x90 | reply->arg_count);
+    for (size_t i = 0; i < reply->arg_count; i++) {
+        at = put_argument(at, &reply->args[i]);
+    }
+    return at;
+}
+
+/* What a reply takes at most; 0: not one of ours. */
+static size_t reply_most(const struct rpc_reply *reply) {
+    size_t most = 64; /* heads, keys, msgid and event id */
+    if (reply->sequence < 0 || reply->sequence > UINT32_MAX) {
+        return 0;
+    }
+    if (reply->kind == RPC_REPLY_RETURN) {
+        return most;
+    }
+    if (reply->kind != RPC_REPLY_PDK_CALL || reply->arg_count > COUNT_MOST ||
+        reply->method.data == NULL || reply->method.len > UINT16_MAX) {
+        return 0;
+    }
+    most += reply->method.len;
+    for (size_t i = 0; i < reply->arg_count; i++) {
+        size_t argument = argument_most(&reply->args[i]);
+        if (argument == 0) {
+            return 0;
+        }
+        most += argument;
+    }
+    return most;
+}
+
+bool msgpack_hot_reply(struct buffer *out, const struct rpc_reply *reply) {
+    size_t most = reply_most(reply);
+    if (most == 0 || out->failed) {
+        return false;
+    }
+    if (!buffer_reserve(out, most)) {
+        buffer_truncate(out, out->len); /* perhaps there is room for what it really takes */
+        return false;
+    }
+    uint8_t *start = out->data + out->len;
+    uint8_t *at = PUT(start, "\224\001");
+    at = put_number(at, (uint64_t)reply->sequence);
+    at = PUT(at, "\300\202\244Data");
+    at = reply->kind == RPC_REPLY_RETURN ? PUT(at, "\243ret") : put_call(at, reply);
+    at = PUT(at, "\247EventId");
+    at = put_number(at, reply->event_id);
+    out->len += (size_t)(at - start);
+    return true;
+}
