@@ -92,6 +92,69 @@ static int decode_command(struct arena *arena, struct wire content, struct rpc_c
     return got;
 }
 
+/* A varint of one to five bytes. */
+static inline bool take_small(struct wire *wire, uint64_t *value) {
+    *value = 0;
+    for (unsigned shift = 0; shift < 35 && wire->at < wire->end; shift += 7) {
+        uint8_t byte = *wire->at++;
+
+        *value |= (uint64_t)(byte & 0x7f) << shift;
+        if (byte < 0x80) {
+            return true;
+        }
+    }
+    return false;
+}
+
+#define TAG(number, type) ((uint64_t)(number) << 3 | (uint64_t)(type))
+
+/* CmdHandleEvent with its two fields, in any order. */
+static bool take_event(struct wire content, struct rpc_call *call) {
+    uint64_t tag;
+    uint64_t value;
+
+    while (take_small(&content, &tag) && take_small(&content, &value)) {
+        if (tag == TAG(1, WIRE_VARINT)) {
+            call->instance_id = (int32_t)(uint32_t)value;
+        } else if (tag == TAG(2, WIRE_BYTES) && value <= (size_t)(content.end - content.at)) {
+            call->event = (struct kong_str){(const char *)content.at, (size_t)value};
+            content.at += value;
+        } else {
+            return false;
+        }
+        if (content.at == content.end) {
+            return call->event.len > 0;
+        }
+    }
+    return false;
+}
+
+/* The call that stands before every event: a sequence and CmdHandleEvent, no long numbers, nothing
+ * else, in any order. False: it is for the general code, and *call is as before or partly filled.
+ */
+static bool decode_event(struct arena *arena, struct wire wire, struct rpc_call *call) {
+    uint64_t tag;
+    uint64_t value;
+
+    while (take_small(&wire, &tag) && take_small(&wire, &value)) {
+        if (tag == TAG(CALL_SEQUENCE, WIRE_VARINT)) {
+            call->sequence = (int64_t)value;
+        } else if (tag == TAG(CALL_HANDLE_EVENT, WIRE_BYTES) && call->command == RPC_UNKNOWN &&
+                   value <= (size_t)(wire.end - wire.at) &&
+                   take_event((struct wire){wire.at, wire.at + value}, call)) {
+            call->command = RPC_HANDLE_EVENT;
+            wire.at += value;
+        } else {
+            return false;
+        }
+        if (wire.at == wire.end) {
+            call->event = arena_copy(arena, call->event.data, call->event.len);
+            return call->command == RPC_HANDLE_EVENT && call->event.data != NULL;
+        }
+    }
+    return false;
+}
+
 /* By hand: it stands before every event. A test holds it against protobuf-c. */
 int protobuf_decode_call(struct arena *arena, const uint8_t *data, size_t len,
                          struct rpc_call *call) {
@@ -99,6 +162,10 @@ int protobuf_decode_call(struct arena *arena, const uint8_t *data, size_t len,
     struct wire_field field;
     int got;
 
+    *call = (struct rpc_call){.name = empty, .config = empty, .event = empty, .method = empty};
+    if (decode_event(arena, rest, call)) {
+        return CODEC_OK;
+    }
     *call = (struct rpc_call){.name = empty, .config = empty, .event = empty, .method = empty};
     while ((got = wire_next(&rest, &field)) > 0) {
         enum rpc_command command = command_of(field.number);
@@ -358,4 +425,24 @@ int protobuf_encode_empty(struct buffer *out) {
     uint8_t *at;
 
     return protobuf_frames(out, NULL, 0, &at);
+}
+
+int protobuf_encode_end(struct buffer *out, int64_t sequence) {
+    size_t content = sequence == 0 ? 0 : 1 + wire_varint_size((uint64_t)sequence);
+    size_t size = 2 * sizeof(uint32_t) + content;
+
+    if (out->failed) {
+        return CODEC_E_NOMEM;
+    }
+    if (!buffer_reserve(out, size)) {
+        buffer_truncate(out, out->len);
+        return CODEC_E_NOMEM;
+    }
+    uint8_t *at = wire_put_u32(out->data + out->len, 0);
+    at = wire_put_u32(at, (uint32_t)content);
+    if (content != 0) {
+        wire_put_varint(wire_put_tag(at, 1, WIRE_VARINT), (uint64_t)sequence);
+    }
+    out->len += size;
+    return CODEC_OK;
 }

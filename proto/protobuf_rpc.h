@@ -23,6 +23,9 @@ int protobuf_decode_reply(struct arena *arena, const uint8_t *data, size_t len,
 /* The empty frame that ends the PDK calls of an event. */
 int protobuf_encode_empty(struct buffer *out);
 
+/* The end of an event: the empty frame, and a RETURN. */
+int protobuf_encode_end(struct buffer *out, int64_t sequence);
+
 /* What a google.protobuf.Value makes of a value, in arguments and results:
  * - Numbers travel as doubles. One without fraction within 2^53 decodes as an integer, as Lua
  * prints it; integers beyond are rounded, as in Lua.

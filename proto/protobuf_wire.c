@@ -86,13 +86,6 @@ uint8_t *wire_put_double(uint8_t *at, unsigned number, double value) {
     return at;
 }
 
-uint8_t *wire_put_u32(uint8_t *at, uint32_t value) {
-    for (unsigned shift = 0; shift < 32; shift += 8) {
-        *at++ = (uint8_t)(value >> shift);
-    }
-    return at;
-}
-
 double wire_double(uint64_t bits) {
     double value;
 

@@ -73,9 +73,16 @@ static inline size_t wire_bytes_size(struct kong_str bytes) {
     return 1 + wire_varint_size(bytes.len) + bytes.len;
 }
 
-/* A double, and a frame's length: little-endian whatever the machine. */
+/* A frame's length, and a double: little-endian whatever the machine. */
+static inline uint8_t *wire_put_u32(uint8_t *at, uint32_t value) {
+    at[0] = (uint8_t)value;
+    at[1] = (uint8_t)(value >> 8);
+    at[2] = (uint8_t)(value >> 16);
+    at[3] = (uint8_t)(value >> 24);
+    return at + 4;
+}
+
 uint8_t *wire_put_double(uint8_t *at, unsigned number, double value);
-uint8_t *wire_put_u32(uint8_t *at, uint32_t value);
 double wire_double(uint64_t bits);
 
 #endif

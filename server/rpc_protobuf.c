@@ -41,8 +41,7 @@ static void started(struct event *event) {
 
 /* The empty frame and RpcReturn. */
 static void send_return(struct rpc *rpc, int64_t sequence) {
-    struct rpc_reply reply = {.kind = RPC_REPLY_RETURN, .sequence = sequence};
-    if (protobuf_encode_empty(&rpc->out) != 0 || protobuf_encode_reply(&rpc->out, &reply) != 0) {
+    if (protobuf_encode_end(&rpc->out, sequence) != 0) {
         rpc_fail(rpc, "no memory for an answer");
     }
     rpc_wake(rpc);
