@@ -15,6 +15,7 @@
 /* Kong answers a PDK call in milliseconds, or never. */
 #define STEP_PATIENCE_MS 2000u
 #define IDLE_STACKS      64u
+#define KEPT_STACKS      4u /* … also when they are not used for long */
 #define FIRST_SLOTS      64u
 
 struct events {
@@ -138,6 +139,10 @@ const struct events_options *events_options(const struct events *events) {
 
 struct stats *events_stats(const struct events *events) {
     return events->stats;
+}
+
+size_t events_stacks(const struct events *events) {
+    return fiber_pool_mapped(events->fibers);
 }
 
 size_t events_alive(const struct events *events) {
@@ -517,6 +522,7 @@ void events_tick(struct events *events, uint64_t now_ms) {
     size_t left = events->alive;
     struct event *event = events->soonest;
     note_limits(events, now_ms);
+    fiber_pool_trim_unused(events->fibers, KEPT_STACKS);
     while (left-- > 0 && event != NULL && event->deadline_ms <= now_ms) {
         struct event *next = event->by_deadline.next;
         if (event->cancelled == 0) {

@@ -126,6 +126,8 @@ void events_destroy(struct events *events);
 const struct events_options *events_options(const struct events *events);
 struct stats *events_stats(const struct events *events); /* never NULL */
 size_t events_alive(const struct events *events);
+/* Mapped, used or kept for later. */
+size_t events_stacks(const struct events *events);
 
 /* An event could not start, for the server's sake: whether Kong is to be told of it. */
 bool events_refusal_due(struct events *events);
@@ -164,7 +166,8 @@ void event_release(struct event *event);
  * on until its function returns; Kong is answered at once. */
 void event_cancel(struct event *event, int error);
 
-/* Cancels events that are over their time. Cheap: they are in order. */
+/* To be called about once a second. Cancels events that are over their time (cheap: they are in
+ * order), and gives back stacks that were not used since. */
 void events_tick(struct events *events, uint64_t now_ms);
 
 /* Cancels all that wait for Kong (the server is ending). */

@@ -35,6 +35,7 @@ struct fiber_pool {
     size_t guard_size;
     size_t max_idle;
     size_t idle_count;
+    size_t idle_least; /* since fiber_pool_trim_unused */
     size_t alive;
     size_t mapped;
 };
@@ -104,6 +105,8 @@ static struct fiber *pop_idle(struct fiber_pool *pool) {
     if (fiber) {
         pool->idle = fiber->next;
         pool->idle_count--;
+        if (pool->idle_count < pool->idle_least)
+            pool->idle_least = pool->idle_count;
     }
     return fiber;
 }
@@ -120,6 +123,16 @@ void fiber_pool_trim(struct fiber_pool *pool, size_t keep) {
         pool->idle_count--;
         unmap_fiber(cold);
     }
+    if (pool->idle_least > pool->idle_count)
+        pool->idle_least = pool->idle_count;
+}
+
+/* The list is in order of use: those that were never taken are at its end. */
+void fiber_pool_trim_unused(struct fiber_pool *pool, size_t keep) {
+    size_t used = pool->idle_count - pool->idle_least;
+
+    fiber_pool_trim(pool, used > keep ? used : keep);
+    pool->idle_least = pool->idle_count;
 }
 
 void fiber_pool_destroy(struct fiber_pool *pool) {

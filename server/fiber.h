@@ -29,6 +29,10 @@ void fiber_pool_destroy(struct fiber_pool *pool);
 /* Unmaps idle stacks until at most `keep` are left: for quiet moments after a burst. */
 void fiber_pool_trim(struct fiber_pool *pool, size_t keep);
 
+/* Unmaps stacks that were idle all the time since this was last called, but leaves `keep`: called
+ * now and then, it gives back what only a burst needed. */
+void fiber_pool_trim_unused(struct fiber_pool *pool, size_t keep);
+
 /* Runs fn(arg) on a stack of the pool until it parks or returns. *finished says which: true, and
  * the fiber is back in the pool already (NULL is returned); false, and the return value is the
  * parked fiber. NULL and *finished == false when no stack can be mapped: fn was not called. Not

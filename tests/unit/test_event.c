@@ -86,7 +86,7 @@ static void begin(struct fixture *f, bool sleeps, bool gone) {
     struct events_options events = {.plugin = &plugin,
                                     .registry = f->registry,
                                     .process_data = &f->seen,
-                                    .max_events = 2,
+                                    .max_events = 20,
                                     .stack_size = LIMIT_STACK,
                                     .timeout_ms = 1000};
     f->events = events_create(&events);
@@ -147,10 +147,36 @@ static void failure_told_to_nobody(void **state) {
     }
 }
 
+/* Stacks of a burst are given back when they were not needed for a while. */
+static void stacks_of_a_burst_are_given_back(void **state) {
+    (void)state;
+    struct fixture f;
+    struct event *asleep[20];
+    begin(&f, true, false);
+    for (size_t i = 0; i < 20; i++) {
+        start(&f);
+        asleep[i] = f.seen.sleeping;
+    }
+    events_tick(f.events, 1);
+    assert_int_equal(events_stacks(f.events), 20);
+    f.seen.gone = true;
+    for (size_t i = 0; i < 20; i++) {
+        event_cancel(asleep[i], KONG_E_GONE);
+        event_wake(asleep[i]);
+    }
+    assert_int_equal(events_stacks(f.events), 20);
+    events_tick(f.events, 2);
+    events_tick(f.events, 3);
+    assert_true(events_stacks(f.events) > 0);
+    assert_true(events_stacks(f.events) < 10);
+    end(&f);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sleeper_is_interrupted_once),
         cmocka_unit_test(failure_told_to_nobody),
+        cmocka_unit_test(stacks_of_a_burst_are_given_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -534,6 +534,34 @@ static void test_backend(void **state) {
     print_message("backend: %s\n", name);
 }
 
+static void test_what_only_a_burst_needed_goes(void **state) {
+    struct fiber_pool *pool = fiber_pool_create(STACK, 8);
+    struct player players[6];
+    struct fiber *fibers[6];
+
+    (void)state;
+    for (size_t i = 0; i < 6; i++)
+        fibers[i] = parked(pool, &players[i]);
+    fiber_pool_trim_unused(pool, 1);
+    for (size_t i = 0; i < 6; i++)
+        assert_true(fiber_resume(fibers[i]));
+    fiber_pool_trim_unused(pool, 6);
+    assert_int_equal(fiber_pool_mapped(pool), 6);
+    for (int turn = 0; turn < 3; turn++) { /* two at a time are used */
+        fibers[0] = parked(pool, &players[0]);
+        fibers[1] = parked(pool, &players[1]);
+        assert_true(fiber_resume(fibers[0]));
+        assert_true(fiber_resume(fibers[1]));
+        fiber_pool_trim_unused(pool, 1);
+        assert_int_equal(fiber_pool_mapped(pool), 2);
+    }
+    fiber_pool_trim_unused(pool, 1);
+    assert_int_equal(fiber_pool_mapped(pool), 1);
+    fiber_pool_trim_unused(pool, 1);
+    assert_int_equal(fiber_pool_mapped(pool), 1);
+    fiber_pool_destroy(pool);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_backend),
@@ -545,6 +573,7 @@ int main(void) {
         cmocka_unit_test(test_pools_nest),
         cmocka_unit_test(test_last_used_stack_first),
         cmocka_unit_test(test_idle_stacks_are_capped_and_trimmed),
+        cmocka_unit_test(test_what_only_a_burst_needed_goes),
         cmocka_unit_test(test_a_stack_is_mapped_once),
         cmocka_unit_test(test_no_idle_at_all),
         cmocka_unit_test(test_no_address_space),
