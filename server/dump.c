@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "buffer.h"
+#include "limits.h"
 #include "schema.h"
 
 unsigned dump_default_phases(const struct kong_plugin *plugin) {
@@ -19,11 +21,31 @@ unsigned dump_default_phases(const struct kong_plugin *plugin) {
     return phases;
 }
 
+static int append(const char *data, size_t len, void *to) {
+    struct buffer *text = to;
+    buffer_append(text, data, len);
+    return text->failed ? -1 : 0;
+}
+
+/* malloc'ed; NULL when out of memory, and for NULL. jansson's own json_dumps passes over a name
+ * that found no memory, and gives a text without it: a buffer that has failed once says so. */
+static char *to_text(const json_t *json, size_t flags) {
+    struct buffer text;
+    buffer_init(&text, LIMIT_FRAME);
+    bool whole = json != NULL && json_dump_callback(json, append, &text, flags) == 0;
+    buffer_append_byte(&text, '\0');
+    if (!whole || text.failed) {
+        buffer_free(&text);
+        return NULL;
+    }
+    return (char *)text.data;
+}
+
 int dump_init(struct dump *dump, const struct dump_options *options) {
     const struct kong_plugin *plugin = options->plugin;
     *dump = (struct dump){0};
     json_t *schema = schema_to_json(plugin->schema, plugin->name, options->kong_major);
-    dump->schema = schema == NULL ? NULL : json_dumps(schema, JSON_COMPACT);
+    dump->schema = to_text(schema, JSON_COMPACT);
     json_decref(schema);
     if (dump->schema == NULL) {
         return -1;
@@ -50,21 +72,28 @@ void dump_free(struct dump *dump) {
     *dump = (struct dump){0};
 }
 
-char *dump_json(const struct dump_options *options) {
-    const struct kong_plugin *plugin = options->plugin;
-    json_t *phases = json_array();
-    for (unsigned phase = 0; phase < KONG_PHASE_COUNT; phase++) {
-        if ((options->phases & KONG_PHASE_BIT(phase)) != 0) {
-            json_array_append_new(phases, json_string(kong_phase_name((enum kong_phase)phase)));
+static json_t *phases_to_json(unsigned phases) {
+    json_t *names = json_array();
+    for (unsigned phase = 0; names != NULL && phase < KONG_PHASE_COUNT; phase++) {
+        if ((phases & KONG_PHASE_BIT(phase)) != 0 &&
+            json_array_append_new(names, json_string(kong_phase_name((enum kong_phase)phase))) !=
+                0) {
+            json_decref(names);
+            return NULL;
         }
     }
-    json_t *schema = schema_to_json(plugin->schema, plugin->name, options->kong_major);
+    return names;
+}
+
+char *dump_json(const struct dump_options *options) {
+    const struct kong_plugin *plugin = options->plugin;
     json_t *all =
         json_pack("{s:s, s:s, s:[{s:s, s:s, s:i, s:o, s:o}]}", "Protocol",
                   options->protocol == PROTOCOL_MSGPACK ? "MsgPack:1" : "ProtoBuf:1", "SocketPath",
                   options->socket_path, "Plugins", "Name", plugin->name, "Version", plugin->version,
-                  "Priority", options->priority, "Phases", phases, "Schema", schema);
-    char *text = all == NULL ? NULL : json_dumps(all, JSON_INDENT(2));
+                  "Priority", options->priority, "Phases", phases_to_json(options->phases),
+                  "Schema", schema_to_json(plugin->schema, plugin->name, options->kong_major));
+    char *text = to_text(all, JSON_INDENT(2));
     json_decref(all);
     return text;
 }
