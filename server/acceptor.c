@@ -40,8 +40,9 @@ static void complain(struct acceptor *acceptor, int error) {
 /* Out of descriptors or memory: not this connection's fault, and not over the next moment. */
 static void give_way(struct acceptor *acceptor, int error) {
     complain(acceptor, error);
-    uv_poll_stop(&acceptor->poll);
-    uv_timer_start(&acceptor->retry, on_retry, RETRY_MS, 0);
+    if (uv_timer_start(&acceptor->retry, on_retry, RETRY_MS, 0) == 0) {
+        uv_poll_stop(&acceptor->poll);
+    }
 }
 
 static void on_ready(uv_poll_t *poll, int status, int events) {

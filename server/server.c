@@ -156,7 +156,9 @@ static void drain(struct server *server, const char *why) {
     if (server->options.tell_manager) {
         service_manager_notify("STOPPING=1");
     }
-    uv_timer_start(&server->drain_tick, on_drain_tick, DRAIN_TICK_MS, DRAIN_TICK_MS);
+    if (uv_timer_start(&server->drain_tick, on_drain_tick, DRAIN_TICK_MS, DRAIN_TICK_MS) != 0) {
+        close_all(server); /* rather than never */
+    }
 }
 
 static void on_signal(uv_signal_t *handle, int number) {
@@ -324,18 +326,23 @@ static int start_signals(struct server *server, char *error, size_t size) {
 }
 
 /* Handles that are only initialised can be closed like all others: from here on one path closes
- * everything. */
-static void init_handles(struct server *server) {
-    uv_loop_t *loop = &server->loop;
-    uv_timer_init(loop, &server->tick);
-    uv_timer_init(loop, &server->drain_tick);
-    uv_signal_init(loop, &server->sigterm);
-    uv_signal_init(loop, &server->sigint);
-    uv_signal_init(loop, &server->sigusr1);
-    uv_signal_init(loop, &server->sigusr2);
-    server->tick.data = server->drain_tick.data = server->stop.data = server->sigterm.data =
-        server->sigint.data = server->sigusr1.data = server->sigusr2.data = server;
-    server->handles_ready = true;
+ * everything. Where one can't be, those before it are found in the loop. */
+static int init_handles(struct server *server) {
+    uv_timer_t *const timers[] = {&server->tick, &server->drain_tick};
+    uv_signal_t *const signals[] = {&server->sigterm, &server->sigint, &server->sigusr1,
+                                    &server->sigusr2};
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < sizeof timers / sizeof *timers; i++) {
+        rc = uv_timer_init(&server->loop, timers[i]);
+        timers[i]->data = server;
+    }
+    for (size_t i = 0; rc == 0 && i < sizeof signals / sizeof *signals; i++) {
+        rc = uv_signal_init(&server->loop, signals[i]);
+        signals[i]->data = server;
+    }
+    server->stop.data = server;
+    server->handles_ready = rc == 0;
+    return rc;
 }
 
 /* Its own copy of the descriptor: the socket's file stays the caller's. */
@@ -389,7 +396,10 @@ static int start(struct server *server, char *error, size_t size) {
     if (rc != 0) {
         return fail(error, size, "loop", rc);
     }
-    init_handles(server);
+    rc = init_handles(server);
+    if (rc != 0) {
+        return fail(error, size, "loop", rc);
+    }
     if (options->handle_signals && start_signals(server, error, size) != 0) {
         return -1;
     }

@@ -55,11 +55,18 @@ int kong_sleep(struct kong *kong, uint64_t ms) {
         return no_loop(nap.event);
     }
     uv_update_time(loop); /* the loop's idea of now is from before the handler ran */
-    uv_timer_init(loop, &nap.timer);
+    int rc = uv_timer_init(loop, &nap.timer);
+    if (rc != 0) {
+        return event_fail(nap.event, KONG_E_IO, kong_str(uv_strerror(rc)));
+    }
     nap.timer.data = &nap;
-    uv_timer_start(&nap.timer, on_nap_over, ms, 0);
+    rc = uv_timer_start(&nap.timer, on_nap_over, ms, 0);
+    if (rc != 0) {
+        uv_close((uv_handle_t *)&nap.timer, on_nap_closed); /* which is waited for, too */
+    }
     event_sleep(nap.event, end_nap, &nap);
-    return after_sleep(nap.event);
+    return rc != 0 ? event_fail(nap.event, KONG_E_IO, kong_str(uv_strerror(rc)))
+                   : after_sleep(nap.event);
 }
 
 /* --- Another thread --- */
