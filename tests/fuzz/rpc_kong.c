@@ -69,7 +69,7 @@ static void take_protobuf(struct kong_end *end, const struct frame *frame) {
                CODEC_OK) {
         end->returns++;
     } else {
-        const char *const texts[] = {"script: ", "unknown event", "no plugin instance"};
+        const char *const texts[] = {"script", "unknown event", "no plugin instance"};
         bool known = false;
         for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
             size_t len = strlen(texts[i]);

@@ -1,0 +1,334 @@
+/* The start of a server, and what the program does instead of one (dump, options, check of a
+ * configuration), with each allocation and each call of libuv failing in turn: one line that says
+ * what is wrong, nothing left behind; or, where it could be done without, all as it should be. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "check_config.h"
+#include "dump.h"
+#include "log.h"
+#include "options.h"
+#include "registry.h"
+#include "rig.h"
+#include "schema.h"
+#include "seam.h"
+#include "supervisor.h"
+
+#define ENOUGH 5000
+
+/* Runs body with the nth call failing, for each nth, that one or all from that one on; `failed`
+ * says whether one has. */
+#define EACH_CALL(kind, body)                                                                      \
+    for (int all_ = 0; all_ < 2; all_++) {                                                         \
+        size_t nth_ = 0;                                                                           \
+        for (bool more_ = true; more_;) {                                                          \
+            seam_arm(kind, ++nth_, all_ ? SIZE_MAX : 1);                                           \
+            seam_enter();                                                                          \
+            body;                                                                                  \
+            seam_leave();                                                                          \
+            more_ = seam_disarm();                                                                 \
+            check(more_);                                                                          \
+            assert_in_range(nth_, 1, ENOUGH);                                                      \
+        }                                                                                          \
+        assert_true(nth_ > 1);                                                                     \
+        seam_check_leaks(#body);                                                                   \
+    }
+
+/* A configuration that uses what a schema has. */
+struct node {
+    const char *host;
+    int64_t port;
+};
+struct config {
+    const char *name;
+    const double *rate;
+    KONG_ARRAY_OF(const char *) tags;
+    KONG_MAP_OF(int64_t) limits;
+    KONG_ARRAY_OF(struct node) nodes;
+    struct node main_node;
+};
+static const struct kong_field node_fields[] = {
+    KONG_STRING_FIELD(struct node, host, .default_json = KONG_TEXT("local")),
+    KONG_INTEGER_FIELD(struct node, port, .default_json = "1", .gt = KONG_GT(0)),
+};
+static const struct kong_field fields[] = {
+    KONG_STRING_FIELD(struct config, name, .required = true, .match = "^%l",
+                      .description = "What it is called."),
+    KONG_NUMBER_FIELD(struct config, rate, .default_json = "0.5"),
+    KONG_SET_FIELD(struct config, tags, KONG_STRING_ITEM(.one_of = KONG_STRINGS("a", "b")),
+                   .default_json = "[\"a\",\"b\"]"),
+    KONG_MAP_FIELD(struct config, limits, KONG_STRING_ITEM(.len_max = 2), KONG_INTEGER_ITEM()),
+    KONG_ARRAY_FIELD(struct config, nodes,
+                     KONG_RECORD_ITEM(KONG_RECORD_OF(struct node, node_fields))),
+    KONG_RECORD_FIELD(struct config, main_node, KONG_RECORD_OF(struct node, node_fields),
+                      .required = true),
+};
+static const struct kong_schema schema =
+    KONG_SCHEMA(struct config, fields,
+                KONG_CONFIG_CHECKS(KONG_AT_LEAST_ONE_OF("name", "rate"),
+                                   KONG_CONDITIONAL("name", KONG_RULES(.eq_json = KONG_TEXT("x")),
+                                                    "limits", KONG_RULES(.required = true))));
+
+static int handle(struct kong *kong, const void *config) {
+    (void)kong;
+    (void)config;
+    return 0;
+}
+
+static int configure(const void *config, void **state, char *error, size_t error_size) {
+    const struct config *decoded = config;
+    (void)error;
+    (void)error_size;
+    *state = NULL;
+    return strcmp(decoded->name, "refused") == 0 ? -1 : 0;
+}
+
+static const struct kong_plugin plugin = {.name = "faulty",
+                                          .version = "1.0",
+                                          .priority = 5,
+                                          .schema = &schema,
+                                          .configure = configure,
+                                          .handlers = {[KONG_PHASE_ACCESS] = handle}};
+
+/* --- the server --- */
+
+static void server_starts(void **state) {
+    struct sim_server *server;
+    char error[256];
+    char path[64];
+    (void)state;
+    snprintf(path, sizeof path, "/tmp/kong-faults-%d.socket", (int)getpid());
+    struct sim_server_options options = {.plugin = &plugin, .socket_path = path};
+#define check(failed)                                                                              \
+    do {                                                                                           \
+        assert_true(server != NULL || (failed));                                                   \
+        assert_true(server != NULL || error[0] != '\0');                                           \
+        sim_server_stop(server);                                                                   \
+        assert_int_not_equal(access(path, F_OK), 0);                                               \
+    } while (0)
+    EACH_CALL(SEAM_MEMORY, server = sim_server_start(&options, error, sizeof error));
+    EACH_CALL(SEAM_UV, server = sim_server_start(&options, error, sizeof error));
+#undef check
+}
+
+/* --- configurations --- */
+
+static const char *const configs[] = {
+    "{\"name\":\"one\",\"limits\":{\"a\":1},\"nodes\":[{\"host\":\"h\"},{}],\"tags\":[\"b\"]}",
+    "{\"name\":\"X\",\"rate\":\"fast\",\"nodes\":[{\"port\":0}],\"tags\":[\"c\"],\"more\":1}",
+    "{\"name\":\"x\"",
+};
+static const int results[] = {0, 1, 1};
+
+static void configurations_decode(void **state) {
+    (void)state;
+    for (size_t i = 0; i < LENGTH(configs); i++) {
+        struct arena arena;
+        struct schema_report report;
+        void *config;
+        int rc;
+#define check(failed)                                                                              \
+    do {                                                                                           \
+        assert_true(rc == results[i] || ((failed) && rc == CODEC_E_NOMEM));                        \
+        assert_true(rc != 0 || strcmp(((struct config *)config)->name, "one") == 0);               \
+        assert_true(rc != 1 || report.count > 0);                                                  \
+        arena_free(&arena);                                                                        \
+    } while (0)
+        EACH_CALL(SEAM_MEMORY, arena_init(&arena, (size_t)1 << 20);
+                  rc = schema_decode(&schema, kong_str(configs[i]), &arena, &config, &report));
+#undef check
+    }
+}
+
+/* An instance that cannot be had for want of memory is none; one that is refused says why. */
+static void instances_start(void **state) {
+    (void)state;
+    for (size_t i = 0; i < LENGTH(configs); i++) {
+        struct registry_options options = {.plugin = &plugin, .max_instances = 3};
+        struct registry *registry;
+        struct instance *instance;
+        char error[200];
+        int rc;
+#define check(failed)                                                                              \
+    do {                                                                                           \
+        assert_true(rc == 0 || (failed));                                                          \
+        assert_true(rc != 0 || registry == NULL ||                                                 \
+                    (instance->failure != NULL) == (results[i] != 0));                             \
+        assert_true(rc == 0 || error[0] != '\0');                                                  \
+        registry_destroy(registry);                                                                \
+    } while (0)
+        EACH_CALL(
+            SEAM_MEMORY, error[0] = '\0'; rc = 0; registry = registry_create(&options);
+            if (registry != NULL) {
+                rc = registry_start(registry, kong_str(configs[i]), 0, &instance, error,
+                                    sizeof error);
+            });
+#undef check
+    }
+}
+
+/* --- what is printed --- */
+
+static void dumps(void **state) {
+    struct dump_options options = {.plugin = &plugin,
+                                   .phases = KONG_PHASE_BIT(KONG_PHASE_ACCESS),
+                                   .protocol = PROTOCOL_MSGPACK,
+                                   .kong_major = 3,
+                                   .socket_path = "/tmp/x"};
+    struct dump dump;
+    char *text;
+    int rc;
+    (void)state;
+    char *whole = dump_json(&options);
+    char *table = schema_to_markdown(&schema);
+    assert_non_null(whole);
+    assert_non_null(table);
+#define check(failed)                                                                              \
+    do {                                                                                           \
+        assert_true(text == NULL ? (failed) : strcmp(text, whole) == 0);                           \
+        free(text);                                                                                \
+    } while (0)
+    EACH_CALL(SEAM_MEMORY, text = dump_json(&options));
+#undef check
+#define check(failed)                                                                              \
+    do {                                                                                           \
+        assert_true(text == NULL ? (failed) : strcmp(text, table) == 0);                           \
+        free(text);                                                                                \
+    } while (0)
+    EACH_CALL(SEAM_MEMORY, text = schema_to_markdown(&schema));
+#undef check
+#define check(failed)                                                                              \
+    do {                                                                                           \
+        assert_true(rc == 0 || (failed));                                                          \
+        if (rc == 0) {                                                                             \
+            assert_non_null(strstr(dump.info.schema.data, "\"limits\""));                          \
+            dump_free(&dump);                                                                      \
+        }                                                                                          \
+    } while (0)
+    EACH_CALL(SEAM_MEMORY, rc = dump_init(&dump, &options));
+#undef check
+    free(whole);
+    free(table);
+}
+
+/* A table that is sound is said to be, or "no memory". */
+static void tables_are_checked(void **state) {
+    char error[256];
+    int rc;
+    (void)state;
+#define check(failed)                                                                              \
+    do {                                                                                           \
+        assert_true(rc == 0 || (failed));                                                          \
+        assert_true(rc == 0 || strstr(error, "memory") != NULL);                                   \
+    } while (0)
+    EACH_CALL(SEAM_MEMORY, rc = schema_check(&schema, error, sizeof error));
+#undef check
+}
+
+static void options_parse_or_not(void **state) {
+    static char *const lines[][8] = {
+        {"faulty-server", NULL},
+        {"/usr/bin/faulty-server", "--kong-prefix", "/opt/kong", "--log-level", "warn", NULL},
+        {"faulty-server", "-socket", "/tmp/x.socket", "--socket-group", "users", "--priority=3",
+         NULL},
+        {"faulty-server", "--check-config", "/tmp/none.json", NULL},
+    };
+    (void)state;
+    for (size_t i = 0; i < LENGTH(lines); i++) {
+        struct options options;
+        char error[256];
+        int count = 0;
+        int rc;
+        char *line[8];
+        memcpy(line, lines[i], sizeof line);
+        while (line[count] != NULL) {
+            count++;
+        }
+#define check(failed)                                                                              \
+    do {                                                                                           \
+        assert_true(rc == 0 || ((failed) && strstr(error, "memory") != NULL));                     \
+        if (rc == 0) {                                                                             \
+            assert_true(i == 2 || strstr(options.socket, "/faulty-server.socket") != NULL);        \
+            options_free(&options);                                                                \
+        }                                                                                          \
+    } while (0)
+        EACH_CALL(SEAM_MEMORY,
+                  rc = options_parse(&options, &plugin, count, line, error, sizeof error));
+#undef check
+    }
+}
+
+static void files_are_checked(void **state) {
+    char path[64];
+    char error[512];
+    int rc;
+    (void)state;
+    snprintf(path, sizeof path, "/tmp/kong-faults-%d.json", (int)getpid());
+    FILE *file = fopen(path, "w");
+    FILE *out = fopen("/dev/null", "w");
+    assert_non_null(file);
+    assert_non_null(out);
+    assert_true(fputs(configs[0], file) >= 0);
+    assert_int_equal(fclose(file), 0);
+#define check(failed)                                                                              \
+    do {                                                                                           \
+        assert_true(rc == 0 || ((failed) && rc < 0));                                              \
+    } while (0)
+    EACH_CALL(SEAM_MEMORY, rc = check_config(&schema, path, out, error, sizeof error));
+#undef check
+    fclose(out);
+    unlink(path);
+}
+
+static void logs_open(void **state) {
+    struct log *log;
+    (void)state;
+#define check(failed)                                                                              \
+    do {                                                                                           \
+        assert_true(log != NULL || (failed));                                                      \
+        log_destroy(log);                                                                          \
+    } while (0)
+    EACH_CALL(SEAM_MEMORY, log = log_create(STDERR_FILENO, LOG_LEVEL_ERROR, "faulty"));
+#undef check
+}
+
+static int serve(void *arg, struct running *running) {
+    (void)arg;
+    (void)running;
+    return 0;
+}
+
+static void supervisors_start(void **state) {
+    struct supervisor_options options = {.plugin = "faulty", .report_ms = 1000};
+    char error[256];
+    int rc;
+    (void)state;
+#define check(failed)                                                                              \
+    do {                                                                                           \
+        assert_true(rc == 0 || ((failed) && rc == -1 && error[0] != '\0'));                        \
+    } while (0)
+    fflush(NULL); /* the child's exit would write it again */
+    EACH_CALL(SEAM_MEMORY, error[0] = '\0';
+              rc = supervisor_run(&options, serve, NULL, error, sizeof error));
+#undef check
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(server_starts),      cmocka_unit_test(configurations_decode),
+        cmocka_unit_test(instances_start),    cmocka_unit_test(dumps),
+        cmocka_unit_test(tables_are_checked), cmocka_unit_test(options_parse_or_not),
+        cmocka_unit_test(files_are_checked),  cmocka_unit_test(logs_open),
+        cmocka_unit_test(supervisors_start),
+    };
+    seam_guard();
+    return cmocka_run_group_tests_name("start faults", tests, NULL, NULL);
+}
