@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <sys/random.h>
 
+#include "event_report.h"
 #include "limits.h"
 #include "value.h"
 
@@ -33,8 +34,7 @@ struct events {
     struct running own_running;
     struct notices notices;
     struct recurrence refusals;
-    uint64_t limits_told[STATS_LIMIT_COUNT]; /* how often they were reached then */
-    uint64_t limits_told_ms;
+    struct limits_told limits_told;
     char too_many[80]; /* why an event is refused at the limit */
 };
 
@@ -50,29 +50,6 @@ static const unsigned transitions[] = {
 static void set_state(struct event *event, enum event_state state) {
     assert((transitions[event->state] & 1u << state) != 0);
     event->state = state;
-}
-
-/* The process before this one died: what its supervisor knows of it. */
-static void note_restart(struct events *events) {
-    struct running *running = events->options.running;
-    uint32_t restarts = atomic_load(&running->restarts);
-    int32_t phase = atomic_load(&running->died_phase);
-    char how[32] = "exited";
-    char doing[64] = "between two handlers";
-    if (restarts == 0) {
-        return;
-    }
-    if (atomic_load(&running->died_signal) != 0) {
-        snprintf(how, sizeof how, "died of signal %d", (int)atomic_load(&running->died_signal));
-    }
-    if (phase >= 0 && phase < KONG_PHASE_COUNT) {
-        snprintf(doing, sizeof doing, "in %s of instance %d",
-                 kong_phase_name((enum kong_phase)phase),
-                 (int)atomic_load(&running->died_instance));
-    }
-    notices_add(&events->notices,
-                "%s: the plugin server's process %s %s and was started again (%u times so far)",
-                events->options.plugin->name, how, doing, (unsigned)restarts);
 }
 
 struct running *events_running(struct events *events) {
@@ -93,7 +70,7 @@ struct events *events_create(const struct events_options *options) {
         events->options.running = &events->own_running;
     }
     running_leave(events->options.running);
-    note_restart(events);
+    notice_restart(&events->notices, options->plugin->name, events->options.running);
     if (events->options.max_events > SLOT_MASK) {
         events->options.max_events = SLOT_MASK;
     }
@@ -247,83 +224,6 @@ static struct stats_phase *phase_stats(const struct event *event) {
     return &event->events->stats->phases[event->phase];
 }
 
-static void post_line(struct event *event, struct kong_str line) {
-    const struct pdk_method *err = &pdk_methods[PDK_LOG_ERR];
-    if (line.data != NULL) {
-        struct kong_value arg = kong_bytes(line.data, line.len);
-        event_call(event, err, err->name, &arg, 1, NULL);
-    }
-}
-
-/* "(service 4a8e…, name mine; 17 times since this was last logged)", or nothing. */
-static const char *aside(struct event *event, uint64_t times) {
-    char scope[300];
-    char count[80] = "";
-    const struct scope *of = &event->instance->scope;
-    scope_describe(of, scope, sizeof scope);
-    bool named = strcmp(scope, "global") != 0;
-    if (times > 1) {
-        snprintf(count, sizeof count, "%s%llu times since this was last logged", named ? "; " : "",
-                 (unsigned long long)times);
-    }
-    if (!named && times <= 1) {
-        return "";
-    }
-    const char *text = arena_printf(&event->arena, " (%s%s)", named ? scope : "", count).data;
-    return text != NULL ? text : "";
-}
-
-/* The first time, and then no more than once a minute for an instance: here, and in Kong's log. */
-static void log_failure(struct event *event) {
-    const struct kong_plugin *plugin = event->events->options.plugin;
-    bool known = event->rc == event->error_rc && event->error.data != NULL;
-    const char *text = known ? event->error.data : kong_strerror(event->rc);
-    uint64_t times;
-    if (!recurrence_due(&event->instance->failures, stats_clock(), &times)) {
-        return;
-    }
-    struct kong_str line =
-        arena_printf(&event->arena, "%s: %s %s: %s%s", plugin->name,
-                     event->refused ? "configuration" : kong_phase_name(event->phase),
-                     event->refused ? "refused" : "failed", text, aside(event, times));
-    log_write_for(event->events->options.log, LOG_LEVEL_ERROR, event->request_id, "instance %d: %s",
-                  event->instance->id,
-                  line.data != NULL ? line.data + strlen(plugin->name) + 2 : text);
-    if (event->peer != NULL && !event->ended) {
-        post_line(event, line);
-    }
-}
-
-/* What waited for a request to travel with. */
-static void post_notices(struct event *event) {
-    struct notices *notices = &event->events->notices;
-    for (size_t i = 0; i < notices->count; i++) {
-        post_line(event, kong_str(notices->lines[i]));
-    }
-    notices->count = 0;
-}
-
-/* The handler failed: Kong is told as the plugin wants it. Calls made here are posted, nothing
- * waits. */
-static void report_failure(struct event *event) {
-    const struct pdk_method *exit = &pdk_methods[PDK_RESPONSE_EXIT];
-    *(event->refused ? &phase_stats(event)->refused : &phase_stats(event)->failed) += 1;
-    event->instance->failed++;
-    int cancelled = event->cancelled;
-    event->cancelled = 0;
-    log_failure(event);
-    if (event->peer != NULL && !event->ended &&
-        event->events->options.plugin->on_error == KONG_FAIL_CLOSED &&
-        (exit->phases & KONG_PHASE_BIT(event->phase)) != 0) {
-        struct kong_pair type =
-            kong_pair("Content-Type", kong_string("application/json; charset=utf-8"));
-        struct kong_value args[] = {kong_integer(500), kong_string(EVENT_FAILED_BODY),
-                                    kong_map(&type, 1)};
-        event_call(event, exit, exit->name, args, 3, NULL);
-    }
-    event->cancelled = cancelled;
-}
-
 static void finish(struct event *event) {
     if (event->finished) {
         return;
@@ -335,7 +235,7 @@ static void finish(struct event *event) {
     bool over = event->rc == KONG_E_GONE || (event->ended && event->rc == KONG_E_ENDED);
     if (event->rc != 0 && !over) {
         event->reporting = true;
-        report_failure(event);
+        event_report_failure(event);
         event->reporting = false;
     }
     if (event->peer != NULL) {
@@ -412,7 +312,7 @@ bool event_start(struct events *events, struct instance *instance, enum kong_pha
     set_state(event, EVENT_RUNNING);
     ops->started(event);
     if (events->notices.count > 0) {
-        post_notices(event);
+        event_post_notices(event);
     }
     if (instance->failure != NULL) {
         event->refused = true;
@@ -497,31 +397,13 @@ void event_cancel(struct event *event, int error) {
     }
 }
 
-/* Each limit that was reached, once a minute. */
-static void note_limits(struct events *events, uint64_t now_ms) {
-    if (events->limits_told_ms != 0 &&
-        (now_ms - events->limits_told_ms) * 1000000 < NOTICE_EVERY_NS) {
-        return;
-    }
-    for (unsigned i = 0; i < STATS_LIMIT_COUNT; i++) {
-        uint64_t times = events->stats->limits[i];
-        if (times == events->limits_told[i]) {
-            continue;
-        }
-        events->limits_told[i] = times;
-        events->limits_told_ms = now_ms;
-        notices_add(&events->notices, "%s: limit reached: %s (%llu times so far; see --status)",
-                    events->options.plugin->name, stats_limit_name((enum stats_limit)i),
-                    (unsigned long long)times);
-    }
-}
-
 void events_tick(struct events *events, uint64_t now_ms) {
     /* A handler that goes on sleeping after its time keeps its place; bounded by looking at each
      * event once. */
     size_t left = events->alive;
     struct event *event = events->soonest;
-    note_limits(events, now_ms);
+    notice_limits(&events->notices, &events->limits_told, events->options.plugin->name,
+                  events->stats, now_ms);
     fiber_pool_trim_unused(events->fibers, KEPT_STACKS);
     while (left-- > 0 && event != NULL && event->deadline_ms <= now_ms) {
         struct event *next = event->by_deadline.next;

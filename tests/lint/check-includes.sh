@@ -29,8 +29,8 @@ for file in proto/*.[ch] proto/*.def server/*.[ch] plugins/*/*.[ch] tests/plugin
         server/*)
             # What a module may not look up to.
             case $base in
-            fiber* | registry | log | socket_file | service_manager | schema* | lua_pattern | kong*) above='event.h rpc.h conn.h server.h dump.h options.h' ;;
-            event) above='rpc.h conn.h server.h dump.h options.h' ;;
+            stats | scope | notices | fiber* | registry | log | socket_file | service_manager | schema* | lua_pattern | kong*) above='event.h rpc.h conn.h server.h dump.h options.h' ;;
+            event | event_report | status | metrics_text) above='rpc.h conn.h server.h dump.h options.h' ;;
             pdk*) above='rpc.h conn.h server.h dump.h options.h' ;;
             rpc* | relay) above='conn.h server.h options.h' ;;
             conn) above='server.h options.h' ;;

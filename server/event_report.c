@@ -1,0 +1,116 @@
+#include "event_report.h"
+
+#include <stdio.h>
+
+static void post_line(struct event *event, struct kong_str line) {
+    const struct pdk_method *err = &pdk_methods[PDK_LOG_ERR];
+    if (line.data != NULL) {
+        struct kong_value arg = kong_bytes(line.data, line.len);
+        event_call(event, err, err->name, &arg, 1, NULL);
+    }
+}
+
+/* "(service 4a8e…, name mine; 17 times since this was last logged)", or nothing. */
+static const char *aside(struct event *event, uint64_t times) {
+    char scope[300];
+    char count[80] = "";
+    const struct scope *of = &event->instance->scope;
+    scope_describe(of, scope, sizeof scope);
+    bool named = strcmp(scope, "global") != 0;
+    if (times > 1) {
+        snprintf(count, sizeof count, "%s%llu times since this was last logged", named ? "; " : "",
+                 (unsigned long long)times);
+    }
+    if (!named && times <= 1) {
+        return "";
+    }
+    const char *text = arena_printf(&event->arena, " (%s%s)", named ? scope : "", count).data;
+    return text != NULL ? text : "";
+}
+
+/* The first time, and then no more than once a minute for an instance: here, and in Kong's log. */
+static void log_failure(struct event *event) {
+    const struct kong_plugin *plugin = events_options(event->events)->plugin;
+    bool known = event->rc == event->error_rc && event->error.data != NULL;
+    const char *text = known ? event->error.data : kong_strerror(event->rc);
+    uint64_t times;
+    if (!recurrence_due(&event->instance->failures, stats_clock(), &times)) {
+        return;
+    }
+    struct kong_str line =
+        arena_printf(&event->arena, "%s: %s %s: %s%s", plugin->name,
+                     event->refused ? "configuration" : kong_phase_name(event->phase),
+                     event->refused ? "refused" : "failed", text, aside(event, times));
+    log_write_for(events_options(event->events)->log, LOG_LEVEL_ERROR, event->request_id,
+                  "instance %d: %s", event->instance->id,
+                  line.data != NULL ? line.data + strlen(plugin->name) + 2 : text);
+    if (event->peer != NULL && !event->ended) {
+        post_line(event, line);
+    }
+}
+
+void event_post_notices(struct event *event) {
+    struct notices *notices = events_notices(event->events);
+    for (size_t i = 0; i < notices->count; i++) {
+        post_line(event, kong_str(notices->lines[i]));
+    }
+    notices->count = 0;
+}
+
+void event_report_failure(struct event *event) {
+    const struct pdk_method *exit = &pdk_methods[PDK_RESPONSE_EXIT];
+    struct stats_phase *stats = &events_stats(event->events)->phases[event->phase];
+    *(event->refused ? &stats->refused : &stats->failed) += 1;
+    event->instance->failed++;
+    int cancelled = event->cancelled;
+    event->cancelled = 0;
+    log_failure(event);
+    if (event->peer != NULL && !event->ended &&
+        events_options(event->events)->plugin->on_error == KONG_FAIL_CLOSED &&
+        (exit->phases & KONG_PHASE_BIT(event->phase)) != 0) {
+        struct kong_pair type =
+            kong_pair("Content-Type", kong_string("application/json; charset=utf-8"));
+        struct kong_value args[] = {kong_integer(500), kong_string(EVENT_FAILED_BODY),
+                                    kong_map(&type, 1)};
+        event_call(event, exit, exit->name, args, 3, NULL);
+    }
+    event->cancelled = cancelled;
+}
+
+void notice_restart(struct notices *notices, const char *plugin, const struct running *running) {
+    uint32_t restarts = atomic_load(&running->restarts);
+    int32_t phase = atomic_load(&running->died_phase);
+    char how[32] = "exited";
+    char doing[64] = "between two handlers";
+    if (restarts == 0) {
+        return;
+    }
+    if (atomic_load(&running->died_signal) != 0) {
+        snprintf(how, sizeof how, "died of signal %d", (int)atomic_load(&running->died_signal));
+    }
+    if (phase >= 0 && phase < KONG_PHASE_COUNT) {
+        snprintf(doing, sizeof doing, "in %s of instance %d",
+                 kong_phase_name((enum kong_phase)phase),
+                 (int)atomic_load(&running->died_instance));
+    }
+    notices_add(notices,
+                "%s: the plugin server's process %s %s and was started again (%u times so far)",
+                plugin, how, doing, (unsigned)restarts);
+}
+
+void notice_limits(struct notices *notices, struct limits_told *told, const char *plugin,
+                   const struct stats *stats, uint64_t now_ms) {
+    if (told->at_ms != 0 && (now_ms - told->at_ms) * 1000000 < NOTICE_EVERY_NS) {
+        return;
+    }
+    for (unsigned i = 0; i < STATS_LIMIT_COUNT; i++) {
+        uint64_t times = stats->limits[i];
+        if (times == told->times[i]) {
+            continue;
+        }
+        told->times[i] = times;
+        told->at_ms = now_ms;
+        notices_add(notices, "%s: limit reached: %s (%llu times so far; see --status)", plugin,
+                    stats_limit_name((enum stats_limit)i), (unsigned long long)times);
+    }
+}
