@@ -37,6 +37,19 @@ static inline bool frame_reader_at_start(const struct frame_reader *reader) {
     return reader->scanned == 0 && reader->depth == 0;
 }
 
+/* The frame at the start of data, when it is a ProtoBuf:1 one, whole and within the reader's limit:
+ * what frame_next gives, which says what is wrong where this is false. */
+static inline bool frame_protobuf_whole(const struct frame_reader *reader, const uint8_t *data,
+                                        size_t len, struct frame *frame) {
+    if (reader->protocol != PROTOCOL_PROTOBUF || len < 4) {
+        return false;
+    }
+    size_t size =
+        (size_t)data[0] | (size_t)data[1] << 8 | (size_t)data[2] << 16 | (size_t)data[3] << 24;
+    *frame = (struct frame){data + 4, size, 4 + size};
+    return size <= reader->limit && size <= len - 4;
+}
+
 /* Looks for one message at the start of data. Called again with the same bytes and more behind
  * them, it goes on where it stopped. 1: a message, *frame is filled, and the reader is ready for
  * the next one (with `next_limit` for it). 0: more bytes are needed; *missing is a lower bound of

@@ -68,7 +68,12 @@ static int take_frame(struct rpc *rpc, const uint8_t *data, size_t len, size_t *
     struct codec_reason reason;
     struct frame frame;
     size_t missing;
-    int rc = frame_next(&rpc->reader, data, len, rpc->env->max_frame, &frame, &missing, &reason);
+    int rc = 1;
+    if (frame_protobuf_whole(&rpc->reader, data, len, &frame)) {
+        rpc->reader.limit = rpc->env->max_frame;
+    } else {
+        rc = frame_next(&rpc->reader, data, len, rpc->env->max_frame, &frame, &missing, &reason);
+    }
     if (rc == 0) {
         return 0;
     }

@@ -14,7 +14,8 @@
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-/* frame_next on a copy of exactly these bytes: sanitizers see a look behind them. */
+/* frame_next on a copy of exactly these bytes: sanitizers see a look behind them. Of ProtoBuf:1 the
+ * short way sees the same messages. */
 static int next(struct frame_reader *reader, const uint8_t *data, size_t len, struct frame *frame,
                 size_t *missing, struct codec_reason *reason) {
     uint8_t *copy = malloc(len);
@@ -22,7 +23,15 @@ static int next(struct frame_reader *reader, const uint8_t *data, size_t len, st
     if (len > 0) {
         memcpy(copy, data, len);
     }
+    struct frame whole;
+    bool seen = frame_protobuf_whole(reader, copy, len, &whole);
     int result = frame_next(reader, copy, len, LIMIT_FRAME, frame, missing, reason);
+    assert_int_equal(seen, reader->protocol == PROTOCOL_PROTOBUF && result == 1);
+    if (seen) {
+        assert_ptr_equal(whole.data, frame->data);
+        assert_int_equal(whole.len, frame->len);
+        assert_int_equal(whole.total, frame->total);
+    }
     if (result == 1) {
         frame->data = data + (frame->data - copy);
     }
@@ -187,6 +196,10 @@ static void test_protobuf_lengths(void **state) {
     assert_int_equal(frame_next(&reader, NULL, 0, 0, &frame, &missing, &reason), 0);
     assert_int_equal(missing, 4);
     assert_int_equal(once(PROTOCOL_PROTOBUF, LIMIT_FIRST_FRAME, over, 4, &reason), CODEC_E_LIMIT);
+    /* also when all of it is there */
+    static const uint8_t two[] = {2, 0, 0, 0, 0xaa, 0xbb};
+    assert_int_equal(once(PROTOCOL_PROTOBUF, 2, two, sizeof two, &reason), 1);
+    assert_int_equal(once(PROTOCOL_PROTOBUF, 1, two, sizeof two, &reason), CODEC_E_LIMIT);
 }
 
 /* One value of each family, of a length that needs its head. */

@@ -6,6 +6,9 @@
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
+/* Longer messages are not changed byte by byte. */
+#define CHANGED_MOST 100
+
 static char long_text[70000];
 
 static struct kong_value text_of(size_t len) {
@@ -52,14 +55,14 @@ static size_t check_request(struct fixture *f) {
     data[len] = 0x94;
     assert_true(holds(f, data, len + 1, LIMIT_FRAME));
     free(data);
-    for (size_t cut = 0; cut < len && len < 400; cut++) {
+    for (size_t cut = 0; cut < len && len < CHANGED_MOST; cut++) {
         uint8_t *piece = malloc(cut == 0 ? 1 : cut);
         assert_non_null(piece);
         memcpy(piece, f->out.data, cut);
         assert_false(holds(f, piece, cut, LIMIT_FRAME));
         free(piece);
     }
-    for (size_t at = 0; at < len && len < 400; at++) {
+    for (size_t at = 0; at < len && len < CHANGED_MOST; at++) {
         uint8_t was = f->out.data[at];
         for (unsigned byte = 0; byte < 256; byte++) {
             f->out.data[at] = (uint8_t)byte;
@@ -108,9 +111,9 @@ static void test_step(void **state) {
                                     kong_pair("Data", data[i])};
         struct kong_pair turned[] = {pairs[1], pairs[0]};
         pack(f, LIST(NUM(0), NUM(70000), STR("plugin.Step"), LIST(kong_map(pairs, 2))));
-        assert_true(check_request(f) > 0 || f->out.len > 400);
+        assert_true(check_request(f) > 0 || f->out.len >= CHANGED_MOST);
         pack(f, LIST(NUM(0), NUM(3), STR("plugin.Step"), LIST(kong_map(turned, 2))));
-        assert_true(check_request(f) > 0 || f->out.len > 400);
+        assert_true(check_request(f) > 0 || f->out.len >= CHANGED_MOST);
         pack(f, LIST(NUM(0), NUM(3), STR("plugin.Step"), LIST(kong_map(pairs, 1))));
         assert_true(check_request(f) > 0);
     }
