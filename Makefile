@@ -41,7 +41,9 @@ SYS_LIBS := -lpthread -ldl -lrt -lm
 
 # --- Flags -------------------------------------------------------------------
 WARN     := -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 -Wvla $(WERROR)
-HARDEN   := -fstack-protector-strong -fPIC -fno-semantic-interposition $(if $(SAN),,$(if $(findstring -O0,$(CFLAGS)),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2))
+# a frame larger than a guard page must not step over it
+CLASH    := $(shell echo 'int main(void) { return 0; }' | $(CC) -Werror -fstack-clash-protection -x c -c -o /dev/null - 2>/dev/null && echo -fstack-clash-protection)
+HARDEN   := -fstack-protector-strong $(CLASH) -fPIC -fno-semantic-interposition $(if $(SAN),,$(if $(findstring -O0,$(CFLAGS)),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2))
 LDHARDEN := -pie -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack
 ifneq ($(SAN),)
 SANFLAGS := -fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all

@@ -29,6 +29,7 @@ check 'kong.conf.example is there' 'grep -q "^pluginserver_names = apiversion-se
 check 'bash completion is there' 'test -s "$root/opt/kong/share/bash-completion/completions/apiversion-server"'
 check 'the dump is JSON and nothing else' '"$bin" -dump | python3 -c "import json, sys; json.load(sys.stdin)" 2>/dev/null || ! command -v python3 >/dev/null'
 check 'the socket is named after the binary, in the prefix' '"$bin" -dump -p /some/prefix | grep -q "\"/some/prefix/apiversion-server.socket\""'
+check 'the binary is hardened' 'tests/lint/check-hardening.sh "$bin"'
 if ls "$(pkg-config --variable=libdir libuv)"/libuv*.a >/dev/null 2>&1; then
     others=$(ldd "$bin" | awk '{print $1}' | grep -vE '^(linux-vdso|libc\.so|/lib.*/ld-linux|ld-linux|libpthread|libdl|librt|libm\.so)' || true)
     check 'it needs the C library only' 'test -z "$others"'

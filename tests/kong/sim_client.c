@@ -93,11 +93,12 @@ static struct wire *open_wire(struct sim_client *client) {
     return wire;
 }
 
-/* nginx notices that an idle connection was closed, and takes it out of its pool. */
+/* nginx notices that an idle connection was closed, or says something that nobody asked for, and
+ * takes it out of its pool. */
 static bool closed_meanwhile(struct wire *wire) {
     char byte;
     ssize_t n = recv(wire->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-    return n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR);
+    return n >= 0 || (errno != EAGAIN && errno != EINTR);
 }
 
 struct wire *client_wire(struct sim_client *client) {

@@ -1,0 +1,182 @@
+/* Two generations of the server on one path, under load, as at each reload of Kong: nothing is
+ * lost, whichever ends first and however. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "kong_load.h"
+#include "process_peer.h"
+
+#define THREADS  8
+#define SHARE    7000 /* events before, between and after */
+#define DRAIN_MS 30000
+
+/* On a slow machine all connections must be idle once, at some moment. */
+static const char *const patient[] = {"--drain-timeout", "30", NULL};
+
+static struct kong_load *begin_load(const struct process *process, enum protocol protocol) {
+    struct kong_load_options options = {.path = process->path,
+                                        .protocol = protocol,
+                                        .threads = THREADS,
+                                        .mode = "wait",
+                                        .instances = 500};
+    return kong_load_start(&options);
+}
+
+static void more(struct kong_load *load, uint64_t events) {
+    kong_load_wait(load, kong_load_counts(load).events + events);
+}
+
+/* The next generation, on the path of the first. */
+static void start_next(struct process *next, const struct process *first) {
+    struct process_setup setup = {.path = first->path};
+    process_start(next, &setup);
+    assert_says(next, "from a server that still runs (a reload, or a second one by mistake)");
+}
+
+static struct kong_load_counts end_load(struct kong_load *load, const char *what,
+                                        enum protocol protocol) {
+    struct kong_load_counts counts = kong_load_stop(load);
+    print_message("  %s, %s: %llu events, %llu lost, %llu hit, %llu tried again, %llu refused\n",
+                  protocol == PROTOCOL_PROTOBUF ? "ProtoBuf:1" : "MsgPack:1", what,
+                  (unsigned long long)counts.events, (unsigned long long)counts.lost,
+                  (unsigned long long)counts.hit, (unsigned long long)counts.retried,
+                  (unsigned long long)counts.refused);
+    if (counts.lost > 0) {
+        print_message("  the first one: %s\n", counts.first);
+    }
+    return counts;
+}
+
+static void old_ends_first(void **state) {
+    enum protocol protocol = *(enum protocol *)*state;
+    struct process_setup setup = {.options = patient};
+    struct process old;
+    struct process next;
+    (void)state;
+    process_start(&old, &setup);
+    struct kong_load *load = begin_load(&old, protocol);
+    more(load, SHARE);
+    start_next(&next, &old);
+    more(load, SHARE);
+    kill(old.pid, SIGTERM);
+    assert_true(process_gone(old.pid, DRAIN_MS + PATIENCE_MS));
+    more(load, SHARE);
+    struct kong_load_counts counts = end_load(load, "the old one ends first", protocol);
+    assert_true(counts.retried >= THREADS); /* all have changed over */
+    assert_int_equal(process_count(&old, "given up after the drain"), 0);
+    assert_true(counts.events >= 20000);
+    assert_int_equal(counts.lost, 0);
+    assert_int_equal(counts.refused, 0);
+    assert_int_equal(access(old.path, F_OK), 0); /* the new one's */
+    assert_orderly(process_end(&next, SIGTERM));
+    process_end(&old, 0);
+}
+
+/* The new one is ended while the old one still serves its connections, as when an operator finds
+ * out about a mistake. Nobody has the path then: what is connected goes on. */
+static void new_ends_first(void **state) {
+    enum protocol protocol = *(enum protocol *)*state;
+    struct process_setup setup = {.options = patient};
+    struct process old;
+    struct process next;
+    struct process last;
+    (void)state;
+    process_start(&old, &setup);
+    struct kong_load *load = begin_load(&old, protocol);
+    more(load, SHARE);
+    start_next(&next, &old);
+    more(load, SHARE);
+    /* All connections are the old one's: nothing has made Kong open another. */
+    assert_orderly(process_end(&next, SIGTERM));
+    more(load, SHARE);
+    struct process_setup again = {.path = old.path};
+    process_start(&last, &again);
+    kill(old.pid, SIGTERM);
+    assert_true(process_gone(old.pid, DRAIN_MS + PATIENCE_MS));
+    more(load, 1000);
+    struct kong_load_counts counts = end_load(load, "the new one ends first", protocol);
+    assert_true(counts.events >= 20000);
+    assert_int_equal(counts.lost, 0);
+    assert_int_equal(counts.refused, 0);
+    assert_orderly(process_end(&last, SIGTERM));
+    process_end(&old, 0);
+}
+
+/* kill -9 of the old one: at most what is under way is hit. */
+static void old_is_killed(void **state) {
+    enum protocol protocol = *(enum protocol *)*state;
+    struct process_setup setup = {.options = patient};
+    struct process old;
+    struct process next;
+    process_start(&old, &setup);
+    struct kong_load *load = begin_load(&old, protocol);
+    more(load, SHARE);
+    start_next(&next, &old);
+    more(load, SHARE);
+    kill(old.pid, SIGKILL);
+    more(load, SHARE);
+    struct kong_load_counts counts = end_load(load, "the old one is killed", protocol);
+    assert_true(counts.events >= 20000);
+    assert_int_equal(counts.refused, 0);
+    assert_true(counts.hit <= THREADS);
+    assert_true(counts.lost <= (protocol == PROTOCOL_PROTOBUF ? 0 : counts.hit));
+    assert_orderly(process_end(&next, SIGTERM));
+    process_end(&old, 0);
+}
+
+/* The file that a killed server left is in nobody's way; nobody is said to run. */
+static void stale_socket(void **state) {
+    struct process_setup setup = {.options = patient};
+    struct process old;
+    struct process next;
+    struct kong_peer peer;
+    char path[96];
+    (void)state;
+    process_start(&old, &setup);
+    kill(old.pid, SIGKILL);
+    assert_true(process_gone(old.pid, PATIENCE_MS));
+    assert_int_equal(access(old.path, F_OK), 0);
+    assert_int_equal(raw_connect(&old), -1);
+    snprintf(path, sizeof path, "%s", old.path);
+    struct process_setup again = {.path = path};
+    process_start(&next, &again);
+    assert_int_equal(process_count(&next, "still runs"), 0);
+    kong_peer_open(&peer, &next, PROTOCOL_PROTOBUF);
+    kong_peer_serves(&peer);
+    kong_peer_close(&peer);
+    assert_orderly(process_end(&next, SIGTERM));
+    assert_int_equal(access(path, F_OK), -1);
+    process_end(&old, 0);
+}
+
+#define BOTH(test)                                                                                 \
+    cmocka_unit_test_prestate(test, &protobuf), cmocka_unit_test_prestate(test, &msgpack)
+
+int main(int argc, char **argv) {
+    static enum protocol protobuf = PROTOCOL_PROTOBUF;
+    static enum protocol msgpack = PROTOCOL_MSGPACK;
+    int status;
+    if (process_serves(argc, argv, &status)) {
+        return status;
+    }
+    const struct CMUnitTest tests[] = {
+        BOTH(old_ends_first),
+        BOTH(new_ends_first),
+        BOTH(old_is_killed),
+        cmocka_unit_test(stale_socket),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
