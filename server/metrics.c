@@ -265,21 +265,39 @@ static void on_connection(uv_stream_t *listener, int status) {
     }
     metrics->clients = client;
     metrics->client_count++;
-    if (uv_accept(listener, &client->socket.stream) != 0 || metrics->client_count > MOST_CLIENTS ||
-        uv_read_start(&client->socket.stream, on_alloc, on_read) != 0) {
+    if (uv_accept(listener, &client->socket.stream) != 0) {
+        close_client(client);
+        stop_listening(metrics); /* as above */
+    } else if (metrics->client_count > MOST_CLIENTS ||
+               uv_read_start(&client->socket.stream, on_alloc, on_read) != 0) {
         close_client(client);
     }
 }
 
 /* --- the port --- */
 
-static int open_unix(struct metrics *metrics, char *error, size_t size) {
+/* 0: the handle is there and is to be closed; else nothing is left. */
+static int make_listener(struct metrics *metrics) {
+    uv_loop_t *loop = metrics->options.loop;
+    int rc = metrics->is_unix ? uv_pipe_init(loop, &metrics->listener.pipe, 0)
+                              : uv_tcp_init(loop, &metrics->listener.tcp);
+    if (rc == 0) {
+        metrics->listening = true;
+        metrics->handles++;
+        metrics->listener.handle.data = metrics;
+    }
+    return rc;
+}
+
+static int bind_listener(struct metrics *metrics, char *error, size_t size) {
     struct socket_file_options wanted = {
         .path = metrics->options.listen + 5, .mode = 0600, .backlog = BACKLOG};
-    if (socket_file_open(&wanted, &metrics->file, NULL, error, size) != 0) {
-        return -1;
+    if (!metrics->is_unix) {
+        return uv_tcp_bind(&metrics->listener.tcp, (const struct sockaddr *)&metrics->address, 0);
     }
-    uv_pipe_init(metrics->options.loop, &metrics->listener.pipe, 0);
+    if (socket_file_open(&wanted, &metrics->file, NULL, error, size) != 0) {
+        return UV_EINVAL; /* the text says more */
+    }
     int rc = uv_pipe_open(&metrics->listener.pipe, metrics->file.fd);
     if (rc == 0) {
         metrics->file.fd = -1; /* the handle's */
@@ -287,21 +305,14 @@ static int open_unix(struct metrics *metrics, char *error, size_t size) {
     return rc;
 }
 
-static int open_tcp(struct metrics *metrics) {
-    uv_tcp_init(metrics->options.loop, &metrics->listener.tcp);
-    return uv_tcp_bind(&metrics->listener.tcp, (const struct sockaddr *)&metrics->address, 0);
-}
-
 static void listen_now(struct metrics *metrics) {
     char error[256] = "";
-    int rc = metrics->is_unix ? open_unix(metrics, error, sizeof error) : open_tcp(metrics);
-    if (error[0] == '\0') { /* there is a handle */
-        metrics->listening = true;
-        metrics->handles++;
-        metrics->listener.handle.data = metrics;
-        if (rc == 0) {
-            rc = uv_listen(&metrics->listener.stream, BACKLOG, on_connection);
-        }
+    int rc = make_listener(metrics);
+    if (rc == 0) {
+        rc = bind_listener(metrics, error, sizeof error);
+    }
+    if (rc == 0) {
+        rc = uv_listen(&metrics->listener.stream, BACKLOG, on_connection);
     }
     if (rc == 0) {
         metrics->complained = false;

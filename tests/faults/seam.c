@@ -191,6 +191,10 @@ UV_WRAPPED(uv_poll_start, UV_EBADF, (uv_poll_t * handle, int events, uv_poll_cb 
 UV_WRAPPED(uv_queue_work, UV_ENOMEM,
            (uv_loop_t * loop, uv_work_t *request, uv_work_cb work, uv_after_work_cb after), loop,
            request, work, after)
+UV_WRAPPED(uv_tcp_init, UV_ENOMEM, (uv_loop_t * loop, uv_tcp_t *handle), loop, handle)
+UV_WRAPPED(uv_tcp_bind, UV_EADDRINUSE,
+           (uv_tcp_t * handle, const struct sockaddr *address, unsigned flags), handle, address,
+           flags)
 UV_WRAPPED(uv_read_start, UV_ENOMEM,
            (uv_stream_t * stream, uv_alloc_cb alloc_cb, uv_read_cb read_cb), stream, alloc_cb,
            read_cb)
