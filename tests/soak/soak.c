@@ -1,0 +1,221 @@
+/* The server under mixed load for long: workers of Kong over both protocols whose configurations
+ * change, and peers that misbehave. Memory and descriptors must be flat after a warm-up, no event
+ * may be lost. SOAK_S: for how many seconds. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "kong_load.h"
+#include "process_peer.h"
+
+#define MOST_SAMPLES 86400
+#define LOADS        4
+
+struct samples {
+    size_t count;
+    long rss_kib[MOST_SAMPLES];
+    size_t descriptors[MOST_SAMPLES];
+};
+
+/* --- Peers that misbehave --- */
+
+struct vandal {
+    const struct process *process;
+    pthread_t thread;
+    _Atomic bool stop;
+    uint64_t attempts;
+};
+
+static void say(int fd, const void *data, size_t len) {
+    (void)!send(fd, data, len, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+/* One connection, and what it does wrong; it is closed without a word. */
+static void misbehave(int fd, unsigned kind) {
+    static const char names[] = "\x05\0\0\0\x08\x01\xfa\x01\0"; /* CmdGetPluginNames */
+    static const char bomb[] = "\x94\x00\x01\xb2plugin.HandleEvent\xdd\x04\0\0\0";
+    static const char half[] = "\x40\0\0\0\x08\x01\xa2";
+    static const char unknown[] = "\x94\x00\x05\xa6plugin\x91\xc0";
+    uint8_t garbage[256];
+    switch (kind % 7) {
+    case 0:
+        break; /* nothing at all */
+    case 1:
+        say(fd, half, sizeof half - 1);
+        break;
+    case 2:
+        say(fd, bomb, sizeof bomb - 1);
+        break;
+    case 3:
+        say(fd, "\xff\xff\xff\xff", 4);
+        break;
+    case 4:
+        for (size_t i = 0; i < sizeof garbage; i++) {
+            garbage[i] = (uint8_t)rand();
+        }
+        say(fd, garbage, sizeof garbage);
+        break;
+    case 5:
+        for (int i = 0; i < 2000; i++) { /* and does not read what it gets */
+            say(fd, names, sizeof names - 1);
+        }
+        break;
+    default:
+        say(fd, unknown, sizeof unknown - 1);
+        break;
+    }
+}
+
+static void *vandalise(void *arg) {
+    struct vandal *vandal = arg;
+    while (!vandal->stop) {
+        int fd = raw_connect(vandal->process);
+        if (fd >= 0) {
+            misbehave(fd, (unsigned)vandal->attempts++);
+            pause_ms(5);
+            close(fd);
+        }
+    }
+    return NULL;
+}
+
+/* --- Figures --- */
+
+static int compare(const void *a, const void *b) {
+    long first = *(const long *)a;
+    long second = *(const long *)b;
+    return (first > second) - (first < second);
+}
+
+static long median(const long *values, size_t count) {
+    long *sorted = malloc(count * sizeof *sorted);
+    assert_non_null(sorted);
+    memcpy(sorted, values, count * sizeof *sorted);
+    qsort(sorted, count, sizeof *sorted, compare);
+    long middle = sorted[count / 2];
+    free(sorted);
+    return middle;
+}
+
+static size_t most(const size_t *values, size_t count) {
+    size_t found = 0;
+    for (size_t i = 0; i < count; i++) {
+        found = values[i] > found ? values[i] : found;
+    }
+    return found;
+}
+
+static void sample(struct samples *samples, const struct process *process, double seconds) {
+    double end = seconds_now() + seconds;
+    while (seconds_now() < end && samples->count < MOST_SAMPLES) {
+        samples->rss_kib[samples->count] = process_figure(process->pid, "VmRSS");
+        samples->descriptors[samples->count] = process_descriptors(process->pid);
+        samples->count++;
+        pause_ms(seconds < 120 ? 100 : 1000);
+    }
+}
+
+/* The first fifth behind the warm-up (a fifth itself) against the last. */
+static void check_flat(const struct samples *samples) {
+    size_t fifth = samples->count / 5;
+    assert_true(fifth >= 5);
+    const size_t last = samples->count - fifth;
+    long rss_before = median(samples->rss_kib + fifth, fifth);
+    long rss_after = median(samples->rss_kib + last, fifth);
+    size_t files_before = most(samples->descriptors + fifth, fifth);
+    size_t files_after = most(samples->descriptors + last, fifth);
+    print_message("  resident memory: %ld KiB behind the warm-up, %ld KiB at the end; descriptors: "
+                  "at most %zu, then %zu\n",
+                  rss_before, rss_after, files_before, files_after);
+    assert_true(files_after <= files_before + 8);
+    if (!process_is_padded()) {
+        assert_true(rss_after <= rss_before + rss_before / 20 + 256);
+    }
+}
+
+static void report(const char *name, const struct kong_load_counts *counts) {
+    print_message("  %s: %llu events, %llu lost, %llu hit, %llu tried again, %llu refused%s%s\n",
+                  name, (unsigned long long)counts->events, (unsigned long long)counts->lost,
+                  (unsigned long long)counts->hit, (unsigned long long)counts->retried,
+                  (unsigned long long)counts->refused, counts->lost > 0 ? "; the first: " : "",
+                  counts->first);
+    assert_true(counts->events > 0);
+    assert_int_equal(counts->lost, 0);
+    assert_int_equal(counts->refused, 0);
+}
+
+static void soak(void **state) {
+    static const char *const options[] = {
+        "--supervise",     "no", "--log-level", "error", "--event-timeout", "5",
+        "--instance-idle", "30", NULL};
+    static const struct kong_load_options wanted[LOADS] = {
+        {.protocol = PROTOCOL_PROTOBUF,
+         .threads = 4,
+         .rate = 1000,
+         .mode = "wait",
+         .instances = 50},
+        {.protocol = PROTOCOL_MSGPACK, .threads = 4, .rate = 1000, .mode = "wait", .instances = 50},
+        {.protocol = PROTOCOL_PROTOBUF, .threads = 8, .rate = 200, .mode = "sleep"},
+        {.protocol = PROTOCOL_MSGPACK, .threads = 2, .rate = 200, .mode = "ok", .instances = 7},
+    };
+    static const char *const names[LOADS] = {"ProtoBuf:1, a getter", "MsgPack:1, a getter",
+                                             "ProtoBuf:1, kong_sleep", "MsgPack:1, a header"};
+    struct process_setup setup = {.options = options, .silent = true};
+    struct kong_load *loads[LOADS];
+    struct process process;
+    const char *text = getenv("SOAK_S");
+    double seconds = text == NULL ? 600 : strtod(text, NULL);
+    (void)state;
+    struct samples *samples = calloc(1, sizeof *samples);
+    assert_non_null(samples);
+    process_start(&process, &setup);
+    for (int i = 0, fd = -1; i < 1000 && fd < 0; i++) {
+        fd = raw_connect(&process);
+        pause_ms(5);
+        close(fd);
+    }
+    for (size_t i = 0; i < LOADS; i++) {
+        struct kong_load_options one = wanted[i];
+        one.path = process.path;
+        loads[i] = kong_load_start(&one);
+    }
+    struct vandal vandal = {.process = &process};
+    assert_int_equal(pthread_create(&vandal.thread, NULL, vandalise, &vandal), 0);
+    sample(samples, &process, seconds);
+    vandal.stop = true;
+    pthread_join(vandal.thread, NULL);
+    print_message("  %.0f s, %llu connections that misbehaved, %ld ms of CPU time\n", seconds,
+                  (unsigned long long)vandal.attempts, process_cpu_ms(process.pid));
+    struct kong_load_counts counts[LOADS];
+    for (size_t i = 0; i < LOADS; i++) {
+        counts[i] = kong_load_stop(loads[i]);
+    }
+    for (size_t i = 0; i < LOADS; i++) {
+        report(names[i], &counts[i]);
+    }
+    assert_int_equal(process_count(&process, " error "), 0);
+    check_flat(samples);
+    assert_orderly(process_end(&process, SIGTERM));
+    free(samples);
+}
+
+int main(int argc, char **argv) {
+    int status;
+    if (process_serves(argc, argv, &status)) {
+        return status;
+    }
+    const struct CMUnitTest tests[] = {cmocka_unit_test(soak)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
