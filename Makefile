@@ -192,6 +192,16 @@ unit-clang: ## the unit tests, built with clang
 unit-asan: ## the unit tests under AddressSanitizer and UBSan
 	+$(MAKE) BUILD=$(BUILD)/asan SAN=address,undefined CFLAGS="-O1 -g" all unit
 
+# Those in which more than one thread runs our code.
+TSAN_TESTS := $(addprefix $(BUILD)/tests/unit/,test_log test_wait test_wait_server test_fiber test_server_events)
+
+.PHONY: unit-tsan tsan-programs
+tsan-programs: $(TSAN_TESTS)
+	@set -e; for t in $(TSAN_TESTS); do echo "== $$t"; $$t; done
+
+unit-tsan: ## the unit tests that use threads, under ThreadSanitizer
+	+$(MAKE) BUILD=$(BUILD)/tsan SAN=thread CFLAGS="-O1 -g" tsan-programs
+
 unit-ucontext: ## the unit tests with the portable fibers
 	+$(MAKE) BUILD=$(BUILD)/ucontext FIBER=ucontext all unit
 
