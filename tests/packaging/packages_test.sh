@@ -176,7 +176,7 @@ fi
 if command -v docker >/dev/null && docker compose version >/dev/null 2>&1; then
     yes 'docker compose takes it' docker compose -f "$compose" config -q
 else
-    skip 'docker is not installed: no image was built, docker-compose.yml was not run'
+    skip 'no docker compose here: no image was built, docker-compose.yml was not read by it'
 fi
 
 # enable.sh, with a curl that writes down what it is asked and answers as Kong would
