@@ -26,6 +26,7 @@ struct conn {
     size_t unwritten;  /* in write requests */
     size_t stuck_size; /* of libuv's queue when it last became shorter, */
     uint64_t stuck_ms; /* and when that was; while something is unwritten */
+    unsigned recorded; /* its number in a recording */
     bool reading;
     bool
         ended; /* our side of it: nothing more is said, only answers that are due are still taken */
@@ -61,6 +62,7 @@ static void conn_close(struct conn *conn) {
         return;
     }
     conn->closing = true;
+    record_connection_end(conn->env->record, conn->recorded);
     rpc_close(&conn->rpc);
     uv_close((uv_handle_t *)&conn->pipe, on_closed);
 }
@@ -125,6 +127,7 @@ static int write_out(struct conn *conn) {
         }
         if (sent > 0) {
             stats->bytes_out += (uint64_t)sent;
+            record_bytes(conn->env->record, conn->recorded, '<', out->data, (size_t)sent);
             buffer_consume(out, (size_t)sent);
         }
         if (out->len == 0) {
@@ -154,6 +157,7 @@ static int write_out(struct conn *conn) {
         return rc;
     }
     stats->bytes_out += write->len;
+    record_bytes(conn->env->record, conn->recorded, '<', write->data, write->len);
     conn->unwritten += write->len;
     buffer_init(out, LIMIT_OUT); /* its bytes are the write's now */
     return 0;
@@ -242,6 +246,7 @@ static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buf) {
     conn->heard_ms = uv_now(conn->env->loop);
     struct stats *stats = events_stats(conn->env->rpc.events);
     stats->bytes_in += (uint64_t)count;
+    record_bytes(conn->env->record, conn->recorded, '>', buf->base, (size_t)count);
     if (rpc_feed(&conn->rpc, (const uint8_t *)buf->base, (size_t)count) != 0) {
         stats->limits[STATS_LIMIT_MESSAGE]++;
         log_write(conn->env->rpc.log, LOG_LEVEL_WARN, "connection dropped: %s", conn->rpc.reason);
@@ -258,6 +263,7 @@ static struct conn *conn_create(struct conn_env *env) {
     conn->env = env;
     conn->pipe.data = conn;
     conn->heard_ms = uv_now(env->loop);
+    conn->recorded = record_connection(env->record);
     rpc_init(&conn->rpc, &env->rpc, on_wake);
     conn->next = env->first;
     if (env->first != NULL) {

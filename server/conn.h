@@ -4,6 +4,7 @@
 
 #include <uv.h>
 
+#include "record.h"
 #include "rpc.h"
 
 struct conn;
@@ -21,6 +22,7 @@ struct conn_env {
     bool draining;   /* each connection ends with its next last answer */
     struct conn *first; /* all open connections */
     size_t count;
+    struct record *record;                /* borrowed; NULL: nothing is recorded */
     void (*closed)(struct conn_env *env); /* one fewer; called from the loop */
     void *owner;
 };

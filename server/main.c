@@ -171,6 +171,7 @@ struct service {
     struct socket_file *socket;
     struct dump dump;
     struct log *log;
+    struct record *record;
     bool watch_parent;
 };
 
@@ -188,6 +189,7 @@ static struct server_options server_options_of(const struct service *service,
     wanted.handle_signals = true;
     wanted.watch_parent = service->watch_parent;
     wanted.supervised = running != NULL;
+    wanted.record = service->record;
     wanted.metrics_listen = options->metrics_listen;
     wanted.drain_ms = options->drain_ms;
     wanted.event_ms = options->event_ms;
@@ -224,6 +226,10 @@ static int serve(void *arg, struct running *running) {
     log_write(service->log, LOG_LEVEL_INFO, "%s %s serves at %s%s", service->plugin->name,
               service->plugin->version, service->socket->path,
               service->socket->given ? ", passed by the service manager" : "");
+    char scene[128];
+    snprintf(scene, sizeof scene, "%s %s, process %d", service->plugin->name,
+             service->plugin->version, (int)getpid());
+    record_scene(service->record, scene);
     server_run(server);
     server_destroy(server);
     log_write(service->log, LOG_LEVEL_INFO, "ended");
@@ -284,6 +290,20 @@ static int run(struct service *service) {
     return status;
 }
 
+static int run_recorded(struct service *service) {
+    const char *path = service->options->record;
+    char error[512];
+    if (path != NULL) {
+        service->record = record_open(path, service->log, error, sizeof error);
+        if (service->record == NULL) {
+            return complain(service->program, error, EXIT_FAILURE);
+        }
+    }
+    int status = run(service);
+    record_close(service->record);
+    return status;
+}
+
 static int start(const char *program, const struct kong_plugin *plugin,
                  const struct options *options) {
     struct service service = {.program = program, .plugin = plugin, .options = options};
@@ -298,7 +318,7 @@ static int start(const char *program, const struct kong_plugin *plugin,
         return complain(program, "out of memory", EXIT_FAILURE);
     }
     log_set_format(service.log, options->log_format);
-    int status = run(&service);
+    int status = run_recorded(&service);
     dump_free(&service.dump);
     log_destroy(service.log);
     return status;

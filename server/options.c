@@ -478,6 +478,7 @@ int options_parse(struct options *options, const struct kong_plugin *plugin, int
 void options_free(struct options *options) {
     free(options->check_config);
     free(options->metrics_listen);
+    free(options->record);
     free(options->name);
     free(options->kong_conf);
     free(options->kong_prefix);

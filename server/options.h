@@ -52,6 +52,7 @@ struct options {
     char *socket_group; /* name or number; NULL: the process' own */
     enum log_level log_level;
     enum log_format log_format;
+    char *record;                 /* file; NULL: nothing is recorded */
     char *metrics_listen;         /* address, not checked (metrics.h); NULL: none */
     uint64_t drain_ms;            /* what is still at work so long after SIGTERM is given up */
     enum option_switch supervise; /* a parent holds the socket, a child serves; AUTO as above */

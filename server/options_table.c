@@ -114,6 +114,13 @@ const struct option_row option_rows[] = {
      .help = "give the figures of --status to Prometheus, by HTTP at /metrics of 127.0.0.1:9542, "
              "[::1]:9542 or unix:/path; an address that others reach must be written "
              "public:0.0.0.0:9542"},
+    {.name = "record",
+     .argument = "FILE",
+     .kind = OPTION_TEXT,
+     AT(record),
+     .text = "",
+     .help = "write down all that goes over the connections, bodies and secrets too, for tests to "
+             "replay: tests/traces/README.md; a file of that name is replaced"},
 
     {.section = "What Kong is told",
      .name = "dump",

@@ -471,6 +471,7 @@ static int start(struct server *server, char *error, size_t size) {
     server->conns.read_size = READ_SIZE;
     server->conns.exited_ms = options->event_ms;
     server->conns.closed = on_conn_closed;
+    server->conns.record = options->record;
     server->conns.owner = server;
     if (start_listening(server, error, size) != 0) {
         return -1;

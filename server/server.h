@@ -6,6 +6,7 @@
 
 #include "kong.h"
 #include "log.h"
+#include "record.h"
 #include "rpc_message.h"
 #include "running.h"
 #include "socket_file.h"
@@ -23,6 +24,7 @@ struct server_options {
                                    to drain. NULL: the caller connects peers by server_adopt only */
     struct running *running;    /* told which handler runs; NULL: nobody is */
     const char *metrics_listen; /* see metrics.h; NULL: nowhere */
+    struct record *record;      /* borrowed; of all that is said on connections. NULL: none */
     bool tell_manager;          /* READY=1 and STOPPING=1 (service_manager_notify) */
     bool handle_signals; /* SIGTERM and SIGINT drain, a second SIGINT ends at once; SIGPIPE is
                             ignored, faults are reported (crash.h) */

@@ -8,12 +8,14 @@
 #include "rpc_message.h"
 
 struct log;
+struct record;
 struct running;
 
 struct sim_server_options {
     const struct kong_plugin *plugin;
     struct log *log;            /* borrowed; NULL: nothing is logged */
     struct running *running;    /* borrowed; NULL: the server's own */
+    struct record *record;      /* borrowed; NULL: nothing is recorded */
     const char *metrics_listen; /* see metrics.h; NULL: nowhere */
     const char *socket_path;    /* NULL: one in a new directory */
     uint64_t event_ms;          /* 0: the server's default; so below */

@@ -18,6 +18,7 @@ struct stream {
     struct frame_reader kong_reader, server_reader;
     struct buffer kong, server;
     bool in_event;
+    size_t unanswered; /* PDK calls, of which those that are posted are answered later */
     enum rpc_command asked;
     const struct pdk_method *method; /* its arguments come next */
     struct kong_str name;
@@ -47,8 +48,9 @@ static void add_call(struct recording *recording, struct kong_str name,
 
 static void kong_says(struct recording *recording, struct stream *stream,
                       const struct trace_event *event, const struct frame *frame) {
-    if (stream->in_event && recording->protocol == PROTOCOL_PROTOBUF) {
+    if (stream->unanswered > 0 && recording->protocol == PROTOCOL_PROTOBUF) {
         add(recording, ANSWER, event, frame);
+        stream->unanswered--;
         return;
     }
     struct message *message = add(recording, CALL, event, frame);
@@ -80,6 +82,7 @@ static void protobuf_server_says(struct recording *recording, struct stream *str
                          CODEC_OK);
         add_call(recording, stream->method->name, list.list.items, list.list.count);
         stream->method = NULL;
+        stream->unanswered++;
     } else if (frame->len == 0) {
         add(recording, EMPTY, event, frame);
         stream->in_event = false;
@@ -93,6 +96,10 @@ static void protobuf_server_says(struct recording *recording, struct stream *str
 
 static void msgpack_server_says(struct recording *recording, struct stream *stream,
                                 const struct trace_event *event, const struct frame *frame) {
+    int64_t pid;
+    if (msgpack_decode_server_pid(frame->data, frame->len, &pid)) {
+        return; /* what the replaying server is to say as well */
+    }
     struct message *message = add(recording, RETURN, event, frame);
     struct rpc_reply reply;
     message->asked = stream->asked;
