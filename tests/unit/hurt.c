@@ -45,7 +45,8 @@ static int mode_wait(struct kong *kong, const struct config *config) {
 }
 
 static int mode_segv(struct kong *kong, const struct config *config) {
-    volatile int *nowhere = (volatile int *)(uintptr_t)config->ms; /* a page that nobody maps */
+    volatile int *nowhere =
+        (volatile int *)((uintptr_t)config->ms * 8); /* a page that nobody maps */
     (void)kong;
     *nowhere = 1;
     return KONG_OK;

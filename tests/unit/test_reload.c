@@ -75,7 +75,9 @@ static void old_ends_first(void **state) {
     assert_true(process_gone(old.pid, DRAIN_MS + PATIENCE_MS));
     more(load, SHARE);
     struct kong_load_counts counts = end_load(load, "the old one ends first", protocol);
-    assert_true(counts.retried >= THREADS); /* all have changed over */
+    /* They have changed over; who was about to start an instance just then had nothing to repeat.
+     */
+    assert_true(counts.retried >= 1);
     assert_int_equal(process_count(&old, "given up after the drain"), 0);
     assert_true(counts.events >= 20000);
     assert_int_equal(counts.lost, 0);
