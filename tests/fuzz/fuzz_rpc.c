@@ -236,11 +236,12 @@ static void require_service(struct world *world, enum protocol protocol) {
     peer_open(world, &world->good);
     int64_t instance = good_start(world, protocol, WAITS);
     good_event(world, protocol, instance);
-    REQUIRE(world->good.open && world->good.kong.calls == 1);
-    REQUIRE(world->good.kong.last_name.data == pdk_methods[PDK_REQUEST_GET_HEADER].name.data);
+    REQUIRE(world->good.open && world->good.kong.calls >= 1);
     good_answers(world, protocol);
     REQUIRE(world->good.open && world->good.kong.errors == 0);
     REQUIRE(world->good.kong.returns == 2);
+    /* besides, the server may have had something to say through Kong's log */
+    REQUIRE(world->good.kong.header_calls == 1);
 }
 
 /* --- the hostile peers --- */
@@ -387,7 +388,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len) {
     peer_open(&world, &world.good);
     int64_t instance = good_start(&world, protocol, WAITS);
     good_event(&world, protocol, instance);
-    REQUIRE(world.good.kong.calls == 1);
+    REQUIRE(world.good.kong.calls == 1 && world.good.kong.header_calls == 1);
     for (unsigned i = 0; input.left > 0 && i < 200; i++) {
         operate(&world, &input);
     }
