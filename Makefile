@@ -230,7 +230,8 @@ format: ## format all C files
 
 # --- The library as it is installed ------------------------------------------------------
 PDK_VERSION := 0.1.0
-PDK_HEADERS := $(wildcard server/kong*.h) proto/kong_value.h proto/kong_phase.h
+# kong.h and what it includes: all that begins with kong_ is public
+PDK_HEADERS := server/kong.h $(wildcard $(foreach h,$(shell sed -n 's/^\#include "\(.*\)"/\1/p' server/kong.h),server/$(h) proto/$(h)))
 PDK_SO      := libkongpdk.so.$(firstword $(subst ., ,$(PDK_VERSION)))
 PDK_REAL    := libkongpdk.so.$(PDK_VERSION)
 PDK_OUT     := $(BUILD)/install

@@ -12,15 +12,15 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "kong_settings.h"
 #include "printable.h"
+#include "settings.h"
 
 #define VALUE 1024
 
 /* What is looked at, found on the way. */
 struct patient {
     struct doctor doctor;
-    struct kong_settings settings;
+    struct settings settings;
     char name[64]; /* the plugin server's, as Kong has it */
     char key[64];  /* … in keys */
     char prefix[VALUE];
@@ -77,7 +77,7 @@ void doctor_fail(struct doctor *doctor, const char *mend, const char *format, ..
 /* --- the settings --- */
 
 static const char *get(const struct patient *p, const char *key, const char *otherwise) {
-    return kong_settings_get(&p->settings, key, otherwise);
+    return settings_get(&p->settings, key, otherwise);
 }
 
 static const char *get_own(const struct patient *p, const char *what, const char *otherwise) {
@@ -95,7 +95,7 @@ static bool read_settings(struct patient *p) {
     if (path == NULL) {
         doctor_note(&p->doctor, "no kong.conf in /etc/kong or /etc: variables KONG_… only");
     }
-    if (kong_settings_read(&p->settings, path) != 0) {
+    if (settings_read(&p->settings, path) != 0) {
         doctor_fail(&p->doctor, "--kong-conf FILE, with the file that Kong is started with (-c)",
                     "%s: %s", path, strerror(errno));
         return false;
@@ -111,7 +111,7 @@ static void check_names(struct patient *p) {
     const char *names = get(p, "pluginserver_names", "");
     const char *plugin = p->doctor.options->plugin->name;
     const char *plugins = get(p, "plugins", "bundled");
-    if (kong_list_has(names, p->name)) {
+    if (settings_list_has(names, p->name)) {
         doctor_ok(&p->doctor, "pluginserver_names has %s", p->name);
     } else {
         snprintf(mend, sizeof mend,
@@ -119,11 +119,11 @@ static void check_names(struct patient *p) {
                  names[0] != '\0' ? "," : "", p->name);
         doctor_fail(&p->doctor, mend, "pluginserver_names does not have %s", p->name);
     }
-    if (kong_list_has(plugins, plugin)) {
+    if (settings_list_has(plugins, plugin)) {
         doctor_ok(&p->doctor, "plugins has %s", plugin);
     } else {
         snprintf(mend, sizeof mend, "plugins = %.100s,%.60s",
-                 kong_list_has(plugins, "off") ? "bundled" : plugins, plugin);
+                 settings_list_has(plugins, "off") ? "bundled" : plugins, plugin);
         doctor_fail(&p->doctor, mend, "plugins does not name %s: Kong does not know it", plugin);
     }
 }
@@ -415,7 +415,7 @@ bool doctor_run(const struct doctor_options *options, FILE *out) {
     }
     bool well = p->doctor.failed == 0;
     fprintf(out, "%s\n", well ? "all is well" : "see the lines that begin with FAIL");
-    kong_settings_free(&p->settings);
+    settings_free(&p->settings);
     free(p);
     return well && fflush(out) == 0;
 }

@@ -1,4 +1,4 @@
-#include "kong_settings.h"
+#include "settings.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -30,25 +30,25 @@ static void cut_comment(char *line) {
     *to = '\0';
 }
 
-static int add_line(struct kong_settings *settings, char *line) {
+static int add_line(struct settings *settings, char *line) {
     cut_comment(line);
     char *equals = strchr(line, '=');
-    if (equals == NULL || settings->count == KONG_SETTINGS_MOST) {
+    if (equals == NULL || settings->count == SETTINGS_MOST) {
         return 0;
     }
     *equals = '\0';
-    struct kong_setting *setting = &settings->settings[settings->count];
+    struct setting *setting = &settings->settings[settings->count];
     setting->key = strdup(trim(line));
     setting->value = strdup(trim(equals + 1));
     settings->count++;
     return setting->key == NULL || setting->value == NULL ? -1 : 0;
 }
 
-int kong_settings_read(struct kong_settings *settings, const char *path) {
+int settings_read(struct settings *settings, const char *path) {
     char *line = NULL;
     size_t size = 0;
     int rc = 0;
-    *settings = (struct kong_settings){.count = 0};
+    *settings = (struct settings){.count = 0};
     FILE *file = path == NULL ? NULL : fopen(path, "re");
     if (file == NULL) {
         return path == NULL ? 0 : -1;
@@ -64,12 +64,12 @@ int kong_settings_read(struct kong_settings *settings, const char *path) {
     fclose(file);
     errno = error;
     if (rc != 0) {
-        kong_settings_free(settings);
+        settings_free(settings);
     }
     return rc;
 }
 
-void kong_settings_free(struct kong_settings *settings) {
+void settings_free(struct settings *settings) {
     for (size_t i = 0; i < settings->count; i++) {
         free(settings->settings[i].key);
         free(settings->settings[i].value);
@@ -77,8 +77,7 @@ void kong_settings_free(struct kong_settings *settings) {
     settings->count = 0;
 }
 
-const char *kong_settings_get(const struct kong_settings *settings, const char *key,
-                              const char *otherwise) {
+const char *settings_get(const struct settings *settings, const char *key, const char *otherwise) {
     char variable[256] = "KONG_";
     size_t len = strlen(variable);
     for (; *key != '\0' && len + 1 < sizeof variable; key++) {
@@ -98,7 +97,7 @@ const char *kong_settings_get(const struct kong_settings *settings, const char *
     return otherwise;
 }
 
-bool kong_list_has(const char *list, const char *item) {
+bool settings_list_has(const char *list, const char *item) {
     while (*list != '\0') {
         size_t len;
         list += strspn(list, ", \t");
