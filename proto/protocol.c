@@ -5,7 +5,7 @@
 #define TEXT_OF(number) #number
 #define TEXT(number)    TEXT_OF(number)
 
-_Static_assert(LIMIT_ELEMENTS == (size_t)1 << 20, "as the text below says");
+_Static_assert(LIMIT_ELEMENTS == 1048576, "as the text below says");
 
 const char *codec_strerror(int error) {
     switch (error) {
