@@ -231,6 +231,76 @@ static void drains(void **state) {
     }
 }
 
+/* --- A reload: Steps that the next server on the path passes on to the one that has the event ---
+ */
+
+struct reload {
+    struct rig rig;
+    struct sim_server *next;
+    enum seam_kind kind;
+    size_t nth;
+};
+
+/* At the event's first call the next server takes over; only then calls begin to fail. */
+static int answer_and_reload(void *ctx, const struct pdk_method *method, struct kong_str name,
+                             const struct kong_value *args, size_t count, struct arena *arena,
+                             struct kong_value *result) {
+    struct reload *reload = ctx;
+    if (reload->next == NULL) {
+        char error[256];
+        struct sim_server_options options = {.plugin = &rig_plugin,
+                                             .socket_path = sim_server_path(reload->rig.server),
+                                             .drain_ms = 100};
+        reload->next = sim_server_start(&options, error, sizeof error);
+        assert_non_null(reload->next);
+        seam_arm(reload->kind, reload->nth, 1);
+    }
+    return sim_pdk_call(reload->rig.pdk, method, name, args, count, arena, result);
+}
+
+/* Each second Step opens, and then uses, a connection to the next server. True when a call failed.
+ */
+static bool reload_in_event(enum seam_kind kind, size_t nth) {
+    struct reload reload = {.kind = kind, .nth = nth};
+    struct sim_server_options first = {.drain_ms = 100};
+    struct sim_event event;
+    rig_start(&reload.rig, PROTOCOL_MSGPACK, &first);
+    struct sim_client_options options = {.protocol = PROTOCOL_MSGPACK,
+                                         .connect = sim_connect_unix,
+                                         .connect_ctx = sim_server_path(reload.rig.server),
+                                         .pdk = answer_and_reload,
+                                         .pdk_ctx = &reload,
+                                         .timeout_ms = 10000};
+    struct sim_client *client = sim_client_create(&options);
+    assert_non_null(client);
+    int64_t id = rig_instance(&reload.rig, "loop", 4);
+    rig_fresh(&reload.rig);
+    sim_client_behaviour(client)->connections = 2;
+    enum sim_event_outcome outcome = sim_client_event(client, id, "access", &event);
+    bool failed = seam_disarm();
+    assert_told(outcome, event.text, "reload");
+    assert_true(failed || outcome == SIM_EVENT_OK);
+    sim_client_destroy(client);
+    sim_client_drop(reload.rig.client);
+    rig_alive(&reload.rig); /* at the next server */
+    sim_server_stop(reload.next);
+    rig_stop(&reload.rig);
+    return failed;
+}
+
+static void steps_are_passed_on(void **state) {
+    static const enum seam_kind kinds[] = {SEAM_MEMORY, SEAM_UV};
+    (void)state;
+    for (size_t i = 0; i < LENGTH(kinds); i++) {
+        size_t nth = 1;
+        while (reload_in_event(kinds[i], nth)) {
+            assert_in_range(nth++, 1, ENOUGH);
+        }
+        assert_true(nth > 5);
+        seam_check_leaks("reload");
+    }
+}
+
 /* --- Bytes in pieces --- */
 
 static void transfers_in_pieces(void **state) {
@@ -277,6 +347,7 @@ int main(void) {
         RIG_TESTS(drains),
         RIG_TESTS(transfers_in_pieces),
         RIG_TESTS(queued_writes_in_pieces),
+        cmocka_unit_test(steps_are_passed_on),
     };
     seam_guard();
     return cmocka_run_group_tests_name("server faults", tests, NULL, NULL);

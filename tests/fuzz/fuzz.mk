@@ -14,7 +14,7 @@ FUZZ_LINK    := -Wl,--wrap=getrandom
 FUZZ_BINARY  := $(FUZZERS:%=$(BUILD)/tests/fuzz/fuzz_%)
 FUZZ_REPLAY  := $(FUZZERS:%=$(BUILD)/tests/fuzz/replay_%)
 
-.PHONY: fuzz fuzz-replay fuzz-programs
+.PHONY: fuzz fuzz-replay fuzz-programs replay-programs
 fuzz: ## run each fuzzer for FUZZ_S seconds (clang)
 	+@$(MAKE) --no-print-directory BUILD=$(FUZZ_BUILD) CC=clang SAN=address,undefined \
 		CFLAGS="-O1 -g -fsanitize=fuzzer-no-link -DLUA_PATTERN_STEPS=1000000" fuzz-programs
@@ -22,6 +22,8 @@ fuzz: ## run each fuzzer for FUZZ_S seconds (clang)
 
 fuzz-replay: $(FUZZ_REPLAY) ## run the fuzzers' functions over the committed corpus
 	@set -e; for f in $(FUZZERS); do $(TEST_WRAPPER) $(BUILD)/tests/fuzz/replay_$$f tests/fuzz/corpus/$$f; done
+
+replay-programs: $(FUZZ_REPLAY)
 
 fuzz-programs: $(FUZZ_BINARY) $(BUILD)/tests/fuzz/seeds
 
