@@ -10,5 +10,5 @@ COVERAGE_UNIT  = $(filter-out $(COVERAGE_SKIP:%=$(BUILD)/tests/unit/%),$(UNIT) $
 coverage: ## lines of proto/ and server/ that the tests reach, with thresholds
 	+@$(MAKE) --no-print-directory BUILD=$(BUILD)/coverage CFLAGS="-O0 -g --coverage" coverage-run
 
-coverage-run: $(SERVER) $(COVERAGE_UNIT) fault-programs replay-programs
+coverage-run: $(SERVER) unit-programs fault-programs replay-programs
 	@tests/coverage/report --build $(BUILD) --make $(MAKE) $(COVERAGE_UNIT) $(FAULTS)
