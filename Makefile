@@ -206,7 +206,7 @@ unit-ucontext: ## the unit tests with the portable fibers
 	+$(MAKE) BUILD=$(BUILD)/ucontext FIBER=ucontext all unit
 
 unit-valgrind: unit-programs ## the unit tests under valgrind
-	+$(MAKE) unit TEST_WRAPPER="$(VALGRIND)"
+	+$(MAKE) unit TEST_WRAPPER="$(VALGRIND)" UNIT="$(filter-out %/test_reload,$(UNIT))"
 
 test-install: all ## what `make install` leaves: the files, and a binary that needs libc only
 	@tests/install_test.sh $(MAKE)
