@@ -107,31 +107,30 @@ $(GEN)/%.o: $(GEN)/%.c $(FLAGS)
 	$(Q)$(CC) $(BASE) -w -fvisibility=hidden $(PC_CFLAGS) -I$(GEN) -c -o $@ $<
 
 # --- Objects: what a directory may include is all it is given to see ------------
-# -iquote: proto/limits.h must not hide <limits.h>
 $(BUILD)/proto/%.o: proto/%.c $(FLAGS)
 	@mkdir -p $(@D)
 	$(call say,CC,$@)
-	$(Q)$(CC) $(OWN) -iquote proto -I$(GEN) -c -o $@ $<
+	$(Q)$(CC) $(OWN) -Iproto -I$(GEN) -c -o $@ $<
 
 $(BUILD)/server/%.o: server/%.c $(FLAGS)
 	@mkdir -p $(@D)
 	$(call say,CC,$@)
-	$(Q)$(CC) $(OWN) -Iserver -iquote proto -DFIBER_BACKEND_$(FIBER_BACKEND) -c -o $@ $<
+	$(Q)$(CC) $(OWN) -Iserver -Iproto -DFIBER_BACKEND_$(FIBER_BACKEND) -c -o $@ $<
 
 $(BUILD)/plugins/%.o: plugins/%.c $(FLAGS)
 	@mkdir -p $(@D)
 	$(call say,CC,$@)
-	$(Q)$(CC) $(OWN) -Iserver -iquote proto -c -o $@ $<
+	$(Q)$(CC) $(OWN) -Iserver -Iproto -c -o $@ $<
 
 $(PLUGIN_UNIT:%=%.o): $(BUILD)/%.o: %.c $(FLAGS)
 	@mkdir -p $(@D)
 	$(call say,CC,$@)
-	$(Q)$(CC) $(OWN) -Iserver -iquote proto -Itests/kong -c -o $@ $<
+	$(Q)$(CC) $(OWN) -Iserver -Iproto -Itests/kong -c -o $@ $<
 
 $(BUILD)/tests/%.o: tests/%.c $(FLAGS)
 	@mkdir -p $(@D)
 	$(call say,CC,$@)
-	$(Q)$(CC) $(OWN) -Iserver -iquote proto -Itests/kong -Itests/unit -I$(GEN) -c -o $@ $<
+	$(Q)$(CC) $(OWN) -Iserver -Iproto -Itests/kong -Itests/unit -I$(GEN) -c -o $@ $<
 
 $(call obj,$(PROTO_SRC)) $(call obj,$(wildcard tests/*/*.c)): | $(GEN)/pluginsocket.pb-c.h
 
@@ -215,7 +214,7 @@ test-install: all ## what `make install` leaves: the files, and a binary that ne
 C_FILES := $(wildcard proto/*.[ch] server/*.[ch] plugins/*/*.[ch] tests/*/*.[ch])
 TIDY_FILES := $(PROTO_SRC) $(SERVER_SRC) $(PLUGIN_SRC)
 
-TIDY_FLAGS := -std=gnu11 -D_GNU_SOURCE -Iserver -iquote proto -I$(GEN) -DFIBER_BACKEND_$(FIBER_BACKEND) $(PC_CFLAGS)
+TIDY_FLAGS := -std=gnu11 -D_GNU_SOURCE -Iserver -Iproto -I$(GEN) -DFIBER_BACKEND_$(FIBER_BACKEND) $(PC_CFLAGS)
 
 lint: $(GEN)/pluginsocket.pb-c.h ## formatting, clang-tidy, dependency rules
 	@test $(words $(C_FILES)) -gt 20 || { echo "lint saw no files"; exit 1; }

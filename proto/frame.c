@@ -1,6 +1,6 @@
 #include "frame.h"
 
-#include "limits.h"
+#include "limit.h"
 #include "msgpack_head.h"
 
 #include <stdio.h>

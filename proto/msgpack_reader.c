@@ -1,4 +1,4 @@
-#include "limits.h"
+#include "limit.h"
 #include "msgpack_codec.h"
 #include "value.h"
 

@@ -1,4 +1,4 @@
-#include "limits.h"
+#include "limit.h"
 #include "msgpack_codec.h"
 
 static int append(void *data, const char *bytes, size_t len) {

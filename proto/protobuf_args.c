@@ -1,5 +1,5 @@
 /* The arguments of PDK calls. */
-#include "limits.h"
+#include "limit.h"
 #include "protobuf_message.h"
 #include "protobuf_plain.h"
 #include "protobuf_rpc.h"

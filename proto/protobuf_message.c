@@ -1,6 +1,6 @@
 #include "protobuf_message.h"
 
-#include "limits.h"
+#include "limit.h"
 #include "protobuf_wire.h"
 
 /* --- In --------------------------------------------------------------------- */

@@ -2,7 +2,7 @@
 
 #include <math.h>
 
-#include "limits.h"
+#include "limit.h"
 #include "protobuf_message.h"
 #include "protobuf_wire.h"
 

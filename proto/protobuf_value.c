@@ -1,6 +1,6 @@
 #include <math.h>
 
-#include "limits.h"
+#include "limit.h"
 #include "protobuf_message.h"
 
 typedef KongPluginProtocol__Value value_message;

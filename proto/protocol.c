@@ -1,6 +1,6 @@
 #include "protocol.h"
 
-#include "limits.h"
+#include "limit.h"
 
 #define TEXT_OF(number) #number
 #define TEXT(number)    TEXT_OF(number)

@@ -1,6 +1,6 @@
 #include "value.h"
 
-#include "limits.h"
+#include "limit.h"
 
 #include <math.h>
 

@@ -7,7 +7,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "limits.h"
+#include "limit.h"
 #include "msgpack_rpc.h"
 #include "protobuf_rpc.h"
 

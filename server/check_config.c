@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "buffer.h"
-#include "limits.h"
+#include "limit.h"
 #include "printable.h"
 #include "schema.h"
 

@@ -7,7 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "limits.h"
+#include "limit.h"
 
 /* Who has just connected, or asked something, is about to ask again. */
 #define FRESH_MS 1000

@@ -1,7 +1,7 @@
 /* One event, as Kong would bring it; every call of the handler is answered with nothing. */
 #include "ask.h"
 #include "doctor.h"
-#include "limits.h"
+#include "limit.h"
 #include "msgpack_rpc.h"
 #include "protobuf_rpc.h"
 

@@ -5,7 +5,7 @@
 #include <time.h>
 
 #include "buffer.h"
-#include "limits.h"
+#include "limit.h"
 #include "schema.h"
 
 unsigned dump_default_phases(const struct kong_plugin *plugin) {

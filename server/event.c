@@ -6,7 +6,7 @@
 #include <sys/random.h>
 
 #include "event_report.h"
-#include "limits.h"
+#include "limit.h"
 #include "value.h"
 
 /* An id is a tag above a generation above a slot number, 53 bits in all (a Lua number): looking one

@@ -3,7 +3,7 @@
 #include <jansson.h>
 #include <stdlib.h>
 
-#include "limits.h"
+#include "limit.h"
 #include "printable.h"
 
 static json_t *convert(const struct kong_value *value, unsigned depth);

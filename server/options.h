@@ -9,7 +9,7 @@
 #include <sys/types.h>
 
 #include "kong.h"
-#include "limits.h"
+#include "limit.h"
 #include "log.h"
 #include "protocol.h"
 

@@ -5,7 +5,7 @@
 #include <stdio.h>
 
 #include "dump.h"
-#include "limits.h"
+#include "limit.h"
 
 #define SECOND      ((uint64_t)1000)
 #define HOUR        (3600 * SECOND)

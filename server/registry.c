@@ -8,7 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "limits.h"
+#include "limit.h"
 #include "protocol.h"
 #include "schema.h"
 

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <sys/time.h>
 
-#include "limits.h"
+#include "limit.h"
 #include "msgpack_hot.h"
 #include "msgpack_rpc.h"
 

@@ -6,7 +6,7 @@
 
 #include <strings.h>
 
-#include "limits.h"
+#include "limit.h"
 #include "msgpack_rpc.h"
 #include "value.h"
 

@@ -5,7 +5,7 @@
  * RpcCall (seen on 3.9.1 and 2.8.5). */
 #include "rpc.h"
 
-#include "limits.h"
+#include "limit.h"
 #include "protobuf_rpc.h"
 
 static int send_call(struct event *event, const struct pdk_method *method, struct kong_str name,

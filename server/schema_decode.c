@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "limits.h"
+#include "limit.h"
 #include "protocol.h"
 
 /* --- Parsing ------------------------------------------------------------------------------ */

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "limits.h"
+#include "limit.h"
 #include "lua_pattern.h"
 
 /* Where in the table, from the inside out. */

@@ -15,7 +15,7 @@
 #include "acceptor.h"
 #include "conn.h"
 #include "crash.h"
-#include "limits.h"
+#include "limit.h"
 #include "metrics.h"
 #include "metrics_text.h"
 #include "relay.h"

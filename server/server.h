@@ -39,7 +39,7 @@ struct server_options {
     size_t max_connections, max_instances, max_events, max_frame, stack_size;
 };
 
-/* Fills everything but plugin, info, log and socket from limits.h. */
+/* Fills everything but plugin, info, log and socket from limit.h. */
 void server_options_init(struct server_options *options);
 
 /* Opens the plugin, listens. 0, or -1 with one line in `error`. The options'

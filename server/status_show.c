@@ -6,7 +6,7 @@
 
 #include "ask.h"
 #include "json_value.h"
-#include "limits.h"
+#include "limit.h"
 #include "printable.h"
 #include "value.h"
 

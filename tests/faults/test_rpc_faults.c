@@ -12,7 +12,7 @@
 
 #include "../fuzz/rpc_kong.h"
 #include "../fuzz/rpc_plugin.h"
-#include "limits.h"
+#include "limit.h"
 #include "msgpack_rpc.h"
 #include "protobuf_rpc.h"
 #include "rpc.h"

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #include "frame.h"
-#include "limits.h"
+#include "limit.h"
 
 #define MOST       512
 #define MOST_BYTES 1024

@@ -2,7 +2,7 @@
  * that says what the rest is, the message. */
 #include "fuzz.h"
 
-#include "limits.h"
+#include "limit.h"
 #include "msgpack_hot.h"
 #include "msgpack_rpc.h"
 #include "value.h"

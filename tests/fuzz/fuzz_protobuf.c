@@ -2,7 +2,7 @@
  * that says what the rest is, for PDK calls one that picks the method, the content of one frame. */
 #include "fuzz.h"
 
-#include "limits.h"
+#include "limit.h"
 #include "protobuf_rpc.h"
 #include "value.h"
 

@@ -1,7 +1,7 @@
 #include "rpc_kong.h"
 
 #include "fuzz.h"
-#include "limits.h"
+#include "limit.h"
 #include "msgpack_rpc.h"
 #include "protobuf_rpc.h"
 

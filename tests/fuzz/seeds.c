@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 
 #include "frame.h"
-#include "limits.h"
+#include "limit.h"
 #include "msgpack_rpc.h"
 #include "protobuf_rpc.h"
 #include "trace.h"

@@ -5,7 +5,7 @@
 
 #include "dump.h"
 #include "kong_test_inside.h"
-#include "limits.h"
+#include "limit.h"
 #include "schema.h"
 #include "sim_json.h"
 

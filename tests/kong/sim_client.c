@@ -10,7 +10,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "limits.h"
+#include "limit.h"
 #include "sim_client_inside.h"
 
 int sim_connect_unix(void *ctx) {

@@ -1,5 +1,5 @@
 /* MsgPack:1, Kong's side (mp_rpc.lua): each call may go over another connection. */
-#include "limits.h"
+#include "limit.h"
 #include "msgpack_rpc.h"
 #include "sim_client_inside.h"
 #include "sim_lua.h"

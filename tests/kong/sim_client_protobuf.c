@@ -1,5 +1,5 @@
 /* ProtoBuf:1, Kong's side (pb_rpc.lua): one call's whole exchange stays on its connection. */
-#include "limits.h"
+#include "limit.h"
 #include "protobuf_rpc.h"
 #include "sim_client_inside.h"
 #include "sim_lua.h"

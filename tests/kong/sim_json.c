@@ -3,7 +3,7 @@
 #include <jansson.h>
 #include <stdlib.h>
 
-#include "limits.h"
+#include "limit.h"
 
 static bool read_value(struct arena *arena, const json_t *json, unsigned depth,
                        struct kong_value *value);

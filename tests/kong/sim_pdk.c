@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "limits.h"
+#include "limit.h"
 #include "sim_json.h"
 #include "sim_pdk_call.h"
 #include "value.h"

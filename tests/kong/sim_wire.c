@@ -6,7 +6,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "limits.h"
+#include "limit.h"
 
 void wire_init(struct wire *wire, int fd, enum protocol protocol, int timeout_ms) {
     *wire = (struct wire){.fd = fd, .timeout_ms = timeout_ms};

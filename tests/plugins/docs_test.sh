@@ -22,7 +22,7 @@ check() { # TITLE COMMAND…
 
 # What the compiler sees declared, and what is defined in the headers.
 printf '#include "kong.h"\n#include "kong_test.h"\n' >"$out/all.c"
-gcc -aux-info "$out/declared" -fsyntax-only -Iserver -iquote proto -Itests/kong "$out/all.c"
+gcc -aux-info "$out/declared" -fsyntax-only -Iserver -Iproto -Itests/kong "$out/all.c"
 sed -n 's/.*[ *]\(kong_[a-z0-9_]*\) (.*/\1/p' "$out/declared" | sort -u >"$out/functions"
 enough() { [ "$(wc -l <"$out/functions")" -gt 150 ]; }
 check 'the headers have functions' enough

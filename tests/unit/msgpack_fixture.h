@@ -10,7 +10,7 @@
 #include <cmocka.h>
 #include <stdlib.h>
 
-#include "limits.h"
+#include "limit.h"
 #include "msgpack_rpc.h"
 #include "value.h"
 

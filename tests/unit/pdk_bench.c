@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "limits.h"
+#include "limit.h"
 #include "msgpack_rpc.h"
 #include "protobuf_rpc.h"
 #include "sim_json.h"

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 
 #include "frame.h"
-#include "limits.h"
+#include "limit.h"
 #include "msgpack_rpc.h"
 #include "protobuf_rpc.h"
 #include "recording.h"

@@ -18,7 +18,7 @@ int plugin_main(int argc, char **argv);
 #include "../../plugins/api_version/api_version.c"
 #undef main
 
-#include "limits.h"
+#include "limit.h"
 #include "schema.h"
 
 struct outcome {

@@ -8,7 +8,7 @@
 #include <cmocka.h>
 
 #include "event.h"
-#include "limits.h"
+#include "limit.h"
 
 /* --- A plugin whose handler sleeps, or fails --- */
 

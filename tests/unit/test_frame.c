@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "frame.h"
-#include "limits.h"
+#include "limit.h"
 #include "trace.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 
 #include "frame.h"
-#include "limits.h"
+#include "limit.h"
 #include "msgpack_rpc.h"
 #include "value.h"
 

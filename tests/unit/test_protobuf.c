@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "limits.h"
+#include "limit.h"
 #include "protobuf_rpc.h"
 #include "protobuf_samples.h"
 #include "value.h"

@@ -10,7 +10,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-#include "limits.h"
+#include "limit.h"
 #include "protobuf_rpc.h"
 #include "protobuf_samples.h"
 #include "value.h"

@@ -8,7 +8,7 @@
 
 #include <math.h>
 
-#include "limits.h"
+#include "limit.h"
 #include "protobuf_rpc.h"
 #include "protobuf_samples.h"
 #include "value.h"

@@ -12,7 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "limits.h"
+#include "limit.h"
 #include "protobuf_rpc.h"
 #include "protobuf_samples.h"
 #include "trace.h"

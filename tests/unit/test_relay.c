@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #include "frame.h"
-#include "limits.h"
+#include "limit.h"
 #include "msgpack_rpc.h"
 #include "rig.h"
 

@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "limits.h"
+#include "limit.h"
 #include "rig.h"
 #include "value.h"
 

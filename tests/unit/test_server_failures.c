@@ -11,7 +11,7 @@
 #include <time.h>
 
 #include "event.h"
-#include "limits.h"
+#include "limit.h"
 #include "msgpack_rpc.h"
 #include "rig.h"
 #include "sim_wire.h"

@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "limits.h"
+#include "limit.h"
 #include "msgpack_rpc.h"
 #include "protobuf_rpc.h"
 #include "record.h"

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "json_value.h"
-#include "limits.h"
+#include "limit.h"
 #include "rig.h"
 #include "scope.h"
 #include "sim_json.h"

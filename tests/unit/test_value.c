@@ -8,7 +8,7 @@
 #include <math.h>
 
 #include "kong_phase.h"
-#include "limits.h"
+#include "limit.h"
 #include "protocol.h"
 #include "value.h"
 

@@ -1,14 +1,8 @@
 /* Every limit of the server, in one place. What an operator can change is an option; these are its
  * defaults. A peer never decides how much memory is allocated for it. */
 
-/* gcc's <limits.h> asks for the C library's by #include_next, and gets this file where proto/ is
- * searched for quoted names: pass it on, each time. */
-#ifndef __clang__
-#include_next <limits.h>
-#endif
-
-#ifndef PROTO_LIMITS_H
-#define PROTO_LIMITS_H
+#ifndef PROTO_LIMIT_H
+#define PROTO_LIMIT_H
 
 /* The first four bytes of a connection, read as a ProtoBuf:1 frame length, tell the protocol: read
  * that way a MessagePack-RPC request means more than 13 MB for every msgid that Kong can send, so a
