@@ -7,6 +7,7 @@
 #include "limit.h"
 #include "msgpack_hot.h"
 #include "msgpack_rpc.h"
+#include "phase.h"
 
 /* Bytes are added to a half message in pieces of this size, so that what follows it costs no more.
  */
@@ -346,30 +347,9 @@ void rpc_command(struct rpc *rpc, const struct rpc_call *call, struct rpc_reply 
     }
 }
 
-/* By their length first: hardly any two are as long as each other. */
-static int phase_of(struct kong_str name) {
-#define PHASE(phase, text) [KONG_PHASE_##phase] = { text, sizeof(text) - 1 }
-    static const struct kong_str names[KONG_PHASE_COUNT] = {
-        PHASE(CERTIFICATE, "certificate"),
-        PHASE(REWRITE, "rewrite"),
-        PHASE(ACCESS, "access"),
-        PHASE(RESPONSE, "response"),
-        PHASE(HEADER_FILTER, "header_filter"),
-        PHASE(PREREAD, "preread"),
-        PHASE(LOG, "log"),
-    };
-#undef PHASE
-    for (int phase = 0; phase < KONG_PHASE_COUNT; phase++) {
-        if (name.len == names[phase].len && memcmp(name.data, names[phase].data, name.len) == 0) {
-            return phase;
-        }
-    }
-    return -1;
-}
-
 struct instance *rpc_find_instance(struct rpc *rpc, const struct rpc_call *call,
                                    enum kong_phase *phase, const char **error) {
-    int found = phase_of(call->event);
+    int found = phase_by_name(call->event);
     if (found < 0) {
         *error = "unknown event";
         return NULL;

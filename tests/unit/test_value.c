@@ -9,6 +9,7 @@
 
 #include "kong_phase.h"
 #include "limit.h"
+#include "phase.h"
 #include "protocol.h"
 #include "value.h"
 
@@ -242,10 +243,15 @@ static void test_phase_names(void **state) {
     assert_int_equal(COUNT(names), KONG_PHASE_COUNT);
     for (unsigned i = 0; i < KONG_PHASE_COUNT; i++) {
         assert_string_equal(kong_phase_name((enum kong_phase)i), names[i]);
+        assert_int_equal(phase_by_name(kong_str(names[i])), i);
     }
     assert_string_equal(kong_phase_name(KONG_PHASE_HEADER_FILTER), "header_filter");
     assert_null(kong_phase_name(KONG_PHASE_COUNT));
     assert_null(kong_phase_name((enum kong_phase)99));
+    assert_null(kong_phase_name((enum kong_phase) - 1));
+    assert_int_equal(phase_by_name(kong_str("Access")), -1);
+    assert_int_equal(phase_by_name((struct kong_str){"accessory", 5}), -1);
+    assert_int_equal(phase_by_name((struct kong_str){NULL, 0}), -1);
 }
 
 static void test_every_error_has_a_text_of_its_own(void **state) {
