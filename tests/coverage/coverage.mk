@@ -3,12 +3,19 @@
 #   make coverage        build/coverage/lines.txt; fails below the thresholds of tests/coverage/report
 
 # Tests of the tools that measure, which reach no line of either directory.
-COVERAGE_SKIP := test_bench
-COVERAGE_UNIT  = $(filter-out $(COVERAGE_SKIP:%=$(BUILD)/tests/unit/%),$(UNIT) $(PLUGIN_UNIT))
+COVERAGE_SKIP  := test_bench
+COVERAGE_UNIT   = $(filter-out $(COVERAGE_SKIP:%=$(BUILD)/tests/unit/%),$(UNIT) $(PLUGIN_UNIT) $(FAULTS))
+# Those that take longest begin first.
+COVERAGE_FIRST := $(addprefix %/,test_server_failures test_server_faults test_supervisor test_reload test_descriptors)
 
 .PHONY: coverage coverage-run
 coverage: ## lines of proto/ and server/ that the tests reach, with thresholds
 	+@$(MAKE) --no-print-directory BUILD=$(BUILD)/coverage CFLAGS="-O0 -g --coverage" coverage-run
 
+# a command a line
 coverage-run: $(SERVER) unit-programs fault-programs replay-programs
-	@tests/coverage/report --build $(BUILD) --make $(MAKE) $(COVERAGE_UNIT) $(FAULTS)
+	@{ printf '%s\n' $(filter $(COVERAGE_FIRST),$(COVERAGE_UNIT)); \
+	   printf 'tests/operator/operator_test.sh %s\n' $(SERVER); \
+	   printf '%s\n' $(filter-out $(COVERAGE_FIRST),$(COVERAGE_UNIT)); \
+	   for f in $(FUZZERS); do printf '%s tests/fuzz/corpus/%s\n' $(BUILD)/tests/fuzz/replay_$$f $$f; done; } | \
+	 tests/coverage/report $(BUILD)
