@@ -169,8 +169,12 @@ $(UNIT): $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(UNIT_COMMON) $(if $(KO
 .PHONY: unit-programs
 unit-programs: $(UNIT) $(PLUGIN_UNIT)
 
+# all of them, also when one fails
+each_of = bad=; for t in $(1); do echo "== $$t"; $(TEST_WRAPPER) $$t || bad="$$bad $$t"; done; \
+          [ -z "$$bad" ] || { echo "FAILED:$$bad"; exit 1; }
+
 unit: unit-programs ## build and run the unit tests, those of the plugins too
-	@set -e; for t in $(UNIT) $(PLUGIN_UNIT); do echo "== $$t"; $(TEST_WRAPPER) $$t; done
+	@$(call each_of,$(UNIT) $(PLUGIN_UNIT))
 
 # --- The same tests in other builds ------------------------------------------------
 VALGRIND := valgrind --quiet --error-exitcode=99 --leak-check=full --show-leak-kinds=definite,possible \
@@ -181,7 +185,6 @@ test: ## install what is missing and run all tests
 	@sh tests/install-deps.sh test
 	@$(MAKE) --no-print-directory test-all
 
-# Each step says what it is; the first that fails ends the run.
 test-all: ## all tests, with what is installed
 	+@tests/run-all $(MAKE)
 
@@ -196,7 +199,7 @@ TSAN_TESTS := $(addprefix $(BUILD)/tests/unit/,test_log test_wait test_wait_serv
 
 .PHONY: unit-tsan tsan-programs
 tsan-programs: $(TSAN_TESTS)
-	@set -e; for t in $(TSAN_TESTS); do echo "== $$t"; $$t; done
+	@$(call each_of,$(TSAN_TESTS))
 
 unit-tsan: ## the unit tests that use threads, under ThreadSanitizer
 	+$(MAKE) BUILD=$(BUILD)/tsan SAN=thread CFLAGS="-O1 -g" tsan-programs
@@ -219,9 +222,9 @@ TIDY_FLAGS := -std=gnu11 -D_GNU_SOURCE -Iserver -Iproto -I$(GEN) -DFIBER_BACKEND
 lint: $(GEN)/pluginsocket.pb-c.h ## formatting, clang-tidy, dependency rules
 	@test $(words $(C_FILES)) -gt 20 || { echo "lint saw no files"; exit 1; }
 	@clang-format --dry-run --Werror $(C_FILES)
+	@echo "clang-format: $(words $(C_FILES)) files, nothing found"
 	@tests/lint/check-includes.sh
-	@printf '%s\n' $(TIDY_FILES) | xargs -P 2 -n 6 sh -c 'clang-tidy --quiet "$$@" -- $(TIDY_FLAGS)' sh \
-		>$(BUILD)/tidy.log 2>$(BUILD)/tidy.err || { cat $(BUILD)/tidy.log; grep -v 'warnings generated' $(BUILD)/tidy.err; exit 1; }
+	@printf '%s\n' $(TIDY_FILES) | xargs -P 2 -n 6 tests/lint/tidy.sh $(TIDY_FLAGS) --
 	@echo "clang-tidy: $(words $(TIDY_FILES)) files, nothing found"
 
 format: ## format all C files

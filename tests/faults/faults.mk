@@ -17,7 +17,7 @@ FAULTS_CALLS := malloc calloc realloc strdup mmap asprintf __asprintf_chk read w
 fault-programs: $(FAULTS)
 
 faults: $(FAULTS) ## memory, libuv and sockets that fail, call by call
-	@set -e; for t in $(FAULTS); do echo "== $$t"; $(TEST_WRAPPER) $$t; done
+	@$(call each_of,$(FAULTS))
 
 $(FAULTS): $(BUILD)/tests/faults/%: $(BUILD)/tests/faults/%.o $(FAULTS_KIT) $(UNIT_COMMON) $(KONG_LIB) $(LIB)
 	$(call say,LD,$@)
