@@ -128,7 +128,7 @@ static bool is_in_place(const char *executable, const char *name) {
 static int print_kong_conf(const char *program, const struct kong_plugin *plugin,
                            const struct options *options) {
     char executable[PATH_MAX];
-    char error[256];
+    char error[512];
     struct print_conf wanted = {.executable = executable,
                                 .name = options->name != NULL ? options->name : program,
                                 .plugin = plugin,
@@ -139,7 +139,7 @@ static int print_kong_conf(const char *program, const struct kong_plugin *plugin
     wanted.in_place = is_in_place(executable, wanted.name);
     return print_conf(&wanted, stdout, error, sizeof error) == 0
                ? EXIT_SUCCESS
-               : complain(program, error, EXIT_FAILURE);
+               : complain(program, error, EXIT_USAGE);
 }
 
 static int examine(const char *program, const struct kong_plugin *plugin,

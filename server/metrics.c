@@ -1,13 +1,12 @@
 #include "metrics.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "metrics_address.h"
 #include "socket_file.h"
 
 #define MOST_CLIENTS 16
@@ -18,9 +17,8 @@
 
 struct metrics {
     struct metrics_options options;
-    bool is_unix;
-    struct sockaddr_storage address; /* unless is_unix */
-    struct socket_file file;         /* if is_unix and listening */
+    struct metrics_address address;
+    struct socket_file file; /* if that is a path and it listens */
     union {
         uv_handle_t handle;
         uv_stream_t stream;
@@ -51,61 +49,6 @@ struct client {
     uv_write_t request;
     struct buffer out;
 };
-
-/* --- the address --- */
-
-static bool is_loopback(const struct sockaddr_storage *address) {
-    if (address->ss_family == AF_INET) {
-        const struct sockaddr_in *v4 = (const struct sockaddr_in *)address;
-        return ntohl(v4->sin_addr.s_addr) >> 24 == 127;
-    }
-    return IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)address)->sin6_addr);
-}
-
-/* "127.0.0.1:9542", "[::1]:9542". */
-static bool parse_address(const char *text, struct sockaddr_storage *address) {
-    char host[64];
-    char *end;
-    const char *colon = strrchr(text, ':');
-    bool v6 = text[0] == '[';
-    if (colon == NULL || (v6 && (colon == text || colon[-1] != ']'))) {
-        return false;
-    }
-    size_t len = (size_t)(colon - text) - (v6 ? 2 : 0);
-    long port = strtol(colon + 1, &end, 10);
-    if (len >= sizeof host || colon[1] < '0' || colon[1] > '9' || *end != '\0' || port < 1 ||
-        port > 65535) {
-        return false;
-    }
-    memcpy(host, text + v6, len);
-    host[len] = '\0';
-    return v6 ? uv_ip6_addr(host, (int)port, (struct sockaddr_in6 *)address) == 0
-              : uv_ip4_addr(host, (int)port, (struct sockaddr_in *)address) == 0;
-}
-
-static int set_address(struct metrics *metrics, char *error, size_t size) {
-    const char *text = metrics->options.listen;
-    bool public = strncmp(text, "public:", 7) == 0;
-    if (strncmp(text, "unix:", 5) == 0 && text[5] != '\0') {
-        metrics->is_unix = true;
-        return 0;
-    }
-    if (!parse_address(text + (public ? 7 : 0), &metrics->address)) {
-        snprintf(error, size,
-                 "--metrics-listen %.200s: not an address like 127.0.0.1:9542, [::1]:9542 or "
-                 "unix:/path",
-                 text);
-        return -1;
-    }
-    if (!public && !is_loopback(&metrics->address)) {
-        snprintf(error, size,
-                 "--metrics-listen %.200s: anyone who reaches this address could read the figures; "
-                 "if that is meant: public:%.200s",
-                 text, text);
-        return -1;
-    }
-    return 0;
-}
 
 /* --- the end --- */
 
@@ -141,7 +84,7 @@ static void on_listener_closed(uv_handle_t *handle) {
 static void stop_listening(struct metrics *metrics) {
     if (metrics->listening) {
         metrics->listening = false;
-        if (metrics->is_unix) {
+        if (metrics->address.path != NULL) {
             socket_file_close(&metrics->file);
         }
         uv_close(&metrics->listener.handle, on_listener_closed);
@@ -250,8 +193,9 @@ static void on_connection(uv_stream_t *listener, int status) {
     client->metrics = metrics;
     client->since = uv_now(metrics->options.loop);
     buffer_init(&client->out, MOST_BODY);
-    int rc = metrics->is_unix ? uv_pipe_init(metrics->options.loop, &client->socket.pipe, 0)
-                              : uv_tcp_init(metrics->options.loop, &client->socket.tcp);
+    int rc = metrics->address.path != NULL
+                 ? uv_pipe_init(metrics->options.loop, &client->socket.pipe, 0)
+                 : uv_tcp_init(metrics->options.loop, &client->socket.tcp);
     if (rc != 0) {
         free(client);
         stop_listening(metrics);
@@ -279,8 +223,8 @@ static void on_connection(uv_stream_t *listener, int status) {
 /* 0: the handle is there and is to be closed; else nothing is left. */
 static int make_listener(struct metrics *metrics) {
     uv_loop_t *loop = metrics->options.loop;
-    int rc = metrics->is_unix ? uv_pipe_init(loop, &metrics->listener.pipe, 0)
-                              : uv_tcp_init(loop, &metrics->listener.tcp);
+    int rc = metrics->address.path != NULL ? uv_pipe_init(loop, &metrics->listener.pipe, 0)
+                                           : uv_tcp_init(loop, &metrics->listener.tcp);
     if (rc == 0) {
         metrics->listening = true;
         metrics->handles++;
@@ -291,9 +235,10 @@ static int make_listener(struct metrics *metrics) {
 
 static int bind_listener(struct metrics *metrics, char *error, size_t size) {
     struct socket_file_options wanted = {
-        .path = metrics->options.listen + 5, .mode = 0600, .backlog = BACKLOG};
-    if (!metrics->is_unix) {
-        return uv_tcp_bind(&metrics->listener.tcp, (const struct sockaddr *)&metrics->address, 0);
+        .path = metrics->address.path, .mode = 0600, .backlog = BACKLOG};
+    if (metrics->address.path == NULL) {
+        return uv_tcp_bind(&metrics->listener.tcp, (const struct sockaddr *)&metrics->address.ip,
+                           0);
     }
     if (socket_file_open(&wanted, &metrics->file, NULL, error, size) != 0) {
         return UV_EINVAL; /* the text says more */
@@ -337,7 +282,9 @@ int metrics_open(const struct metrics_options *options, struct metrics **out, ch
     }
     metrics->options = *options;
     metrics->file.fd = -1;
-    if (set_address(metrics, error, error_size) != 0) {
+    char reason[256];
+    if (metrics_address_parse(options->listen, &metrics->address, reason, sizeof reason) != 0) {
+        snprintf(error, error_size, "--metrics-listen %.200s: %s", options->listen, reason);
         free(metrics);
         return -1;
     }

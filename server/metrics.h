@@ -15,9 +15,8 @@ struct metrics;
 struct metrics_options {
     uv_loop_t *loop;
     struct log *log; /* may be NULL */
-    /* "127.0.0.1:9542", "[::1]:9542" or "unix:/path" (mode 0600, replaced as the server's socket
-     * is). Whoever reaches the port can read the figures, so an address that is not of the loopback
-     * is refused, unless it is written "public:0.0.0.0:9542". */
+    /* As metrics_address.h has it; a Unix socket has mode 0600 and is replaced as the server's is.
+     */
     const char *listen;
     void (*render)(void *arg, struct buffer *out); /* the body; failures are out->failed */
     void *arg;

@@ -2,328 +2,19 @@
 
 #include <assert.h>
 #include <getopt.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <unistd.h>
 
 #include "options_table.h"
-#include "printable.h"
 
 #define MOST_ROWS  64
 #define LONG_VALUE 256 /* getopt's value of the first row: above all letters */
 
-/* Enums are set through their integer type. */
-_Static_assert(sizeof(enum log_level) == sizeof(unsigned) &&
-                   sizeof(enum log_format) == sizeof(unsigned) &&
-                   sizeof(enum protocol) == sizeof(unsigned) &&
-                   sizeof(enum option_switch) == sizeof(unsigned),
-               "enums are as large as unsigned");
-
-struct parser {
-    struct options *options;
-    const struct kong_plugin *plugin;
-    char *error;
-    size_t error_size;
-};
-
-__attribute__((format(printf, 2, 3))) static int fail(const struct parser *parser,
-                                                      const char *format, ...) {
-    char text[1024];
-    va_list args;
-    va_start(args, format);
-    if (vsnprintf(text, sizeof text, format, args) < 0) {
-        text[0] = '\0';
-    }
-    va_end(args);
-    printable_copy(parser->error, parser->error_size, text, strlen(text));
-    return -1;
-}
-
-/* "--socket-mode 9z: not an octal mode like 0660". The value is cut to leave room for what is
- * right.
- */
-static int refuse(const struct parser *parser, const struct option_row *row, const char *value,
-                  const char *instead) {
-    return fail(parser, "--%s %.200s%s: %s", row->name, value, strlen(value) > 200 ? "..." : "",
-                instead);
-}
-
-/* --- values --- */
-
-/* Digits as a number: false when there is none at the start, or one over `most`. */
-static bool read_number(const char **text, uint64_t most, uint64_t *number) {
-    const char *at = *text;
-    uint64_t value = 0;
-    if (*at < '0' || *at > '9') {
-        return false;
-    }
-    for (; *at >= '0' && *at <= '9'; at++) {
-        uint64_t digit = (uint64_t)(*at - '0');
-        if (value > (most - digit) / 10 || digit > most) {
-            return false;
-        }
-        value = value * 10 + digit;
-    }
-    *text = at;
-    *number = value;
-    return true;
-}
-
-static int parse_mode(const struct parser *parser, const struct option_row *row, const char *text,
-                      mode_t *mode) {
-    mode_t value = 0;
-    size_t len = strlen(text);
-    bool octal = len > 0 && len == strspn(text, "01234567");
-    for (size_t i = 0; octal && i < len; i++) {
-        value = value * 8 + (mode_t)(text[i] - '0');
-        octal = value <= 0777;
-    }
-    if (!octal) {
-        return refuse(parser, row, text, "not an octal mode like 0660");
-    }
-    *mode = value;
-    return 0;
-}
-
-/* Seconds with up to three decimals, in ms. */
-static bool read_ms(const char *text, uint64_t *ms) {
-    uint64_t seconds;
-    uint64_t scale = 100;
-    if (!read_number(&text, UINT32_MAX, &seconds)) {
-        return false;
-    }
-    *ms = seconds * 1000;
-    if (*text == '.') {
-        text++;
-        for (; *text >= '0' && *text <= '9' && scale > 0; text++, scale /= 10) {
-            *ms += (uint64_t)(*text - '0') * scale;
-        }
-        if (scale == 100) {
-            return false; /* no digit behind the point */
-        }
-    }
-    return *text == '\0';
-}
-
-static int parse_seconds(const struct parser *parser, const struct option_row *row,
-                         const char *text, uint64_t *ms) {
-    char instead[128];
-    uint64_t value;
-    if (read_ms(text, &value) && value >= row->least && value <= row->most) {
-        *ms = value;
-        return 0;
-    }
-    snprintf(instead, sizeof instead, "not a number of seconds from %.12g to %.12g, like 5 or 0.25",
-             (double)row->least / 1000, (double)row->most / 1000);
-    return refuse(parser, row, text, instead);
-}
-
-static int parse_count(const struct parser *parser, const struct option_row *row, const char *text,
-                       size_t *count) {
-    char instead[128];
-    const char *end = text;
-    uint64_t value;
-    if (read_number(&end, row->most, &value) && *end == '\0' && value >= row->least) {
-        *count = (size_t)value;
-        return 0;
-    }
-    snprintf(instead, sizeof instead, "not a whole number from %llu to %llu",
-             (unsigned long long)row->least, (unsigned long long)row->most);
-    return refuse(parser, row, text, instead);
-}
-
-static int parse_bytes(const struct parser *parser, const struct option_row *row, const char *text,
-                       size_t *bytes) {
-    char instead[128];
-    const char *end = text;
-    uint64_t value;
-    unsigned shift = 0;
-    if (read_number(&end, row->most, &value)) {
-        if (*end == 'K' || *end == 'k' || *end == 'M' || *end == 'm') {
-            shift = *end == 'K' || *end == 'k' ? 10 : 20;
-            end++;
-        }
-        if (*end == '\0' && value <= row->most >> shift && value << shift >= row->least) {
-            *bytes = (size_t)(value << shift);
-            return 0;
-        }
-    }
-    snprintf(instead, sizeof instead,
-             "not a number of bytes from %lluK to %lluM, like 65536, 64K or 16M",
-             (unsigned long long)row->least >> 10, (unsigned long long)row->most >> 20);
-    return refuse(parser, row, text, instead);
-}
-
-static int parse_priority(const struct parser *parser, const struct option_row *row,
-                          const char *text, int *priority) {
-    bool negative = *text == '-';
-    const char *end = text + negative;
-    uint64_t value;
-    if (!read_number(&end, INT32_MAX, &value) || *end != '\0') {
-        return refuse(parser, row, text, "not a whole number like 3000");
-    }
-    *priority = negative ? -(int)value : (int)value;
-    return 0;
-}
-
-static int parse_name(const struct parser *parser, const struct option_row *row, const char *text,
-                      unsigned *value) {
-    char instead[128] = "not one of";
-    size_t len = strlen(instead);
-    for (const struct option_name *name = row->names; name->name != NULL; name++) {
-        if (strcasecmp(name->name, text) == 0) {
-            *value = name->value;
-            return 0;
-        }
-        len += (size_t)snprintf(instead + len, sizeof instead - len, "%s %s",
-                                name == row->names ? "" : ",", name->name);
-        assert(len < sizeof instead);
-    }
-    return refuse(parser, row, text, instead);
-}
-
-static int parse_kong_version(const struct parser *parser, const struct option_row *row,
-                              const char *text, int *major) {
-    const char *end = text;
-    uint64_t first = 0;
-    uint64_t next;
-    bool good = read_number(&end, 999, &first);
-    /* 3, 3.9, 3.9.1, 3.9.1.2 (Enterprise) */
-    for (int i = 0; good && i < 3 && *end == '.'; i++) {
-        end++;
-        good = read_number(&end, 999, &next);
-    }
-    if (!good || *end != '\0') {
-        return refuse(parser, row, text, "not a version like 3 or 3.9");
-    }
-    if (first < 2) {
-        return refuse(parser, row, text, "this plugin server needs Kong 2 or newer");
-    }
-    *major = (int)first;
-    return 0;
-}
-
-static int parse_uids(const struct parser *parser, const struct option_row *row, const char *text,
-                      struct option_uids *uids) {
-    const char *at = text;
-    uint64_t uid;
-    for (;;) {
-        /* (uid_t)-1 is nobody's */
-        if (!read_number(&at, UINT32_MAX - 1, &uid) || (*at != ',' && *at != '\0')) {
-            return refuse(parser, row, text, "not a list of user ids like 0,33");
-        }
-        if (uids->count == LIMIT_ALLOWED_UIDS) {
-            return fail(parser, "--%s: more than %d user ids", row->name, LIMIT_ALLOWED_UIDS);
-        }
-        uids->list[uids->count++] = (uid_t)uid;
-        if (*at++ == '\0') {
-            return 0;
-        }
-    }
-}
-
-/* --- phases --- */
-
-static int parse_phase(const struct parser *parser, const char *name, size_t len,
-                       unsigned *phases) {
-    char known[128];
-    options_list_handlers(parser->plugin, known, sizeof known);
-    for (unsigned phase = 0; phase < KONG_PHASE_COUNT; phase++) {
-        const char *candidate = kong_phase_name((enum kong_phase)phase);
-        if (strlen(candidate) != len || memcmp(candidate, name, len) != 0) {
-            continue;
-        }
-        if (parser->plugin->handlers[phase] == NULL) {
-            return fail(parser, "--phases: the plugin %s has no handler for %s; it has %s",
-                        parser->plugin->name, candidate, known);
-        }
-        *phases |= KONG_PHASE_BIT(phase);
-        return 0;
-    }
-    return fail(parser, "--phases: \"%.*s\" is no phase; the plugin %s has handlers for %s",
-                (int)(len > 100 ? 100 : len), name, parser->plugin->name, known);
-}
-
-static int parse_phases(const struct parser *parser, const char *text, unsigned *phases) {
-    const unsigned both =
-        KONG_PHASE_BIT(KONG_PHASE_RESPONSE) | KONG_PHASE_BIT(KONG_PHASE_HEADER_FILTER);
-    unsigned named = 0;
-    for (;;) {
-        size_t len = strcspn(text, ",");
-        if (parse_phase(parser, text, len, &named) != 0) {
-            return -1;
-        }
-        if (text[len] == '\0') {
-            break;
-        }
-        text += len + 1;
-    }
-    if ((named & both) == both) {
-        return fail(parser, "--phases: Kong refuses a plugin that has both response and "
-                            "header_filter: name one of them");
-    }
-    *phases = named;
-    return 0;
-}
-
-/* --- one option --- */
-
-static int parse_text(const struct parser *parser, const struct option_row *row, const char *text,
-                      char **value) {
-    if (*text == '\0') {
-        return fail(parser, "--%s: its argument %s is empty", row->name, row->argument);
-    }
-    char *copy = strdup(text);
-    if (copy == NULL) {
-        return fail(parser, "out of memory");
-    }
-    free(*value);
-    *value = copy;
-    return 0;
-}
-
-static int set(const struct parser *parser, const struct option_row *row, const char *text) {
-    void *value = (char *)parser->options + row->offset;
-    switch (row->kind) {
-    case OPTION_ACTION:
-        parser->options->action = (enum options_action)row->number;
-        return 0;
-    case OPTION_FLAG:
-        *(bool *)value = true;
-        return 0;
-    case OPTION_TEXT:
-        if (row->number != 0) {
-            parser->options->action = (enum options_action)row->number;
-        }
-        return parse_text(parser, row, text, value);
-    case OPTION_MODE:
-        return parse_mode(parser, row, text, value);
-    case OPTION_SECONDS:
-        return parse_seconds(parser, row, text, value);
-    case OPTION_COUNT:
-        return parse_count(parser, row, text, value);
-    case OPTION_BYTES:
-        return parse_bytes(parser, row, text, value);
-    case OPTION_PRIORITY:
-        return parse_priority(parser, row, text, value);
-    case OPTION_NAME:
-        return parse_name(parser, row, text, value);
-    case OPTION_PHASES:
-        return parse_phases(parser, text, value);
-    case OPTION_UIDS:
-        return parse_uids(parser, row, text, value);
-    case OPTION_KONG_VERSION:
-        return parse_kong_version(parser, row, text, value);
-    }
-    return -1; /* not reached: each kind returns */
-}
-
 /* --- getopt --- */
 
 /* getopt does not tell an option that nobody knows from one that is short for several. */
-static int refuse_unknown(const struct parser *parser, const char *argument) {
+static int refuse_unknown(const struct option_parser *parser, const char *argument) {
     char candidates[256] = "";
     size_t len = 0;
     size_t count = 0;
@@ -337,9 +28,10 @@ static int refuse_unknown(const struct parser *parser, const char *argument) {
         }
     }
     if (count > 1) {
-        return fail(parser, "%.100s is short for more than one option: %s", argument, candidates);
+        return options_fail(parser, "%.100s is short for more than one option: %s", argument,
+                            candidates);
     }
-    return fail(parser, "unknown option %.200s: see --help", argument);
+    return options_fail(parser, "unknown option %.200s: see --help", argument);
 }
 
 static const struct option_row *row_of(int value) {
@@ -352,14 +44,14 @@ static const struct option_row *row_of(int value) {
 }
 
 /* `argument` is the one that getopt stands behind. */
-static int refuse_usage(const struct parser *parser, int result, const char *argument) {
+static int refuse_usage(const struct option_parser *parser, int result, const char *argument) {
     const struct option_row *row = row_of(optopt);
     if (row == NULL) {
         return refuse_unknown(parser, argument);
     }
     return result == ':'
-               ? fail(parser, "--%s: its argument %s is missing", row->name, row->argument)
-               : fail(parser, "--%s takes no argument: %.200s", row->name, argument);
+               ? options_fail(parser, "--%s: its argument %s is missing", row->name, row->argument)
+               : options_fail(parser, "--%s takes no argument: %.200s", row->name, argument);
 }
 
 /* The table as getopt wants it. */
@@ -384,7 +76,7 @@ static void make_getopt(struct option longs[MOST_ROWS + 1], char letters[2 * MOS
     letters[len] = '\0';
 }
 
-static int parse_arguments(const struct parser *parser, int argc, char **argv) {
+static int parse_arguments(const struct option_parser *parser, int argc, char **argv) {
     struct option longs[MOST_ROWS + 1];
     char letters[2 * MOST_ROWS + 3];
     int result;
@@ -396,7 +88,7 @@ static int parse_arguments(const struct parser *parser, int argc, char **argv) {
         if (row == NULL) {
             return refuse_usage(parser, result, argv[optind - 1]);
         }
-        if (set(parser, row, optarg) != 0) {
+        if (options_set(parser, row, optarg) != 0) {
             return -1;
         }
         if (parser->options->action == OPTIONS_HELP || parser->options->action == OPTIONS_MAN ||
@@ -405,8 +97,9 @@ static int parse_arguments(const struct parser *parser, int argc, char **argv) {
         }
     }
     if (optind < argc) {
-        return fail(parser, "unexpected argument \"%.200s\": all settings are options, see --help",
-                    argv[optind]);
+        return options_fail(parser,
+                            "unexpected argument \"%.200s\": all settings are options, see --help",
+                            argv[optind]);
     }
     return 0;
 }
@@ -430,21 +123,25 @@ static const char *executable_name(const char *argv0, char *buffer, size_t size)
 }
 
 /* What follows from other options. */
-static int complete(const struct parser *parser, const char *argv0) {
+static int complete(const struct option_parser *parser, const char *argv0) {
     struct options *options = parser->options;
     char buffer[4096];
     if ((options->json || options->watch) && options->action != OPTIONS_STATUS) {
-        return fail(parser, "--json and --watch go with --status");
+        return options_fail(parser, "--json and --watch go with --status");
     }
     if ((options->env || options->docker) && options->action != OPTIONS_PRINT_CONF) {
-        return fail(parser, "--env and --docker go with --print-conf");
+        return options_fail(parser, "--env and --docker go with --print-conf");
+    }
+    if (options->env && options->docker) {
+        return options_fail(parser, "--env and --docker are two different forms: give one");
     }
     if (options->kong_conf != NULL && options->action != OPTIONS_DOCTOR) {
-        return fail(parser, "--kong-conf goes with --doctor");
+        return options_fail(parser, "--kong-conf goes with --doctor");
     }
+    options->prefix_given = options->kong_prefix != NULL;
     if (options->kong_prefix == NULL &&
         (options->kong_prefix = strdup(OPTIONS_KONG_PREFIX)) == NULL) {
-        return fail(parser, "out of memory");
+        return options_fail(parser, "out of memory");
     }
     if (options->socket != NULL) {
         return 0;
@@ -457,14 +154,14 @@ static int complete(const struct parser *parser, const char *argv0) {
                  options->name != NULL ? options->name
                                        : executable_name(argv0, buffer, sizeof buffer)) < 0) {
         options->socket = NULL;
-        return fail(parser, "out of memory");
+        return options_fail(parser, "out of memory");
     }
     return 0;
 }
 
 int options_parse(struct options *options, const struct kong_plugin *plugin, int argc, char **argv,
                   char *error, size_t error_size) {
-    const struct parser parser = {
+    const struct option_parser parser = {
         .options = options, .plugin = plugin, .error = error, .error_size = error_size};
     options_defaults(options, plugin);
     if (parse_arguments(&parser, argc, argv) != 0 ||

@@ -46,14 +46,16 @@ struct options {
 
     /* serving */
     char *kong_prefix;
+    bool prefix_given;  /* else it is Kong's default */
     char *socket;       /* path */
     mode_t socket_mode; /* permission bits only */
     struct option_uids allow_uids;
     char *socket_group; /* name or number; NULL: the process' own */
+    bool take_over;     /* the path, from a server that listens there */
     enum log_level log_level;
     enum log_format log_format;
     char *record;                 /* file; NULL: nothing is recorded */
-    char *metrics_listen;         /* address, not checked (metrics.h); NULL: none */
+    char *metrics_listen;         /* an address (metrics_address.h); NULL: none */
     uint64_t drain_ms;            /* what is still at work so long after SIGTERM is given up */
     enum option_switch supervise; /* a parent holds the socket, a child serves; AUTO as above */
     uint64_t stall_ms;            /* a child whose handler hangs so long is ended; 0: never */
@@ -76,6 +78,10 @@ struct options {
 /* The last part of argv[0]'s path: how messages begin and what the socket is called. Points into
  * argv0, or is static when there is nothing in it. */
 const char *options_program_name(const char *argv0);
+
+/* Whether a plugin server can be called so in kong.conf: letters, digits, - and _, at most 63. 0,
+ * or -1 with what is wrong in `error`. */
+int options_check_name(const char *name, char *error, size_t error_size);
 
 /* Defaults, then the command line over them. 0; or -1 with one printable line in `error`
  * (error_size >= 4; without the program's name) that says what is wrong and what would be right,

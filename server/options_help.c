@@ -27,69 +27,15 @@ static void print_wrapped(FILE *out, const char *text, int indent) {
     fputc('\n', out);
 }
 
-static void show_bytes(size_t bytes, char *out, size_t size) {
-    if (bytes % ((size_t)1 << 20) == 0) {
-        snprintf(out, size, "%zuM", bytes >> 20);
-    } else if (bytes % 1024 == 0) {
-        snprintf(out, size, "%zuK", bytes >> 10);
-    } else {
-        snprintf(out, size, "%zu", bytes);
-    }
-}
-
-static void show_name(const struct option_name *name, unsigned value, char *out, size_t size) {
-    while (name->name != NULL && name->value != value) {
-        name++;
-    }
-    snprintf(out, size, "%s", name->name);
-}
-
-/* The default as it would be written on the command line; "" for none. */
-static void show_default(const struct option_row *row, const struct options *defaults, char *out,
-                         size_t size) {
-    const void *value = (const char *)defaults + row->offset;
-    out[0] = '\0';
-    switch (row->kind) {
-    case OPTION_ACTION:
-    case OPTION_UIDS:
-    case OPTION_FLAG:
-        break;
-    case OPTION_TEXT:
-        snprintf(out, size, "%s", row->text);
-        break;
-    case OPTION_MODE:
-        snprintf(out, size, "%04o", (unsigned)*(const mode_t *)value);
-        break;
-    case OPTION_SECONDS:
-        snprintf(out, size, "%.12g", (double)*(const uint64_t *)value / 1000);
-        break;
-    case OPTION_COUNT:
-        snprintf(out, size, "%zu", *(const size_t *)value);
-        break;
-    case OPTION_BYTES:
-        show_bytes(*(const size_t *)value, out, size);
-        break;
-    case OPTION_PRIORITY:
-    case OPTION_KONG_VERSION:
-        snprintf(out, size, "%d", *(const int *)value);
-        break;
-    case OPTION_NAME:
-        show_name(row->names, *(const unsigned *)value, out, size);
-        break;
-    case OPTION_PHASES:
-        options_list_phases(*(const unsigned *)value, ",", out, size);
-        break;
-    }
-}
-
 void options_describe(const struct option_row *row, const struct kong_plugin *plugin,
                       const struct options *defaults, char *out, size_t size) {
-    char value[160];
+    char scratch[160];
     char phases[160] = "";
     if (row->kind == OPTION_PHASES) {
         options_list_handlers(plugin, phases, sizeof phases);
     }
-    show_default(row, defaults, value, sizeof value);
+    const char *value =
+        row->text != NULL ? row->text : options_show(row, defaults, scratch, sizeof scratch);
     bool hide = value[0] == '\0';
     snprintf(out, size, "%s%s%s%s%s", row->help, phases, hide ? "" : " (default ", value,
              hide ? "" : ")");

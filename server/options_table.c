@@ -6,6 +6,7 @@
 
 #include "dump.h"
 #include "limit.h"
+#include "metrics_address.h"
 
 #define SECOND      ((uint64_t)1000)
 #define HOUR        (3600 * SECOND)
@@ -25,10 +26,16 @@ static const struct option_name protocols[] = {
 static const struct option_name switches[] = {
     {"auto", OPTION_AUTO}, {"yes", OPTION_YES}, {"no", OPTION_NO}, {NULL, 0}};
 
+static int check_metrics(const char *text, char *error, size_t error_size) {
+    struct metrics_address address;
+    return metrics_address_parse(text, &address, error, error_size);
+}
+
 #define AT(field) .offset = offsetof(struct options, field)
 
 const struct option_row option_rows[] = {
     {.section = "Serving",
+     .use = OPTION_FOR_START,
      .name = "kong-prefix",
      .letter = 'p',
      .argument = "DIR",
@@ -61,6 +68,13 @@ const struct option_row option_rows[] = {
      AT(allow_uids),
      .help = "only processes of these users may connect, checked on each connection; may be "
              "repeated (default: all who may open the socket)"},
+    {.name = "take-over",
+     .kind = OPTION_FLAG,
+     AT(take_over),
+     .help =
+         "take the socket's path from a server that listens there, which serves its connections "
+         "to their end; without this it is refused, unless the process that started this one is "
+         "Kong, which reloads that way"},
     {.name = "log-level",
      .argument = "LEVEL",
      .kind = OPTION_NAME,
@@ -111,6 +125,7 @@ const struct option_row option_rows[] = {
      .kind = OPTION_TEXT,
      AT(metrics_listen),
      .text = "",
+     .check = check_metrics,
      .help = "give the figures of --status to Prometheus, by HTTP at /metrics of 127.0.0.1:9542, "
              "[::1]:9542 or unix:/path; an address that others reach must be written "
              "public:0.0.0.0:9542"},
@@ -123,6 +138,7 @@ const struct option_row option_rows[] = {
              "replay: tests/traces/README.md; a file of that name is replaced"},
 
     {.section = "What Kong is told",
+     .use = OPTION_FOR_QUERY,
      .name = "dump",
      .kind = OPTION_ACTION,
      .number = OPTIONS_DUMP,
@@ -150,6 +166,7 @@ const struct option_row option_rows[] = {
      .help = "the oldest Kong that reads the dump; from 3 on it has descriptions of the fields"},
 
     {.section = "Limits",
+     .use = OPTION_FOR_START,
      .name = "event-timeout",
      .argument = "SECONDS",
      .kind = OPTION_SECONDS,
@@ -214,7 +231,7 @@ const struct option_row option_rows[] = {
      .kind = OPTION_ACTION,
      .number = OPTIONS_PRINT_CONF,
      .help = "print the lines of kong.conf for this binary where it stands, with --kong-prefix, "
-             "--socket and what Kong is told as given; and exit"},
+             "--socket, all other options for serving, and what Kong is told, as given; and exit"},
     {.name = "env",
      .kind = OPTION_FLAG,
      AT(env),
@@ -228,6 +245,7 @@ const struct option_row option_rows[] = {
      .kind = OPTION_TEXT,
      AT(name),
      .text = "",
+     .check = options_check_name,
      .help = "what the plugin server is called in kong.conf, and so its socket (default: as this "
              "executable)"},
 
@@ -295,6 +313,13 @@ void options_defaults(struct options *options, const struct kong_plugin *plugin)
         .max_events = LIMIT_EVENTS,
         .max_frame = LIMIT_FRAME,
     };
+}
+
+enum option_use options_use(const struct option_row *row) {
+    while (row->section == NULL) {
+        row--; /* the first one begins a section */
+    }
+    return row->use;
 }
 
 void options_list_phases(unsigned phases, const char *between, char *out, size_t size) {

@@ -24,8 +24,16 @@ struct option_name {
     unsigned value;
 };
 
+/* Which of Kong's commands an option belongs to. */
+enum option_use {
+    OPTION_FOR_A_PERSON, /* neither */
+    OPTION_FOR_START,    /* start_cmd */
+    OPTION_FOR_QUERY,    /* query_cmd */
+};
+
 struct option_row {
     const char *section; /* begins one; NULL: as before */
+    enum option_use use; /* of all in the section; read by options_use */
     const char *name;
     const char *argument; /* placeholder; NULL: takes none */
     const char *help;     /* without a final period; may be followed by "(default X)" */
@@ -33,6 +41,8 @@ struct option_row {
     uint64_t least, most; /* SECONDS (in ms), COUNT, BYTES */
     const struct option_name *names;
     const char *text; /* TEXT: the default; "" when the help says it */
+    /* TEXT: may be NULL. -1, with what is wrong in `error` */
+    int (*check)(const char *text, char *error, size_t error_size);
     enum option_kind kind;
     unsigned number;
     char letter; /* 0: none */
@@ -40,6 +50,28 @@ struct option_row {
 
 extern const struct option_row option_rows[];
 extern const size_t option_row_count;
+
+enum option_use options_use(const struct option_row *row);
+
+/* The value as it would be written on the command line, in `scratch` (1 KiB holds any) or the
+ * option's own string; "" for none. A flag that is set is its own name. */
+const char *options_show(const struct option_row *row, const struct options *options, char *scratch,
+                         size_t size);
+
+/* What an option is parsed with. */
+struct option_parser {
+    struct options *options;
+    const struct kong_plugin *plugin;
+    char *error;
+    size_t error_size;
+};
+
+/* -1, with the text as one printable line in the parser's error. */
+__attribute__((format(printf, 2, 3))) int options_fail(const struct option_parser *parser,
+                                                       const char *format, ...);
+
+/* Takes an option with its argument (NULL: it has none). 0, or -1 as options_fail. */
+int options_set(const struct option_parser *parser, const struct option_row *row, const char *text);
 
 /* What holds without any option. Strings are not set. */
 void options_defaults(struct options *options, const struct kong_plugin *plugin);

@@ -1,16 +1,21 @@
 #include "print_conf.h"
 
 #include <ctype.h>
+#include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "options_table.h"
+#include "printable.h"
+#include "shell_words.h"
 
 #define MOST_LINES 5
-#define VALUE      4096
+#define VALUE      ((size_t)16 << 10)
+#define SHOWN      1024
 
 struct line {
     char key[128]; /* as in kong.conf */
-    char value[VALUE];
+    struct buffer value;
     const char *comment;
 };
 
@@ -20,103 +25,101 @@ struct conf {
     char name[64]; /* as Kong has it: in lower case */
 };
 
-static struct line *add(struct conf *conf, const char *what, const char *comment) {
+static struct buffer *add(struct conf *conf, const char *what, const char *comment) {
     struct line *line = &conf->lines[conf->count++];
-    line->value[0] = '\0';
+    buffer_init(&line->value, VALUE);
     line->comment = comment;
     if (what[0] != '_') {
         snprintf(line->key, sizeof line->key, "%s", what);
-        return line;
+        return &line->value;
     }
     /* "_socket" is of this server */
     snprintf(line->key, sizeof line->key, "pluginserver_%s%s", conf->name, what);
     for (char *c = line->key; *c != '\0'; c++) {
         *c = *c == '-' ? '_' : *c;
     }
-    return line;
+    return &line->value;
 }
 
-static bool is_plain(const char *text) {
-    return text[strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
-                             "@%+=:,./_-")] == '\0';
+static void append_text(struct buffer *out, const char *text) {
+    buffer_append(out, text, strlen(text));
 }
 
-/* A word for the shell, behind what is there. */
-static void append_word(char *out, size_t size, const char *word) {
-    size_t len = strlen(out);
-    if (is_plain(word)) {
-        snprintf(out + len, size - len, "%s%s", len > 0 ? " " : "", word);
-        return;
-    }
-    if (len + 2 < size) {
-        len += (size_t)snprintf(out + len, size - len, "%s'", len > 0 ? " " : "");
-    }
-    for (; *word != '\0' && len + 6 < size; word++) {
-        len += (size_t)snprintf(out + len, size - len, *word == '\'' ? "'\\''" : "%c", *word);
-    }
-    snprintf(out + len, size - len, "'");
-}
-
-/* The options behind --dump that are not what they are without any. */
-static bool append_dump_options(const struct print_conf *wanted, char *out, size_t size) {
+/* The options of one of Kong's commands that are not what they are without any. */
+static void append_options(const struct print_conf *wanted, enum option_use use,
+                           const char *const *but, struct buffer *out) {
     struct options defaults;
-    const struct options *options = wanted->options;
-    char text[128];
-    size_t before = strlen(out);
+    char shown[SHOWN];
+    char usual[SHOWN];
+    char name[64];
     options_defaults(&defaults, wanted->plugin);
-    if (options->phases != defaults.phases) {
-        options_list_phases(options->phases, ",", text, sizeof text);
-        append_word(out, size, "--phases");
-        append_word(out, size, text);
+    for (size_t i = 0; i < option_row_count; i++) {
+        const struct option_row *row = &option_rows[i];
+        bool skip = options_use(row) != use;
+        for (size_t k = 0; but != NULL && but[k] != NULL; k++) {
+            skip = skip || strcmp(row->name, but[k]) == 0;
+        }
+        const char *value = options_show(row, wanted->options, shown, sizeof shown);
+        if (skip || strcmp(value, options_show(row, &defaults, usual, sizeof usual)) == 0) {
+            continue;
+        }
+        snprintf(name, sizeof name, "--%s", row->name);
+        shell_append(out, name);
+        if (row->argument != NULL) {
+            shell_append(out, value);
+        }
     }
-    if (options->priority != defaults.priority) {
-        snprintf(text, sizeof text, "%d", options->priority);
-        append_word(out, size, "--priority");
-        append_word(out, size, text);
+}
+
+/* Kong starts the default command without an argument: with anything to say it must be named. Then
+ * the socket is named too, to both: neither can take another one than the other. */
+static void add_start(struct conf *conf, const struct print_conf *wanted) {
+    static const char *const paths[] = {"kong-prefix", "socket", NULL};
+    const struct options *options = wanted->options;
+    char usual[256];
+    struct buffer serving;
+    buffer_init(&serving, VALUE);
+    append_options(wanted, OPTION_FOR_START, paths, &serving);
+    snprintf(usual, sizeof usual, OPTIONS_KONG_PREFIX "/%s.socket", conf->name);
+    if (!wanted->in_place || serving.len > 0 || serving.failed ||
+        strcmp(usual, options->socket) != 0) {
+        append_text(add(conf, "_socket", "where Kong finds its socket"), options->socket);
+        struct buffer *start = add(conf, "_start_cmd", "how Kong starts it");
+        shell_append(start, wanted->executable);
+        shell_append(start, "--socket");
+        shell_append(start, options->socket);
+        append_text(start, serving.len > 0 ? " " : "");
+        buffer_append(start, serving.data, serving.len);
+        start->failed = start->failed || serving.failed;
     }
-    if (options->protocol != defaults.protocol) {
-        append_word(out, size, "--protocol");
-        append_word(out, size, options->protocol == PROTOCOL_MSGPACK ? "MsgPack:1" : "ProtoBuf:1");
+    buffer_free(&serving);
+}
+
+static void add_query(struct conf *conf, const struct print_conf *wanted) {
+    struct buffer told;
+    buffer_init(&told, VALUE);
+    append_options(wanted, OPTION_FOR_QUERY, NULL, &told);
+    if (!wanted->in_place || told.len > 0 || told.failed) {
+        struct buffer *query = add(conf, "_query_cmd", "how Kong learns of the plugin");
+        shell_append(query, wanted->executable);
+        shell_append(query, "--dump");
+        append_text(query, told.len > 0 ? " " : "");
+        buffer_append(query, told.data, told.len);
+        query->failed = query->failed || told.failed;
     }
-    return strlen(out) > before;
+    buffer_free(&told);
 }
 
 static void collect(struct conf *conf, const struct print_conf *wanted) {
-    const struct options *options = wanted->options;
-    char socket[VALUE];
-    char dump[512] = "";
-    size_t len = strlen(options->kong_prefix);
-    while (len > 1 && options->kong_prefix[len - 1] == '/') {
-        len--;
-    }
-    snprintf(socket, sizeof socket, "%.*s/%s.socket", (int)len, options->kong_prefix, conf->name);
-    snprintf(add(conf, "plugins", "which plugins there are: Kong's own, and this one")->value,
-             VALUE, "bundled,%s", wanted->plugin->name);
-    snprintf(add(conf, "pluginserver_names",
-                 "the plugin server that has it; further ones with commas between them")
-                 ->value,
-             VALUE, "%s", conf->name);
-    bool usual_socket = strcmp(socket, options->socket) == 0;
-    if (!usual_socket) {
-        snprintf(add(conf, "_socket", "where Kong finds its socket")->value, VALUE, "%s",
-                 options->socket);
-    }
-    /* Without an argument the server takes Kong's default prefix. */
-    bool usual_prefix = strlen(OPTIONS_KONG_PREFIX) == len &&
-                        strncmp(options->kong_prefix, OPTIONS_KONG_PREFIX, len) == 0;
-    if (!wanted->in_place || !usual_socket || !usual_prefix) {
-        char *value = add(conf, "_start_cmd", "how Kong starts it")->value;
-        append_word(value, VALUE, wanted->executable);
-        append_word(value, VALUE, "--socket");
-        append_word(value, VALUE, options->socket);
-    }
-    bool asked = append_dump_options(wanted, dump, sizeof dump);
-    if (!wanted->in_place || asked) {
-        char *value = add(conf, "_query_cmd", "how Kong learns of the plugin")->value;
-        append_word(value, VALUE, wanted->executable);
-        snprintf(value + strlen(value), VALUE - strlen(value), " --dump%s%s", asked ? " " : "",
-                 dump);
-    }
+    struct buffer *plugins =
+        add(conf, "plugins", "which plugins there are: Kong's own, and this one");
+    append_text(plugins, "bundled,");
+    append_text(plugins, wanted->plugin->name);
+    append_text(add(conf, "pluginserver_names",
+                    "the plugin server that has it; further ones with commas between them"),
+                conf->name);
+    add_start(conf, wanted);
+    add_query(conf, wanted);
 }
 
 /* kong.conf: a # begins a comment, unless there is a \ before it. */
@@ -124,73 +127,144 @@ static void print_file(const struct conf *conf, FILE *out) {
     for (size_t i = 0; i < conf->count; i++) {
         const struct line *line = &conf->lines[i];
         fprintf(out, "# %s\n%s = ", line->comment, line->key);
-        for (const char *c = line->value; *c != '\0'; c++) {
-            fprintf(out, *c == '#' ? "\\%c" : "%c", *c);
+        for (size_t k = 0; k < line->value.len; k++) {
+            fprintf(out, line->value.data[k] == '#' ? "\\%c" : "%c", line->value.data[k]);
         }
         fputc('\n', out);
     }
 }
 
-static void print_variable(const struct line *line, FILE *out) {
-    char value[2 * VALUE] = "";
-    append_word(value, sizeof value, line->value);
+static bool print_variable(const struct line *line, FILE *out) {
+    struct buffer quoted;
+    buffer_init(&quoted, 4 * VALUE);
+    shell_append(&quoted, (const char *)line->value.data);
     fputs("KONG_", out);
     for (const char *c = line->key; *c != '\0'; c++) {
         fputc(toupper((unsigned char)*c), out);
     }
-    fprintf(out, "=%s", value);
+    fprintf(out, "=%.*s", (int)quoted.len, (const char *)quoted.data);
+    bool whole = !quoted.failed;
+    buffer_free(&quoted);
+    return whole;
 }
 
-static void print_env(const struct conf *conf, FILE *out) {
+static bool print_env(const struct conf *conf, FILE *out) {
+    bool whole = true;
     for (size_t i = 0; i < conf->count; i++) {
         fprintf(out, "# %s\n", conf->lines[i].comment);
-        print_variable(&conf->lines[i], out);
+        whole = print_variable(&conf->lines[i], out) && whole;
         fputc('\n', out);
     }
+    return whole;
 }
 
 /* A comment cannot stand inside a command that goes on. */
-static void print_docker(const struct conf *conf, FILE *out) {
+static bool print_docker(const struct conf *conf, FILE *out) {
+    bool whole = true;
     for (size_t i = 0; i < conf->count; i++) {
         fprintf(out, "# %s: %s\n", conf->lines[i].key, conf->lines[i].comment);
     }
     for (size_t i = 0; i < conf->count; i++) {
         fputs("-e ", out);
-        print_variable(&conf->lines[i], out);
+        whole = print_variable(&conf->lines[i], out) && whole;
         fputs(i + 1 < conf->count ? " \\\n" : "\n", out);
     }
+    return whole;
+}
+
+__attribute__((format(printf, 3, 4))) static int fail(char *error, size_t error_size,
+                                                      const char *format, ...) {
+    char text[1024];
+    va_list args;
+    va_start(args, format);
+    if (vsnprintf(text, sizeof text, format, args) < 0) {
+        text[0] = '\0';
+    }
+    va_end(args);
+    printable_copy(error, error_size, text, strlen(text));
+    return -1;
+}
+
+/* Kong runs the command in a directory of its own, and a line of kong.conf has no second one. */
+static int check_paths(const struct print_conf *wanted, char *error, size_t error_size) {
+    const struct options *options = wanted->options;
+    const char *metrics = options->metrics_listen;
+    const struct {
+        const char *option, *path;
+    } paths[] = {{"socket", options->socket},
+                 {"record", options->record},
+                 {"metrics-listen",
+                  metrics != NULL && strncmp(metrics, "unix:", 5) == 0 ? metrics + 5 : NULL}};
+    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
+        if (paths[i].path != NULL && paths[i].path[0] != '/') {
+            return fail(
+                error, error_size, "--%s: Kong needs the whole path, from / on, instead of %.200s",
+                options->prefix_given && i == 0 ? "kong-prefix or --socket" : paths[i].option,
+                paths[i].path);
+        }
+    }
+    return 0;
+}
+
+/* Values end with NUL; what failed on the way is known here. */
+static int check_lines(struct conf *conf, char *error, size_t error_size) {
+    for (size_t i = 0; i < conf->count; i++) {
+        struct buffer *value = &conf->lines[i].value;
+        buffer_append_byte(value, '\0');
+        if (value->failed) {
+            return fail(error, error_size, "out of memory, or too long for kong.conf");
+        }
+        value->len--;
+        if (strpbrk((const char *)value->data, "\r\n") != NULL) {
+            return fail(error, error_size, "a path or value that cannot stand in kong.conf");
+        }
+    }
+    return 0;
+}
+
+static int print_lines(const struct conf *conf, const struct options *options, FILE *out,
+                       char *error, size_t error_size) {
+    bool whole = true;
+    if (options->env) {
+        whole = print_env(conf, out);
+    } else if (options->docker) {
+        whole = print_docker(conf, out);
+    } else {
+        print_file(conf, out);
+    }
+    if (!whole) {
+        return fail(error, error_size, "out of memory");
+    }
+    return fflush(out) == 0 && !ferror(out)
+               ? 0
+               : fail(error, error_size, "cannot write to standard output");
 }
 
 int print_conf(const struct print_conf *wanted, FILE *out, char *error, size_t error_size) {
-    struct conf conf = {0};
-    size_t len = strlen(wanted->name);
-    if (len == 0 || len >= sizeof conf.name ||
-        wanted->name[strspn(wanted->name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-                                          "0123456789_-")] != '\0') {
-        snprintf(error, error_size,
-                 "a plugin server's name has letters, digits, - and _ only: see --name");
+    struct conf *conf;
+    char reason[128];
+    if (options_check_name(wanted->name, reason, sizeof reason) != 0) {
+        return fail(error, error_size, "%.100s: %s: give it another by --name", wanted->name,
+                    reason);
+    }
+    if (check_paths(wanted, error, error_size) != 0) {
         return -1;
     }
-    if (strlen(wanted->executable) + strlen(wanted->options->socket) > 1000 ||
-        strpbrk(wanted->executable, "\r\n") != NULL ||
-        strpbrk(wanted->options->socket, "\r\n") != NULL) {
-        snprintf(error, error_size, "a path that cannot stand in kong.conf");
-        return -1;
+    conf = calloc(1, sizeof *conf);
+    if (conf == NULL) {
+        return fail(error, error_size, "out of memory");
     }
-    for (size_t i = 0; i < len; i++) {
-        conf.name[i] = (char)tolower((unsigned char)wanted->name[i]);
+    for (size_t i = 0; wanted->name[i] != '\0'; i++) {
+        conf->name[i] = (char)tolower((unsigned char)wanted->name[i]);
     }
-    collect(&conf, wanted);
-    if (wanted->options->env) {
-        print_env(&conf, out);
-    } else if (wanted->options->docker) {
-        print_docker(&conf, out);
-    } else {
-        print_file(&conf, out);
+    collect(conf, wanted);
+    int rc = check_lines(conf, error, error_size);
+    if (rc == 0) {
+        rc = print_lines(conf, wanted->options, out, error, error_size);
     }
-    if (fflush(out) != 0 || ferror(out)) {
-        snprintf(error, error_size, "cannot write to standard output");
-        return -1;
+    for (size_t i = 0; i < conf->count; i++) {
+        buffer_free(&conf->lines[i].value);
     }
-    return 0;
+    free(conf);
+    return rc;
 }

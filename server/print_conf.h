@@ -12,12 +12,14 @@ struct print_conf {
     const char *name;       /* the plugin server's, for Kong: letters, digits, - and _ */
     bool in_place;          /* /usr/local/bin/<name> is this executable: Kong's defaults find it */
     const struct kong_plugin *plugin;
-    const struct options *options; /* prefix, socket, what the dump says, the form */
+    const struct options *options; /* the form, and all that is said to start_cmd and query_cmd */
 };
 
 /* The lines, each with a comment that says what it is for; those that Kong's defaults make
  * superfluous are left out (Kong: conf_loader, pluginserver_*: the socket <prefix>/<name>.socket,
- * the commands of /usr/local/bin/<name>). 0; or -1 with one line in `error`. */
+ * the commands of /usr/local/bin/<name>). Kong runs both commands by /bin/sh ("exec <start_cmd>"
+ * and io.popen), so their words are quoted for it. A start command always names its socket, and
+ * then Kong is told the same one. 0; or -1 with one line in `error`. */
 int print_conf(const struct print_conf *wanted, FILE *out, char *error, size_t error_size);
 
 #endif

@@ -74,6 +74,46 @@ stop() {
     pid=
 }
 
+# ARGUMENT…: what the program says, and its status
+run() {
+    status=0
+    said=$("$server" "$@" 2>&1) || status=$?
+}
+one_line() { [ "$(wc -l <<<"$said")" -eq 1 ] || { said="more than one line: $said" && status=99; }; }
+refused() { # TEXT PATTERN ARGUMENT…: one line, status 2, nothing opened
+    local text=$1 pattern=$2
+    shift 2
+    run "$@"
+    one_line
+    expect "$text" 2 "$pattern"
+}
+
+# --- what is wrong with the options ---
+refused 'two things to do' '--dump and --status are two different' --dump --status
+refused 'two other things to do' '--doctor and --print-conf are two different' --doctor --print-conf
+refused 'two forms' '--env and --docker are two different' --print-conf --env --docker
+refused 'an address that is none' '--metrics-listen 9542: not an address' --socket "$socket" --metrics-listen 9542 --record "$dir/rec"
+refused 'an address for everybody' 'if that is meant: public:0.0.0.0:1' --socket "$socket" --metrics-listen 0.0.0.0:1 --record "$dir/rec"
+refused 'a name that is none' "--name a.b: a plugin server's name has" --print-conf --name a.b
+refused 'a socket that Kong would not find' 'Kong needs the whole path' --print-conf --socket here.socket
+[ ! -e "$dir/rec" ] && [ ! -e "$socket" ] || { echo 'not ok - something was opened' && failed=$((failed + 1)); }
+
+# --- what --print-conf prints, run as Kong runs it ---
+odd="$dir/it's a \"prefix\" #1"
+mkdir "$odd"
+lines=$("$server" --print-conf --env --socket "$odd/s" --allow-uid "$(id -u),12345" --log-format json --metrics-listen "unix:$odd/m" --phases access)
+( eval "$lines" && start=KONG_${key^^}_START_CMD && exec /bin/sh -c "exec ${!start}" ) 2>"$dir/log" &
+pid=$!
+for _ in $(seq 200); do [ -S "$odd/s" ] && [ -S "$odd/m" ] && break; sleep 0.02; done
+run --status --socket "$odd/s"
+expect 'the start command of --print-conf --env' 0 "^api-version 0\.1, process $pid"
+said=$(cat "$dir/log") status=0
+expect 'its options reach the server' 0 '^\{.*"message": *"metrics at unix:'
+kill "$pid" && wait "$pid" || true
+pid=
+said=$(eval "$lines" && query=KONG_${key^^}_QUERY_CMD && /bin/sh -c "${!query}") && status=0 || status=$?
+expect 'the query command of --print-conf --env' 0 '"Protocol": "ProtoBuf:1"'
+
 fake_kong 3.9.1
 settings
 doctor

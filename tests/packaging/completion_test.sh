@@ -29,7 +29,7 @@ yes 'it is registered for the program' grep -q 'apiversion-server' <(complete -p
 yes 'all options of --help are offered' diff <("$binary" --help | grep -oE -- '^ +(-[a-zA-Z], )?--[a-z-]+' | grep -oE -- '--[a-z-]+' | sort) <(offered -- '' | sort)
 yes 'there are many' test "$(offered -- '' | wc -l)" -gt 15
 yes 'those that begin so' diff <(printf -- '--socket\n--socket-group\n--socket-mode\n') <(offered --so '' | sort)
-for option in --log-level --protocol --watch-parent --supervise --phases; do
+for option in --log-level --log-format --protocol --watch-parent --supervise --phases; do
     yes "$option has values to offer" test "$(offered '' "$option" | wc -l)" -ge 2
     while read -r value; do
         yes "$option $value is taken" taken "$option" "$value"

@@ -195,6 +195,84 @@ static void test_actions(void **state) {
     assert_int_equal(values_of("--version --help").action, OPTIONS_VERSION);
 }
 
+/* One thing at a time. */
+static void test_contradictions(void **state) {
+    (void)state;
+    refused("--dump --status", "--dump and --status are two different things to do: give one");
+    refused("--doctor --print-conf",
+            "--doctor and --print-conf are two different things to do: give one");
+    refused("--check-config a.json --describe",
+            "--check-config and --describe are two different things to do: give one");
+    refused("--dump --check-config a.json",
+            "--dump and --check-config are two different things to do: give one");
+    refused("--print-conf --env --docker", "--env and --docker are two different forms: give one");
+    assert_int_equal(values_of("--dump -dump").action, OPTIONS_DUMP);
+    assert_int_equal(values_of("--status --version --dump").action, OPTIONS_VERSION);
+}
+
+/* `option`, and an argument of `len` letters behind it. */
+static const char *padded(const char *option, size_t len, const char *behind) {
+    static char text[400];
+    snprintf(text, sizeof text, "%s%.*s%s", option, (int)len,
+             "nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn"
+             "nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn",
+             behind);
+    return text;
+}
+
+/* What is wrong with an argument is known before anything is opened. */
+static void test_checked_texts(void **state) {
+    static const char bad_name[] = ": a plugin server's name has letters, digits, - and _ only, at "
+                                   "most 63";
+    char line[400];
+
+    (void)state;
+    refused("--metrics-listen 9542", "--metrics-listen 9542: not an address like 127.0.0.1:9542, "
+                                     "[::1]:9542 or unix:/path");
+    refused("--metrics-listen unix:", "--metrics-listen unix:: not an address like "
+                                      "127.0.0.1:9542, [::1]:9542 or unix:/path");
+    refused("--dump --metrics-listen 0.0.0.0:9542",
+            "--metrics-listen 0.0.0.0:9542: anyone who reaches this address could read the "
+            "figures; if that is meant: public:0.0.0.0:9542");
+    snprintf(line, sizeof line, "%s", padded("--metrics-listen unix:/", 107, ""));
+    refused(line, padded("--metrics-listen unix:/", 107,
+                         ": a path of 108 bytes, at most 107 are possible"));
+    refused("--name a.b", padded("--name a.b", 0, bad_name));
+    assert_int_equal(values_of(padded("--name ", 63, "")).action, OPTIONS_RUN);
+    snprintf(line, sizeof line, "%s", padded("--name ", 64, ""));
+    refused(line, padded("--name ", 64, bad_name));
+}
+
+/* As they would be written on the command line. */
+static void test_show(void **state) {
+    static const char line[] = "--allow-uid 33,0 --take-over --log-level warn --socket-mode 0660 "
+                               "--drain-timeout 0.5 --max-frame 128K";
+    struct options options = parse_ok(line);
+    char shown[512] = "";
+    char scratch[1024];
+
+    (void)state;
+    for (size_t i = 0; i < option_row_count; i++) {
+        static const char *const names[] = {"allow-uid",   "take-over",     "log-level",
+                                            "socket-mode", "drain-timeout", "max-frame",
+                                            "socket-group"};
+        for (size_t k = 0; k < sizeof names / sizeof *names; k++)
+            if (strcmp(option_rows[i].name, names[k]) == 0) {
+                size_t len = strlen(shown);
+                snprintf(shown + len, sizeof shown - len, "%s=%s;", names[k],
+                         options_show(&option_rows[i], &options, scratch, sizeof scratch));
+                assert_int_equal(options_use(&option_rows[i]), OPTION_FOR_START);
+            }
+        if (strcmp(option_rows[i].name, "phases") == 0)
+            assert_int_equal(options_use(&option_rows[i]), OPTION_FOR_QUERY);
+        if (strcmp(option_rows[i].name, "status") == 0)
+            assert_int_equal(options_use(&option_rows[i]), OPTION_FOR_A_PERSON);
+    }
+    assert_string_equal(shown, "socket-mode=0660;socket-group=;allow-uid=33,0;take-over=take-over;"
+                               "log-level=warn;drain-timeout=0.5;max-frame=128K;");
+    options_free(&options);
+}
+
 static void test_values(void **state) {
     struct options options = parse_ok("--socket-group kong --socket-mode 0660 --log-level warn");
 
@@ -603,6 +681,9 @@ int main(void) {
         cmocka_unit_test(test_no_name),
         cmocka_unit_test(test_program_name),
         cmocka_unit_test(test_actions),
+        cmocka_unit_test(test_contradictions),
+        cmocka_unit_test(test_checked_texts),
+        cmocka_unit_test(test_show),
         cmocka_unit_test(test_values),
         cmocka_unit_test(test_seconds),
         cmocka_unit_test(test_bytes),

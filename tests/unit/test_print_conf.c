@@ -28,8 +28,8 @@ static const struct kong_plugin plugin = {
 static char *printed(const char *executable, bool in_place, const char *line, bool comments) {
     struct options options;
     char error[256];
-    char words[512];
-    char *argv[32] = {(char *)(uintptr_t)executable};
+    char words[1024];
+    char *argv[64] = {(char *)(uintptr_t)executable};
     int argc = 1;
     snprintf(words, sizeof words, "%s", line);
     for (char *word = strtok(words, "|"); word != NULL; word = strtok(NULL, "|")) {
@@ -72,33 +72,31 @@ static void expect(const char *executable, bool in_place, const char *line, cons
 }
 
 #define USUAL "/usr/local/bin/apiversion-server"
+#define NAMES "plugins = bundled,api-version\npluginserver_names = apiversion-server\n"
+#define KEY   "pluginserver_apiversion_server_"
+#define HERE  KEY "socket = /usr/local/kong/apiversion-server.socket\n"
 
 static void what_kong_finds_by_itself_is_left_out(void **state) {
     (void)state;
-    expect(USUAL, true, "--print-conf",
-           "plugins = bundled,api-version\npluginserver_names = apiversion-server\n");
+    expect(USUAL, true, "--print-conf", NAMES);
     expect(USUAL, true, "--print-conf|--phases|log",
-           "plugins = bundled,api-version\npluginserver_names = apiversion-server\n"
-           "pluginserver_apiversion_server_query_cmd = " USUAL " --dump --phases log\n");
+           NAMES KEY "query_cmd = " USUAL " --dump --phases log\n");
     /* Kong starts the default command without an argument: it would take the default prefix. */
     expect(USUAL, true, "--print-conf|--kong-prefix|/opt/k/",
-           "plugins = bundled,api-version\npluginserver_names = apiversion-server\n"
-           "pluginserver_apiversion_server_start_cmd = " USUAL
-           " --socket /opt/k/apiversion-server.socket\n");
+           NAMES KEY "socket = /opt/k/apiversion-server.socket\n" KEY "start_cmd = " USUAL
+                     " --socket /opt/k/apiversion-server.socket\n");
     expect(USUAL, true, "--print-conf|--socket|/run/a.sock",
-           "plugins = bundled,api-version\npluginserver_names = apiversion-server\n"
-           "pluginserver_apiversion_server_socket = /run/a.sock\n"
-           "pluginserver_apiversion_server_start_cmd = " USUAL " --socket /run/a.sock\n");
+           NAMES KEY "socket = /run/a.sock\n" KEY "start_cmd = " USUAL " --socket /run/a.sock\n");
 }
 
 static void elsewhere_everything_is_said(void **state) {
     (void)state;
-    expect("/opt/x/apiversion-server", false, "--print-conf|--protocol|msgpack:1|--priority|-5",
-           "plugins = bundled,api-version\npluginserver_names = apiversion-server\n"
-           "pluginserver_apiversion_server_start_cmd = /opt/x/apiversion-server --socket "
-           "/usr/local/kong/apiversion-server.socket\n"
-           "pluginserver_apiversion_server_query_cmd = /opt/x/apiversion-server --dump --priority "
-           "-5 --protocol MsgPack:1\n");
+    expect("/opt/x/apiversion-server", false,
+           "--print-conf|--protocol|msgpack:1|--priority|-5|--kong-version|3.9",
+           NAMES HERE KEY "start_cmd = /opt/x/apiversion-server --socket "
+                          "/usr/local/kong/apiversion-server.socket\n" KEY
+                          "query_cmd = /opt/x/apiversion-server --dump --priority "
+                          "-5 --protocol MsgPack:1 --kong-version 3\n");
     /* Kong lower-cases names; ours is called as it was said. */
     expect("/opt/x/apiversion-server", false, "--print-conf|--name|My_A-B",
            "plugins = bundled,api-version\npluginserver_names = my_a-b\n"
@@ -108,25 +106,82 @@ static void elsewhere_everything_is_said(void **state) {
            "pluginserver_my_a_b_query_cmd = /opt/x/apiversion-server --dump\n");
 }
 
+#define SERVING                                                                                    \
+    "--allow-uid|1000,33|--metrics-listen|127.0.0.1:9542|--log-format|json|--socket-mode|660|"     \
+    "--socket-group|it's|--log-level|warn|--drain-timeout|0.25|--watch-parent|no|--supervise|yes|" \
+    "--stall-timeout|3|--record|/var/log/a b|--take-over|--event-timeout|30|--max-frame|2M|"       \
+    "--max-connections|9|--max-instances|8|--max-events|7|--instance-idle|60"
+/* A quote is %1$s, one that is quoted %2$s. */
+#define SERVED                                                                                     \
+    " --socket-mode 0660 --socket-group %1$sit%2$ss%1$s --allow-uid 1000,33 --take-over "          \
+    "--log-level warn --log-format json --drain-timeout 0.25 --watch-parent no --supervise yes "   \
+    "--stall-timeout 3 --metrics-listen 127.0.0.1:9542 --record %1$s/var/log/a b%1$s "             \
+    "--event-timeout 30 --max-connections 9 --max-instances 8 --max-events 7 --max-frame 2M "      \
+    "--instance-idle 60"
+
+/* All of them, and in each form: the shell that Kong starts reads them, in the variables behind the
+ * shell of whoever copies the line. What is as it is without the option is left out. */
+static void options_of_the_server_are_carried(void **state) {
+    char wanted[2048];
+    (void)state;
+    snprintf(wanted, sizeof wanted,
+             NAMES HERE KEY "start_cmd = " USUAL
+                            " --socket /usr/local/kong/apiversion-server.socket" SERVED "\n",
+             "'", "'\\''");
+    expect(USUAL, true, "--print-conf|" SERVING, wanted);
+    expect(USUAL, true, "--print-conf|--log-level|info|--supervise|auto|--socket-mode|0600", NAMES);
+
+    snprintf(wanted, sizeof wanted,
+             "KONG_PLUGINS=bundled,api-version\nKONG_PLUGINSERVER_NAMES=apiversion-server\n"
+             "KONG_PLUGINSERVER_APIVERSION_SERVER_SOCKET=/run/a.sock\n"
+             "KONG_PLUGINSERVER_APIVERSION_SERVER_START_CMD='" USUAL " --socket /run/a.sock" SERVED
+             "'\n",
+             "'\\''", "'\\''\\'\\'''\\''");
+    expect(USUAL, true, "--print-conf|--env|--socket|/run/a.sock|" SERVING, wanted);
+    expect(USUAL, true, "--print-conf|--docker|--allow-uid|5",
+           "-e KONG_PLUGINS=bundled,api-version \\\n"
+           "-e KONG_PLUGINSERVER_NAMES=apiversion-server \\\n"
+           "-e KONG_PLUGINSERVER_APIVERSION_SERVER_SOCKET="
+           "/usr/local/kong/apiversion-server.socket \\\n"
+           "-e KONG_PLUGINSERVER_APIVERSION_SERVER_START_CMD='" USUAL
+           " --socket /usr/local/kong/apiversion-server.socket --allow-uid 5'\n");
+}
+
 static void paths_are_quoted(void **state) {
     (void)state;
     expect("/opt/it's #1/apiversion-server", false, "--print-conf|--socket|/run/a.sock",
-           "plugins = bundled,api-version\npluginserver_names = apiversion-server\n"
-           "pluginserver_apiversion_server_socket = /run/a.sock\n"
-           "pluginserver_apiversion_server_start_cmd = '/opt/it'\\''s \\#1/apiversion-server' "
-           "--socket /run/a.sock\n"
-           "pluginserver_apiversion_server_query_cmd = '/opt/it'\\''s \\#1/apiversion-server' "
-           "--dump\n");
-    expect("/opt/x/apiversion-server", false, "--print-conf|--name|a b",
-           "error: a plugin server's name has letters, digits, - and _ only: see --name");
+           NAMES KEY "socket = /run/a.sock\n" KEY
+                     "start_cmd = '/opt/it'\\''s \\#1/apiversion-server' "
+                     "--socket /run/a.sock\n" KEY
+                     "query_cmd = '/opt/it'\\''s \\#1/apiversion-server' --dump\n");
     expect("/opt/\n/x/apiversion-server", false, "--print-conf",
-           "error: a path that cannot stand in kong.conf");
+           "error: a path or value that cannot stand in kong.conf");
+    expect(USUAL, true, "--print-conf|--socket-group|a\nb",
+           "error: a path or value that cannot stand in kong.conf");
+}
+
+static void what_kong_could_not_use(void **state) {
+    (void)state;
+    expect(
+        "/opt/x/my.server", false, "--print-conf",
+        "error: my.server: a plugin server's name has letters, digits, - and _ only, at most 63: "
+        "give it another by --name");
+    expect(USUAL, true, "--print-conf|--socket|run/a.sock",
+           "error: --socket: Kong needs the whole path, from / on, instead of run/a.sock");
+    expect(USUAL, true, "--print-conf|-p|k",
+           "error: --kong-prefix or --socket: Kong needs the whole path, from / on, instead of "
+           "k/apiversion-server.socket");
+    expect(USUAL, true, "--print-conf|--record|a.rec",
+           "error: --record: Kong needs the whole path, from / on, instead of a.rec");
+    expect(USUAL, true, "--print-conf|--metrics-listen|unix:m",
+           "error: --metrics-listen: Kong needs the whole path, from / on, instead of m");
 }
 
 static void as_variables(void **state) {
     (void)state;
     expect("/opt/x/apiversion-server", false, "--print-conf|--env|--name|s",
            "KONG_PLUGINS=bundled,api-version\nKONG_PLUGINSERVER_NAMES=s\n"
+           "KONG_PLUGINSERVER_S_SOCKET=/usr/local/kong/s.socket\n"
            "KONG_PLUGINSERVER_S_START_CMD='/opt/x/apiversion-server --socket "
            "/usr/local/kong/s.socket'\n"
            "KONG_PLUGINSERVER_S_QUERY_CMD='/opt/x/apiversion-server --dump'\n");
@@ -148,8 +203,8 @@ static void comments(void **state) {
             count += *at == '#';
             lines++;
         }
-        assert_int_equal(count, 4);
-        assert_int_equal(lines, 8);
+        assert_int_equal(count, 5);
+        assert_int_equal(lines, 10);
         free(text);
     }
 }
@@ -158,7 +213,9 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_kong_finds_by_itself_is_left_out),
         cmocka_unit_test(elsewhere_everything_is_said),
+        cmocka_unit_test(options_of_the_server_are_carried),
         cmocka_unit_test(paths_are_quoted),
+        cmocka_unit_test(what_kong_could_not_use),
         cmocka_unit_test(as_variables),
         cmocka_unit_test(comments),
     };
