@@ -1,6 +1,5 @@
 #include "server.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -13,24 +12,22 @@
 #include <unistd.h>
 
 #include "acceptor.h"
-#include "conn.h"
 #include "crash.h"
 #include "limit.h"
 #include "metrics.h"
 #include "metrics_text.h"
-#include "relay.h"
 #include "service_manager.h"
+#include "worker.h"
 
 #define TICK_MS       1000
 #define DRAIN_TICK_MS 5
 #define COMPLAINT_MS  1000
 #define SPARE_FILES   ((size_t)32) /* descriptors that are no connections */
-#define READ_SIZE     ((size_t)64 << 10)
 
 struct server {
     struct server_options options;
-    uv_loop_t loop;
-    bool loop_ready;
+    struct worker worker;
+    uv_loop_t *loop; /* of all the handles here: the worker's */
     struct acceptor listener;
     uv_timer_t tick;
     uv_timer_t drain_tick;
@@ -44,15 +41,10 @@ struct server {
     pid_t parent;
     void *process_data;
     bool plugin_open;
-    struct arena scratch;
     struct registry *registry;
-    struct events *events;
-    struct conn_env conns;
     struct acceptor relay_listener; /* for other generations of this server */
-    struct relay_env relays;
-    int relay_fd; /* until relay_listener has it; -1 */
-    struct stats stats;
-    struct metrics *metrics; /* NULL: not wanted, or closed */
+    int relay_fd;                   /* until relay_listener has it; -1 */
+    struct metrics *metrics;        /* NULL: not wanted, or closed */
 };
 
 void server_options_init(struct server_options *options) {
@@ -66,10 +58,6 @@ void server_options_init(struct server_options *options) {
         .max_frame = LIMIT_FRAME,
         .stack_size = LIMIT_STACK,
     };
-}
-
-static uint64_t loop_now(void *clock) {
-    return uv_now(clock);
 }
 
 /* --- the end --- */
@@ -104,8 +92,7 @@ static void close_all(struct server *server) {
     close_metrics(server);
     acceptor_close(&server->listener);
     acceptor_close(&server->relay_listener);
-    conns_close_all(&server->conns);
-    events_cancel_all(server->events, KONG_E_GONE);
+    worker_close(&server->worker);
     close_handle((uv_handle_t *)&server->tick);
     close_handle((uv_handle_t *)&server->drain_tick);
     close_handle((uv_handle_t *)&server->stop);
@@ -117,16 +104,16 @@ static void close_all(struct server *server) {
 
 static void on_drain_tick(uv_timer_t *timer) {
     struct server *server = timer->data;
-    conns_end_idle(&server->conns);
-    bool reachable = server->conns.taken_over && events_alive(server->events) > 0;
-    if (server->conns.count == 0 && !reachable) {
+    conns_end_idle(&server->worker.conns);
+    bool reachable = server->worker.conns.taken_over && events_alive(server->worker.events) > 0;
+    if (server->worker.conns.count == 0 && !reachable) {
         /* An event of MsgPack that waits for a Step is out of reach now, unless the next server has
          * the path, which relays it. */
         close_all(server);
-    } else if (uv_now(&server->loop) >= server->drain_until_ms) {
+    } else if (uv_now(server->loop) >= server->drain_until_ms) {
         log_write(server->options.log, LOG_LEVEL_WARN,
                   "given up after the drain time-out: %zu connections, %zu events",
-                  server->conns.count, events_alive(server->events));
+                  server->worker.conns.count, events_alive(server->worker.events));
         close_all(server);
     }
 }
@@ -143,12 +130,12 @@ static void drain(struct server *server, const char *why) {
         return;
     }
     server->draining = true;
-    server->conns.draining = true;
-    server->drain_until_ms = uv_now(&server->loop) + server->options.drain_ms;
+    server->worker.conns.draining = true;
+    server->drain_until_ms = uv_now(server->loop) + server->options.drain_ms;
     log_write(server->options.log, LOG_LEVEL_INFO,
-              "ending: %s; %zu connections, %zu events at work", why, server->conns.count,
-              events_alive(server->events));
-    server->conns.taken_over =
+              "ending: %s; %zu connections, %zu events at work", why, server->worker.conns.count,
+              events_alive(server->worker.events));
+    server->worker.conns.taken_over =
         server->options.socket != NULL && !socket_file_is_ours(server->options.socket);
     remove_socket(server);
     close_metrics(server);
@@ -187,7 +174,7 @@ static void on_stop(uv_async_t *handle) {
 
 /* Not more than once a second: a peer decides how often. */
 static bool may_complain(struct server *server, uint64_t *last_ms) {
-    uint64_t now = uv_now(&server->loop);
+    uint64_t now = uv_now(server->loop);
     if (*last_ms != 0 && now - *last_ms < COMPLAINT_MS) {
         return false;
     }
@@ -197,17 +184,17 @@ static bool may_complain(struct server *server, uint64_t *last_ms) {
 
 static bool is_full(struct acceptor *acceptor) {
     struct server *server = acceptor->owner;
-    return server->conns.count >= server->conns.rpc.max_connections;
+    return server->worker.conns.count >= server->worker.conns.rpc.max_connections;
 }
 
 /* At the limit who connects is left in the backlog, until another connection closes. */
 static void on_waiting(struct acceptor *acceptor) {
     struct server *server = acceptor->owner;
-    size_t most = server->conns.rpc.max_connections;
-    server->stats.limits[STATS_LIMIT_CONNECTIONS]++;
+    size_t most = server->worker.conns.rpc.max_connections;
+    server->worker.stats.limits[STATS_LIMIT_CONNECTIONS]++;
     if (may_complain(server, &server->full_complaint_ms)) {
         log_write(server->options.log, LOG_LEVEL_ERROR,
-                  "%zu connections, limit %zu: others wait (%s)", server->conns.count, most,
+                  "%zu connections, limit %zu: others wait (%s)", server->worker.conns.count, most,
                   most < server->options.max_connections ? "the process' limit of descriptors"
                                                          : "--max-connections");
     }
@@ -240,7 +227,7 @@ static void on_accepted(struct acceptor *acceptor, int fd) {
         close(fd);
         return;
     }
-    int rc = conn_adopt(&server->conns, fd);
+    int rc = conn_adopt(&server->worker.conns, fd);
     if (rc != 0) {
         log_write(server->options.log, LOG_LEVEL_ERROR, "connection: %s", uv_strerror(rc));
     }
@@ -274,13 +261,11 @@ static size_t most_connections(const struct server_options *options) {
 
 static void on_tick(uv_timer_t *timer) {
     struct server *server = timer->data;
-    uint64_t now = uv_now(&server->loop);
-    events_tick(server->events, now);
-    conns_tick(&server->conns, now);
+    uint64_t now = uv_now(server->loop);
     metrics_tick(server->metrics);
     size_t expired = registry_expire(server->registry, now);
     if (expired > 0) {
-        server->stats.instances_expired += expired;
+        server->worker.stats.instances_expired += expired;
         log_write(server->options.log, LOG_LEVEL_INFO, "%zu idle instances forgotten", expired);
     }
     if (server->options.watch_parent && getppid() != server->parent) {
@@ -292,12 +277,12 @@ static void on_tick(uv_timer_t *timer) {
 
 static void render_metrics(void *arg, struct buffer *out) {
     const struct server *server = arg;
-    struct status_source source = rpc_status_source(&server->conns.rpc);
+    struct status_source source = rpc_status_source(&server->worker.conns.rpc);
     metrics_text(&source, out);
 }
 
 static int start_metrics(struct server *server, char *error, size_t size) {
-    struct metrics_options wanted = {.loop = &server->loop,
+    struct metrics_options wanted = {.loop = server->loop,
                                      .log = server->options.log,
                                      .listen = server->options.metrics_listen,
                                      .render = render_metrics,
@@ -333,11 +318,11 @@ static int init_handles(struct server *server) {
                                     &server->sigusr2};
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < sizeof timers / sizeof *timers; i++) {
-        rc = uv_timer_init(&server->loop, timers[i]);
+        rc = uv_timer_init(server->loop, timers[i]);
         timers[i]->data = server;
     }
     for (size_t i = 0; rc == 0 && i < sizeof signals / sizeof *signals; i++) {
-        rc = uv_signal_init(&server->loop, signals[i]);
+        rc = uv_signal_init(server->loop, signals[i]);
         signals[i]->data = server;
     }
     server->stop.data = server;
@@ -357,7 +342,7 @@ static int start_listening(struct server *server, char *error, size_t size) {
     server->listener.full = is_full;
     server->listener.waiting = on_waiting;
     server->listener.accepted = on_accepted;
-    int rc = acceptor_open(&server->listener, &server->loop, fd);
+    int rc = acceptor_open(&server->listener, server->loop, fd);
     if (rc != 0) {
         close(fd);
         return fail(error, size, "listen", rc);
@@ -368,7 +353,7 @@ static int start_listening(struct server *server, char *error, size_t size) {
 static void on_relay_accepted(struct acceptor *acceptor, int fd) {
     struct server *server = acceptor->owner;
     if (relay_is_own_uid(fd)) {
-        conn_adopt(&server->conns, fd);
+        conn_adopt(&server->worker.conns, fd);
     } else {
         close(fd);
     }
@@ -379,24 +364,85 @@ static void on_relay_accepted(struct acceptor *acceptor, int fd) {
 static void start_relaying(struct server *server) {
     server->relay_listener.accepted = on_relay_accepted;
     if (server->relay_fd >= 0 &&
-        acceptor_open(&server->relay_listener, &server->loop, server->relay_fd) == 0) {
+        acceptor_open(&server->relay_listener, server->loop, server->relay_fd) == 0) {
         server->relay_fd = -1;
     }
 }
 
+static int open_plugin(struct server *server, char *error, size_t size) {
+    const struct kong_plugin *plugin = server->options.plugin;
+    char text[256] = "";
+    if (plugin->open != NULL && plugin->open(&server->process_data, text, sizeof text) != 0) {
+        text[sizeof text - 1] = '\0';
+        snprintf(error, size, "%s: %s", plugin->name, text[0] != '\0' ? text : "open failed");
+        return -1;
+    }
+    server->plugin_open = true;
+    return 0;
+}
+
+static struct registry *make_registry(struct server *server) {
+    const struct server_options *options = &server->options;
+    struct registry_options registry = {.plugin = options->plugin,
+                                        .log = options->log,
+                                        .stats = &server->worker.stats,
+                                        .max_instances = options->max_instances,
+                                        .idle_ms = options->instance_idle_ms};
+    return registry_create(&registry);
+}
+
+static double epoch_seconds(void) {
+    struct timeval now;
+    gettimeofday(&now, NULL);
+    return (double)now.tv_sec + (double)now.tv_usec / 1e6;
+}
+
+static int open_worker(struct server *server) {
+    const struct server_options *options = &server->options;
+    struct worker_options wanted = {.relays.max_frame = options->max_frame};
+    uint32_t tag = 0;
+    if (options->socket != NULL) {
+        server->relay_fd = relay_listen(&wanted.relays, options->socket->path, &tag);
+    }
+    wanted.events = (struct events_options){.plugin = options->plugin,
+                                            .registry = server->registry,
+                                            .log = options->log,
+                                            .process_data = server->process_data,
+                                            .running = options->running,
+                                            .tag = tag,
+                                            .max_events = options->max_events,
+                                            .stack_size = options->stack_size,
+                                            .timeout_ms = options->event_ms};
+    wanted.conns = (struct conn_env){.exited_ms = options->event_ms,
+                                     .record = options->record,
+                                     .closed = on_conn_closed,
+                                     .owner = server};
+    wanted.conns.rpc = (struct rpc_env){
+        .registry = server->registry,
+        .log = options->log,
+        .plugin = options->plugin,
+        .info = options->info,
+        .max_frame = options->max_frame,
+        .max_connections = most_connections(options),
+        .pid = getpid(),
+        .started_at = epoch_seconds(),
+        .relay = server->relay_fd >= 0 ? relay_start : NULL,
+        .relay_forget = relay_forget,
+        .tag = tag,
+    };
+    return worker_open(&server->worker, &wanted);
+}
+
 static int start(struct server *server, char *error, size_t size) {
     const struct server_options *options = &server->options;
-    const struct kong_plugin *plugin = options->plugin;
-    int rc = uv_loop_init(&server->loop);
-    if (rc != 0) {
-        return fail(error, size, "loop", rc);
+    int rc = worker_init(&server->worker);
+    if (rc == 0) {
+        server->loop = &server->worker.loop;
+        rc = uv_async_init(server->loop, &server->stop, on_stop);
     }
-    server->loop_ready = true;
-    rc = uv_async_init(&server->loop, &server->stop, on_stop);
-    if (rc != 0) {
-        return fail(error, size, "loop", rc);
+    if (rc == 0) {
+        rc = init_handles(server);
     }
-    rc = init_handles(server);
     if (rc != 0) {
         return fail(error, size, "loop", rc);
     }
@@ -407,72 +453,17 @@ static int start(struct server *server, char *error, size_t size) {
     if (options->watch_parent && !options->supervised) {
         prctl(PR_SET_PDEATHSIG, SIGTERM); /* sooner than the tick finds it */
     }
-    char text[256] = "";
-    if (plugin->open != NULL && plugin->open(&server->process_data, text, sizeof text) != 0) {
-        text[sizeof text - 1] = '\0';
-        snprintf(error, size, "%s: %s", plugin->name, text[0] != '\0' ? text : "open failed");
+    if (open_plugin(server, error, size) != 0) {
         return -1;
     }
-    server->plugin_open = true;
-    arena_init(&server->scratch, LIMIT_EVENT_MEMORY);
-    struct registry_options registry = {.plugin = plugin,
-                                        .log = options->log,
-                                        .stats = &server->stats,
-                                        .max_instances = options->max_instances,
-                                        .idle_ms = options->instance_idle_ms};
-    server->registry = registry_create(&registry);
-    uint32_t tag = 0;
-    if (options->socket != NULL) {
-        server->relay_fd = relay_listen(&server->relays, options->socket->path, &tag);
-    }
-    struct events_options events = {.plugin = plugin,
-                                    .registry = server->registry,
-                                    .log = options->log,
-                                    .process_data = server->process_data,
-                                    .owner = &server->loop,
-                                    .running = options->running,
-                                    .tag = tag,
-                                    .stats = &server->stats,
-                                    .max_events = options->max_events,
-                                    .stack_size = options->stack_size,
-                                    .timeout_ms = options->event_ms};
-    server->events = server->registry == NULL ? NULL : events_create(&events);
-    server->conns.read_buffer = malloc(READ_SIZE);
-    if (server->events == NULL || server->conns.read_buffer == NULL) {
-        return fail(error, size, "start", UV_ENOMEM);
+    server->registry = make_registry(server);
+    rc = server->registry == NULL ? UV_ENOMEM : open_worker(server);
+    if (rc != 0) {
+        return fail(error, size, "start", rc);
     }
     if (options->handle_signals) {
-        crash_watch(server->events, plugin->name);
+        crash_watch(server->worker.events, options->plugin->name);
     }
-    struct timeval now;
-    gettimeofday(&now, NULL);
-    server->conns.rpc = (struct rpc_env){
-        .events = server->events,
-        .registry = server->registry,
-        .log = options->log,
-        .plugin = plugin,
-        .info = options->info,
-        .scratch = &server->scratch,
-        .max_frame = options->max_frame,
-        .connections = &server->conns.count,
-        .max_connections = most_connections(options),
-        .pid = getpid(),
-        .started_at = (double)now.tv_sec + (double)now.tv_usec / 1e6,
-        .relay = server->relay_fd >= 0 ? relay_start : NULL,
-        .relay_forget = relay_forget,
-        .relay_env = &server->relays,
-        .tag = tag,
-        .now_ms = loop_now,
-        .clock = &server->loop,
-    };
-    server->relays.loop = &server->loop;
-    server->relays.max_frame = options->max_frame;
-    server->conns.loop = &server->loop;
-    server->conns.read_size = READ_SIZE;
-    server->conns.exited_ms = options->event_ms;
-    server->conns.closed = on_conn_closed;
-    server->conns.record = options->record;
-    server->conns.owner = server;
     if (start_listening(server, error, size) != 0) {
         return -1;
     }
@@ -506,14 +497,14 @@ int server_create(const struct server_options *options, struct server **out, cha
 }
 
 int server_adopt(struct server *server, int fd) {
-    return conn_adopt(&server->conns, fd) == 0 ? 0 : -1;
+    return conn_adopt(&server->worker.conns, fd) == 0 ? 0 : -1;
 }
 
 void server_run(struct server *server) {
     if (server->options.tell_manager) {
         service_manager_notify("READY=1");
     }
-    uv_run(&server->loop, UV_RUN_DEFAULT);
+    uv_run(server->loop, UV_RUN_DEFAULT);
 }
 
 void server_stop(struct server *server) {
@@ -529,27 +520,22 @@ void server_destroy(struct server *server) {
     if (server == NULL) {
         return;
     }
-    if (server->loop_ready) {
-        if (server->handles_ready && server->events != NULL) {
+    if (server->loop != NULL) {
+        if (server->handles_ready && server->worker.events != NULL) {
             close_all(server);
         } else {
-            uv_walk(&server->loop, close_walked, NULL);
+            uv_walk(server->loop, close_walked, NULL);
         }
-        uv_run(&server->loop, UV_RUN_DEFAULT);
-        int rc = uv_loop_close(&server->loop);
-        assert(rc == 0);
-        (void)rc;
+        uv_run(server->loop, UV_RUN_DEFAULT);
     }
     if (server->relay_fd >= 0) {
         close(server->relay_fd);
     }
-    if (server->options.handle_signals && server->events != NULL) {
+    if (server->options.handle_signals && server->worker.events != NULL) {
         crash_forget();
     }
-    events_destroy(server->events);
+    worker_destroy(&server->worker);
     registry_destroy(server->registry);
-    arena_free(&server->scratch);
-    free(server->conns.read_buffer);
     if (server->plugin_open && server->options.plugin->close != NULL) {
         server->options.plugin->close(server->process_data);
     }

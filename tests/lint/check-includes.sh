@@ -33,7 +33,7 @@ for file in proto/*.[ch] proto/*.def server/*.[ch] plugins/*/*.[ch] tests/plugin
             event | event_report | status | metrics_text) above='rpc.h conn.h server.h dump.h options.h' ;;
             pdk*) above='rpc.h conn.h server.h dump.h options.h' ;;
             rpc* | relay) above='conn.h server.h options.h' ;;
-            conn) above='server.h options.h' ;;
+            conn | worker) above='server.h options.h' ;;
             server) above='options.h' ;;
             *) above='' ;;
             esac
