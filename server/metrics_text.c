@@ -2,6 +2,10 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #define PREFIX "kong_plugin_server_"
 
@@ -40,6 +44,36 @@ static void one(const struct writer *writer, const char *name, const char *type,
           (unsigned long long)value);
 }
 
+/* Memory in bytes, the second field of statm; 0: the kernel does not tell. */
+static uint64_t resident(void) {
+    char line[128] = "";
+    FILE *file = fopen("/proc/self/statm", "re");
+    if (file == NULL) {
+        return 0;
+    }
+    const char *field = fgets(line, sizeof line, file) == NULL ? NULL : strchr(line, ' ');
+    fclose(file);
+    long page = sysconf(_SC_PAGESIZE);
+    return field == NULL || page < 0 ? 0 : strtoull(field, NULL, 10) * (uint64_t)page;
+}
+
+static double seconds(struct timeval time) {
+    return (double)time.tv_sec + (double)time.tv_usec / 1e6;
+}
+
+static void resources(const struct writer *writer) {
+    struct rusage usage;
+    uint64_t bytes = resident();
+    if (bytes > 0) {
+        one(writer, "resident_memory_bytes", "gauge", "Memory of the serving process.", bytes);
+    }
+    if (getrusage(RUSAGE_SELF, &usage) == 0) {
+        head(writer, "cpu_seconds_total", "counter", "Time of the processors, user and system.");
+        print(writer, PREFIX "cpu_seconds_total{plugin=\"%s\"} %.6f\n", writer->plugin,
+              seconds(usage.ru_utime) + seconds(usage.ru_stime));
+    }
+}
+
 static void process(const struct writer *writer, const struct status_source *source) {
     head(writer, "info", "gauge", "Always 1; the version is in its label.");
     print(writer, PREFIX "info{plugin=\"%s\",version=\"%s\"} 1\n", writer->plugin,
@@ -53,6 +87,7 @@ static void process(const struct writer *writer, const struct status_source *sou
                              memory_order_relaxed));
     one(writer, "log_lines_lost_total", "counter", "Log lines that nobody read in time.",
         source->log == NULL ? 0 : log_dropped(source->log));
+    resources(writer);
 }
 
 static void traffic(const struct writer *writer, const struct status_source *source) {

@@ -9,6 +9,7 @@
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -108,6 +109,26 @@ static void place_end(struct place *place) {
     assert_int_equal(rmdir(place->directory), 0);
 }
 
+static double number_after(const char *answer, const char *name) {
+    const char *at = strstr(answer, name);
+    assert_non_null(at);
+    return strtod(at + strlen(name), NULL);
+}
+
+/* Of this process: the server runs in a thread of it. The kernel counts in two ways, not quite
+ * alike. */
+static void check_resources(const char *answer) {
+    struct rusage usage;
+    double memory =
+        number_after(answer, "\nkong_plugin_server_resident_memory_bytes{plugin=\"rig\"} ");
+    double cpu = number_after(answer, "\nkong_plugin_server_cpu_seconds_total{plugin=\"rig\"} ");
+    assert_int_equal(getrusage(RUSAGE_SELF, &usage), 0);
+    assert_true(memory > 256 * 1024 && memory < 2 * 1024 * (double)usage.ru_maxrss);
+    double used = (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+                  (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
+    assert_true(cpu > 0 && cpu <= used && cpu > used - 5);
+}
+
 static void check_with_promtool(const char *body) {
     if (system("command -v promtool >/dev/null 2>&1") != 0) {
         print_message("*** promtool is not installed: its check is SKIPPED\n");
@@ -157,6 +178,7 @@ static void prometheus_gets_the_figures(void **state) {
     char length[64];
     snprintf(length, sizeof length, "\r\nContent-Length: %zu\r\n", strlen(body));
     assert_non_null(strstr(answer, length));
+    check_resources(answer);
     check_with_promtool(body);
     rig_stop(&rig);
     place_end(&place);
