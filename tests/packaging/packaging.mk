@@ -15,6 +15,10 @@ tarball: $(SERVER) ## an archive to be unpacked in /usr/local, as in Kong's imag
 test-packages: $(SERVER) ## the packages: what is in them, and that it works from there
 	@tests/packaging/packages_test.sh $(MAKE)
 
+.PHONY: test-figures
+test-figures: $(BUILD)/tests/plugins/json_guard ## the dashboard and the alerts, against what a server gives
+	@tests/packaging/figures_test.sh $<
+
 .PHONY: test-completion
 test-completion: $(SERVER) ## bash completion
 	@tests/packaging/completion_test.sh $(SERVER)
