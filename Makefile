@@ -293,7 +293,12 @@ install: all $(PDK_FILES) $(DOCS) ## install servers and library into $(DESTDIR)
 	$(INSTALL) -m 644 $(SERVERS:%=%.1) $(DESTDIR)$(PREFIX)/share/man/man1/
 	$(INSTALL) -d $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 	$(INSTALL) -m 644 server/packaging/bash-completion $(DESTDIR)$(PREFIX)/share/bash-completion/completions/apiversion-server
-	$(INSTALL) -m 644 kong.conf.example README.md LICENSE $(DESTDIR)$(PREFIX)/share/doc/apiversion-server/
+	$(INSTALL) -m 644 kong.conf.example README.md LICENSE server/packaging/CHANGELOG.md $(DESTDIR)$(PREFIX)/share/doc/apiversion-server/
+	$(INSTALL) -d $(addprefix $(DESTDIR)$(PREFIX)/,lib/systemd/system share/apiversion-server/grafana share/apiversion-server/prometheus)
+	sed 's|@bindir@|$(PREFIX)/bin|' server/packaging/systemd/apiversion-server.service.in >$(BUILD)/apiversion-server.service
+	$(INSTALL) -m 644 $(BUILD)/apiversion-server.service server/packaging/systemd/apiversion-server.socket $(DESTDIR)$(PREFIX)/lib/systemd/system/
+	$(INSTALL) -m 644 $(wildcard server/packaging/grafana/*) $(DESTDIR)$(PREFIX)/share/apiversion-server/grafana/
+	$(INSTALL) -m 644 $(wildcard server/packaging/prometheus/*) $(DESTDIR)$(PREFIX)/share/apiversion-server/prometheus/
 	$(INSTALL) -m 644 $(PDK_HEADERS) tests/kong/kong_test.h $(DESTDIR)$(PREFIX)/include/kong-pdk/
 	$(INSTALL) -m 644 $(BUILD)/docs/kong-pdk.3 $(DESTDIR)$(PREFIX)/share/man/man3/
 	$(INSTALL) -m 644 $(BUILD)/docs/kong-pdk.md $(DESTDIR)$(PREFIX)/share/doc/apiversion-server/

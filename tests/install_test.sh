@@ -4,7 +4,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 make=${1:-make}
 root=$(mktemp -d)
-trap 'rm -rf "$root"' EXIT
+trap 'rm -rf --one-file-system "$root"' EXIT
 passed=0
 check() {
     if eval "$2"; then
@@ -27,6 +27,8 @@ names_all_options() {
 check 'the man page is there and names each option' 'names_all_options "$root/opt/kong/share/man/man1/apiversion-server.1"'
 check 'kong.conf.example is there' 'grep -q "^pluginserver_names = apiversion-server$" "$root/opt/kong/share/doc/apiversion-server/kong.conf.example"'
 check 'bash completion is there' 'test -s "$root/opt/kong/share/bash-completion/completions/apiversion-server"'
+check 'the units are there, and start that binary' 'test -s "$root/opt/kong/lib/systemd/system/apiversion-server.socket" && grep -qx "ExecStart=/opt/kong/bin/apiversion-server" "$root/opt/kong/lib/systemd/system/apiversion-server.service"'
+check 'the dashboard and the alerts are there' 'test -s "$root/opt/kong/share/apiversion-server/grafana/kong-plugin-server.json" && test -s "$root/opt/kong/share/apiversion-server/prometheus/kong-plugin-server.rules.yml"'
 check 'the dump is JSON and nothing else' '"$bin" -dump | python3 -c "import json, sys; json.load(sys.stdin)" 2>/dev/null || ! command -v python3 >/dev/null'
 check 'the socket is named after the binary, in the prefix' '"$bin" -dump -p /some/prefix | grep -q "\"/some/prefix/apiversion-server.socket\""'
 check 'the binary is hardened' 'tests/lint/check-hardening.sh "$bin"'

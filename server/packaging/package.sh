@@ -40,7 +40,7 @@ put() { # MODE FILE DIRECTORY
 }
 
 # What both hold.
-common() { # PREFIX
+common() { # PREFIX-IN-THE-PACKAGE PREFIX-WHERE-IT-IS-INSTALLED
     put 755 "$binary" "$1/bin"
     strip --strip-unneeded --remove-section=.comment "$work/$1/bin/$name"
     mkdir -p "$work/$1/share/man/man1" "$work/$1/share/doc/$name"
@@ -50,6 +50,11 @@ common() { # PREFIX
     put 644 "$here/CHANGELOG.md" "$1/share/doc/$name"
     mkdir -p "$work/$1/share/bash-completion/completions"
     install -m 644 "$here/bash-completion" "$work/$1/share/bash-completion/completions/$name"
+    put 644 "$here/grafana/kong-plugin-server.json" "$1/share/$name/grafana"
+    put 644 "$here/prometheus/kong-plugin-server.rules.yml" "$1/share/$name/prometheus"
+    put 644 "$here/systemd/$name.socket" "$1/lib/systemd/system"
+    sed "s|@bindir@|$2/bin|" "$here/systemd/$name.service.in" >"$work/$1/lib/systemd/system/$name.service"
+    chmod 644 "$work/$1/lib/systemd/system/$name.service"
 }
 
 settle() { # all times the same
@@ -61,13 +66,10 @@ deb() {
     command -v dpkg-deb >/dev/null && command -v dpkg-shlibdeps >/dev/null || fail 'dpkg-deb and dpkg-shlibdeps are needed: package dpkg-dev'
     grep -q "^$name ($version) " "$here/debian/changelog" || fail "debian/changelog does not begin with version $version"
     architecture=$(dpkg --print-architecture)
-    common usr
+    common usr /usr
     put 644 "$here/debian/README.Debian" "usr/share/doc/$name"
     gzip -9n "$work/usr/share/doc/$name/CHANGELOG.md"
     gzip -9n <"$here/debian/changelog" >"$work/usr/share/doc/$name/changelog.gz"
-    put 644 "$here/systemd/$name.socket" usr/lib/systemd/system
-    sed 's|@bindir@|/usr/bin|' "$here/systemd/$name.service.in" >"$work/usr/lib/systemd/system/$name.service"
-    chmod 644 "$work/usr/lib/systemd/system/$name.service"
     (cd "$work" && find usr -type f -print0 | sort -z | xargs -0 md5sum) >"$work/md5sums"
 
     # dpkg-shlibdeps wants a source package around it
@@ -92,7 +94,7 @@ deb() {
 tarball() {
     local file top
     top=$name-$version-linux-$(uname -m)
-    common "$top"
+    common "$top" /usr/local
     put 644 "$root/LICENSE" "$top/share/doc/$name"
     settle
     file=$out/$top.tar.gz

