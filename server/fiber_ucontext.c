@@ -10,7 +10,7 @@
 /* A suspended flow's ucontext_t lies on its own stack, at the switch that it is in; that of a flow
  * that never ran lies at the top. makecontext passes ints only. */
 static void begin(unsigned high, unsigned low) {
-    struct fiber_context *self = (struct fiber_context *)(((uintptr_t)high << 32) | low);
+    struct fiber_context *self = (struct fiber_context *)(uintptr_t)(((uint64_t)high << 32) | low);
 
     self->entry(self->arg);
     abort();
@@ -20,7 +20,7 @@ void fiber_context_make(struct fiber_context *context, void *low, size_t size, f
                         void *arg) {
     uintptr_t top = ((uintptr_t)low + size - sizeof(ucontext_t)) & ~(uintptr_t)63;
     ucontext_t *first = (ucontext_t *)top;
-    uintptr_t self = (uintptr_t)context;
+    uint64_t self = (uintptr_t)context;
 
     context->entry = entry;
     context->arg = arg;

@@ -2,12 +2,14 @@
 # Installs what is missing to build, show or test the project: by apt-get on Debian and Ubuntu (as
 # root, or through sudo); elsewhere it names what is missing and ends with status 2.
 #
-#   tests/install-deps.sh [build|demo|test|bench]…      (default: build)
+#   tests/install-deps.sh [build|demo|test|bench|other]…      (default: build)
 #
 #   build   compiler, make, pkg-config, libuv, msgpack-c, protobuf-c, jansson, Boost.Context
 #   demo    build, and nginx with Lua, lua-cjson, lua-messagepack, curl
 #   test    demo, and clang with its tools, cmocka, valgrind, gcovr, Lua 5.1
 #   bench   demo, and wrk, strace, valgrind, gnuplot
+#   other   cross compilers for i386 and s390x and qemu's user mode; not beside gcc-multilib, which
+#           excludes them
 #
 # It looks first: where nothing is missing, nothing is run and nothing printed.
 #
@@ -106,11 +108,22 @@ want_bench() {
     tool gnuplot gnuplot-nox
 }
 
+want_other() {
+    if [ -e /usr/include/asm/errno.h ]; then # gcc-multilib's
+        return
+    fi
+    tool i686-linux-gnu-gcc gcc-i686-linux-gnu
+    tool s390x-linux-gnu-gcc gcc-s390x-linux-gnu
+    file libc6-dev-i386-cross /usr/i686-linux-gnu/include/stdio.h
+    file libc6-dev-s390x-cross /usr/s390x-linux-gnu/include/stdio.h
+    tool qemu-s390x 'qemu-user|qemu-user-static'
+}
+
 for mode in "${@:-build}"; do
     case $mode in
-    build | demo | test | bench) "want_$mode" ;;
+    build | demo | test | bench | other) "want_$mode" ;;
     *)
-        sed -n '2,12s/^# \{0,1\}//p' "$0"
+        sed -n '2,14s/^# \{0,1\}//p' "$0"
         exit 2
         ;;
     esac

@@ -12,10 +12,10 @@ COVERAGE_FIRST := $(addprefix %/,test_server_failures test_server_faults test_su
 coverage: ## lines of proto/ and server/ that the tests reach, with thresholds
 	+@$(MAKE) --no-print-directory BUILD=$(BUILD)/coverage CFLAGS="-O0 -g --coverage" coverage-run
 
-# a command a line
 coverage-run: $(SERVER) unit-programs fault-programs replay-programs
+	@find $(BUILD) -name '*.gcda' -delete
 	@{ printf '%s\n' $(filter $(COVERAGE_FIRST),$(COVERAGE_UNIT)); \
 	   printf 'tests/operator/operator_test.sh %s\n' $(SERVER); \
 	   printf '%s\n' $(filter-out $(COVERAGE_FIRST),$(COVERAGE_UNIT)); \
-	   for f in $(FUZZERS); do printf '%s tests/fuzz/corpus/%s\n' $(BUILD)/tests/fuzz/replay_$$f $$f; done; } | \
-	 tests/coverage/report $(BUILD)
+	   for f in $(FUZZERS); do printf '%s tests/fuzz/corpus/%s\n' $(BUILD)/tests/fuzz/replay_$$f $$f; done; } | tests/parallel
+	@tests/coverage/report $(BUILD)

@@ -67,7 +67,7 @@ static int mode_exit(struct kong *kong, const struct config *config) {
 static size_t deeper(volatile size_t depth) {
     volatile char room[1024];
     room[depth % sizeof room] = (char)depth;
-    return depth == SIZE_MAX ? 0 : deeper(depth + 1) + (size_t)room[depth % sizeof room];
+    return depth == SIZE_MAX ? 0 : deeper(depth + 1) + (unsigned char)room[depth % sizeof room];
 }
 
 static int mode_overflow(struct kong *kong, const struct config *config) {

@@ -334,7 +334,7 @@ static void test_no_idle_at_all(void **state) {
 }
 
 static void test_no_address_space(void **state) {
-    struct fiber_pool *pool = fiber_pool_create((size_t)1 << 47, 4);
+    struct fiber_pool *pool = fiber_pool_create(SIZE_MAX / 4 * 3, 4);
     struct player player = {.pool = pool};
     bool finished = true;
 

@@ -233,7 +233,10 @@ static void test_lengths_over_32_bits(void **state) {
     (void)state;
     struct buffer out;
     buffer_init(&out, SIZE_MAX);
-    const size_t many = (size_t)UINT32_MAX + 1;
+    const size_t many = SIZE_MAX / 2 + 1; /* more than 32 bits hold, where a size has more */
+    if (many <= UINT32_MAX) {
+        skip();
+    }
     const struct kong_value values[] = {kong_bytes("x", many), kong_list(NULL, many),
                                         kong_map(NULL, many)};
     for (size_t i = 0; i < COUNT(values); i++) {

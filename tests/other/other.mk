@@ -1,0 +1,20 @@
+# The unit tests on 32 bits, and where bytes are in the other order. The Makefile includes this.
+#
+#   tests/install-deps.sh other      the compilers, and qemu's user mode
+#   make unit-i386 unit-s390x        each says so when it is skipped
+
+# What takes time of its own, and tells nothing of the machine.
+OTHER_SKIP  := test_bench test_reload
+# Under an emulator a program cannot start itself again.
+OTHER_START := test_descriptors test_limits test_security test_supervisor
+OTHER_UNIT   = $(filter-out $(addprefix %/,$(OTHER_SKIP) $(if $(TEST_WRAPPER),$(OTHER_START))),$(UNIT) $(PLUGIN_UNIT))
+
+.PHONY: unit-i386 unit-s390x unit-other-run
+unit-i386: ## the unit tests on 32 bits (a cross compiler, or gcc -m32)
+	+@tests/other/unit i386 $(BUILD)/i386 $(MAKE)
+
+unit-s390x: ## the unit tests on a big-endian machine (a cross compiler and qemu's user mode)
+	+@tests/other/unit s390x $(BUILD)/s390x $(MAKE)
+
+unit-other-run: $(SERVERS) unit-programs
+	@printf '$(TEST_WRAPPER) %s\n' $(OTHER_UNIT) | tests/parallel
