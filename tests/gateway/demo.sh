@@ -99,6 +99,10 @@ Change the plugin's configuration, and send it again:
 
   echo '{"response_header": "Plugin-Version"}' > $GW_PREFIX/config.json
 
+Ask the plugin server how it is:
+
+  $(realpath --relative-to="$PWD" "$BINARY") --status --socket $GW_SOCKET
+
 Logs: $GW_PREFIX/error.log (gateway), server.log (plugin server). Ctrl-C ends all of it.
 EOT
     while gw_alive "$GW_NGINX_PID" && gw_alive "$GW_SERVER_PID"; do
