@@ -82,8 +82,11 @@ PLUGIN_UNIT := $(PLUGIN_TEST:%.c=$(BUILD)/%)
 # what unit tests share (tests/unit/*.c that are no test programs)
 UNIT_COMMON := $(call obj,$(filter-out $(UNIT_SRC),$(wildcard tests/unit/*.c)))
 
-.PHONY: all help clean unit
+.PHONY: all help clean unit deps
 all: $(SERVERS) ## build the servers of all plugins
+
+deps: ## install what the build needs, by apt-get
+	@sh tests/install-deps.sh build
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sort | sed -E 's/^([a-z-]+):.*## */  \1\t/' | expand -t 22
@@ -93,11 +96,13 @@ help: ## list the targets
 FORCE:
 FLAGS := $(BUILD)/flags
 $(FLAGS): FORCE
+	@test -n "$(MSGPACK_PC)" && command -v protoc-c >/dev/null && $(PKG_CONFIG) --exists $(PC_NAMES) || \
+		{ echo 'A tool or a library that the build needs is not here: `make deps` installs them, or names them' >&2; exit 1; }
 	@mkdir -p $(@D)
 	@echo '$(CC) $(OWN)' | cmp -s - $@ || echo '$(CC) $(OWN)' >$@
 
 # --- Generated code ---------------------------------------------------------
-$(GEN)/%.pb-c.c $(GEN)/%.pb-c.h &: proto/%.proto
+$(GEN)/%.pb-c.c $(GEN)/%.pb-c.h &: proto/%.proto | $(FLAGS)
 	@mkdir -p $(GEN)
 	$(call say,GEN,$@)
 	$(Q)protoc-c --proto_path=proto --c_out=$(GEN) $<
