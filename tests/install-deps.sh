@@ -2,9 +2,10 @@
 # Installs what is missing to build, show or test the project: by apt-get on Debian and Ubuntu (as
 # root, or through sudo); elsewhere it names what is missing and ends with status 2.
 #
-#   tests/install-deps.sh [build|demo|test|bench|other]…      (default: build)
+#   tests/install-deps.sh [build|deb|demo|test|bench|other]…      (default: build)
 #
 #   build   compiler, make, pkg-config, libuv, msgpack-c, protobuf-c, jansson, Boost.Context
+#   deb     build, and what makes a Debian package
 #   demo    build, and nginx with Lua, lua-cjson, lua-messagepack, curl
 #   test    demo, and clang with its tools, cmocka, valgrind, gcovr, Lua 5.1
 #   bench   demo, and wrk, strace, valgrind, gnuplot
@@ -64,6 +65,12 @@ want_build() {
         /usr/lib64/libboost_context.a
 }
 
+want_deb() {
+    want_build
+    tool dpkg-deb dpkg
+    tool dpkg-shlibdeps dpkg-dev
+}
+
 nginx_has_lua() {
     about=$(PATH=$PATH:/usr/sbin:/sbin nginx -V 2>&1) || return 1
     modules=$(echo "$about" | sed -n 's/.*--modules-path=\([^ ]*\).*/\1/p')
@@ -98,6 +105,7 @@ want_test() {
     tool strace strace
     tool ncat ncat
     tool perl perl
+    ! command -v apt-get >/dev/null 2>&1 || tool dpkg-shlibdeps dpkg-dev
 }
 
 want_bench() {
@@ -121,9 +129,9 @@ want_other() {
 
 for mode in "${@:-build}"; do
     case $mode in
-    build | demo | test | bench | other) "want_$mode" ;;
+    build | deb | demo | test | bench | other) "want_$mode" ;;
     *)
-        sed -n '2,14s/^# \{0,1\}//p' "$0"
+        sed -n '2,15s/^# \{0,1\}//p' "$0"
         exit 2
         ;;
     esac

@@ -76,7 +76,7 @@ deb() {
     mkdir -p "$work/debian"
     printf 'Source: %s\n\nPackage: %s\nArchitecture: any\n' "$name" "$name" >"$work/debian/control"
     depends=$(cd "$work" && dpkg-shlibdeps -O -e"usr/bin/$name" 2>/dev/null | sed -n 's/^shlibs:Depends=//p')
-    rm -r "$work/debian"
+    rm -r --one-file-system "$work/debian"
     [ -n "$depends" ] || fail 'dpkg-shlibdeps finds no dependencies'
 
     size=$(du -k -s --apparent-size "$work/usr" | cut -f1)

@@ -27,7 +27,7 @@ finish() {
     trap - EXIT
     trap '' INT TERM HUP
     stop_kong
-    [ -n "${GW_KEEP:-}" ] || rm -rf "$prefix"
+    [ -n "${GW_KEEP:-}" ] || rm -rf --one-file-system "$prefix"
     exit "$status"
 }
 

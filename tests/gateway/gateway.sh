@@ -45,7 +45,7 @@ gw_close() {
     if [ -n "${GW_KEEP:-}" ]; then
         echo "kept: $GW_PREFIX" >&2
     else
-        rm -rf "$GW_PREFIX"
+        rm -rf --one-file-system "$GW_PREFIX"
     fi
     exit "$status"
 }

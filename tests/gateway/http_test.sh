@@ -209,7 +209,7 @@ parallel_200() {
     local dir=$GW_PREFIX/parallel.$RANDOM
     parallel_requests "$dir" 200 50
     is "200 requests, 50 at a time: all 200, all marked" 200 "$(count_marked "$dir"/*)"
-    rm -rf "$dir"
+    rm -rf --one-file-system "$dir"
 }
 
 request_header() {
@@ -313,7 +313,7 @@ killed_children() { # WHICH are 200: some or all
         is "child killed under load: every response is 200" "$sent" "$(count_200 "$dir"/[0-9]*/*)"
     is "child killed under load: the supervisor says so" 4 \
         "$(grep -c 'was killed by signal 9' "$GW_PREFIX/server.log")"
-    rm -rf "$dir"
+    rm -rf --one-file-system "$dir"
 }
 
 ends_well() {
@@ -371,7 +371,7 @@ reload() { # TEXT COMMAND…: what the gateway does between the second server's 
     is "$text: every response is 200 and marked" "$sent" "$(count_marked "$dir"/[0-9]*/*)"
     is "$text: the first server ended with status 0" 0 "$first_status"
     yes "$text: the second one's socket is in place" test -S "$GW_SOCKET"
-    rm -rf "$dir"
+    rm -rf --one-file-system "$dir"
 }
 
 # --- What is told by the dump ------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ test-activation: $(SERVER) ## the server on a socket that systemd passes
 DIST ?= $(BUILD)/dist
 .PHONY: deb tarball test-packages
 deb: $(SERVER) ## a Debian package, in build/dist
+	@sh tests/install-deps.sh deb
 	@server/packaging/package.sh deb $(SERVER) $(DIST)
 
 tarball: $(SERVER) ## an archive to be unpacked in /usr/local, as in Kong's image, in build/dist

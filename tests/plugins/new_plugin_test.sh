@@ -4,47 +4,25 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 make=${1:-make}
 build=${2:-build}
-copy=$(mktemp -d)
-finish() {
-    local status=$?
-    trap - EXIT
-    rm -rf --one-file-system "$copy"
-    exit "$status"
-}
-trap finish EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM HUP
-passed=0
-check() { # TITLE COMMAND…
-    local title=$1
-    shift
-    if "$@" >"$copy/out" 2>&1; then
-        passed=$((passed + 1))
-        echo "ok - $title"
-    else
-        cat "$copy/out"
-        echo "not ok - $title"
-        exit 1
-    fi
-}
+. tests/plugins/checks.sh
 
 # What was built is copied along, so that only the plugin is compiled.
-mkdir "$copy/tree" "$copy/tree/build"
-cp -a Makefile README.md LICENSE kong.conf.example .clang-format proto server plugins tests "$copy/tree"
+mkdir "$SCRATCH/tree" "$SCRATCH/tree/build"
+cp -a Makefile README.md LICENSE kong.conf.example .clang-format proto server plugins tests "$SCRATCH/tree"
 for built in gen proto server libkongpdk.a libkongtest.a plugins tests/kong apiversion-server; do
-    mkdir -p "$copy/tree/build/$(dirname "$built")"
-    [ ! -e "$build/$built" ] || cp -a "$build/$built" "$copy/tree/build/$built"
+    mkdir -p "$SCRATCH/tree/build/$(dirname "$built")"
+    [ ! -e "$build/$built" ] || cp -a "$build/$built" "$SCRATCH/tree/build/$built"
 done
-cd "$copy/tree"
+cd "$SCRATCH/tree"
 # The variables of the make that called this are not this tree's.
 unset MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES
 
 refused() { # NAME TEXT
     local status=0
-    NAME=$1 server/template/new-plugin.sh >"$copy/out" 2>"$copy/err" || status=$?
-    if [ "$status" -ne 2 ] || [ -s "$copy/out" ] || [ "$(wc -l <"$copy/err")" -ne 1 ] ||
-        ! grep -qF -- "$2" "$copy/err"; then
-        echo "name \"$1\": status $status: $(cat "$copy/err")"
+    NAME=$1 server/template/new-plugin.sh >"$SCRATCH/out" 2>"$SCRATCH/err" || status=$?
+    if [ "$status" -ne 2 ] || [ -s "$SCRATCH/out" ] || [ "$(wc -l <"$SCRATCH/err")" -ne 1 ] ||
+        ! grep -qF -- "$2" "$SCRATCH/err"; then
+        echo "name \"$1\": status $status: $(cat "$SCRATCH/err")"
         return 1
     fi
 }
@@ -71,7 +49,7 @@ all_refused() {
 plugins=$(cd plugins && echo *)
 check 'names that Kong would not take are refused with the reason' all_refused
 status=0
-"$make" new-plugin NAME="it's" >/dev/null 2>"$copy/err" || status=$?
+"$make" new-plugin NAME="it's" >/dev/null 2>"$SCRATCH/err" || status=$?
 check 'make ends with status 2 then' test "$status" -eq 2
 
 LONG=abcdefghijklmnopqrstuvwxyz-abcdefghijklm
@@ -88,13 +66,13 @@ for name in rate-card $LONG; do
     server=build/$name-server
     check "$name: its server tells its name and version" \
         test "$("$server" --version)" = "$name 0.1.0"
-    "$server" -dump >"$copy/dump"
-    check "$name: it dumps" grep -q "\"Name\": \"$name\"" "$copy/dump"
+    "$server" -dump >"$SCRATCH/dump"
+    check "$name: it dumps" grep -q "\"Name\": \"$name\"" "$SCRATCH/dump"
     check "$name: its socket is named after the server" \
-        grep -q "\"/usr/local/kong/$name-server.socket\"" "$copy/dump"
-    "$server" --describe >"$copy/table"
+        grep -q "\"/usr/local/kong/$name-server.socket\"" "$SCRATCH/dump"
+    "$server" --describe >"$SCRATCH/table"
     check "$name: its README has the table of the fields" \
-        test "$(grep '^|' "plugins/$id/README.md")" = "$(cat "$copy/table")"
+        test "$(grep '^|' "plugins/$id/README.md")" = "$(cat "$SCRATCH/table")"
     check "$name: its test builds" "$make" "build/plugins/$id/test_$id"
     check "$name: its test passes" "build/plugins/$id/test_$id"
 done
@@ -104,7 +82,7 @@ sed -i 's/"%s, %s"/"%s: %s"/' plugins/rate_card/rate_card.c
 check 'its test fails when the plugin does something else' \
     bash -c '! build/plugins/rate_card/test_rate_card'
 sed -i 's/"%s: %s"/"%s, %s"/' plugins/rate_card/rate_card.c
-"$make" demo PLUGIN=rate-card >"$copy/demo" 2>&1 || { cat "$copy/demo" && exit 1; }
-shows() { [ "$(grep -c 'X-Greeting: hello, 127.0.0.1 .*set by the plugin' "$copy/demo")" -eq 2 ] || { cat "$copy/demo" && false; }; }
+"$make" demo PLUGIN=rate-card >"$SCRATCH/demo" 2>&1 || { cat "$SCRATCH/demo" && exit 1; }
+shows() { [ "$(grep -c 'X-Greeting: hello, 127.0.0.1 .*set by the plugin' "$SCRATCH/demo")" -eq 2 ] || { cat "$SCRATCH/demo" && false; }; }
 check 'make demo shows it at work over both protocols' shows
-echo "$passed passed, 0 failed"
+checks_passed

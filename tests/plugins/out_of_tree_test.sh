@@ -4,39 +4,17 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 tree=$PWD
 make=${1:-make}
-root=$(mktemp -d)
-finish() {
-    local status=$?
-    trap - EXIT
-    rm -rf --one-file-system "$root"
-    exit "$status"
-}
-trap finish EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM HUP
-passed=0
-check() { # TITLE COMMAND…
-    local title=$1
-    shift
-    if "$@" >"$root/out" 2>&1; then
-        passed=$((passed + 1))
-        echo "ok - $title"
-    else
-        cat "$root/out"
-        echo "not ok - $title"
-        exit 1
-    fi
-}
+. tests/plugins/checks.sh
 
-prefix=$root/prefix
-"$make" --no-print-directory install PREFIX="$prefix" >"$root/install" 2>&1 || { cat "$root/install" && exit 1; }
+prefix=$SCRATCH/prefix
+"$make" --no-print-directory install PREFIX="$prefix" >"$SCRATCH/install" 2>&1 || { cat "$SCRATCH/install" && exit 1; }
 export PKG_CONFIG_PATH=$prefix/lib/pkgconfig
 export LD_LIBRARY_PATH=$prefix/lib
 
-mkdir "$root/hello"
-sed -e 's/@NAME@/hello/g' -e 's/@ID@/hello/g' server/template/plugin.c.in >"$root/hello/hello.c"
-sed -e 's/@NAME@/hello/g' -e 's/@ID@/hello/g' server/template/test_plugin.c.in >"$root/hello/test_hello.c"
-cd "$root/hello"
+mkdir "$SCRATCH/hello"
+sed -e 's/@NAME@/hello/g' -e 's/@ID@/hello/g' server/template/plugin.c.in >"$SCRATCH/hello/hello.c"
+sed -e 's/@NAME@/hello/g' -e 's/@ID@/hello/g' server/template/test_plugin.c.in >"$SCRATCH/hello/test_hello.c"
+cd "$SCRATCH/hello"
 
 C11='-std=c11 -Wall -Wextra -Wpedantic -Werror'
 flags() { pkg-config --cflags --libs "$@"; }
@@ -54,7 +32,7 @@ cc=$(command -v gcc || command -v clang)
 needs() { ldd "$1" | awk '{print $1}'; }
 check 'it needs libkongpdk.so.0' bash -c "ldd hello-${cc##*/} | grep -q 'libkongpdk.so.0 => $prefix/lib'"
 shown() {
-    "$tree/tests/gateway/demo.sh" --server "$root/hello/hello-${cc##*/}" >demo.out 2>&1
+    "$tree/tests/gateway/demo.sh" --server "$SCRATCH/hello/hello-${cc##*/}" >demo.out 2>&1
     [ "$(grep -c 'X-Greeting: hello, 127.0.0.1 .*set by the plugin' demo.out)" -eq 2 ] || { cat demo.out && false; }
 }
 check 'it serves, over both protocols' shown
@@ -84,6 +62,9 @@ if [ -e "$("$cc" -print-file-name=libc.a)" ]; then
     check 'without any shared library' "$cc" -static hello.c $(flags --static kong-pdk) -o hello-alone
     check 'that one dumps, too' dumps ./hello-alone
 fi
+
+readme_test() { bash -c "$(grep '^cc test_hello\.c ' "$tree/README.md") && ./test_hello"; }
+check "the README's command for a test" readme_test
 
 # The README's plugin, by the README's commands.
 mkdir ../readme
@@ -125,4 +106,4 @@ check 'the soname is libkongpdk.so.0' bash -c "readelf -d '$so' | grep -q 'SONAM
 own_globals() { nm -g --defined-only "$prefix/lib/$1" | awk 'NF == 3 && $3 !~ /^kong_/ { print; bad = 1 } END { exit bad }'; }
 check 'libkongpdk.a has no other global names' own_globals libkongpdk.a
 check 'libkongtest.a has no other global names' own_globals libkongtest.a
-echo "$passed passed, 0 failed"
+checks_passed

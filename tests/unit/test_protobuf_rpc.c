@@ -8,39 +8,8 @@
 
 #include <math.h>
 
-#include "limit.h"
-#include "protobuf_rpc.h"
-#include "protobuf_samples.h"
+#include "protobuf_fixture.h"
 #include "value.h"
-
-#define LENGTH(array) (sizeof(array) / sizeof(array)[0])
-
-/* What each test works with. */
-struct fixture {
-    struct arena arena;
-    struct buffer out;
-};
-
-static int setup(void **state) {
-    static struct fixture fixture;
-
-    arena_init(&fixture.arena, LIMIT_EVENT_MEMORY);
-    buffer_init(&fixture.out, LIMIT_OUT);
-    *state = &fixture;
-    return 0;
-}
-
-static int teardown(void **state) {
-    struct fixture *fixture = *state;
-
-    arena_free(&fixture->arena);
-    buffer_free(&fixture->out);
-    return 0;
-}
-
-static const uint8_t *bytes_of(struct kong_str frame) {
-    return (const uint8_t *)frame.data;
-}
 
 /* --- Commands ------------------------------------------------------------------------- */
 
@@ -271,7 +240,6 @@ static void test_reply_misfits(void **state) {
 }
 
 int main(void) {
-#define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(test_calls),   TEST(test_call_order),    TEST(test_call_misfits),
         TEST(test_replies), TEST(test_reply_misfits),
