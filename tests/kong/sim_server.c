@@ -39,7 +39,11 @@ static bool choose_path(struct sim_server *server, const char *path) {
     if (path != NULL) {
         len = snprintf(server->path, sizeof server->path, "%s", path);
     } else {
-        snprintf(server->directory, sizeof server->directory, "/tmp/kong-test-XXXXXX");
+        const char *base = getenv("TMPDIR");
+        if (base == NULL || strlen(base) > 40) { /* a socket's path has 107 bytes at most */
+            base = "/tmp";
+        }
+        snprintf(server->directory, sizeof server->directory, "%s/kong-test-XXXXXX", base);
         if (mkdtemp(server->directory) == NULL) {
             server->directory[0] = '\0';
             return false;
