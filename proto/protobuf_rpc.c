@@ -92,24 +92,35 @@ static int decode_command(struct arena *arena, struct wire content, struct rpc_c
     return got;
 }
 
-/* A varint of one to five bytes. */
-static inline bool take_small(struct wire *wire, uint64_t *value) {
-    *value = 0;
+/* A varint of two to five bytes. */
+static bool take_longer(struct wire *wire, uint64_t *value) {
+    uint64_t bits = 0;
+
     for (unsigned shift = 0; shift < 35 && wire->at < wire->end; shift += 7) {
         uint8_t byte = *wire->at++;
 
-        *value |= (uint64_t)(byte & 0x7f) << shift;
+        bits |= (uint64_t)(byte & 0x7f) << shift;
         if (byte < 0x80) {
+            *value = bits;
             return true;
         }
     }
     return false;
 }
 
+/* A varint of one to five bytes; mostly it is one. */
+static inline bool take_small(struct wire *wire, uint64_t *value) {
+    if (wire->at < wire->end && *wire->at < 0x80) {
+        *value = *wire->at++;
+        return true;
+    }
+    return take_longer(wire, value);
+}
+
 #define TAG(number, type) ((uint64_t)(number) << 3 | (uint64_t)(type))
 
 /* CmdHandleEvent with its two fields, in any order. */
-static bool take_event(struct wire content, struct rpc_call *call) {
+static inline bool take_event(struct wire content, struct rpc_call *call) {
     uint64_t tag;
     uint64_t value;
 

@@ -123,12 +123,12 @@ void record_connection_end(struct record *record, unsigned connection) {
     }
 }
 
-void record_bytes(struct record *record, unsigned connection, char direction, const void *data,
-                  size_t len) {
+void record_write_bytes(struct record *record, unsigned connection, char direction,
+                        const void *data, size_t len) {
     static const char digits[] = "0123456789abcdef";
     const uint8_t *bytes = data;
     char line[32 + 2 * LINE_BYTES];
-    while (record != NULL && len > 0) {
+    while (len > 0) {
         size_t count = len < LINE_BYTES ? len : LINE_BYTES;
         size_t used = (size_t)snprintf(line, 32, "%u %c ", connection, direction);
         for (size_t i = 0; i < count; i++) {

@@ -29,8 +29,16 @@ void record_scene(struct record *record, const char *text);
 unsigned record_connection(struct record *record);
 void record_connection_end(struct record *record, unsigned connection);
 
-/* Bytes that were read ('>') or are written ('<'). */
-void record_bytes(struct record *record, unsigned connection, char direction, const void *data,
-                  size_t len);
+/* Bytes that were read ('>') or are written ('<'). The record is open. */
+void record_write_bytes(struct record *record, unsigned connection, char direction,
+                        const void *data, size_t len);
+
+/* … if it is. Stands in the way of every event. */
+static inline void record_bytes(struct record *record, unsigned connection, char direction,
+                                const void *data, size_t len) {
+    if (record != NULL) {
+        record_write_bytes(record, connection, direction, data, len);
+    }
+}
 
 #endif
