@@ -1,5 +1,6 @@
 #include "conn.h"
 
+#include <errno.h>
 #include <linux/sockios.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,29 +17,33 @@
 /* Memory is given back to the system when a connection has nothing to say. */
 #define KEEP_OUT ((size_t)4 << 10)
 
+/* Bytes that the kernel did not take at once; owned. */
+struct write {
+    struct write *next;
+    size_t len;
+    size_t sent;
+    uint8_t *data;
+};
+
+/* The descriptor is watched, read and written by ourselves: a stream of libuv's does the same in
+ * more steps, for every event (make bench). */
 struct conn {
-    uv_pipe_t pipe;
+    uv_poll_t poll;
+    int fd;
+    int watched; /* UV_READABLE, UV_WRITABLE */
     struct conn_env *env;
     struct conn *prev, *next;
     struct rpc rpc;
+    struct write *unsent, **unsent_end;
     uint64_t heard_ms; /* when the peer last sent something, or connected */
     uint64_t ended_ms;
-    size_t unwritten;  /* in write requests */
-    size_t stuck_size; /* of libuv's queue when it last became shorter, */
+    size_t unwritten;  /* in `unsent` */
+    size_t stuck_size; /* of it when it last became shorter, */
     uint64_t stuck_ms; /* and when that was; while something is unwritten */
     unsigned recorded; /* its number in a recording */
-    bool reading;
     bool
         ended; /* our side of it: nothing more is said, only answers that are due are still taken */
     bool closing;
-};
-
-/* A write that the kernel did not take at once; owns its bytes. */
-struct write {
-    uv_write_t request;
-    struct conn *conn;
-    size_t len;
-    uint8_t *data;
 };
 
 static struct conn *conn_of(struct rpc *rpc) {
@@ -64,54 +69,69 @@ static void conn_close(struct conn *conn) {
     conn->closing = true;
     record_connection_end(conn->env->record, conn->recorded);
     rpc_close(&conn->rpc);
-    uv_close((uv_handle_t *)&conn->pipe, on_closed);
+    while (conn->unsent != NULL) {
+        struct write *write = conn->unsent;
+        conn->unsent = write->next;
+        free(write->data);
+        free(write);
+    }
+    uv_close((uv_handle_t *)&conn->poll, on_closed);
+    close(conn->fd);
 }
 
-static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buf);
-
-static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf) {
-    struct conn *conn = handle->data;
-    (void)suggested;
-    *buf = uv_buf_init(conn->env->read_buffer, (unsigned)conn->env->read_size);
-}
+static void on_ready(uv_poll_t *poll, int status, int events);
 
 /* A peer that does not take its answers is not read from until it does. */
-static void set_reading(struct conn *conn) {
+static void watch(struct conn *conn) {
     /* Kong writes its answers to posted calls before it reads on: they must be taken. */
     bool taken = conn->unwritten <= LIMIT_OUT_PAUSE || conn->rpc.answers_due > 0;
-    bool wanted = !conn->closing && !conn->rpc.broken && taken;
-    if (wanted == conn->reading) {
+    int wanted =
+        (!conn->rpc.broken && taken ? UV_READABLE : 0) | (conn->unsent != NULL ? UV_WRITABLE : 0);
+    if (conn->closing || wanted == conn->watched) {
         return;
     }
-    if (!wanted) {
-        uv_read_stop((uv_stream_t *)&conn->pipe);
-        conn->reading = false;
-    } else if (uv_read_start((uv_stream_t *)&conn->pipe, on_alloc, on_read) == 0) {
-        conn->reading = true;
-    } else {
+    int rc = wanted != 0 ? uv_poll_start(&conn->poll, wanted, on_ready) : uv_poll_stop(&conn->poll);
+    if (rc != 0) {
         conn_close(conn);
+        return;
+    }
+    conn->watched = wanted;
+}
+
+/* What the kernel takes at once: 0 when that is nothing; a negative uv error. */
+static ssize_t send_now(int fd, const uint8_t *data, size_t len) {
+    for (;;) {
+        ssize_t sent = send(fd, data, len, MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (sent >= 0) {
+            return sent;
+        }
+        if (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS) {
+            return 0;
+        }
+        if (errno != EINTR) {
+            return uv_translate_sys_error(errno);
+        }
     }
 }
 
-static void conn_flush(struct conn *conn);
-
-static void on_written(uv_write_t *request, int status) {
-    struct write *write = request->data;
-    struct conn *conn = write->conn;
-    conn->unwritten -= write->len;
-    free(write->data);
-    free(write);
-    if (conn->closing) {
-        return;
+/* Hands what was queued to the kernel, as far as it takes it. 0, or a negative uv error. */
+static int send_unsent(struct conn *conn) {
+    while (conn->unsent != NULL) {
+        struct write *write = conn->unsent;
+        ssize_t sent = send_now(conn->fd, write->data + write->sent, write->len - write->sent);
+        if (sent <= 0) {
+            return (int)sent;
+        }
+        write->sent += (size_t)sent;
+        conn->unwritten -= (size_t)sent;
+        if (write->sent == write->len) {
+            conn->unsent = write->next;
+            free(write->data);
+            free(write);
+        }
     }
-    if (status != 0) {
-        conn_close(conn);
-        return;
-    }
-    conn_flush(conn);
-    if (!conn->closing) {
-        set_reading(conn);
-    }
+    conn->unsent_end = &conn->unsent;
+    return 0;
 }
 
 /* Hands what is in `out` to the kernel, without a copy where it takes all of it at once, and queues
@@ -120,16 +140,13 @@ static int write_out(struct conn *conn) {
     struct buffer *out = &conn->rpc.out;
     struct stats *stats = events_stats(conn->env->rpc.events);
     if (conn->unwritten == 0) {
-        uv_buf_t buf = uv_buf_init((char *)out->data, (unsigned)out->len);
-        int sent = uv_try_write((uv_stream_t *)&conn->pipe, &buf, 1);
-        if (sent < 0 && sent != UV_EAGAIN) {
-            return sent;
+        ssize_t sent = send_now(conn->fd, out->data, out->len);
+        if (sent < 0) {
+            return (int)sent;
         }
-        if (sent > 0) {
-            stats->bytes_out += (uint64_t)sent;
-            record_bytes(conn->env->record, conn->recorded, '<', out->data, (size_t)sent);
-            buffer_consume(out, (size_t)sent);
-        }
+        stats->bytes_out += (uint64_t)sent;
+        record_bytes(conn->env->record, conn->recorded, '<', out->data, (size_t)sent);
+        buffer_consume(out, (size_t)sent);
         if (out->len == 0) {
             buffer_clear(out, KEEP_OUT);
             return 0;
@@ -142,23 +159,16 @@ static int write_out(struct conn *conn) {
                   conn->unwritten + out->len, LIMIT_OUT);
         return UV_ENOBUFS;
     }
-    struct write *write = calloc(1, sizeof *write);
+    struct write *write = malloc(sizeof *write);
     if (write == NULL) {
         return UV_ENOMEM;
     }
-    write->request.data = write;
-    write->conn = conn;
-    write->len = out->len;
-    write->data = out->data;
-    uv_buf_t buf = uv_buf_init((char *)write->data, (unsigned)write->len);
-    int rc = uv_write(&write->request, (uv_stream_t *)&conn->pipe, &buf, 1, on_written);
-    if (rc != 0) {
-        free(write);
-        return rc;
-    }
+    *write = (struct write){.len = out->len, .data = out->data};
+    *conn->unsent_end = write;
+    conn->unsent_end = &write->next;
+    conn->unwritten += write->len;
     stats->bytes_out += write->len;
     record_bytes(conn->env->record, conn->recorded, '<', write->data, write->len);
-    conn->unwritten += write->len;
     buffer_init(out, LIMIT_OUT); /* its bytes are the write's now */
     return 0;
 }
@@ -167,8 +177,8 @@ static int write_out(struct conn *conn) {
  * closing it whole would fail a request that is being written at this moment ("broken pipe", which
  * no Kong tries again). What comes after the end is thrown away: ProtoBuf:1 reads "closed" then,
  * and sends the event again over a new connection. */
-static void conn_end(struct conn *conn, uv_os_fd_t fd) {
-    shutdown(fd, SHUT_WR);
+static void conn_end(struct conn *conn) {
+    shutdown(conn->fd, SHUT_WR);
     conn->ended = conn->rpc.ending = true;
     conn->ended_ms = uv_now(conn->env->loop);
 }
@@ -178,23 +188,22 @@ static void conn_end(struct conn *conn, uv_os_fd_t fd) {
  * the answer, that request may be on its way: then it gets its answer first, and the end behind
  * that. */
 static void end_behind_answer(struct conn *conn) {
-    uv_os_fd_t fd;
     int unread = 0;
     if (conn->unwritten == 0 && rpc_answered(&conn->rpc) &&
-        uv_fileno((uv_handle_t *)&conn->pipe, &fd) == 0 && ioctl(fd, SIOCOUTQ, &unread) == 0 &&
-        unread > 0) {
-        conn_end(conn, fd);
+        ioctl(conn->fd, SIOCOUTQ, &unread) == 0 && unread > 0) {
+        conn_end(conn);
     }
 }
+
+static void conn_flush(struct conn *conn);
 
 /* MsgPack:1, where Kong does not try again after "closed". Bytes that nobody asked for make nginx
  * throw a connection out of its pool; when a request is on its way after all, they are no harm to
  * it. */
 static void nudge_if_idle(struct conn *conn) {
-    uv_os_fd_t fd;
     int unread = 0;
-    if (conn->unwritten == 0 && uv_fileno((uv_handle_t *)&conn->pipe, &fd) == 0 &&
-        ioctl(fd, SIOCOUTQ, &unread) == 0 && unread == 0 && rpc_nudge(&conn->rpc)) {
+    if (conn->unwritten == 0 && ioctl(conn->fd, SIOCOUTQ, &unread) == 0 && unread == 0 &&
+        rpc_nudge(&conn->rpc)) {
         conn_flush(conn);
     }
 }
@@ -202,12 +211,10 @@ static void nudge_if_idle(struct conn *conn) {
 /* A connection that Kong has not used for long is deep down in its pool: it is hardly taken out in
  * the very moment in which it ends. */
 static void end_if_idle(struct conn *conn, uint64_t now_ms) {
-    uv_os_fd_t fd;
     char byte;
     if (now_ms - conn->heard_ms >= FRESH_MS && rpc_idle(&conn->rpc) && conn->unwritten == 0 &&
-        uv_fileno((uv_handle_t *)&conn->pipe, &fd) == 0 &&
-        recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) <= 0) {
-        conn_end(conn, fd);
+        recv(conn->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) <= 0) {
+        conn_end(conn);
     }
 }
 
@@ -227,41 +234,64 @@ static void conn_flush(struct conn *conn) {
         conn_close(conn);
         return;
     }
-    set_reading(conn);
+    watch(conn);
 }
 
 static void on_wake(struct rpc *rpc) {
     conn_flush(conn_of(rpc));
 }
 
-static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buf) {
-    struct conn *conn = stream->data;
-    if (count == 0) {
-        return; /* EAGAIN */
+static void on_readable(struct conn *conn) {
+    ssize_t count = recv(conn->fd, conn->env->read_buffer, conn->env->read_size, MSG_DONTWAIT);
+    if (count < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)) {
+        return;
     }
-    if (count < 0) {
+    if (count <= 0) {
         conn_close(conn);
         return;
     }
+    const uint8_t *data = (const uint8_t *)conn->env->read_buffer;
     conn->heard_ms = uv_now(conn->env->loop);
     struct stats *stats = events_stats(conn->env->rpc.events);
     stats->bytes_in += (uint64_t)count;
-    record_bytes(conn->env->record, conn->recorded, '>', buf->base, (size_t)count);
-    if (rpc_feed(&conn->rpc, (const uint8_t *)buf->base, (size_t)count) != 0) {
+    record_bytes(conn->env->record, conn->recorded, '>', data, (size_t)count);
+    if (rpc_feed(&conn->rpc, data, (size_t)count) != 0) {
         stats->limits[STATS_LIMIT_MESSAGE]++;
         log_write(conn->env->rpc.log, LOG_LEVEL_WARN, "connection dropped: %s", conn->rpc.reason);
     }
     conn_flush(conn);
 }
 
-static struct conn *conn_create(struct conn_env *env) {
+static void on_ready(uv_poll_t *poll, int status, int events) {
+    struct conn *conn = poll->data;
+    if (status != 0) {
+        conn_close(conn);
+        return;
+    }
+    if ((events & UV_WRITABLE) != 0) {
+        if (send_unsent(conn) != 0) {
+            conn_close(conn);
+            return;
+        }
+        conn_flush(conn);
+    }
+    if ((events & UV_READABLE) != 0 && (conn->watched & UV_READABLE) != 0 && !conn->closing) {
+        on_readable(conn);
+    }
+}
+
+int conn_adopt(struct conn_env *env, int fd) {
     struct conn *conn = calloc(1, sizeof *conn);
-    if (conn == NULL || uv_pipe_init(env->loop, &conn->pipe, 0) != 0) {
+    int rc = conn == NULL ? UV_ENOMEM : uv_poll_init(env->loop, &conn->poll, fd);
+    if (rc != 0) {
+        close(fd);
         free(conn);
-        return NULL;
+        return rc;
     }
     conn->env = env;
-    conn->pipe.data = conn;
+    conn->fd = fd;
+    conn->poll.data = conn;
+    conn->unsent_end = &conn->unsent;
     conn->heard_ms = uv_now(env->loop);
     conn->recorded = record_connection(env->record);
     rpc_init(&conn->rpc, &env->rpc, on_wake);
@@ -272,30 +302,13 @@ static struct conn *conn_create(struct conn_env *env) {
     env->first = conn;
     env->count++;
     events_stats(env->rpc.events)->connections++;
-    return conn;
-}
-
-static int conn_begin(struct conn *conn, int rc) {
-    if (rc != 0) {
-        conn_close(conn);
-        return rc;
-    }
-    set_reading(conn);
-    return 0;
-}
-
-int conn_adopt(struct conn_env *env, int fd) {
-    struct conn *conn = conn_create(env);
-    int rc = conn == NULL ? UV_ENOMEM : uv_pipe_open(&conn->pipe, fd);
-    if (rc != 0) {
-        close(fd);
-    }
-    return conn == NULL ? rc : conn_begin(conn, rc);
+    watch(conn);
+    return conn->closing ? UV_ENOMEM : 0;
 }
 
 /* True when the peer has taken nothing of what waits for it for too long. */
 static bool is_stuck(struct conn *conn, uint64_t now_ms) {
-    size_t size = uv_stream_get_write_queue_size((uv_stream_t *)&conn->pipe);
+    size_t size = conn->unwritten;
     if (size == 0 || size != conn->stuck_size) {
         conn->stuck_size = size;
         conn->stuck_ms = now_ms;

@@ -205,8 +205,6 @@ UV_WRAPPED(uv_timer_init, UV_ENOMEM, (uv_loop_t * loop, uv_timer_t *timer), loop
 UV_WRAPPED(uv_timer_start, UV_ENOMEM,
            (uv_timer_t * timer, uv_timer_cb cb, uint64_t timeout, uint64_t repeat), timer, cb,
            timeout, repeat)
-UV_WRAPPED(uv_try_write, UV_ENOMEM, (uv_stream_t * stream, const uv_buf_t *buffers, unsigned count),
-           stream, buffers, count)
 UV_WRAPPED(uv_write, UV_ENOMEM,
            (uv_write_t * request, uv_stream_t *stream, const uv_buf_t *buffers, unsigned count,
             uv_write_cb cb),
@@ -241,6 +239,25 @@ WRAPPED(ssize_t, read, int fd, void *to, size_t len) {
 WRAPPED(ssize_t, write, int fd, const void *from, size_t len) {
     ssize_t most = let_through(fd, len);
     return most < 0 ? most : __real_write(fd, from, (size_t)most);
+}
+
+/* These two the server calls itself, where libuv would: they fail with its calls, too. */
+WRAPPED(ssize_t, recv, int fd, void *to, size_t len, int flags) {
+    ssize_t most = let_through(fd, len);
+    if (most >= 0 && (flags & MSG_PEEK) == 0 && fails(SEAM_UV, "recv")) {
+        errno = ENOMEM;
+        return -1;
+    }
+    return most < 0 ? most : __real_recv(fd, to, (size_t)most, flags);
+}
+
+WRAPPED(ssize_t, send, int fd, const void *from, size_t len, int flags) {
+    ssize_t most = let_through(fd, len);
+    if (most >= 0 && fails(SEAM_UV, "send")) {
+        errno = ENOMEM;
+        return -1;
+    }
+    return most < 0 ? most : __real_send(fd, from, (size_t)most, flags);
 }
 
 WRAPPED(ssize_t, writev, int fd, const struct iovec *parts, int count) {
