@@ -12,6 +12,7 @@ BUILD   ?= build
 CFLAGS  ?= -O2 -g
 SAN     ?=
 FIBER   ?= auto
+LTO     ?= auto
 WERROR  ?= -Werror
 PREFIX  ?= /usr/local
 LIBDIR  ?= $(PREFIX)/lib
@@ -48,10 +49,16 @@ LDHARDEN := -pie -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack
 ifneq ($(SAN),)
 SANFLAGS := -fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all
 endif
+# Whole-program optimisation of the servers (make bench: 4 to 5 % less CPU time for an event). The objects serve for
+# everything else as they are: -fno-lto at the link.
+ifeq ($(LTO)$(SAN),auto)
+LTO_CC   := $(shell echo 'int main(void) { return 0; }' | $(CC) -Werror -O2 -flto=auto -ffat-lto-objects -x c -o /dev/null - 2>/dev/null && echo -flto=auto -ffat-lto-objects)
+endif
+LTO_LINK := $(if $(LTO_CC),-fno-lto)
 # The same bytes wherever it is built (the build-id is made of the debugging information too).
 BASE     := -fdebug-prefix-map=$(CURDIR)=. -std=gnu11 -D_GNU_SOURCE -pthread $(CFLAGS) $(HARDEN) $(SANFLAGS) -MMD -MP
 OWN      := $(BASE) $(WARN) $(PC_CFLAGS)
-LD       := $(CC) $(CFLAGS) $(SANFLAGS) $(LDHARDEN) -pthread $(LDFLAGS)
+LD        = $(CC) $(CFLAGS) $(SANFLAGS) $(LDHARDEN) -pthread $(LTO_LINK) $(LDFLAGS)
 
 # `make V=1` shows the commands.
 ifeq ($(V),)
@@ -99,7 +106,7 @@ $(FLAGS): FORCE
 	@test -n "$(MSGPACK_PC)" && command -v protoc-c >/dev/null && $(PKG_CONFIG) --exists $(PC_NAMES) || \
 		{ echo 'A tool or a library that the build needs is not here: `make deps` installs them, or names them' >&2; exit 1; }
 	@mkdir -p $(@D)
-	@echo '$(CC) $(OWN)' | cmp -s - $@ || echo '$(CC) $(OWN)' >$@
+	@echo '$(CC) $(OWN) $(LTO_CC)' | cmp -s - $@ || echo '$(CC) $(OWN) $(LTO_CC)' >$@
 
 # --- Generated code ---------------------------------------------------------
 $(GEN)/%.pb-c.c $(GEN)/%.pb-c.h &: proto/%.proto | $(FLAGS)
@@ -115,17 +122,17 @@ $(GEN)/%.o: $(GEN)/%.c $(FLAGS)
 $(BUILD)/proto/%.o: proto/%.c $(FLAGS)
 	@mkdir -p $(@D)
 	$(call say,CC,$@)
-	$(Q)$(CC) $(OWN) -Iproto -I$(GEN) -c -o $@ $<
+	$(Q)$(CC) $(OWN) $(LTO_CC) -Iproto -I$(GEN) -c -o $@ $<
 
 $(BUILD)/server/%.o: server/%.c $(FLAGS)
 	@mkdir -p $(@D)
 	$(call say,CC,$@)
-	$(Q)$(CC) $(OWN) -Iserver -Iproto -DFIBER_BACKEND_$(FIBER_BACKEND) -c -o $@ $<
+	$(Q)$(CC) $(OWN) $(LTO_CC) -Iserver -Iproto -DFIBER_BACKEND_$(FIBER_BACKEND) -c -o $@ $<
 
 $(BUILD)/plugins/%.o: plugins/%.c $(FLAGS)
 	@mkdir -p $(@D)
 	$(call say,CC,$@)
-	$(Q)$(CC) $(OWN) -Iserver -Iproto -c -o $@ $<
+	$(Q)$(CC) $(OWN) $(LTO_CC) -Iserver -Iproto -c -o $@ $<
 
 $(PLUGIN_UNIT:%=%.o): $(BUILD)/%.o: %.c $(FLAGS)
 	@mkdir -p $(@D)
@@ -158,6 +165,7 @@ $(patsubst %.c,$(BUILD)/%,$(filter plugins/$(1)/%,$(PLUGIN_TEST))): \
 endef
 $(foreach p,$(PLUGINS),$(eval $(call plugin_rules,$(p))))
 
+$(SERVERS): LTO_LINK := $(if $(LTO_CC),-flto=auto)
 $(SERVERS): $(LIB)
 	$(call say,LD,$@)
 	$(Q)$(LD) -o $@ $(filter-out $(LIB),$^) $(LIB) $(LIBS) $(SYS_LIBS)
@@ -249,7 +257,7 @@ LIB_OBJ     := $(call obj,$(PROTO_SRC) $(SERVER_SRC)) $(GEN_OBJ)
 $(PDK_OUT)/$(PDK_REAL): $(LIB_OBJ) server/kongpdk.map
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
-	$(Q)$(CC) $(CFLAGS) $(SANFLAGS) -shared -pthread -Wl,-soname,$(PDK_SO) -Wl,--version-script,server/kongpdk.map \
+	$(Q)$(CC) $(CFLAGS) $(SANFLAGS) -shared $(LTO_LINK) -pthread -Wl,-soname,$(PDK_SO) -Wl,--version-script,server/kongpdk.map \
 		-Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,-z,defs $(LDFLAGS) -o $@ $(LIB_OBJ) \
 		$(shell $(PKG_CONFIG) --libs $(PC_NAMES) 2>/dev/null) $(if $(filter fcontext,$(FIBER_BACKEND)),$(BOOST_A)) $(SYS_LIBS)
 
@@ -260,8 +268,8 @@ $(PDK_OUT)/%.a:
 	@mkdir -p $(@D)
 	@rm -f $@
 	$(call say,AR,$@)
-	$(Q)$(CC) -r -nostdlib -o $(@:.a=.o) $^
-	$(Q)objcopy --localize-hidden --wildcard --keep-global-symbol='kong_*' $(@:.a=.o)
+	$(Q)$(CC) -r -nostdlib $(LTO_LINK) -o $(@:.a=.o) $^
+	$(Q)objcopy --remove-section='.gnu.lto*' --remove-section='.gnu.debuglto*' --localize-hidden --wildcard --keep-global-symbol='kong_*' $(@:.a=.o)
 	$(Q)ar rcs $@ $(@:.a=.o)
 
 # Made anew each time: PREFIX may be another one than before.

@@ -26,6 +26,7 @@ $(BENCH_TOOLS):
 	$(call say,LD,$@)
 	$(Q)$(LD) -o $@ $^
 
+$(GETTERS): LTO_LINK := $(if $(LTO_CC),-flto=auto)
 $(GETTERS): $(call obj,tests/bench/peers/ours/getters.c) $(LIB)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
