@@ -20,6 +20,7 @@
 #include "rig.h"
 #include "schema.h"
 #include "schema_sample.h"
+#include "scratch.h"
 #include "seam.h"
 #include "supervisor.h"
 
@@ -69,9 +70,11 @@ static const struct kong_plugin plugin = {.name = "faulty",
 static void server_starts(void **state) {
     struct sim_server *server;
     char error[256];
+    char directory[SCRATCH_PATH];
     char path[64];
     (void)state;
-    snprintf(path, sizeof path, "/tmp/kong-faults-%d.socket", (int)getpid());
+    assert_true(scratch_make(directory));
+    snprintf(path, sizeof path, "%s/socket", directory);
     struct sim_server_options options = {.plugin = &plugin, .socket_path = path};
 #define check(failed)                                                                              \
     do {                                                                                           \
@@ -83,6 +86,7 @@ static void server_starts(void **state) {
     EACH_CALL(SEAM_MEMORY, server = sim_server_start(&options, error, sizeof error));
     EACH_CALL(SEAM_UV, server = sim_server_start(&options, error, sizeof error));
 #undef check
+    assert_true(scratch_remove_empty(directory));
 }
 
 /* --- configurations --- */
@@ -233,11 +237,13 @@ static void options_parse_or_not(void **state) {
 }
 
 static void files_are_checked(void **state) {
+    char directory[SCRATCH_PATH];
     char path[64];
     char error[512];
     int rc;
     (void)state;
-    snprintf(path, sizeof path, "/tmp/kong-faults-%d.json", (int)getpid());
+    assert_true(scratch_make(directory));
+    snprintf(path, sizeof path, "%s/config.json", directory);
     FILE *file = fopen(path, "w");
     FILE *out = fopen("/dev/null", "w");
     assert_non_null(file);
@@ -251,7 +257,7 @@ static void files_are_checked(void **state) {
     EACH_CALL(SEAM_MEMORY, rc = check_config(&schema, path, out, error, sizeof error));
 #undef check
     fclose(out);
-    unlink(path);
+    assert_true(scratch_remove(directory));
 }
 
 static void logs_open(void **state) {

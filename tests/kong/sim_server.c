@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "dump.h"
+#include "scratch.h"
 #include "server.h"
 #include "socket_file.h"
 
@@ -17,7 +18,7 @@ struct sim_server {
     bool dumped;
     pthread_t thread;
     bool running;
-    char directory[64]; /* "" when the path was given */
+    char directory[SCRATCH_PATH]; /* "" when the path was given */
     char path[108];
 };
 
@@ -39,13 +40,7 @@ static bool choose_path(struct sim_server *server, const char *path) {
     if (path != NULL) {
         len = snprintf(server->path, sizeof server->path, "%s", path);
     } else {
-        const char *base = getenv("TMPDIR");
-        if (base == NULL || strlen(base) > 40) { /* a socket's path has 107 bytes at most */
-            base = "/tmp";
-        }
-        snprintf(server->directory, sizeof server->directory, "%s/kong-test-XXXXXX", base);
-        if (mkdtemp(server->directory) == NULL) {
-            server->directory[0] = '\0';
+        if (!scratch_make(server->directory)) {
             return false;
         }
         len = snprintf(server->path, sizeof server->path, "%s/socket", server->directory);
@@ -136,9 +131,6 @@ void sim_server_stop(struct sim_server *server) {
     if (server->dumped) {
         dump_free(&server->dump);
     }
-    if (server->directory[0] != '\0') {
-        unlink(server->path);
-        rmdir(server->directory);
-    }
+    scratch_remove(server->directory);
     free(server);
 }

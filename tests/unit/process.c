@@ -33,6 +33,42 @@ static void pause_ms(long ms) {
     nanosleep(&(struct timespec){.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000}, NULL);
 }
 
+/* --- Those that a failed test leaves --- */
+
+#define MOST_PROCESSES 16
+
+static pid_t running[MOST_PROCESSES];
+static pid_t owner; /* a process forked from it has the list, too */
+
+static void kill_all(void) {
+    for (size_t i = 0; i < MOST_PROCESSES && owner == getpid(); i++) {
+        if (running[i] != 0) {
+            kill(running[i], SIGKILL);
+            waitpid(running[i], NULL, 0);
+        }
+    }
+}
+
+static void replace(pid_t from, pid_t to) {
+    for (size_t i = 0; i < MOST_PROCESSES; i++) {
+        if (running[i] == from) {
+            running[i] = to;
+            return;
+        }
+    }
+}
+
+static void note_running(const struct process *process) {
+    if (owner != getpid()) {
+        owner = getpid();
+        assert_int_equal(atexit(kill_all), 0);
+    }
+    replace(0, process->pid);
+    if (process->starter != 0) {
+        replace(0, process->starter);
+    }
+}
+
 /* --- The program --- */
 
 bool process_serves(int argc, char **argv, int *status) {
@@ -53,6 +89,9 @@ static _Noreturn void execute(const struct process *process, const struct proces
          i++) {
         arguments[4 + i] = setup->options[i];
     }
+    if (!setup->as_kong) { /* else the program itself sees to it */
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+    }
     dup2(log, STDOUT_FILENO);
     dup2(log, STDERR_FILENO);
     if (setup->prepare != NULL) {
@@ -66,6 +105,7 @@ static _Noreturn void execute(const struct process *process, const struct proces
 static _Noreturn void be_kong(const struct process *process, const struct process_setup *setup,
                               int log, int tell) {
     prctl(PR_SET_NAME, "nginx");
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
     pid_t pid = fork();
     if (pid == 0) {
         close(tell);
@@ -100,8 +140,7 @@ void process_start(struct process *process, const struct process_setup *setup) {
     if (setup->path != NULL) {
         snprintf(process->path, sizeof process->path, "%s", setup->path);
     } else {
-        snprintf(process->directory, sizeof process->directory, "/tmp/kong-test-XXXXXX");
-        assert_non_null(mkdtemp(process->directory));
+        assert_true(scratch_make(process->directory));
         snprintf(process->path, sizeof process->path, "%s/socket", process->directory);
     }
     assert_int_equal(pipe2(log, O_CLOEXEC), 0);
@@ -116,6 +155,7 @@ void process_start(struct process *process, const struct process_setup *setup) {
     }
     close(log[1]);
     process->log = log[0];
+    note_running(process);
     if (!setup->silent && !process_says(process, " serves at ", 20000)) {
         fail_msg("it does not serve: %s", process->said);
     }
@@ -202,13 +242,14 @@ int process_end(struct process *process, int signal_number) {
         kill(process->pid, SIGKILL);
         fail_msg("process %d does not end: %s", (int)process->pid, process->said);
     }
+    replace(process->pid, 0);
+    if (process->starter != 0) {
+        replace(process->starter, 0);
+    }
     while (read_log(process, 0)) {
     }
     close(process->log);
-    if (process->directory[0] != '\0') {
-        unlink(process->path);
-        rmdir(process->directory);
-    }
+    scratch_remove(process->directory);
     free(process->said);
     process->said = NULL;
     return status;

@@ -8,6 +8,7 @@
 #include <sys/types.h>
 
 #include "kong.h"
+#include "scratch.h"
 
 /* The plugin "hurt", configuration {"mode": …, "text": …, "ms": n}. Modes:
  * ok: response.set_header("X-Pid", the process' id)
@@ -27,7 +28,7 @@ struct process {
     pid_t pid;     /* of the program: the supervisor where there is one */
     pid_t starter; /* as_kong: the process "nginx" that started it; else 0 */
     int log;       /* its stdout and stderr */
-    char directory[64];
+    char directory[SCRATCH_PATH];
     char path[96]; /* of its socket */
     char *said;    /* so far; NUL-terminated */
     size_t said_len;

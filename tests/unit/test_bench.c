@@ -19,6 +19,7 @@
 #include "../bench/histogram.h"
 #include "../bench/learn.h"
 #include "../bench/script.h"
+#include "scratch.h"
 
 extern char **environ;
 
@@ -153,8 +154,7 @@ static int set_up(void **state) {
     }
     snprintf(bench->load, sizeof bench->load, "%s/bench/load", self);
     snprintf(bench->limit, sizeof bench->limit, "%s/bench/limit_server", self);
-    snprintf(bench->dir, sizeof bench->dir, "/tmp/test_bench.XXXXXX");
-    assert_non_null(mkdtemp(bench->dir));
+    assert_true(scratch_make(bench->dir));
     snprintf(bench->socket, sizeof bench->socket, "%s/socket", bench->dir);
     bench->running = -1;
     *state = bench;
@@ -167,8 +167,7 @@ static int tear_down(void **state) {
         kill(bench->running, SIGTERM);
         waitpid(bench->running, NULL, 0);
     }
-    unlink(bench->socket);
-    int rc = rmdir(bench->dir);
+    int rc = scratch_remove(bench->dir) ? 0 : -1;
     free(bench);
     return rc;
 }

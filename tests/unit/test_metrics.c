@@ -19,6 +19,7 @@
 
 #include "metrics.h"
 #include "rig.h"
+#include "scratch.h"
 
 static enum protocol protobuf = PROTOCOL_PROTOBUF;
 
@@ -94,19 +95,18 @@ static char *talk(int fd, const char *request) {
 }
 
 struct place {
-    char directory[32], path[64], listen[72];
+    char directory[SCRATCH_PATH], path[64], listen[72];
 };
 
 static void place_make(struct place *place) {
-    strcpy(place->directory, "/tmp/metrics.XXXXXX");
-    assert_non_null(mkdtemp(place->directory));
+    assert_true(scratch_make(place->directory));
     snprintf(place->path, sizeof place->path, "%s/m", place->directory);
     snprintf(place->listen, sizeof place->listen, "unix:%s", place->path);
 }
 
 /* The server took its socket away: else the directory is not empty. */
 static void place_end(struct place *place) {
-    assert_int_equal(rmdir(place->directory), 0);
+    assert_true(scratch_remove_empty(place->directory));
 }
 
 static double number_after(const char *answer, const char *name) {

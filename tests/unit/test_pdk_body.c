@@ -15,6 +15,7 @@
 #include <uv.h>
 
 #include "pdk_bench.h"
+#include "scratch.h"
 
 #define LENGTH(array) (sizeof(array) / sizeof(array)[0])
 
@@ -99,14 +100,13 @@ static void test_memory(void **state) {
 /* --- In a file --- */
 
 struct files {
-    char dir[32];
+    char dir[SCRATCH_PATH];
     char path[64];
 };
 
 static int make_dir(void **state) {
     static struct files files;
-    snprintf(files.dir, sizeof files.dir, "/tmp/pdk_body.XXXXXX");
-    assert_non_null(mkdtemp(files.dir));
+    assert_true(scratch_make(files.dir));
     snprintf(files.path, sizeof files.path, "%s/0000000001", files.dir);
     *state = &files;
     return 0;
@@ -115,7 +115,7 @@ static int make_dir(void **state) {
 static int remove_dir(void **state) {
     const struct files *files = *state;
     unlink(files->path);
-    return rmdir(files->dir);
+    return scratch_remove(files->dir) ? 0 : -1;
 }
 
 /* `len` bytes, no two pieces of 4 KiB alike. */

@@ -16,16 +16,16 @@
 #include <unistd.h>
 
 #include "record.h"
+#include "scratch.h"
 #include "trace.h"
 
 /* A directory of the test's own, with the path of a file in it. */
-static char directory[32];
+static char directory[SCRATCH_PATH];
 static char path[64];
 
 static int set_up(void **state) {
     (void)state;
-    snprintf(directory, sizeof directory, "/tmp/record.XXXXXX");
-    if (mkdtemp(directory) == NULL) {
+    if (!scratch_make(directory)) {
         return -1;
     }
     snprintf(path, sizeof path, "%s/trace", directory);
@@ -35,7 +35,7 @@ static int set_up(void **state) {
 static int tear_down(void **state) {
     (void)state;
     unlink(path);
-    return rmdir(directory);
+    return scratch_remove_empty(directory) ? 0 : -1;
 }
 
 static struct record *opened(struct log *log) {

@@ -18,9 +18,10 @@
 #include "limit.h"
 #include "msgpack_rpc.h"
 #include "rig.h"
+#include "scratch.h"
 
 struct pair {
-    char directory[64];
+    char directory[SCRATCH_PATH];
     char path[96];
     struct sim_server *first, *second;
     struct arena arena;
@@ -41,8 +42,7 @@ static struct sim_server *start(struct pair *pair) {
 static int setup(void **state) {
     struct pair *pair = calloc(1, sizeof *pair);
     assert_non_null(pair);
-    snprintf(pair->directory, sizeof pair->directory, "/tmp/relay-test-XXXXXX");
-    assert_non_null(mkdtemp(pair->directory));
+    assert_true(scratch_make(pair->directory));
     snprintf(pair->path, sizeof pair->path, "%s/socket", pair->directory);
     arena_init(&pair->arena, (size_t)1 << 24);
     pair->first = start(pair);
@@ -56,7 +56,7 @@ static int teardown(void **state) {
     sim_server_stop(pair->second);
     arena_free(&pair->arena);
     unlink(pair->path);
-    rmdir(pair->directory);
+    scratch_remove(pair->directory);
     free(pair);
     return 0;
 }

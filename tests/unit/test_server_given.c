@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "dump.h"
+#include "scratch.h"
 #include "server.h"
 
 #define DRAIN_MS    20000 /* the tests end it sooner */
@@ -35,7 +36,7 @@ static const struct kong_plugin plugin = {
     .name = "given", .version = "1.0", .handlers = {[KONG_PHASE_ACCESS] = no_work}};
 
 struct bench {
-    char directory[64];
+    char directory[SCRATCH_PATH];
     struct sockaddr_un address;
     int listener; /* the manager's */
     struct socket_file socket;
@@ -57,8 +58,8 @@ static void pause_ms(long ms) {
 static void start(struct bench *bench, size_t max_connections) {
     struct server_options options;
     char error[256];
-    *bench = (struct bench){.directory = "/tmp/given-XXXXXX", .address.sun_family = AF_UNIX};
-    assert_non_null(mkdtemp(bench->directory));
+    *bench = (struct bench){.address.sun_family = AF_UNIX};
+    assert_true(scratch_make(bench->directory));
     snprintf(bench->address.sun_path, sizeof bench->address.sun_path, "%s/s", bench->directory);
     bench->listener = socket(AF_UNIX, SOCK_STREAM, 0);
     assert_int_equal(
@@ -116,7 +117,7 @@ static void finish(struct bench *bench) {
 static void clean_up(struct bench *bench) {
     close(bench->listener);
     assert_int_equal(unlink(bench->address.sun_path), 0); /* the server left it */
-    assert_int_equal(rmdir(bench->directory), 0);
+    assert_true(scratch_remove_empty(bench->directory));
 }
 
 /* True when nobody has closed it. */

@@ -19,6 +19,7 @@
 #include "protobuf_rpc.h"
 #include "record.h"
 #include "recording.h"
+#include "scratch.h"
 #include "sim_client.h"
 #include "sim_server.h"
 #include "sim_wire.h"
@@ -491,9 +492,9 @@ static void record_conversation(const char *path, enum protocol protocol) {
 }
 
 static void fresh(enum protocol protocol, size_t sent, size_t compared) {
-    char directory[] = "/tmp/replay.XXXXXX";
+    char directory[SCRATCH_PATH];
     char path[64];
-    assert_non_null(mkdtemp(directory));
+    assert_true(scratch_make(directory));
     snprintf(path, sizeof path, "%s/fresh.trace", directory);
     record_conversation(path, protocol);
     setenv("TRACES", directory, 1);
@@ -501,7 +502,7 @@ static void fresh(enum protocol protocol, size_t sent, size_t compared) {
     play_recording("fresh.trace", protocol, 1, sent, compared);
     unsetenv("TRACES");
     unlink(path);
-    rmdir(directory);
+    scratch_remove(directory);
 }
 
 /* Two starts, a stop and six events, which make 29 PDK calls; 28 are answered, as one is an exit.

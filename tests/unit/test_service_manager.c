@@ -21,6 +21,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "scratch.h"
 #include "service_manager.h"
 
 #define NO_FD (-1)
@@ -34,15 +35,14 @@ static struct seen {
 } * seen;
 
 static struct {
-    char directory[64];
+    char directory[SCRATCH_PATH];
     char path[96];
 } place;
 
 static int set_up(void **state) {
     (void)state;
     seen = mmap(NULL, sizeof *seen, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    snprintf(place.directory, sizeof place.directory, "/tmp/service-manager-XXXXXX");
-    assert_non_null(mkdtemp(place.directory));
+    assert_true(scratch_make(place.directory));
     snprintf(place.path, sizeof place.path, "%s/s.socket", place.directory);
     return 0;
 }
@@ -51,7 +51,7 @@ static int tear_down(void **state) {
     (void)state;
     munmap(seen, sizeof *seen);
     unlink(place.path);
-    return rmdir(place.directory);
+    return scratch_remove_empty(place.directory) ? 0 : -1;
 }
 
 static int unix_socket(int type, bool listening) {

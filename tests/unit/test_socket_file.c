@@ -22,6 +22,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "scratch.h"
 #include "socket_file.h"
 
 #define LONGEST 107 /* of a path */
@@ -72,7 +73,7 @@ int renameat(int old_directory, const char *old_name, int new_directory, const c
 /* --- The directory --- */
 
 struct place {
-    char directory[64];
+    char directory[SCRATCH_PATH];
     char path[128];
     char error[256];
     struct socket_file_options options;
@@ -93,15 +94,12 @@ static unsigned count_descriptors(void) {
 
 static int setup(void **state) {
     struct place *place = calloc(1, sizeof *place);
-    const char *tmp = getenv("TMPDIR");
 
     if (!place)
         return -1;
     memset(&calls, 0, sizeof calls);
     umask(022);
-    snprintf(place->directory, sizeof place->directory, "%s/socket_file.XXXXXX",
-             tmp && strlen(tmp) < 40 ? tmp : "/tmp");
-    if (!mkdtemp(place->directory)) {
+    if (!scratch_make(place->directory)) {
         free(place);
         return -1;
     }
@@ -118,7 +116,7 @@ static int teardown(void **state) {
     int result;
 
     socket_file_close(&place->file);
-    result = rmdir(place->directory); /* fails if anything was left */
+    result = scratch_remove_empty(place->directory) ? 0 : -1; /* fails if anything was left */
     if (result != 0)
         print_error("left in %s: something\n", place->directory);
     if (count_descriptors() != place->descriptors) {
