@@ -14,6 +14,8 @@
 #define FRESH_MS 1000
 /* So long a peer has to close its side of a connection that we have ended. */
 #define LINGER_MS 500
+/* Connections that are looked at when another one has said something. */
+#define NUDGE_LOOKS 16u
 /* Memory is given back to the system when a connection has nothing to say. */
 #define KEEP_OUT ((size_t)4 << 10)
 
@@ -202,9 +204,24 @@ static void conn_flush(struct conn *conn);
  * it. */
 static void nudge_if_idle(struct conn *conn) {
     int unread = 0;
-    if (conn->unwritten == 0 && ioctl(conn->fd, SIOCOUTQ, &unread) == 0 && unread == 0 &&
-        rpc_nudge(&conn->rpc)) {
+    if (conn->unwritten == 0 && rpc_nudgeable(&conn->rpc) &&
+        ioctl(conn->fd, SIOCOUTQ, &unread) == 0 && unread == 0 && rpc_nudge(&conn->rpc)) {
         conn_flush(conn);
+    }
+}
+
+/* The timer finds busy connections in the wrong moment again and again: right behind the answers
+ * that were just written. What one of them says comes at any moment of the others. */
+static void nudge_others(struct conn *conn) {
+    struct conn *other = conn;
+    for (unsigned looks = 0; looks < NUDGE_LOOKS; looks++) {
+        other = other->next != NULL ? other->next : conn->env->first;
+        if (other == conn) {
+            return;
+        }
+        if (!other->closing && !other->ended) {
+            nudge_if_idle(other);
+        }
     }
 }
 
@@ -258,6 +275,9 @@ static void on_readable(struct conn *conn) {
     if (rpc_feed(&conn->rpc, data, (size_t)count) != 0) {
         stats->limits[STATS_LIMIT_MESSAGE]++;
         log_write(conn->env->rpc.log, LOG_LEVEL_WARN, "connection dropped: %s", conn->rpc.reason);
+    }
+    if (conn->env->taken_over) {
+        nudge_others(conn);
     }
     conn_flush(conn);
 }

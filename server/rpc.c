@@ -193,8 +193,12 @@ bool rpc_answered(const struct rpc *rpc) {
     return rpc->protocol == PROTOCOL_PROTOBUF && is_quiet(rpc);
 }
 
+bool rpc_nudgeable(const struct rpc *rpc) {
+    return rpc->protocol == PROTOCOL_MSGPACK && !rpc->nudged && is_quiet(rpc);
+}
+
 bool rpc_nudge(struct rpc *rpc) {
-    if (rpc->protocol != PROTOCOL_MSGPACK || rpc->nudged || !is_quiet(rpc)) {
+    if (!rpc_nudgeable(rpc)) {
         return false;
     }
     rpc->nudged = true;

@@ -89,6 +89,8 @@ bool rpc_answered(const struct rpc *rpc);
 /* MsgPack:1: puts a serverPid into `out` that nobody asked for, where nothing is under way; once
  * after each message of Kong's. False: nothing was done. */
 bool rpc_nudge(struct rpc *rpc);
+/* Whether it would do something. */
+bool rpc_nudgeable(const struct rpc *rpc);
 
 /* --- between rpc.c and the two conversations --- */
 

@@ -20,7 +20,7 @@
 #include "worker.h"
 
 #define TICK_MS       1000
-#define DRAIN_TICK_MS 5
+#define DRAIN_TICK_MS 1
 #define COMPLAINT_MS  1000
 #define SPARE_FILES   ((size_t)32) /* descriptors that are no connections */
 
