@@ -1,6 +1,7 @@
 #include "acceptor.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -9,6 +10,8 @@
 #define COMPLAINT_MS 1000
 /* At most so many at a time: those who are connected have their turn. */
 #define BATCH 64
+/* More than a backlog holds. */
+#define MOST_WAITING 4096
 
 static void on_ready(uv_poll_t *poll, int status, int events);
 
@@ -103,6 +106,24 @@ void acceptor_resume(struct acceptor *acceptor) {
     if (acceptor->fd >= 0) {
         on_retry(&acceptor->retry);
     }
+}
+
+int acceptor_move(struct acceptor *acceptor, int fd) {
+    for (int i = 0; i < MOST_WAITING; i++) {
+        int waiting = accept4(acceptor->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (waiting < 0) {
+            break;
+        }
+        acceptor->accepted(acceptor, waiting);
+    }
+    uv_poll_stop(&acceptor->poll);
+    /* The same number: what the loop knows of it stays right. */
+    int rc = dup3(fd, acceptor->fd, O_CLOEXEC) < 0 ? -errno : 0;
+    if (rc == 0) {
+        close(fd);
+    }
+    int watched = watch(acceptor);
+    return rc != 0 ? rc : watched;
 }
 
 void acceptor_close(struct acceptor *acceptor) {

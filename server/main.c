@@ -9,6 +9,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "ancestor.h"
 #include "check_config.h"
 #include "doctor.h"
 #include "dump.h"
@@ -49,21 +50,6 @@ static void reset_signals(void) {
 static int complain(const char *program, const char *text, int status) {
     fprintf(stderr, "%s: %s\n", program, text);
     return status;
-}
-
-/* Kong starts its plugin servers from an nginx worker; a shell, systemd or a container's init is no
- * reason to end with. */
-static bool parent_is_kong(void) {
-    char path[64];
-    char name[32] = "";
-    snprintf(path, sizeof path, "/proc/%d/comm", (int)getppid());
-    FILE *file = fopen(path, "re");
-    if (file == NULL) {
-        return false;
-    }
-    bool is_nginx = fgets(name, sizeof name, file) != NULL && strcmp(name, "nginx\n") == 0;
-    fclose(file);
-    return is_nginx;
 }
 
 static struct dump_options dump_options_of(const struct kong_plugin *plugin,
@@ -203,6 +189,11 @@ static struct server_options server_options_of(const struct service *service,
     return wanted;
 }
 
+/* Two servers on one path are the operator's mistake. */
+static int exit_status(int rc) {
+    return rc == SOCKET_FILE_BUSY ? EXIT_USAGE : EXIT_FAILURE;
+}
+
 static int serve(void *arg, struct running *running) {
     struct service *service = arg;
     struct server_options wanted = server_options_of(service, running);
@@ -213,15 +204,15 @@ static int serve(void *arg, struct running *running) {
     }
     /* Only now: a server that can't start must not take the path from one that serves. */
     bool replaced = false;
-    if (socket_file_publish(service->socket, &replaced, error, sizeof error) != 0) {
+    int rc = socket_file_publish(service->socket, &replaced, error, sizeof error);
+    if (rc != 0) {
         server_destroy(server);
-        return complain(service->program, error, EXIT_FAILURE);
+        return complain(service->program, error, exit_status(rc));
     }
     if (replaced) {
-        log_write(
-            service->log, LOG_LEVEL_NOTICE,
-            "took over %s from a server that still runs (a reload, or a second one by mistake)",
-            service->socket->path);
+        log_write(service->log, LOG_LEVEL_NOTICE,
+                  "took over %s from a server that still runs (a reload, or --take-over)",
+                  service->socket->path);
     }
     log_write(service->log, LOG_LEVEL_INFO, "%s %s serves at %s%s", service->plugin->name,
               service->plugin->version, service->socket->path,
@@ -259,35 +250,27 @@ static void raise_descriptor_limit(const struct options *options) {
     }
 }
 
-/* The service manager's socket, or one of our own. 0, or -1 with a line in `error`. */
+/* The service manager's socket, or one of our own. 0, or a negative code with a line in `error`. */
 static int open_socket(struct service *service, struct socket_file *socket, char *error,
                        size_t error_size) {
     const struct options *options = service->options;
     struct socket_file_options wanted = {.path = options->socket,
                                          .mode = options->socket_mode,
                                          .group = options->socket_group,
-                                         .backlog = SERVER_BACKLOG};
+                                         .backlog = SERVER_BACKLOG,
+                                         .take_over = options->take_over || ancestor_has_kong()};
     int given = service_manager_socket(socket, error, error_size);
     if (given != 0) {
-        return given < 0 ? -1 : 0;
+        return given < 0 ? given : 0;
     }
     return socket_file_prepare(&wanted, socket, error, error_size);
 }
 
 static int run(struct service *service) {
     const struct options *options = service->options;
-    struct socket_file socket;
-    char error[512];
-    raise_descriptor_limit(options);
-    if (open_socket(service, &socket, error, sizeof error) != 0) {
-        return complain(service->program, error, EXIT_FAILURE);
-    }
-    service->socket = &socket;
-    bool supervise =
-        options->supervise == OPTION_YES || (options->supervise == OPTION_AUTO && parent_is_kong());
-    int status = supervise ? serve_supervised(service) : serve(service, NULL);
-    socket_file_close(&socket);
-    return status;
+    bool supervise = options->supervise == OPTION_YES ||
+                     (options->supervise == OPTION_AUTO && ancestor_parent_is_kong());
+    return supervise ? serve_supervised(service) : serve(service, NULL);
 }
 
 static int run_recorded(struct service *service) {
@@ -304,12 +287,27 @@ static int run_recorded(struct service *service) {
     return status;
 }
 
+/* The socket first: a second server on its path must not begin anything else. */
+static int run_on_socket(struct service *service) {
+    struct socket_file socket;
+    char error[512];
+    raise_descriptor_limit(service->options);
+    int rc = open_socket(service, &socket, error, sizeof error);
+    if (rc != 0) {
+        return complain(service->program, error, exit_status(rc));
+    }
+    service->socket = &socket;
+    int status = run_recorded(service);
+    socket_file_close(&socket);
+    return status;
+}
+
 static int start(const char *program, const struct kong_plugin *plugin,
                  const struct options *options) {
     struct service service = {.program = program, .plugin = plugin, .options = options};
     struct dump_options wanted = dump_options_of(plugin, options);
     service.watch_parent = options->watch_parent == OPTION_YES ||
-                           (options->watch_parent == OPTION_AUTO && parent_is_kong());
+                           (options->watch_parent == OPTION_AUTO && ancestor_parent_is_kong());
     signal(SIGUSR1, SIG_IGN); /* until somebody is there to hear of the level */
     signal(SIGUSR2, SIG_IGN);
     service.log = log_create(STDERR_FILENO, options->log_level, plugin->name);
@@ -318,7 +316,7 @@ static int start(const char *program, const struct kong_plugin *plugin,
         return complain(program, "out of memory", EXIT_FAILURE);
     }
     log_set_format(service.log, options->log_format);
-    int status = run_recorded(&service);
+    int status = run_on_socket(&service);
     dump_free(&service.dump);
     log_destroy(service.log);
     return status;

@@ -235,7 +235,7 @@ static int make_listener(struct metrics *metrics) {
 
 static int bind_listener(struct metrics *metrics, char *error, size_t size) {
     struct socket_file_options wanted = {
-        .path = metrics->address.path, .mode = 0600, .backlog = BACKLOG};
+        .path = metrics->address.path, .mode = 0600, .backlog = BACKLOG, .take_over = true};
     if (metrics->address.path == NULL) {
         return uv_tcp_bind(&metrics->listener.tcp, (const struct sockaddr *)&metrics->address.ip,
                            0);

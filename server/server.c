@@ -16,6 +16,7 @@
 #include "limit.h"
 #include "metrics.h"
 #include "metrics_text.h"
+#include "path_watch.h"
 #include "service_manager.h"
 #include "worker.h"
 
@@ -29,6 +30,7 @@ struct server {
     struct worker worker;
     uv_loop_t *loop; /* of all the handles here: the worker's */
     struct acceptor listener;
+    struct path_watch path_watch;
     uv_timer_t tick;
     uv_timer_t drain_tick;
     uv_async_t stop;
@@ -263,6 +265,10 @@ static void on_tick(uv_timer_t *timer) {
     struct server *server = timer->data;
     uint64_t now = uv_now(server->loop);
     metrics_tick(server->metrics);
+    if (!server->draining) {
+        path_watch_tick(&server->path_watch, server->options.socket, &server->listener,
+                        server->options.log, now);
+    }
     size_t expired = registry_expire(server->registry, now);
     if (expired > 0) {
         server->worker.stats.instances_expired += expired;

@@ -126,19 +126,52 @@ static int check_occupant(const struct place *place, const char *path,
     return 0;
 }
 
-/* Whether somebody listens at the path. The other side sees a connection that ends at once. */
-static bool is_live(const char *path) {
+enum socket_path socket_file_look(const char *path, pid_t *pid) {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    bool live;
+    struct ucred peer = {0};
+    socklen_t len = sizeof peer;
+    enum socket_path result = SOCKET_PATH_LIVE;
+    int fd = -1;
 
+    *pid = 0;
+    if (strlen(path) <= PATH_BYTES)
+        fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
-        return false;
+        return SOCKET_PATH_FREE;
     memcpy(address.sun_path, path, strlen(path) + 1);
-    live = connect(fd, (const struct sockaddr *)&address, sizeof address) == 0 ||
-           (errno != ECONNREFUSED && errno != ENOENT);
+    if (connect(fd, (const struct sockaddr *)&address, sizeof address) == 0) {
+        if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0)
+            *pid = peer.pid;
+    } else if (errno == EACCES || errno == EPERM) {
+        result = SOCKET_PATH_UNKNOWN;
+    } else if (errno != EAGAIN) { /* as many wait there as can */
+        result = SOCKET_PATH_FREE;
+    }
     close(fd);
-    return live;
+    return result;
+}
+
+/* Only who means to takes a path from a server. */
+static int check_free(const char *path, const struct failure *failure) {
+    pid_t pid;
+
+    switch (socket_file_look(path, &pid)) {
+    case SOCKET_PATH_FREE:
+        return 0;
+    case SOCKET_PATH_LIVE:
+        fail(failure,
+             "a server (process %ld) already listens at %s: end it, choose another path with "
+             "--socket, or take this one over with --take-over",
+             (long)pid, path);
+        break;
+    case SOCKET_PATH_UNKNOWN:
+        fail(failure,
+             "whether a server listens at %s cannot be told, this user may not connect: choose "
+             "another path with --socket, or take this one over with --take-over",
+             path);
+        break;
+    }
+    return SOCKET_FILE_BUSY;
 }
 
 /* --- Whose --- */
@@ -273,6 +306,7 @@ int socket_file_prepare(const struct socket_file_options *options, struct socket
     const struct failure failure = {.text = error, .size = error_size};
     struct place place = {.fd = -1};
     gid_t gid = (gid_t)-1;
+    int result = -1;
 
     assert((options->mode & ~(mode_t)0777) == 0);
     *file = (struct socket_file){.fd = -1};
@@ -282,9 +316,15 @@ int socket_file_prepare(const struct socket_file_options *options, struct socket
     file->path = strdup(options->path);
     if (!file->path)
         return fail(&failure, "out of memory");
+    file->options = *options;
+    file->options.path = file->path;
     if (find_place(file->path, &place, &failure) != 0 ||
-        check_occupant(&place, file->path, &failure) != 0 ||
-        listen_beside(&place, options, gid, file, file->temp, &failure) != 0)
+        check_occupant(&place, file->path, &failure) != 0)
+        goto undo;
+    if (!options->take_over && (result = check_free(file->path, &failure)) != 0)
+        goto undo;
+    result = -1;
+    if (listen_beside(&place, options, gid, file, file->temp, &failure) != 0)
         goto undo;
     close(place.fd);
     return 0;
@@ -298,7 +338,15 @@ undo:
         close(file->fd);
     free(file->path);
     *file = (struct socket_file){.fd = -1};
-    return -1;
+    return result;
+}
+
+static bool is_ours(const struct socket_file *file, int directory, const char *name) {
+    struct stat status;
+
+    return fstatat(directory, name, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+           S_ISSOCK(status.st_mode) && status.st_dev == file->device &&
+           status.st_ino == file->inode;
 }
 
 int socket_file_publish(struct socket_file *file, bool *replaced, char *error, size_t error_size) {
@@ -312,12 +360,22 @@ int socket_file_publish(struct socket_file *file, bool *replaced, char *error, s
         return 0;
     if (find_place(file->path, &place, &failure) != 0)
         return -1;
-    bool live = replaced && is_live(file->path);
     lock_directory(&place); /* until the directory is closed */
+    if (!is_ours(file, place.fd, file->temp)) {
+        close(place.fd);
+        file->temp[0] = '\0'; /* a process that shares it with us was first */
+        return 0;
+    }
+    pid_t pid;
+    bool live = replaced && socket_file_look(file->path, &pid) == SOCKET_PATH_LIVE;
+    if (!file->options.take_over && (result = check_free(file->path, &failure)) != 0) {
+        close(place.fd);
+        return result;
+    }
     if (renameat(place.fd, file->temp, place.fd, place.name) == 0) {
         if (replaced)
             *replaced = live;
-    } else if (errno != ENOENT) { /* else a process that shares it with us was first */
+    } else {
         result = fail(&failure, "cannot put the socket at %s: %s%s", file->path, strerror(errno),
                       advice(errno));
     }
@@ -329,21 +387,28 @@ int socket_file_publish(struct socket_file *file, bool *replaced, char *error, s
 
 int socket_file_open(const struct socket_file_options *options, struct socket_file *file,
                      bool *replaced, char *error, size_t error_size) {
-    if (socket_file_prepare(options, file, error, error_size) != 0)
-        return -1;
-    if (socket_file_publish(file, replaced, error, error_size) != 0) {
+    int result = socket_file_prepare(options, file, error, error_size);
+
+    if (result == 0 && (result = socket_file_publish(file, replaced, error, error_size)) != 0)
         socket_file_close(file);
-        return -1;
-    }
-    return 0;
+    return result;
 }
 
-static bool is_ours(const struct socket_file *file, int directory, const char *name) {
-    struct stat status;
+int socket_file_renew(struct socket_file *file, char *error, size_t error_size) {
+    struct socket_file next;
+    struct socket_file_options options = file->options;
+    int result;
 
-    return fstatat(directory, name, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
-           S_ISSOCK(status.st_mode) && status.st_dev == file->device &&
-           status.st_ino == file->inode;
+    options.take_over = false;
+    result = socket_file_open(&options, &next, NULL, error, error_size);
+    if (result != 0)
+        return result;
+    if (file->fd >= 0)
+        close(file->fd); /* after the next one is made: it has another inode */
+    free(file->path);
+    next.options.take_over = file->options.take_over;
+    *file = next;
+    return 0;
 }
 
 bool socket_file_is_ours(const struct socket_file *file) {

@@ -2,7 +2,10 @@
  *
  * Reload: Kong starts the next server on the same path while the last one still serves. So the
  * socket is bound under a temporary name beside the path, gets its mode and group, listens, and is
- * then renamed onto the path: there is no moment without a socket, and nobody unlinks another's. */
+ * then renamed onto the path: there is no moment without a socket, and nobody unlinks another's.
+ *
+ * Only a server that means to takes a path over: started beside one that serves, by mistake, it
+ * would leave that one deaf. */
 #ifndef SERVER_SOCKET_FILE_H
 #define SERVER_SOCKET_FILE_H
 
@@ -16,8 +19,9 @@ struct socket_file_options {
     const char *path; /* absolute or relative; at most sizeof sun_path - 1 bytes, the temporary name
                          may use a shorter alias (a directory descriptor through /proc/self/fd) */
     mode_t mode;      /* the file gets exactly this, whatever the umask; permission bits only */
-    const char *group; /* name or number; NULL leaves the process' group */
+    const char *group; /* name or number; NULL leaves the process' group; outlives the object */
     int backlog;
+    bool take_over; /* the path, from a server that listens there */
 };
 
 /* Owned by whoever embeds it. */
@@ -25,6 +29,7 @@ struct socket_file {
     int fd; /* listening, non-blocking, close-on-exec; owned by this object until the caller takes
                it (sets it to -1) */
     char *path;
+    struct socket_file_options options; /* as it was made; for another one like it */
     char temp[SOCKET_FILE_TEMP_BYTES]; /* its name beside the path until it is published; else "" */
     dev_t device;
     ino_t inode;
@@ -32,12 +37,26 @@ struct socket_file {
                    left alone, `path` is for people to read, others may go on listening */
 };
 
-/* 0, or -1 with one line in `error` (error_size >= 4) that says what is wrong and what to do (path
- * too long, directory missing, no permission, path holds something that is not a socket, unknown
- * group); then *file holds nothing and nothing is left in the directory. *replaced (may be NULL)
- * tells whether a socket with a live listener was there before: the normal case of a reload, or a
- * second server started by mistake. It is found out by connecting: the other server sees a
- * connection that ends at once.
+/* What a path is to who wants to listen there. */
+enum socket_path {
+    SOCKET_PATH_FREE, /* nothing is there, or a file that a server left */
+    SOCKET_PATH_LIVE,
+    SOCKET_PATH_UNKNOWN, /* we may not connect */
+};
+
+/* Found out by connecting: a server that is there sees a connection that ends at once. *pid is who
+ * made it listen, 0 when that is not known. */
+enum socket_path socket_file_look(const char *path, pid_t *pid);
+
+/* A negative code beside -1: a server listens at the path, and take_over is not set. */
+#define SOCKET_FILE_BUSY (-2)
+
+/* 0, or a negative code with one line in `error` (error_size >= 4) that says what is wrong and what
+ * to do (path too long, directory missing, no permission, path holds something that is not a
+ * socket, unknown group); then *file holds nothing and nothing is left in the directory. *replaced
+ * (may be NULL) tells whether a socket with a live listener was there before: the normal case of a
+ * reload, or a second server started by mistake. It is found out by connecting: the other server
+ * sees a connection that ends at once.
  *
  * Clients that connected to the replaced socket and were not accepted yet wait in that server: it
  * goes on accepting until nobody waits any more, then closes. Asserts that mode has only permission
@@ -48,14 +67,19 @@ int socket_file_open(const struct socket_file_options *options, struct socket_fi
 /* The two halves of it: bound and listening under a name of its own, where nobody looks, so that
  * what can still fail fails without taking the path from the server that has it; then put onto the
  * path, which cannot be taken back. Publishing again, also in another process that has a copy of
- * the object, does nothing. *replaced as above. 0, or -1 with a line in `error`; after a failed
- * prepare *file holds nothing. */
+ * the object, does nothing. Both look whether the path is live, publishing with the directory
+ * locked. *replaced as above. 0, or a negative code with a line in `error`; after a failed prepare
+ * *file holds nothing. */
 int socket_file_prepare(const struct socket_file_options *options, struct socket_file *file,
                         char *error, size_t error_size);
 int socket_file_publish(struct socket_file *file, bool *replaced, char *error, size_t error_size);
 
 /* Whether the file at the path is still ours (same device and inode); a given one always is. */
 bool socket_file_is_ours(const struct socket_file *file);
+
+/* Another one of the same kind on the same path, which is free: file->fd is then the new one's, the
+ * old one is closed. 0; or a negative code with a line in `error`, and all is as it was. */
+int socket_file_renew(struct socket_file *file, char *error, size_t error_size);
 
 /* Unlinks the path only if it is still ours and not given; the descriptor goes on listening, for
  * those who have connected already. Idempotent. */

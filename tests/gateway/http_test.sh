@@ -357,7 +357,7 @@ reload() { # TEXT COMMAND…: what the gateway does between the second server's 
     load "$dir" &
     loader=$!
     more_batches "$dir" 6
-    gw_server_start "$BINARY"
+    gw_server_start "$BINARY" --take-over # its parent is not called nginx
     more_batches "$dir" 6
     "$@"
     kill -TERM "$first"

@@ -90,7 +90,7 @@ struct sim_server *sim_server_start(const struct sim_server_options *from, char 
     server->dumped = dump_init(&server->dump, &dump) == 0;
     options.info = &server->dump.info;
     struct socket_file_options socket = {
-        .path = server->path, .mode = 0600, .backlog = SERVER_BACKLOG};
+        .path = server->path, .mode = 0600, .backlog = SERVER_BACKLOG, .take_over = true};
     if (!server->dumped ||
         socket_file_open(&socket, &server->socket, NULL, error, error_size) != 0 ||
         server_create(&options, &server->server, error, error_size) != 0) {

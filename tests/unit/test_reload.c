@@ -23,6 +23,8 @@
 #define SHARE    7000 /* events before, between and after */
 #define DRAIN_MS 30000
 
+static const char *const take_over[] = {"--take-over", NULL};
+
 /* On a slow machine all connections must be idle once, at some moment. */
 static const char *const patient[] = {"--drain-timeout", "30", NULL};
 
@@ -41,9 +43,9 @@ static void more(struct kong_load *load, uint64_t events) {
 
 /* The next generation, on the path of the first. */
 static void start_next(struct process *next, const struct process *first) {
-    struct process_setup setup = {.path = first->path};
+    struct process_setup setup = {.path = first->path, .options = take_over};
     process_start(next, &setup);
-    assert_says(next, "from a server that still runs (a reload, or a second one by mistake)");
+    assert_says(next, "from a server that still runs (a reload, or --take-over)");
 }
 
 static struct kong_load_counts end_load(struct kong_load *load, const char *what,
@@ -104,7 +106,7 @@ static void new_ends_first(void **state) {
     /* All connections are the old one's: nothing has made Kong open another. */
     assert_orderly(process_end(&next, SIGTERM));
     more(load, SHARE);
-    struct process_setup again = {.path = old.path};
+    struct process_setup again = {.path = old.path, .options = take_over};
     process_start(&last, &again);
     kill(old.pid, SIGTERM);
     assert_true(process_gone(old.pid, DRAIN_MS + PATIENCE_MS));

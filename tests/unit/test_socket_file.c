@@ -104,7 +104,8 @@ static int setup(void **state) {
         return -1;
     }
     snprintf(place->path, sizeof place->path, "%s/api.socket", place->directory);
-    place->options = (struct socket_file_options){.path = place->path, .mode = 0600, .backlog = 16};
+    place->options = (struct socket_file_options){
+        .path = place->path, .mode = 0600, .backlog = 16, .take_over = true};
     place->file.fd = -1;
     place->descriptors = count_descriptors();
     *state = place;
@@ -344,6 +345,90 @@ static void test_stale_socket(void **state) {
     open_ok(place, &place->file, &replaced);
     assert_false(replaced);
     assert_int_equal(who_answers(place->path, place->file.fd, 'n'), 'n');
+}
+
+/* Found out by connecting; the path stays as it is. */
+static void test_look(void **state) {
+    struct place *place = *state;
+    pid_t pid = 1;
+
+    assert_int_equal(socket_file_look(place->path, &pid), SOCKET_PATH_FREE);
+    assert_int_equal(pid, 0);
+    open_ok(place, &place->file, NULL);
+    assert_int_equal(socket_file_look(place->path, &pid), SOCKET_PATH_LIVE);
+    assert_int_equal(pid, getpid());
+    close(place->file.fd);
+    place->file.fd = -1;
+    assert_int_equal(socket_file_look(place->path, &pid), SOCKET_PATH_FREE);
+    assert_true(socket_file_is_ours(&place->file));
+}
+
+/* Only who means to takes a path from a server; from a dead one anybody does. */
+static void test_live_socket_is_refused(void **state) {
+    struct place *place = *state;
+    struct socket_file old = {.fd = -1};
+    bool replaced = true;
+
+    place->options.take_over = false;
+    open_ok(place, &old, &replaced);
+    assert_false(replaced);
+    assert_int_equal(
+        socket_file_open(&place->options, &place->file, NULL, place->error, sizeof place->error),
+        SOCKET_FILE_BUSY);
+    assert_non_null(strstr(place->error, "already listens at "));
+    assert_non_null(strstr(place->error, "--take-over"));
+    assert_null(strchr(place->error, '\n'));
+    assert_int_equal(place->file.fd, -1);
+    assert_int_equal(count_files(place), 1);
+    assert_true(socket_file_is_ours(&old));
+    close(old.fd);
+    old.fd = -1;
+    open_ok(place, &place->file, &replaced);
+    assert_false(replaced);
+    assert_int_equal(who_answers(place->path, place->file.fd, 'b'), 'b');
+    socket_file_close(&old);
+}
+
+/* Both had prepared when nobody was there: the first to publish has it. */
+static void test_two_at_a_time(void **state) {
+    struct place *place = *state;
+    struct socket_file other = {.fd = -1};
+
+    place->options.take_over = false;
+    assert_int_equal(
+        socket_file_prepare(&place->options, &place->file, place->error, sizeof place->error), 0);
+    assert_int_equal(
+        socket_file_prepare(&place->options, &other, place->error, sizeof place->error), 0);
+    assert_int_equal(socket_file_publish(&other, NULL, place->error, sizeof place->error), 0);
+    assert_int_equal(socket_file_publish(&place->file, NULL, place->error, sizeof place->error),
+                     SOCKET_FILE_BUSY);
+    /* that it is published is no reason to refuse it to itself */
+    assert_int_equal(socket_file_publish(&other, NULL, place->error, sizeof place->error), 0);
+    socket_file_close(&place->file);
+    assert_true(socket_file_is_ours(&other));
+    socket_file_close(&other);
+    assert_int_equal(count_files(place), 0);
+}
+
+/* Made again with the same rights, unless somebody else was quicker. */
+static void test_renew(void **state) {
+    struct place *place = *state;
+    struct socket_file other = {.fd = -1};
+
+    place->options.mode = 0640;
+    open_ok(place, &place->file, NULL);
+    unlink(place->path);
+    open_ok(place, &other, NULL);
+    assert_int_equal(socket_file_renew(&place->file, place->error, sizeof place->error),
+                     SOCKET_FILE_BUSY);
+    assert_false(socket_file_is_ours(&place->file));
+    assert_true(place->file.fd >= 0);
+    socket_file_close(&other);
+    assert_int_equal(socket_file_renew(&place->file, place->error, sizeof place->error), 0);
+    assert_true(socket_file_is_ours(&place->file));
+    assert_int_equal(status_of(place->path).st_mode & 07777, 0640);
+    assert_int_equal(who_answers(place->path, place->file.fd, 'c'), 'c');
+    assert_int_equal(count_files(place), 1);
 }
 
 static void test_live_socket_is_replaced(void **state) {
@@ -770,6 +855,10 @@ int main(void) {
         TEST(test_deep_directory),
         TEST(test_mode_is_exact),
         TEST(test_stale_socket),
+        TEST(test_look),
+        TEST(test_live_socket_is_refused),
+        TEST(test_two_at_a_time),
+        TEST(test_renew),
         TEST(test_live_socket_is_replaced),
         TEST(test_full_queue_is_live),
         TEST(test_not_a_socket),

@@ -1,0 +1,70 @@
+#include "path_watch.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#define LOOK_MS 3000
+
+static void tell_once(struct path_watch *watch, struct log *log, enum log_level level,
+                      const char *path, const char *what) {
+    if (!watch->told) {
+        watch->told = true;
+        log_write(log, level, "%s: %s", path, what);
+    }
+}
+
+/* The path is nobody's: ours again. Two servers that find that together do it one after the other,
+ * and the second one sees the first. */
+static void listen_again(struct path_watch *watch, struct socket_file *socket,
+                         struct acceptor *listener, struct log *log) {
+    char error[512];
+    int rc = socket_file_renew(socket, error, sizeof error);
+    if (rc == SOCKET_FILE_BUSY) {
+        return; /* the next look says who it is */
+    }
+    if (rc != 0) {
+        tell_once(watch, log, LOG_LEVEL_ERROR, "the socket was removed, and cannot be made again",
+                  error);
+        return;
+    }
+    int fd = fcntl(socket->fd, F_DUPFD_CLOEXEC, 3);
+    if (fd < 0 || acceptor_move(listener, fd) != 0) {
+        tell_once(watch, log, LOG_LEVEL_ERROR, socket->path,
+                  "the socket was removed, and the new one cannot be listened to");
+        if (fd >= 0) {
+            close(fd);
+        }
+        return;
+    }
+    watch->told = false;
+    log_write(log, LOG_LEVEL_WARN,
+              "%s was gone, removed by somebody or by a server that has ended: made again",
+              socket->path);
+}
+
+void path_watch_tick(struct path_watch *watch, struct socket_file *socket,
+                     struct acceptor *listener, struct log *log, uint64_t now_ms) {
+    if (now_ms - watch->looked_ms < LOOK_MS) {
+        return;
+    }
+    watch->looked_ms = now_ms;
+    if (socket == NULL || socket_file_is_ours(socket)) {
+        return;
+    }
+    pid_t pid = 0;
+    if (socket_file_look(socket->path, &pid) != SOCKET_PATH_FREE) {
+        if (!watch->told) {
+            watch->told = true;
+            char who[32] = "";
+            snprintf(who, sizeof who, pid > 0 ? " (process %d)" : "", (int)pid);
+            log_write(log, LOG_LEVEL_NOTICE,
+                      "another server%s has taken %s over: this one serves the connections that "
+                      "it has",
+                      who, socket->path);
+        }
+    } else if (listener->fd >= 0 &&
+               !listener->paused) { /* else who waits could not be accepted first */
+        listen_again(watch, socket, listener, log);
+    }
+}

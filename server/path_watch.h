@@ -1,0 +1,20 @@
+/* A server whose socket's path was taken away, or taken over by another, hears nobody new: it says
+ * so, and listens there again as soon as nobody else does. */
+#ifndef SERVER_PATH_WATCH_H
+#define SERVER_PATH_WATCH_H
+
+#include "acceptor.h"
+#include "socket_file.h"
+
+/* Zeroed to begin with. */
+struct path_watch {
+    uint64_t looked_ms; /* when that was last done */
+    bool told;          /* that another has the path, or that it cannot be had again */
+};
+
+/* On the loop's timer, while the server serves; looks every 3 s. `socket` becomes the new one where
+ * it is made again, and `listener` listens there; who waits at the old one is accepted before. */
+void path_watch_tick(struct path_watch *watch, struct socket_file *socket,
+                     struct acceptor *listener, struct log *log, uint64_t now_ms);
+
+#endif
