@@ -1,5 +1,4 @@
 /* What the query command prints: the description of the plugin that Kong starts with. */
-#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
@@ -12,6 +11,7 @@
 #include <unistd.h>
 
 #include "doctor.h"
+#include "plugin_check.h"
 #include "printable.h"
 
 #define SHELL_MS   10000
@@ -91,19 +91,6 @@ char *doctor_shell(const char *command, int *status, const char **reason) {
     return text;
 }
 
-static bool is_version(const char *text) {
-    int parts = 0;
-    while (isdigit((unsigned char)*text)) {
-        text += strspn(text, "0123456789");
-        parts++;
-        if (*text != '.') {
-            break;
-        }
-        text++;
-    }
-    return *text == '\0' && (parts == 2 || parts == 3);
-}
-
 /* The bits of the phases; 0, with the reason, for what Kong does not take. */
 static unsigned read_phases(json_t *phases, const char **reason) {
     const unsigned both =
@@ -141,7 +128,7 @@ static const char *check(const struct doctor *doctor, json_t *json, int kong_maj
     if (plugin_name == NULL || strcmp(plugin_name, doctor->options->plugin->name) != 0) {
         return "Name is another plugin's than this server's";
     }
-    if (version == NULL || !is_version(version)) {
+    if (version == NULL || !plugin_check_version(version)) {
         return "Version is not like 1.0 or 1.0.0: Kong does not start";
     }
     if (!json_is_integer(json_object_get(plugin, "Priority"))) {

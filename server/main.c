@@ -15,6 +15,7 @@
 #include "dump.h"
 #include "log.h"
 #include "options.h"
+#include "plugin_check.h"
 #include "print_conf.h"
 #include "schema.h"
 #include "server.h"
@@ -97,9 +98,10 @@ static int print_violations(const char *program, const struct kong_plugin *plugi
                             const char *path) {
     char error[512];
     int result = check_config(plugin->schema, path, stdout, error, sizeof error);
-    return result < 0    ? complain(program, error, EXIT_FAILURE)
-           : result == 0 ? EXIT_SUCCESS
-                         : EXIT_FAILURE;
+    if (error[0] != '\0') {
+        complain(program, error, EXIT_FAILURE);
+    }
+    return result == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 /* Whether Kong finds this executable by itself. */
@@ -328,8 +330,8 @@ int kong_main(int argc, char **argv, const struct kong_plugin *plugin) {
     open_standard_descriptors();
     reset_signals();
     const char *program = options_program_name(argv[0]);
-    if (schema_check(plugin->schema, error, sizeof error) != 0) {
-        return complain(program, error, EXIT_FAILURE);
+    if (plugin_check(plugin, error, sizeof error) != 0) {
+        return complain(program, error, EXIT_USAGE);
     }
     if (options_parse(&options, plugin, argc, argv, error, sizeof error) != 0) {
         return complain(program, error, EXIT_USAGE);

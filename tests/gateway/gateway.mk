@@ -3,12 +3,14 @@
 #
 #   make demo PLUGIN=rate-card CONFIG=my.json    another plugin's server, build/rate-card-server
 
+DEMO_PLUGINS := $(subst _,-,$(PLUGINS))
 DEMO_BINARY := $(BUILD)/$(if $(filter-out api-version,$(PLUGIN)),$(PLUGIN),apiversion)-server
 DEMO_ARGS    = --server $(DEMO_BINARY) $(if $(CONFIG),--config $(CONFIG)) $(if $(PORT),--port $(PORT))
 
 .PHONY: demo run demo-kong test-http demo-build
 # A second make, which sees the libraries that were just installed.
 demo-build:
+	@$(if $(filter $(or $(PLUGIN),api-version),$(DEMO_PLUGINS)),,echo 'no plugin "$(subst ','\'',$(PLUGIN))" in plugins/: PLUGIN= is one of $(DEMO_PLUGINS); make new-plugin NAME=... makes another' >&2; exit 2)
 	@sh tests/install-deps.sh demo
 	@$(MAKE) -s all $(if $(filter-out api-version,$(PLUGIN)),$(DEMO_BINARY))
 

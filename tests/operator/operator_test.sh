@@ -98,6 +98,13 @@ refused 'a name that is none' "--name a.b: a plugin server's name has" --print-c
 refused 'a socket that Kong would not find' 'Kong needs the whole path' --print-conf --socket here.socket
 [ ! -e "$dir/rec" ] && [ ! -e "$socket" ] || { echo 'not ok - something was opened' && failed=$((failed + 1)); }
 
+
+# --- a configuration ---
+run --check-config - <<<'{"name": "api-version", "config": {"version": "1"}}'
+expect 'the whole entity' 1 '^config\.config: unknown field$' 'hint: give what stands under "config" alone'
+run --check-config - </dev/null
+expect 'nothing' 1 '^config: nothing is there'
+
 # --- what --print-conf prints, run as Kong runs it ---
 odd="$dir/it's a \"prefix\" #1"
 mkdir "$odd"
@@ -195,7 +202,10 @@ doctor
 expect 'no kong.conf' 1 "^FAIL $dir/none.conf: No such file"
 conf=$dir/kong.conf
 
-said=$("$server" --status --socket "$socket") && status=0 || status=$?
+run --socket "$socket"
+one_line
+expect 'a second server by hand' 2 "a server \\(process $pid\\) already listens at $socket"
+run --status --socket "$socket"
 expect '--status' 0 '^api-version 0\.1, process [0-9]+' '^access +[0-9]+ '
 stop
 settings

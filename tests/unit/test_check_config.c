@@ -94,15 +94,33 @@ static void violations(void **state) {
     check("{\"request_header\": \"Version\"}", 1,
           "config.@entity: values of these fields must be distinct: 'request_header', "
           "'response_header'\n");
-    check("{\"config\": {}}", 1, "config.config: unknown field\n");
-    check("[1]", 1, "config: expected a record\n");
+    check("[1]", 1, "config: a list, where an object of its fields is expected\n");
+    check(" []\n", 1, "config: a list, where an object of its fields is expected\n");
+    check("\"x\"", 1, "config: expected a record\n");
 }
 
 static void broken_json(void **state) {
     (void)state;
     check("{\n \"version\" 3}", 1, "config: line 2, column 12: ':' expected near '3'\n");
     check("{} x", 1, "config: line 1, column 4: end of file expected near 'x'\n");
-    check("", 1, "config: line 1, column 0: unexpected token near end of file\n");
+    check("", 1,
+          "config: nothing is there: an object of its fields is expected, {} for the defaults\n");
+    check(" \n", 1,
+          "config: nothing is there: an object of its fields is expected, {} for the defaults\n");
+}
+
+#define HINT                                                                                       \
+    "apiversion-server: hint: give what stands under \"config\" alone, without what is around it " \
+    "(jq .config)\n"
+
+/* As the Admin API takes it. */
+static void the_whole_entity(void **state) {
+    static const char whole[] = "{\"name\": \"api-version\", \"config\": {\"version\": \"2\"}}";
+    (void)state;
+    check_input("{\"config\": {}}", 14, 1, "config.config: unknown field\n", HINT);
+    check_input(whole, sizeof whole - 1, 1,
+                "config.config: unknown field\nconfig.name: unknown field\n", HINT);
+    check("{\"config\": 1}", 1, "config.config: unknown field\n");
 }
 
 static void a_file(void **state) {
@@ -167,9 +185,10 @@ static void describes(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(good),      cmocka_unit_test(violations), cmocka_unit_test(broken_json),
-        cmocka_unit_test(a_file),    cmocka_unit_test(unreadable), cmocka_unit_test(too_large),
-        cmocka_unit_test(describes),
+        cmocka_unit_test(good),        cmocka_unit_test(violations),
+        cmocka_unit_test(broken_json), cmocka_unit_test(the_whole_entity),
+        cmocka_unit_test(a_file),      cmocka_unit_test(unreadable),
+        cmocka_unit_test(too_large),   cmocka_unit_test(describes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,110 @@
+#include "plugin_check.h"
+
+#include <ctype.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "printable.h"
+#include "schema.h"
+
+__attribute__((format(printf, 3, 4))) static int fail(char *error, size_t error_size,
+                                                      const char *format, ...) {
+    char text[512];
+    va_list args;
+    va_start(args, format);
+    if (vsnprintf(text, sizeof text, format, args) < 0) {
+        text[0] = '\0';
+    }
+    va_end(args);
+    printable_copy(error, error_size, text, strlen(text));
+    return -1;
+}
+
+bool plugin_check_version(const char *version) {
+    int parts = 0;
+    while (isdigit((unsigned char)*version)) {
+        version += strspn(version, "0123456789");
+        parts++;
+        if (*version != '.') {
+            break;
+        }
+        version++;
+    }
+    return *version == '\0' && version[-1] != '.' && (parts == 2 || parts == 3);
+}
+
+/* Kong's `plugins` is a list with commas and blanks, and a name is part of a path to it. */
+static bool is_name(const char *name) {
+    return isalnum((unsigned char)name[0]) && !isupper((unsigned char)name[0]) &&
+           name[strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_-")] == '\0';
+}
+
+static int check_names(const struct kong_plugin *plugin, char *error, size_t error_size) {
+    if (plugin->name == NULL || plugin->name[0] == '\0') {
+        return fail(
+            error, error_size,
+            "the plugin has no name: set .name, as in Kong's `plugins`, like \"rate-card\"");
+    }
+    if (!is_name(plugin->name)) {
+        return fail(error, error_size,
+                    "the plugin's name \"%.100s\": lower case letters, digits, - and _ only, and a "
+                    "letter or digit first",
+                    plugin->name);
+    }
+    if (plugin->version == NULL || plugin->version[0] == '\0') {
+        return fail(error, error_size,
+                    "the plugin %.100s has no version, without which Kong does not start: set "
+                    ".version, like \"1.0\" or \"1.0.0\"",
+                    plugin->name);
+    }
+    if (!plugin_check_version(plugin->version)) {
+        return fail(error, error_size,
+                    "the plugin %.100s: version \"%.100s\", with which Kong does not start: it "
+                    "must be like \"1.0\" or \"1.0.0\"",
+                    plugin->name, plugin->version);
+    }
+    return 0;
+}
+
+static int check_phases(const struct kong_plugin *plugin, char *error, size_t error_size) {
+    const unsigned both =
+        KONG_PHASE_BIT(KONG_PHASE_RESPONSE) | KONG_PHASE_BIT(KONG_PHASE_HEADER_FILTER);
+    unsigned handled = 0;
+    for (unsigned phase = 0; phase < KONG_PHASE_COUNT; phase++) {
+        handled |= plugin->handlers[phase] != NULL ? KONG_PHASE_BIT(phase) : 0;
+    }
+    if (handled == 0) {
+        return fail(error, error_size,
+                    "the plugin %.100s has no handler: set .handlers, like [KONG_PHASE_ACCESS]",
+                    plugin->name);
+    }
+    for (unsigned phase = 0; phase < 32; phase++) {
+        if ((plugin->phases & ~handled & KONG_PHASE_BIT(phase)) != 0) {
+            return fail(error, error_size,
+                        "the plugin %.100s names %s in .phases, and has no handler for it",
+                        plugin->name,
+                        phase < KONG_PHASE_COUNT ? kong_phase_name((enum kong_phase)phase)
+                                                 : "an unknown phase");
+        }
+    }
+    if ((plugin->phases & both) == both) {
+        return fail(error, error_size,
+                    "the plugin %.100s names response and header_filter in .phases: Kong refuses a "
+                    "plugin that has both",
+                    plugin->name);
+    }
+    return 0;
+}
+
+int plugin_check(const struct kong_plugin *plugin, char *error, size_t error_size) {
+    char text[400];
+    if (check_names(plugin, error, error_size) != 0 ||
+        check_phases(plugin, error, error_size) != 0) {
+        return -1;
+    }
+    if (schema_check(plugin->schema, text, sizeof text) != 0) {
+        return fail(error, error_size, "the plugin %.100s: %s", plugin->name, text);
+    }
+    return 0;
+}

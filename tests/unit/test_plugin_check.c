@@ -1,0 +1,151 @@
+/* An author's mistakes: each is said in one line, by the function and by a whole program. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "plugin_check.h"
+
+static int handle(struct kong *kong, const void *config) {
+    (void)kong;
+    (void)config;
+    return 0;
+}
+
+struct config {
+    const char *word;
+};
+
+static const struct kong_field fields[] = {
+    KONG_STRING_FIELD(struct config, word, .default_json = KONG_TEXT("too long"), .len_max = 3)};
+static const struct kong_schema bad_schema = KONG_SCHEMA(struct config, fields);
+
+static struct kong_plugin sound(void) {
+    return (struct kong_plugin){.name = "a-plugin",
+                                .version = "1.0",
+                                .priority = 10,
+                                .handlers = {[KONG_PHASE_ACCESS] = handle}};
+}
+
+/* The line of the function; the program says the same with status 2, whatever it is asked for, and
+ * nothing on its standard output. */
+static void refused(const struct kong_plugin *plugin, const char *wanted) {
+    static const char *const options[] = {"--dump", "--check-config=-", "--socket=/nonexistent/s"};
+    char error[512];
+    char line[640];
+    memset(error, 'x', sizeof error);
+    assert_int_equal(plugin_check(plugin, error, sizeof error), -1);
+    assert_string_equal(error, wanted);
+    snprintf(line, sizeof line, "server: %s\n", wanted);
+    for (size_t i = 0; i < 3; i++) {
+        char *argv[] = {(char[]){"server"}, (char *)(uintptr_t)options[i], NULL};
+        char said[1024];
+        int out[2];
+        int status;
+        assert_int_equal(pipe(out), 0);
+        pid_t child = fork();
+        assert_true(child >= 0);
+        if (child == 0) {
+            dup2(out[1], STDOUT_FILENO);
+            dup2(out[1], STDERR_FILENO);
+            int result = kong_main(2, argv, plugin);
+            fflush(NULL);
+            _exit(result);
+        }
+        close(out[1]);
+        ssize_t len = read(out[0], said, sizeof said - 1);
+        assert_true(len > 0);
+        said[len] = '\0';
+        close(out[0]);
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_string_equal(said, line);
+        assert_true(WIFEXITED(status));
+        assert_int_equal(WEXITSTATUS(status), 2);
+    }
+}
+
+static void names(void **state) {
+    static const char *const bad[] = {"A", "a b", "a,b", "a/b", "a.b", "-a", "\xc3\xa4"};
+    struct kong_plugin plugin = sound();
+    char error[512];
+    char wanted[256];
+    (void)state;
+    assert_int_equal(plugin_check(&plugin, error, sizeof error), 0);
+    plugin.name = "9_a-b";
+    assert_int_equal(plugin_check(&plugin, error, sizeof error), 0);
+    plugin.name = NULL;
+    refused(&plugin, "the plugin has no name: set .name, as in Kong's `plugins`, like "
+                     "\"rate-card\"");
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        plugin.name = bad[i];
+        snprintf(wanted, sizeof wanted,
+                 "the plugin's name \"%s\": lower case letters, digits, - and _ only, and a letter "
+                 "or digit first",
+                 bad[i]);
+        refused(&plugin, wanted);
+    }
+}
+
+static void versions(void **state) {
+    static const char *const bad[] = {"1", "1.", "1.2.", "1.2.3.4", "v1.0", "1.0-rc", ".1", "1..2"};
+    static const char *const good[] = {"0.1", "10.20.30"};
+    struct kong_plugin plugin = sound();
+    char error[512];
+    char wanted[256];
+    (void)state;
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+        plugin.version = good[i];
+        assert_int_equal(plugin_check(&plugin, error, sizeof error), 0);
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        plugin.version = bad[i];
+        snprintf(wanted, sizeof wanted,
+                 "the plugin a-plugin: version \"%s\", with which Kong does not start: it must be "
+                 "like \"1.0\" or \"1.0.0\"",
+                 bad[i]);
+        refused(&plugin, wanted);
+    }
+    plugin.version = NULL;
+    refused(&plugin, "the plugin a-plugin has no version, without which Kong does not start: set "
+                     ".version, like \"1.0\" or \"1.0.0\"");
+}
+
+static void phases(void **state) {
+    struct kong_plugin plugin = sound();
+    (void)state;
+    plugin.phases = KONG_PHASE_BIT(KONG_PHASE_LOG);
+    refused(&plugin, "the plugin a-plugin names log in .phases, and has no handler for it");
+    plugin.phases = 1u << 31;
+    refused(&plugin, "the plugin a-plugin names an unknown phase in .phases, and has no handler "
+                     "for it");
+    plugin.handlers[KONG_PHASE_RESPONSE] = plugin.handlers[KONG_PHASE_HEADER_FILTER] = handle;
+    plugin.phases = KONG_PHASE_BIT(KONG_PHASE_RESPONSE) | KONG_PHASE_BIT(KONG_PHASE_HEADER_FILTER);
+    refused(&plugin, "the plugin a-plugin names response and header_filter in .phases: Kong "
+                     "refuses a plugin that has both");
+    memset(plugin.handlers, 0, sizeof plugin.handlers);
+    refused(&plugin, "the plugin a-plugin has no handler: set .handlers, like [KONG_PHASE_ACCESS]");
+}
+
+static void schemas(void **state) {
+    struct kong_plugin plugin = sound();
+    (void)state;
+    plugin.schema = &bad_schema;
+    refused(&plugin, "the plugin a-plugin: schema: config.word: default: length must be at most 3");
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(names),
+        cmocka_unit_test(versions),
+        cmocka_unit_test(phases),
+        cmocka_unit_test(schemas),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
