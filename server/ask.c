@@ -20,6 +20,7 @@ static int fail(struct ask *ask, const char *what, const char *why) {
 
 /* A connection refused by a full backlog, or an answer that does not come. */
 static int fail_io(struct ask *ask, const char *what) {
+    ask->dropped = !ask->answered && (errno == EPIPE || errno == ECONNRESET);
     bool late = errno == EAGAIN || errno == EWOULDBLOCK;
     return fail(ask, what, late ? "no answer in time" : strerror(errno));
 }
@@ -47,6 +48,11 @@ int ask_open(struct ask *ask, const char *path, enum protocol protocol, int time
         ask->fd = -1;
         errno = error;
         return -1;
+    }
+    struct ucred peer;
+    socklen_t len = sizeof peer;
+    if (getsockopt(ask->fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0) {
+        ask->peer = peer.pid;
     }
     buffer_init(&ask->in, LIMIT_FRAME + READ_SIZE);
     frame_reader_init(&ask->reader, protocol, LIMIT_FRAME);
@@ -91,8 +97,10 @@ static int read_more(struct ask *ask) {
         return fail_io(ask, "read");
     }
     if (n == 0) {
+        ask->dropped = !ask->answered;
         return fail(ask, "the server closed the connection", "");
     }
+    ask->answered = true;
     ask->in.len += (size_t)n;
     return 0;
 }

@@ -72,7 +72,8 @@ static bool is_entity(const struct kong_schema *schema, struct kong_str text) {
 /* What is no object at all, in words of ours: NULL when it may be one. */
 static const char *find_other(struct kong_str text) {
     size_t blank = 0;
-    while (blank < text.len && memchr(" \t\r\n", text.data[blank], 4) != NULL) {
+    while (blank < text.len && (text.data[blank] == ' ' || text.data[blank] == '\t' ||
+                                text.data[blank] == '\r' || text.data[blank] == '\n')) {
         blank++;
     }
     if (blank == text.len) {

@@ -143,9 +143,12 @@ static int examine(const char *program, const struct kong_plugin *plugin,
     return doctor_run(&wanted, stdout) ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
-static int print_status(const char *program, const struct options *options) {
-    struct status_show_options wanted = {
-        .socket = options->socket, .json = options->json, .watch = options->watch};
+static int print_status(const char *program, const struct kong_plugin *plugin,
+                        const struct options *options) {
+    struct status_show_options wanted = {.socket = options->socket,
+                                         .plugin = plugin,
+                                         .json = options->json,
+                                         .watch = options->watch};
     char error[512];
     return status_show(&wanted, stdout, error, sizeof error) == 0
                ? EXIT_SUCCESS
@@ -300,6 +303,7 @@ static int run_on_socket(struct service *service) {
     }
     service->socket = &socket;
     int status = run_recorded(service);
+    service->socket = NULL;
     socket_file_close(&socket);
     return status;
 }
@@ -363,7 +367,7 @@ int kong_main(int argc, char **argv, const struct kong_plugin *plugin) {
         status = examine(program, plugin, &options);
         break;
     case OPTIONS_STATUS:
-        status = print_status(program, &options);
+        status = print_status(program, plugin, &options);
         break;
     case OPTIONS_RUN:
         status = start(program, plugin, &options);

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "ask.h"
@@ -211,11 +212,17 @@ void status_print(const struct kong_value *status, FILE *out) {
 
 /* --- asking --- */
 
-static int nobody(const char *socket, const char *why, char *error, size_t error_size) {
-    char text[512];
-    bool none = errno == ENOENT || errno == ECONNREFUSED;
-    snprintf(text, sizeof text, "%.200s: %.200s%s", socket, why,
-             none ? ": no server is running there (see --socket and --kong-prefix)" : "");
+/* `reason`: of connect, 0 when that went well. */
+static int nobody(const char *socket, const char *why, int reason, char *error, size_t error_size) {
+    char text[768];
+    const char *advice = "";
+    if (reason == ENOENT || reason == ECONNREFUSED) {
+        advice = ": no server is running there (see --socket and --kong-prefix)";
+    } else if (reason == EACCES || reason == EPERM) {
+        advice = ": run this as the user of the server, or let this one in by its --socket-mode "
+                 "and --socket-group";
+    }
+    snprintf(text, sizeof text, "%.200s: %.300s%s", socket, why, advice);
     printable_copy(error, error_size, text, strlen(text));
     return -1;
 }
@@ -233,14 +240,18 @@ static int show_once(const struct status_show_options *options, struct arena *ar
     struct rpc_call call = {.command = RPC_GET_STATUS};
     struct rpc_reply reply;
     if (ask_open(&ask, options->socket, PROTOCOL_MSGPACK, TIMEOUT_MS) != 0) {
-        return nobody(options->socket, ask.error, error, error_size);
+        return nobody(options->socket, ask.error, errno, error, error_size);
     }
     int rc = ask_call(&ask, &call, arena, &reply);
     ask_close(&ask);
     if (rc != 0 || reply.kind != RPC_REPLY_STATUS) {
-        errno = 0;
-        return nobody(options->socket, rc != 0 ? ask.error : "no status in its answer", error,
-                      error_size);
+        char refusal[300];
+        bool refused = ask_find_refusal(&ask, options->plugin, refusal, sizeof refusal);
+        return nobody(options->socket,
+                      refused   ? refusal
+                      : rc != 0 ? ask.error
+                                : "no status in its answer",
+                      0, error, error_size);
     }
     if (options->watch && !options->json && isatty(fileno(out))) {
         fputs("\033[H\033[2J", out); /* the screen's top */

@@ -7,12 +7,14 @@
 #include "arena.h"
 
 struct status_show_options {
-    const char *socket; /* of the server */
-    bool json;          /* the map as it comes (status.h), as one line */
-    bool watch;         /* again every 2 s, until interrupted */
+    const char *socket;               /* of the server */
+    const struct kong_plugin *plugin; /* that it serves */
+    bool json;                        /* the map as it comes (status.h), as one line */
+    bool watch;                       /* again every 2 s, until interrupted */
 };
 
-/* Asks and prints. 0; or -1 with one line in `error`: nobody answers, or `out` takes no more. With
+/* Asks and prints. 0; or -1 with one line in `error` that says what to do: nobody answers, or
+ * refuses this user, or `out` takes no more. With
  * `watch` it returns for an error only. */
 int status_show(const struct status_show_options *options, FILE *out, char *error,
                 size_t error_size);

@@ -216,6 +216,25 @@ rm "$socket"
 said=$("$server" --status --socket "$socket" 2>&1) && status=0 || status=$?
 expect '--status without a server' 1 'no server is running there'
 
+# --- who is not let in ---
+start --allow-uid 54321,54322
+run --status --socket "$socket"
+one_line
+expect '--status, left out by --allow-uid' 1 "user id $(id -u) is refused by the server's --allow-uid 54321,54322: run this as such a user, or"
+stop
+if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null; then
+    start
+    cp "$server" "$dir/bin/$name" && chmod 755 "$dir/bin/$name"
+    status=0
+    said=$(setpriv --reuid 65534 --regid 65534 --clear-groups "$dir/bin/$name" --status --socket "$socket" 2>&1) || status=$?
+    one_line
+    expect '--status, left out by the mode' 1 'Permission denied: run this as the user of the server, or let this one in by its --socket-mode'
+    rm "$dir/bin/$name"
+    stop
+else
+    echo 'SKIPPED: not root, or no setpriv: --status of another user'
+fi
+
 # The child of a supervisor serves the figures, the next one as well.
 start --supervise yes --metrics-listen "unix:$dir/metrics"
 metrics() { said=$(curl -s --unix-socket "$dir/metrics" http://localhost/metrics) && status=0 || status=$?; }
