@@ -4,15 +4,19 @@
 
 #include <stdbool.h>
 #include <stdio.h>
+#include <sys/stat.h>
+#include <sys/types.h>
 
 #include "kong.h"
 #include "protocol.h"
+#include "settings.h"
 
 struct doctor_options {
     const struct kong_plugin *plugin;
     const char *executable; /* the real path of this one */
     const char *name;       /* of the plugin server in kong.conf */
     const char *conf;       /* kong.conf; NULL: where Kong looks, or none */
+    const char *prefix;     /* of `kong start -p`, which wins over all settings; NULL: none */
 };
 
 /* Looks at everything and prints a line for each thing: "ok   …", "FAIL …" with a line that mends
@@ -21,7 +25,9 @@ struct doctor_options {
  * with nothing. */
 bool doctor_run(const struct doctor_options *options, FILE *out);
 
-/* --- its parts --- */
+/* --- its parts: private to doctor*.c --- */
+
+#define DOCTOR_VALUE 1024
 
 struct doctor {
     const struct doctor_options *options;
@@ -37,18 +43,63 @@ __attribute__((format(printf, 2, 3))) void doctor_note(struct doctor *doctor, co
 __attribute__((format(printf, 3, 4))) void doctor_fail(struct doctor *doctor, const char *mend,
                                                        const char *format, ...);
 
+/* What is looked at, found on the way. */
+struct patient {
+    struct doctor doctor;
+    struct settings settings;
+    char name[64]; /* the plugin server's, as Kong has it */
+    char key[64];  /* … in keys */
+    char prefix[DOCTOR_VALUE];
+    char socket[DOCTOR_VALUE];
+    char start[DOCTOR_VALUE]; /* "" : Kong starts nothing */
+    char query[DOCTOR_VALUE];
+    char phase[32]; /* one that Kong calls; "": not known */
+    int kong_major; /* 0: not known */
+    const char *user;
+    uid_t uid; /* of Kong's workers */
+    gid_t gid;
+};
+
+const char *doctor_get(const struct patient *p, const char *key, const char *otherwise);
+/* "pluginserver_<name>_<what>" */
+void doctor_key(const struct patient *p, const char *what, char *key, size_t size);
+
+/* "key = value", or, where a variable sets the key, that variable: the file would change nothing.
+ */
+void doctor_mend_setting(const char *key, const char *value, char *out, size_t size);
+
+/* Whether Kong's user may do what the bits (as of the others: 2 write, 1 enter or run) say. */
+bool doctor_may(const struct patient *p, const struct stat *status, unsigned bits);
+
+/* doctor_names.c: the lists of names, and keys that belong to none. */
+void doctor_names(struct patient *p);
+/* How many letters must be changed for a to be b: 0 the same but for case, - and _; 99: many. */
+size_t doctor_distance(const char *a, const char *b);
+
+/* doctor_command.c: the start command. */
+void doctor_start(struct patient *p);
+/* A whole line that starts (or, for `query`, asks) this server as it is set now, its misspelt
+ * options mended and the socket of Kong's: with `option` in the place of what it says of that
+ * option. option NULL: none. */
+void doctor_mend_command(const struct patient *p, bool query, const char *option,
+                         const char *argument, char *out, size_t size);
+
+/* doctor_socket.c: the socket, and a server that listens there. */
+void doctor_server(struct patient *p);
+
 /* Runs a command by the shell, in its own process group, for at most 10 s. What it printed,
- * malloc'ed and NUL-terminated, at most 1 MiB; NULL with a reason. *status is as of waitpid. */
-char *doctor_shell(const char *command, int *status, const char **reason);
+ * malloc'ed and NUL-terminated, at most 1 MiB; NULL with a reason. *status is as of waitpid; what
+ * it says on standard error begins in `errors`, as one printable line. */
+char *doctor_shell(const char *command, int *status, const char **reason, char *errors,
+                   size_t errors_size);
 
-/* doctor_query.c: what the query command prints. `phase` becomes one that Kong calls; false: it
- * cannot be used. kong_major 0: not known. */
-bool doctor_query(struct doctor *doctor, const char *command, int kong_major, char *phase,
-                  size_t size);
+/* doctor_query.c: what the query command prints. Sets p->phase. */
+void doctor_query(struct patient *p);
 
-/* doctor_probe.c: one instance and one event. 0 and the number of calls that were answered; or -1
- * with a line in `error`. */
-int doctor_probe(const char *socket, enum protocol protocol, const char *plugin, const char *phase,
-                 char *error, size_t error_size);
+/* doctor_probe.c: one instance and one event, by `uid` and `gid` if this process may be another
+ * (root), else by its own user. 0 and the number of calls that were answered; or -1 with a line in
+ * `error`; *refused tells whether the server lets that user not in. */
+int doctor_probe(const struct patient *p, enum protocol protocol, bool *refused, char *error,
+                 size_t error_size);
 
 #endif

@@ -1,4 +1,10 @@
 /* One event, as Kong would bring it; every call of the handler is answered with nothing. */
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include "ask.h"
 #include "doctor.h"
 #include "limit.h"
@@ -103,21 +109,72 @@ static int probe(struct ask *ask, struct arena *arena, const char *plugin, const
     return calls;
 }
 
-int doctor_probe(const char *socket, enum protocol protocol, const char *plugin, const char *phase,
-                 char *error, size_t error_size) {
+/* What is known at the end, in a pipe. */
+struct finding {
+    int calls;
+    bool refused;
+    char error[400];
+};
+
+static void find(const struct patient *p, enum protocol protocol, struct finding *finding) {
+    const struct kong_plugin *plugin = p->doctor.options->plugin;
     struct ask ask;
     struct arena arena;
-    if (ask_open(&ask, socket, protocol, TIMEOUT_MS) != 0) {
-        snprintf(error, error_size, "%s", ask.error);
-        return -1;
+    *finding = (struct finding){.calls = -1};
+    if (ask_open(&ask, p->socket, protocol, TIMEOUT_MS) != 0) {
+        snprintf(finding->error, sizeof finding->error, "%s", ask.error);
+        return;
     }
     arena_init(&arena, LIMIT_EVENT_MEMORY);
-    int calls = probe(&ask, &arena, plugin, phase);
-    snprintf(error, error_size, "%s",
-             calls >= 0             ? ""
-             : ask.error[0] != '\0' ? ask.error
-                                    : "an answer that Kong does not take");
+    finding->calls = probe(&ask, &arena, plugin->name, p->phase);
+    if (finding->calls < 0) {
+        finding->refused = ask_find_refusal(&ask, plugin, finding->error, sizeof finding->error);
+        if (!finding->refused) {
+            snprintf(finding->error, sizeof finding->error, "%s",
+                     ask.error[0] != '\0' ? ask.error : "an answer that Kong does not take");
+        }
+    }
     ask_close(&ask);
     arena_free(&arena);
-    return calls;
+}
+
+/* As Kong's workers would: with their rights, and with the user id that the server is shown. */
+static void find_as_kong(const struct patient *p, enum protocol protocol, struct finding *finding) {
+    int ends[2];
+    *finding = (struct finding){.calls = -1};
+    snprintf(finding->error, sizeof finding->error, "it could not be tried as user %.60s", p->user);
+    if (pipe2(ends, O_CLOEXEC) != 0) {
+        return;
+    }
+    fflush(p->doctor.out);
+    pid_t child = fork();
+    if (child == 0) {
+        struct finding found;
+        if (initgroups(p->user, p->gid) != 0 || setgid(p->gid) != 0 || setuid(p->uid) != 0) {
+            _exit(1);
+        }
+        find(p, protocol, &found);
+        _exit(write(ends[1], &found, sizeof found) == (ssize_t)sizeof found ? 0 : 1);
+    }
+    close(ends[1]);
+    struct finding found;
+    if (child > 0 && read(ends[0], &found, sizeof found) == (ssize_t)sizeof found) {
+        *finding = found;
+    }
+    close(ends[0]);
+    while (child > 0 && waitpid(child, NULL, 0) < 0 && errno == EINTR) {
+    }
+}
+
+int doctor_probe(const struct patient *p, enum protocol protocol, bool *refused, char *error,
+                 size_t error_size) {
+    struct finding finding;
+    if (geteuid() == 0 && p->uid != 0) {
+        find_as_kong(p, protocol, &finding);
+    } else {
+        find(p, protocol, &finding);
+    }
+    *refused = finding.refused;
+    snprintf(error, error_size, "%s", finding.error);
+    return finding.calls;
 }

@@ -23,9 +23,22 @@ static long now_ms(void) {
     return now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-static pid_t start_shell(const char *command, int *output) {
+/* What a command says, on one of its descriptors. */
+struct stream {
+    int fd; /* -1: at its end */
+    char *text;
+    size_t len, most;
+};
+
+static pid_t start_shell(const char *command, struct stream *out, struct stream *err) {
     int ends[2];
+    int errors[2];
     if (pipe2(ends, O_CLOEXEC) != 0) {
+        return -1;
+    }
+    if (pipe2(errors, O_CLOEXEC) != 0) {
+        close(ends[0]);
+        close(ends[1]);
         return -1;
     }
     pid_t child = fork();
@@ -34,61 +47,101 @@ static pid_t start_shell(const char *command, int *output) {
         setpgid(0, 0);
         dup2(null, STDIN_FILENO);
         dup2(ends[1], STDOUT_FILENO);
-        dup2(null, STDERR_FILENO);
+        dup2(errors[1], STDERR_FILENO);
         execl("/bin/sh", "sh", "-c", command, (char *)NULL);
         _exit(127);
     }
     close(ends[1]);
-    if (child < 0) {
-        close(ends[0]);
-    }
-    *output = ends[0];
+    close(errors[1]);
+    out->fd = ends[0];
+    err->fd = errors[0];
     return child;
 }
 
-/* Until its end: NULL when that does not come. */
-static char *read_output(int output, const char **reason) {
-    size_t len = 0;
-    char *text = malloc(MOST_BYTES + 1);
+static void close_stream(struct stream *stream) {
+    if (stream->fd >= 0) {
+        close(stream->fd);
+    }
+    stream->fd = -1;
+}
+
+/* What is there; what no longer fits is thrown away. False: more came than fits. */
+static bool read_stream(struct stream *stream) {
+    char excess[4096];
+    size_t room = stream->most - stream->len;
+    ssize_t n = room > 0 ? read(stream->fd, stream->text + stream->len, room)
+                         : read(stream->fd, excess, sizeof excess);
+    if (n <= 0) {
+        close_stream(stream);
+        return true;
+    }
+    stream->len += room > 0 ? (size_t)n : 0;
+    return room > 0;
+}
+
+/* Until the output's end. NULL, or why that does not come. */
+static const char *read_both(struct stream *out, struct stream *err) {
     long until = now_ms() + SHELL_MS;
-    while (text != NULL) {
-        struct pollfd ready = {.fd = output, .events = POLLIN};
+    while (out->fd >= 0) {
+        struct pollfd ready[2] = {{.fd = out->fd, .events = POLLIN},
+                                  {.fd = err->fd, .events = POLLIN}};
         long left = until - now_ms();
-        int rc = left <= 0 ? 0 : poll(&ready, 1, (int)left);
+        int rc = left <= 0 ? 0 : poll(ready, 2, (int)left);
         if (rc < 0 && errno == EINTR) {
             continue;
         }
-        ssize_t n = rc <= 0 ? -1 : read(output, text + len, MOST_BYTES - len);
-        if (n == 0 && len < MOST_BYTES) {
-            text[len] = '\0';
-            return text;
+        if (rc <= 0) {
+            return "does not end within 10 s";
         }
-        if (n <= 0) {
-            *reason = n == 0 ? "prints more than 1 MiB" : "does not end within 10 s";
-            free(text);
-            return NULL;
+        if (ready[1].revents != 0) {
+            read_stream(err);
         }
-        len += (size_t)n;
+        if (ready[0].revents != 0 && !read_stream(out)) {
+            return "prints more than 1 MiB";
+        }
     }
-    *reason = "out of memory";
+    if (err->fd >= 0) { /* what it said before it ended is there */
+        struct pollfd ready = {.fd = err->fd, .events = POLLIN};
+        while (err->fd >= 0 && poll(&ready, 1, 0) > 0) {
+            read_stream(err);
+        }
+    }
     return NULL;
 }
 
-char *doctor_shell(const char *command, int *status, const char **reason) {
-    int output;
-    pid_t child = start_shell(command, &output);
+char *doctor_shell(const char *command, int *status, const char **reason, char *errors,
+                   size_t errors_size) {
+    char said[512];
+    struct stream out = {.fd = -1, .most = MOST_BYTES};
+    struct stream err = {.fd = -1, .text = said, .most = sizeof said};
+    errors[0] = '\0';
+    out.text = malloc(MOST_BYTES + 1);
+    pid_t child = out.text == NULL ? -1 : start_shell(command, &out, &err);
     if (child < 0) {
         *reason = strerror(errno);
+        close_stream(&out);
+        close_stream(&err);
+        free(out.text);
         return NULL;
     }
-    char *text = read_output(output, reason);
-    close(output);
-    if (text == NULL) {
+    *reason = read_both(&out, &err);
+    close_stream(&out);
+    close_stream(&err);
+    if (*reason != NULL) {
         kill(-child, SIGKILL);
     }
     while (waitpid(child, status, 0) < 0 && errno == EINTR) {
     }
-    return text;
+    while (err.len > 0 && said[err.len - 1] == '\n') {
+        err.len--;
+    }
+    printable_copy(errors, errors_size, said, err.len);
+    if (*reason != NULL) {
+        free(out.text);
+        return NULL;
+    }
+    out.text[out.len] = '\0';
+    return out.text;
 }
 
 /* The bits of the phases; 0, with the reason, for what Kong does not take. */
@@ -147,16 +200,16 @@ static const char *check(const struct doctor *doctor, json_t *json, int kong_maj
     return described && kong_major == 2 ? "it has descriptions, which Kong 2 refuses" : NULL;
 }
 
-static bool report(struct doctor *doctor, const char *command, json_t *json, int kong_major,
-                   char *phase, size_t size) {
+static void report(struct patient *p, json_t *json) {
+    struct doctor *doctor = &p->doctor;
     unsigned phases = 0;
-    char mend[300];
-    snprintf(mend, sizeof mend, "%.200s --print-conf%s", doctor->options->executable,
-             kong_major == 2 ? ", and --kong-version 2 behind --dump" : "");
-    const char *wrong = check(doctor, json, kong_major, &phases);
+    char mend[4 * DOCTOR_VALUE];
+    const char *wrong = check(doctor, json, p->kong_major, &phases);
     if (wrong != NULL) {
+        bool old = p->kong_major == 2;
+        doctor_mend_command(p, true, old ? "kong-version" : NULL, "2", mend, sizeof mend);
         doctor_fail(doctor, mend, "what the query command prints: %s", wrong);
-        return false;
+        return;
     }
     char names[128] = "";
     for (unsigned i = 0; i < KONG_PHASE_COUNT; i++) {
@@ -164,39 +217,59 @@ static bool report(struct doctor *doctor, const char *command, json_t *json, int
             const char *name = kong_phase_name((enum kong_phase)i);
             size_t len = strlen(names);
             snprintf(names + len, sizeof names - len, "%s%s", len > 0 ? ", " : "", name);
-            snprintf(phase, size, "%s", name);
+            snprintf(p->phase, sizeof p->phase, "%s", name);
         }
     }
     json_t *protocol = json_object_get(json, "Protocol");
-    doctor_ok(doctor, "query command: %.300s: speaks %s, phases %s", command,
+    doctor_ok(doctor, "query command: %.300s: speaks %s, phases %s", p->query,
               protocol == NULL ? "MsgPack:1" : json_string_value(protocol), names);
     if ((phases & KONG_PHASE_BIT(KONG_PHASE_HEADER_FILTER)) != 0) {
-        doctor_fail(doctor, "leave header_filter out of --phases",
-                    "header_filter: Kong up to 3.9 destroys each response");
+        doctor_mend_command(p, true, "phases", "access", mend, sizeof mend);
+        doctor_fail(doctor, mend, "header_filter: Kong up to 3.9 destroys each response");
     }
-    return true;
 }
 
-bool doctor_query(struct doctor *doctor, const char *command, int kong_major, char *phase,
-                  size_t size) {
+/* "status 2; on standard error: ..." */
+static void describe_end(int status, const char *errors, char *out, size_t size) {
+    char how[64] = "";
+    if (WIFSIGNALED(status)) {
+        snprintf(how, sizeof how, "; killed by signal %d", WTERMSIG(status));
+    } else if (WEXITSTATUS(status) != 0) {
+        snprintf(how, sizeof how, "; exit status %d", WEXITSTATUS(status));
+    }
+    snprintf(out, size, "%s%s%s", how, errors[0] != '\0' ? "; on standard error: " : "", errors);
+}
+
+void doctor_query(struct patient *p) {
     const char *reason = "";
     int status = 0;
+    char mend[4 * DOCTOR_VALUE];
+    char errors[300];
+    char end[400];
     json_error_t error;
-    char *text = doctor_shell(command, &status, &reason);
+    doctor_mend_command(p, true, NULL, NULL, mend, sizeof mend);
+    if (p->query[0] == '\0') {
+        doctor_fail(&p->doctor, mend, "no query command: Kong cannot learn of the plugin");
+        return;
+    }
+    char *text = doctor_shell(p->query, &status, &reason, errors, sizeof errors);
     if (text == NULL) {
-        doctor_fail(doctor, "run it by hand", "query command: %.300s: %s", command, reason);
-        return false;
+        doctor_fail(&p->doctor, mend, "query command: %.300s: %s", p->query, reason);
+        return;
     }
     json_t *json = json_loads(text, 0, &error);
-    bool usable = json != NULL && report(doctor, command, json, kong_major, phase, size);
-    if (json == NULL) {
+    if (json != NULL) {
+        report(p, json);
+    } else {
         char begin[60];
         printable_copy(begin, sizeof begin, text, strlen(text));
-        doctor_fail(doctor, "run it by hand: its standard output must be JSON and nothing else",
-                    "query command: %.300s: %s%s", command,
-                    text[0] == '\0' ? "prints nothing" : "no JSON: ", begin);
+        describe_end(status, errors, end, sizeof end);
+        doctor_fail(&p->doctor, mend, "query command: %.300s: %s%s%s", p->query,
+                    text[0] == '\0'
+                        ? "prints nothing"
+                        : "its standard output must be JSON and nothing else: no JSON: ",
+                    begin, end);
     }
     json_decref(json);
     free(text);
-    return usable;
 }

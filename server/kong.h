@@ -59,9 +59,9 @@ enum kong_on_error {
 
 /* All pointers must stay valid for the life of the process: make it static const. */
 struct kong_plugin {
-    const char *name;    /* as in Kong's `plugins`: lower case, digits, '-' */
+    const char *name;    /* as in Kong's `plugins`: lower case, digits, '-' and '_' */
     const char *version; /* "x.y" or "x.y.z" */
-    int priority;        /* Kong runs higher ones first */
+    int priority;        /* Kong runs higher ones first; unset, 0: behind most of its own */
     unsigned phases;     /* KONG_PHASE_BITs to advertise by default: a subset of those that have a
                             handler. 0: all of them but header_filter */
     enum kong_on_error on_error;
@@ -83,7 +83,9 @@ struct kong_plugin {
     void (*destroy)(const void *config, void *state);
 };
 
-/* The whole program: options, dump, server. Returns the exit status. */
+/* The whole program: options, dump, server. Returns the exit status: 2 with one line on stderr for
+ * wrong options, and for a plugin that Kong would not take (its name, version, phases or schema).
+ */
 int kong_main(int argc, char **argv, const struct kong_plugin *plugin);
 
 /* What `configure` left for this instance. */

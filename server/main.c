@@ -133,13 +133,22 @@ static int print_kong_conf(const char *program, const struct kong_plugin *plugin
 static int examine(const char *program, const struct kong_plugin *plugin,
                    const struct options *options) {
     char executable[PATH_MAX];
+    char reason[128];
+    char error[384];
+    const char *name = options->name != NULL ? options->name : program;
     if (realpath("/proc/self/exe", executable) == NULL) {
         return complain(program, "cannot find its own path in /proc", EXIT_FAILURE);
     }
+    if (options_check_name(name, reason, sizeof reason) != 0) {
+        snprintf(error, sizeof error, "%.100s: %s: give it as in kong.conf, by --name", name,
+                 reason);
+        return complain(program, error, EXIT_USAGE);
+    }
     struct doctor_options wanted = {.plugin = plugin,
                                     .executable = executable,
-                                    .name = options->name != NULL ? options->name : program,
-                                    .conf = options->kong_conf};
+                                    .name = name,
+                                    .conf = options->kong_conf,
+                                    .prefix = options->prefix_given ? options->kong_prefix : NULL};
     return doctor_run(&wanted, stdout) ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 

@@ -76,7 +76,9 @@ int options_print_man(const char *program, const struct kong_plugin *plugin, FIL
           "on; one line on standard error says why.\n"
           "With \\fB\\-\\-check\\-config\\fR also: the configuration breaks the "
           "rules that standard output lists.\n"
-          ".TP\n2\nThe options are wrong; one line on standard error says what to do.\n",
+          ".TP\n2\nThe options are wrong, or another server listens at the path; one line on "
+          "standard error says "
+          "what to do.\n",
           file);
     return ferror(file) || fflush(file) != 0 ? -1 : 0;
 }

@@ -77,15 +77,24 @@ void settings_free(struct settings *settings) {
     settings->count = 0;
 }
 
-const char *settings_get(const struct settings *settings, const char *key, const char *otherwise) {
-    char variable[256] = "KONG_";
-    size_t len = strlen(variable);
-    for (; *key != '\0' && len + 1 < sizeof variable; key++) {
-        variable[len++] = (char)toupper((unsigned char)*key);
+static void name_variable(const char *key, char *out, size_t size) {
+    size_t len = (size_t)snprintf(out, size, "KONG_");
+    for (; *key != '\0' && len + 1 < size; key++) {
+        out[len++] = (char)toupper((unsigned char)*key);
     }
-    variable[len] = '\0';
-    const char *value = getenv(variable);
-    if (value != NULL) {
+    out[len] = '\0';
+}
+
+const char *settings_variable(const char *key, char *out, size_t size) {
+    name_variable(key, out, size);
+    return getenv(out) != NULL ? out : NULL;
+}
+
+const char *settings_get(const struct settings *settings, const char *key, const char *otherwise) {
+    char variable[256];
+    const char *value;
+    name_variable(key, variable, sizeof variable);
+    if ((value = getenv(variable)) != NULL) {
         return value;
     }
     /* The last one counts. */

@@ -27,6 +27,10 @@ void settings_free(struct settings *settings);
  * and the environment. */
 const char *settings_get(const struct settings *settings, const char *key, const char *otherwise);
 
+/* The variable of the environment that a key is set by, "KONG_PLUGINS", written to `out`; NULL when
+ * none sets it: the file does, or nothing. */
+const char *settings_variable(const char *key, char *out, size_t size);
+
 /* Whether a list "a, b" has `item`, in either case. */
 bool settings_list_has(const char *list, const char *item);
 

@@ -130,7 +130,7 @@ expect 'no server runs' 1 "^ok   settings: $conf" '^ok   Kong 3\.9\.1$' "^ok   q
 start
 doctor
 expect 'all is well' 0 "^ok   socket $socket: owner [^ ]+, mode 0600" \
-    '^ok   an event of access over ProtoBuf:1: answered, with 1 calls' '^ok   an event of access over MsgPack:1: answered, with 1 calls' \
+    '^ok   an event of access over ProtoBuf:1: answered, with 1 call to Kong$' '^ok   an event of access over MsgPack:1: answered, with 1 call to Kong$' \
     '^note log_level notice hides' '^all is well$'
 settings 'log_level = info'
 doctor
@@ -138,6 +138,26 @@ expect 'log_level info' 0 '^ok   log_level info'
 settings 'plugins = bundled'
 doctor
 expect 'plugins does not name it' 1 '^FAIL plugins does not name api-version' '^     mend: plugins = bundled,api-version$'
+settings 'plugins = bundled,api-verson, key-auth'
+doctor
+expect 'a misspelt plugin' 1 '^FAIL plugins does not name api-version' '^     mend: plugins = bundled,api-version,key-auth$'
+said=$(KONG_PLUGINS=bundled "$server" --doctor --kong-conf "$conf") && status=0 || status=$?
+expect 'a variable hides what the file says' 1 '^     mend: KONG_PLUGINS=bundled,api-version, in the environment, which wins over kong.conf$'
+settings "pluginserver_names = ${name%r}"
+doctor
+expect 'a misspelt name' 1 "^FAIL pluginserver_names does not have $name" "^     mend: pluginserver_names = $name "
+settings "pluginserver_names = ${name%r}" "${key%r}_start_cmd = /x"
+doctor
+expect 'a name that may be meant' 1 "^     mend: --doctor --name ${name%r}, if"
+settings "${key}_startcmd = /x" "${key%r}_socket = /y"
+doctor
+expect 'misspelt keys' 1 "^FAIL the key ${key}_startcmd belongs to no name" "^     mend: ${key}_start_cmd = /x$" "^     mend: ${key}_socket = /y$"
+settings
+said=$(env "KONG_${key^^}_SOKET=/z" "$server" --doctor --kong-conf "$conf") && status=0 || status=$?
+expect 'a misspelt variable' 1 "^FAIL the variable KONG_${key^^}_SOKET belongs to no name" "^     mend: the variable KONG_${key^^}_SOCKET$"
+said=$(env "KONG_${key^^}_START_CMD=/nowhere" "$server" --doctor --kong-conf "$conf") && status=0 || status=$?
+expect 'a wrong command in a variable' 1 "^     mend: KONG_${key^^}_START_CMD='$server --socket $socket', in the environment"
+settings 'plugins = bundled'
 said=$(KONG_PLUGINS=bundled,api-version "$server" --doctor --kong-conf "$conf") && status=0 || status=$?
 expect 'the environment wins' 0 '^ok   plugins has api-version'
 settings 'pluginserver_names = other'
@@ -158,14 +178,38 @@ doctor
 expect 'a path that is too long' 1 '^FAIL socket .*: a path of [0-9]+ bytes, at most 107'
 settings "${key}_start_cmd = /nowhere/server"
 doctor
-expect 'a program that is not there' 1 "^FAIL start command: /nowhere/server: Kong's user [^ ]+ cannot run" '^     mend: chmod'
+expect 'a program that is not there' 1 '^FAIL start command: /nowhere/server: there is no program' "^     mend: ${key}_start_cmd = $server --socket $socket$"
 settings "${key}_start_cmd = $name"
 doctor
-expect 'a program without a path' 1 "^FAIL start command: $name: Kong starts it without PATH"
+expect 'a program without a path' 1 "^FAIL start command: $name: Kong starts it without PATH" "^     mend: ${key}_start_cmd = $server --socket $socket$"
+settings "${key}_start_cmd = $server --sockt $prefix/x.socket --log-format=json --allow-uid 54321 --drain-timout 3"
+doctor
+expect 'misspelt options' 1 '^FAIL start command: .*: unknown option --sockt: see --help' \
+    "^     mend: ${key}_start_cmd = $server --socket $socket --log-format json --allow-uid 54321 --drain-timeout 3$"
+settings "${key}_start_cmd = $server --socket $socket --frobnicate"
+doctor
+expect 'an option that is none' 1 "^     mend: ${key}_start_cmd = $server --socket $socket$"
+settings "${key}_start_cmd = $server --socket $socket --log-level warn --allow-uid 54321"
+doctor
+expect "Kong's user left out by the start command" 1 "^FAIL start command: its --allow-uid leaves out Kong's user [^ ]+, id [0-9]+$" \
+    "^     mend: ${key}_start_cmd = $server --socket $socket --log-level warn --allow-uid 54321,[0-9]+$"
+settings "${key}_start_cmd = $server --dump --phases access"
+doctor
+expect 'a start command that does not serve' 1 '^FAIL start command: .*: that is not to serve' "^     mend: ${key}_start_cmd = $server --socket $socket$"
+settings "${key}_start_cmd = /bin/sh -c 'exec $server' \$X"
+doctor
+expect 'a start command that only a shell understands' 0 '^note start command: .*: only a shell can tell'
 
 settings "${key}_query_cmd = echo hello"
 doctor
-expect 'no JSON' 1 '^FAIL query command: echo hello: no JSON: hello'
+expect 'no JSON' 1 '^FAIL query command: echo hello: .* no JSON: hello' "^     mend: ${key}_query_cmd = $server --dump$"
+settings "${key}_query_cmd = $server --dump --fases access --protocol msgpack:1"
+doctor
+expect 'what the query command complains of' 1 '^FAIL query command: .*: prints nothing; exit status 2; on standard error: .*unknown option --fases: see --help' \
+    "^     mend: ${key}_query_cmd = $server --dump --phases access --protocol msgpack:1$"
+settings "${key}_query_cmd = kill -9 \$\$"
+doctor
+expect 'a query command that is killed' 1 'prints nothing; killed by signal 9'
 settings "${key}_query_cmd = true"
 doctor
 expect 'nothing printed' 1 '^FAIL query command: true: prints nothing'
@@ -196,7 +240,12 @@ rm "$dir/bin/kong"
 
 settings "prefix = $dir/none" "${key}_socket = $socket"
 doctor
-expect 'no prefix' 1 "^FAIL prefix $dir/none: No such file"
+expect 'no prefix' 1 "^FAIL prefix $dir/none \\(kong.conf\\): No such file"
+settings "${key}_socket = $socket"
+run --doctor --kong-conf "$conf" -p "$dir/bin"
+expect '-p wins' 0 "^ok   prefix $dir/bin \\(-p wins, as with kong start -p\\)" "^note the settings have prefix $prefix: start Kong with -p $dir/bin"
+said=$(KONG_PREFIX=$dir "$server" --doctor --kong-conf "$conf") && status=0 || status=$?
+expect 'the prefix of the environment' 0 "^ok   prefix $dir \\(KONG_PREFIX\\)"
 conf=$dir/none.conf
 doctor
 expect 'no kong.conf' 1 "^FAIL $dir/none.conf: No such file"
@@ -216,14 +265,33 @@ rm "$socket"
 said=$("$server" --status --socket "$socket" 2>&1) && status=0 || status=$?
 expect '--status without a server' 1 'no server is running there'
 
+# --- a file that a killed server left ---
+start
+kill -KILL "$pid" && wait "$pid" 2>/dev/null || true
+pid=
+settings
+doctor
+expect 'a stale socket' 1 "^FAIL socket $socket: nobody listens: the file is left over" '^     mend: kong restart'
+rm "$socket"
+
 # --- who is not let in ---
 start --allow-uid 54321,54322
+settings
+doctor
+expect '--doctor, left out by --allow-uid' 1 "^FAIL an event of access over ProtoBuf:1: user id [0-9]+ is refused by the server's --allow-uid 54321,54322" '^     mend: end that server'
 run --status --socket "$socket"
 one_line
 expect '--status, left out by --allow-uid' 1 "user id $(id -u) is refused by the server's --allow-uid 54321,54322: run this as such a user, or"
 stop
 if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null; then
+    start --allow-uid 65534 --socket-mode 0666
+    settings 'nginx_user = nobody'
+    doctor
+    expect "--doctor as root tries what Kong's user may" 0 '^ok   an event of access over ProtoBuf:1: answered'
+    stop
     start
+    doctor
+    expect "--doctor as root: Kong's user is left out by the mode" 1 "^FAIL socket .*: Kong's user nobody cannot connect" "^     mend: end the server that was started by another, kill $pid; then kong restart"
     cp "$server" "$dir/bin/$name" && chmod 755 "$dir/bin/$name"
     status=0
     said=$(setpriv --reuid 65534 --regid 65534 --clear-groups "$dir/bin/$name" --status --socket "$socket" 2>&1) || status=$?
@@ -232,7 +300,7 @@ if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null; then
     rm "$dir/bin/$name"
     stop
 else
-    echo 'SKIPPED: not root, or no setpriv: --status of another user'
+    echo 'SKIPPED: not root, or no setpriv: --status and --doctor of another user'
 fi
 
 # The child of a supervisor serves the figures, the next one as well.

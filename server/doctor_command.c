@@ -1,0 +1,233 @@
+/* The command that Kong starts the server with, and whole lines in the place of wrong ones. */
+#include <linux/limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "doctor.h"
+#include "options_table.h"
+#include "shell_words.h"
+
+/* The option that a word names, in full or shortened, with one dash or two; NULL: none, or more. */
+static const struct option_row *row_of(const char *word) {
+    const struct option_row *found = NULL;
+    const char *name = word + strspn(word, "-");
+    size_t len = strcspn(name, "=");
+    for (size_t i = 0; word[0] == '-' && len > 0 && i < option_row_count; i++) {
+        const struct option_row *row = &option_rows[i];
+        if ((len == 1 && row->letter == name[0]) ||
+            (strlen(row->name) == len && memcmp(row->name, name, len) == 0)) {
+            return row;
+        }
+        if (strncmp(row->name, name, len) == 0) {
+            if (found != NULL) {
+                return NULL;
+            }
+            found = row;
+        }
+    }
+    return found;
+}
+
+/* What a word that is no option was to be; NULL: who knows. */
+static const struct option_row *meant_row(const char *word) {
+    char name[64];
+    const char *begin = word + strspn(word, "-");
+    snprintf(name, sizeof name, "%.*s", (int)strcspn(begin, "="), begin);
+    for (size_t i = 0; word[0] == '-' && i < option_row_count; i++) {
+        if (doctor_distance(name, option_rows[i].name) <= 2) {
+            return &option_rows[i];
+        }
+    }
+    return NULL;
+}
+
+/* The words behind the program, each option that belongs to the command spelt right, without the
+ * paths and `but`, which are said anew. */
+static void append_options(struct buffer *out, const struct shell_words *words, enum option_use use,
+                           const char *but) {
+    for (size_t i = 1; i < words->count; i++) {
+        const struct option_row *row = row_of(words->words[i]);
+        row = row != NULL ? row : meant_row(words->words[i]);
+        if (row == NULL || options_use(row) != use || row->kind == OPTION_ACTION) {
+            i += row != NULL && row->argument != NULL && strchr(words->words[i], '=') == NULL;
+            continue;
+        }
+        const char *value = strchr(words->words[i], '=');
+        if (value != NULL) {
+            value++;
+        } else if (row->argument != NULL && i + 1 < words->count) {
+            value = words->words[++i];
+        }
+        bool said_anew = strcmp(row->name, "socket") == 0 ||
+                         strcmp(row->name, "kong-prefix") == 0 ||
+                         (but != NULL && strcmp(row->name, but) == 0);
+        if (!said_anew && (row->argument == NULL) == (value == NULL)) {
+            char option[64];
+            snprintf(option, sizeof option, "--%s", row->name);
+            shell_append(out, option);
+            if (value != NULL) {
+                shell_append(out, value);
+            }
+        }
+    }
+}
+
+/* "/opt/x/server --socket ... [options]", ends with NUL. Without `words` no more than that. */
+static void make_command(const struct patient *p, bool query, const struct shell_words *words,
+                         const char *option, const char *argument, struct buffer *out) {
+    char name[64];
+    buffer_init(out, (size_t)16 << 10);
+    shell_append(out, p->doctor.options->executable);
+    shell_append(out, query ? "--dump" : "--socket");
+    if (!query) {
+        shell_append(out, p->socket);
+    }
+    if (words != NULL) {
+        append_options(out, words, query ? OPTION_FOR_QUERY : OPTION_FOR_START, option);
+    }
+    if (option != NULL) {
+        snprintf(name, sizeof name, "--%s", option);
+        shell_append(out, name);
+        shell_append(out, argument);
+    }
+    buffer_append_byte(out, '\0');
+}
+
+static int parse(const struct patient *p, struct shell_words *words, struct options *options,
+                 char *error, size_t size) {
+    return options_parse(options, p->doctor.options->plugin, (int)words->count, words->words, error,
+                         size);
+}
+
+/* A command that this server takes, too. */
+static bool is_sound(const struct patient *p, const struct buffer *command, bool query) {
+    struct shell_words words;
+    struct options options;
+    char error[256];
+    if (command->failed || shell_split(&words, (const char *)command->data) != 0) {
+        return false;
+    }
+    bool sound = parse(p, &words, &options, error, sizeof error) == 0;
+    if (sound) {
+        sound = options.action == (query ? OPTIONS_DUMP : OPTIONS_RUN);
+        options_free(&options);
+    }
+    shell_words_free(&words);
+    return sound;
+}
+
+void doctor_mend_command(const struct patient *p, bool query, const char *option,
+                         const char *argument, char *out, size_t size) {
+    struct shell_words words;
+    struct buffer command;
+    char key[160];
+    bool split = shell_split(&words, query ? p->query : p->start) == 0;
+    make_command(p, query, split ? &words : NULL, option, argument, &command);
+    if (split && !is_sound(p, &command, query)) {
+        buffer_free(&command);
+        make_command(p, query, NULL, option, argument, &command);
+    }
+    doctor_key(p, query ? "query_cmd" : "start_cmd", key, sizeof key);
+    doctor_mend_setting(key, command.failed ? "" : (const char *)command.data, out, size);
+    buffer_free(&command);
+    shell_words_free(&words);
+}
+
+static bool has_uid(const struct option_uids *uids, uid_t uid) {
+    for (size_t i = 0; i < uids->count; i++) {
+        if (uids->list[i] == uid) {
+            return true;
+        }
+    }
+    return uids->count == 0;
+}
+
+/* The list with Kong's user in it. */
+static void add_uid(const struct patient *p, const struct option_uids *uids, char *out,
+                    size_t size) {
+    size_t len = 0;
+    for (size_t i = 0; i < uids->count && len < size; i++) {
+        len += (size_t)snprintf(out + len, size - len, "%lu,", (unsigned long)uids->list[i]);
+    }
+    if (len < size) {
+        snprintf(out + len, size - len, "%lu", (unsigned long)p->uid);
+    }
+}
+
+/* What the options say, when the program is this one. False: something was wrong. */
+static bool check_options(struct patient *p, struct shell_words *words) {
+    struct options options;
+    char error[512];
+    char uids[1024];
+    char mend[4 * DOCTOR_VALUE];
+    if (parse(p, words, &options, error, sizeof error) != 0) {
+        doctor_mend_command(p, false, NULL, NULL, mend, sizeof mend);
+        doctor_fail(&p->doctor, mend, "start command: %.600s: %.400s", p->start, error);
+        return false;
+    }
+    bool well = false;
+    doctor_mend_command(p, false, NULL, NULL, mend, sizeof mend);
+    if (options.action != OPTIONS_RUN) {
+        doctor_fail(&p->doctor, mend, "start command: %.900s: that is not to serve, but to end",
+                    p->start);
+    } else if (strcmp(options.socket, p->socket) != 0) {
+        doctor_fail(&p->doctor, mend,
+                    "start command: it listens at %.600s, Kong connects to %.600s", options.socket,
+                    p->socket);
+    } else if (!has_uid(&options.allow_uids, p->uid)) {
+        add_uid(p, &options.allow_uids, uids, sizeof uids);
+        doctor_mend_command(p, false, "allow-uid", uids, mend, sizeof mend);
+        doctor_fail(&p->doctor, mend,
+                    "start command: its --allow-uid leaves out Kong's user %s, id %lu", p->user,
+                    (unsigned long)p->uid);
+    } else {
+        well = true;
+    }
+    options_free(&options);
+    return well;
+}
+
+/* Whether Kong can run it. */
+static bool check_program(struct patient *p, const char *program) {
+    char mend[4 * DOCTOR_VALUE];
+    struct stat status;
+    doctor_mend_command(p, false, NULL, NULL, mend, sizeof mend);
+    if (program[0] != '/') {
+        doctor_fail(&p->doctor, mend, "start command: %.900s: Kong starts it without PATH",
+                    p->start);
+    } else if (stat(program, &status) != 0 || !S_ISREG(status.st_mode)) {
+        doctor_fail(&p->doctor, mend, "start command: %.900s: there is no program %.900s", p->start,
+                    program);
+    } else if (!doctor_may(p, &status, 1)) {
+        snprintf(mend, sizeof mend, "chmod a+x %s", program);
+        doctor_fail(&p->doctor, mend, "start command: %.900s: Kong's user %s cannot run %.900s",
+                    p->start, p->user, program);
+    } else {
+        return true;
+    }
+    return false;
+}
+
+void doctor_start(struct patient *p) {
+    struct shell_words words;
+    char real[PATH_MAX];
+    if (p->start[0] == '\0') {
+        doctor_note(&p->doctor,
+                    "no start command, and no /usr/local/bin/%s: Kong starts nothing, something "
+                    "else must",
+                    p->name);
+        return;
+    }
+    if (shell_split(&words, p->start) != 0 || words.count == 0) {
+        doctor_note(&p->doctor, "start command: %.900s: only a shell can tell what that does",
+                    p->start);
+    } else if (check_program(p, words.words[0])) {
+        bool own = realpath(words.words[0], real) != NULL &&
+                   strcmp(real, p->doctor.options->executable) == 0;
+        if (!own || check_options(p, &words)) {
+            doctor_ok(&p->doctor, "start command: %.900s", p->start);
+        }
+    }
+    shell_words_free(&words);
+}
