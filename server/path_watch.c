@@ -57,7 +57,9 @@ void path_watch_tick(struct path_watch *watch, struct socket_file *socket,
         if (!watch->told) {
             watch->told = true;
             char who[32] = "";
-            snprintf(who, sizeof who, pid > 0 ? " (process %d)" : "", (int)pid);
+            if (pid > 0) {
+                snprintf(who, sizeof who, " (process %d)", (int)pid);
+            }
             log_write(log, LOG_LEVEL_NOTICE,
                       "another server%s has taken %s over: this one serves the connections that "
                       "it has",
