@@ -102,11 +102,14 @@ help: ## list the targets
 .PHONY: FORCE
 FORCE:
 FLAGS := $(BUILD)/flags
+# fiber.c tells valgrind of its stacks where that is installed, which may be later than the first build
+HASH       := \#
+BUILT_WITH := $(CC) $(OWN) $(LTO_CC) $(if $(shell echo '$(HASH)include <valgrind/memcheck.h>' | $(CC) -E - >/dev/null 2>&1 && echo yes),and valgrind)
 $(FLAGS): FORCE
 	@test -n "$(MSGPACK_PC)" && command -v protoc-c >/dev/null && $(PKG_CONFIG) --exists $(PC_NAMES) || \
 		{ echo 'A tool or a library that the build needs is not here: `make deps` installs them, or names them' >&2; exit 1; }
 	@mkdir -p $(@D)
-	@echo '$(CC) $(OWN) $(LTO_CC)' | cmp -s - $@ || echo '$(CC) $(OWN) $(LTO_CC)' >$@
+	@echo '$(BUILT_WITH)' | cmp -s - $@ || echo '$(BUILT_WITH)' >$@
 
 # --- Generated code ---------------------------------------------------------
 $(GEN)/%.pb-c.c $(GEN)/%.pb-c.h &: proto/%.proto | $(FLAGS)
