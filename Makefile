@@ -58,7 +58,8 @@ LTO_LINK := $(if $(LTO_CC),-fno-lto)
 # The same bytes wherever it is built (the build-id is made of the debugging information too).
 BASE     := -fdebug-prefix-map=$(CURDIR)=. -std=gnu11 -D_GNU_SOURCE -pthread $(CFLAGS) $(HARDEN) $(SANFLAGS) -MMD -MP
 OWN      := $(BASE) $(WARN) $(PC_CFLAGS)
-LD        = $(CC) $(CFLAGS) $(SANFLAGS) $(LDHARDEN) -pthread $(LTO_LINK) $(LDFLAGS)
+# -fdebug-prefix-map here too: it is at the link that whole programs are compiled
+LD        = $(CC) $(CFLAGS) $(SANFLAGS) $(LDHARDEN) -pthread -fdebug-prefix-map=$(CURDIR)=. $(LTO_LINK) $(LDFLAGS)
 
 # `make V=1` shows the commands.
 ifeq ($(V),)
