@@ -108,8 +108,10 @@ struct wire *client_wire(struct sim_client *client) {
         spread = 1;
     }
     spread = spread > SIM_POOL ? SIM_POOL : spread;
-    while (client->open > 0 && closed_meanwhile(&client->pool[client->open - 1])) {
-        client_forget(client, &client->pool[client->open - 1]);
+    for (size_t i = client->open; i-- > 0;) {
+        if (closed_meanwhile(&client->pool[i])) {
+            client_forget(client, &client->pool[i]);
+        }
     }
     if (client->open < spread) {
         wire = open_wire(client);
