@@ -146,7 +146,7 @@ static int write_out(struct conn *conn) {
         if (sent < 0) {
             return (int)sent;
         }
-        stats->bytes_out += (uint64_t)sent;
+        stats_count(&stats->bytes_out, (uint64_t)sent);
         record_bytes(conn->env->record, conn->recorded, '<', out->data, (size_t)sent);
         buffer_consume(out, (size_t)sent);
         if (out->len == 0) {
@@ -155,7 +155,7 @@ static int write_out(struct conn *conn) {
         }
     }
     if (conn->unwritten + out->len > LIMIT_OUT) {
-        stats->limits[STATS_LIMIT_OUTPUT]++;
+        stats_count(&stats->limits[STATS_LIMIT_OUTPUT], 1);
         log_write(conn->env->rpc.log, LOG_LEVEL_WARN,
                   "connection dropped: %zu bytes that its peer has not read, limit %zu",
                   conn->unwritten + out->len, LIMIT_OUT);
@@ -169,7 +169,7 @@ static int write_out(struct conn *conn) {
     *conn->unsent_end = write;
     conn->unsent_end = &write->next;
     conn->unwritten += write->len;
-    stats->bytes_out += write->len;
+    stats_count(&stats->bytes_out, write->len);
     record_bytes(conn->env->record, conn->recorded, '<', write->data, write->len);
     buffer_init(out, LIMIT_OUT); /* its bytes are the write's now */
     return 0;
@@ -270,10 +270,10 @@ static void on_readable(struct conn *conn) {
     const uint8_t *data = (const uint8_t *)conn->env->read_buffer;
     conn->heard_ms = uv_now(conn->env->loop);
     struct stats *stats = events_stats(conn->env->rpc.events);
-    stats->bytes_in += (uint64_t)count;
+    stats_count(&stats->bytes_in, (uint64_t)count);
     record_bytes(conn->env->record, conn->recorded, '>', data, (size_t)count);
     if (rpc_feed(&conn->rpc, data, (size_t)count) != 0) {
-        stats->limits[STATS_LIMIT_MESSAGE]++;
+        stats_count(&stats->limits[STATS_LIMIT_MESSAGE], 1);
         log_write(conn->env->rpc.log, LOG_LEVEL_WARN, "connection dropped: %s", conn->rpc.reason);
     }
     if (conn->env->taken_over) {
@@ -321,7 +321,7 @@ int conn_adopt(struct conn_env *env, int fd) {
     }
     env->first = conn;
     env->count++;
-    events_stats(env->rpc.events)->connections++;
+    stats_count(&events_stats(env->rpc.events)->connections, 1);
     watch(conn);
     return conn->closing ? UV_ENOMEM : 0;
 }
@@ -338,7 +338,7 @@ static bool is_stuck(struct conn *conn, uint64_t now_ms) {
 }
 
 static void drop_stuck(struct conn *conn) {
-    events_stats(conn->env->rpc.events)->limits[STATS_LIMIT_OUTPUT]++;
+    stats_count(&events_stats(conn->env->rpc.events)->limits[STATS_LIMIT_OUTPUT], 1);
     log_write(conn->env->rpc.log, LOG_LEVEL_WARN,
               "connection dropped: its peer has taken none of %zu bytes for %llu ms (limit: "
               "--event-timeout)",
@@ -364,7 +364,7 @@ void conns_end_idle(struct conn_env *env) {
         if (conn->ended && conn->rpc.answers_due == 0 && now_ms - quiet_since >= LINGER_MS) {
             conn_close(conn);
         } else if (!conn->closing && !conn->ended) {
-            if (env->taken_over || events_alive(env->rpc.events) == 0) {
+            if (env->taken_over || events_alive_all(env->rpc.events) == 0) {
                 nudge_if_idle(conn);
             }
             end_if_idle(conn, now_ms);

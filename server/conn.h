@@ -20,8 +20,8 @@ struct conn_env {
     bool taken_over; /* draining, and the next server has the path: a Step finds its way from there
                       */
     bool draining;   /* each connection ends with its next last answer */
-    struct conn *first; /* all open connections */
-    size_t count;
+    struct conn *first;                   /* all open connections */
+    _Atomic size_t count;                 /* for others to read */
     struct record *record;                /* borrowed; NULL: nothing is recorded */
     void (*closed)(struct conn_env *env); /* one fewer; called from the loop */
     void *owner;

@@ -3,18 +3,24 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "kong_phase.h"
 
+#define STACK_SIZE ((size_t)64 << 10)
+
 /* A signal handler is given nothing of ours: what it has to know must be found without an argument.
  * Written by crash_watch and crash_forget only. */
 static struct {
-    struct events *_Atomic events;
+    struct running *_Atomic running; /* NULL: nothing is watched */
     const char *plugin;
-    char stack[64 << 10]; /* a handler's own may be the one that is full */
 } watched;
+
+/* The handlers that this thread runs, and a stack: a handler's own may be the one that is full. */
+static _Thread_local struct events *volatile events_here;
+static _Thread_local void *stack_here;
 
 static const int signals[] = {SIGSEGV, SIGBUS};
 
@@ -55,10 +61,11 @@ static void say(const struct line *line) {
     }
 }
 
-static void describe(struct events *events, int number, const void *address) {
-    struct running *running = events_running(events);
-    int32_t phase = atomic_load(&running->phase);
-    bool overflow = events_is_guard(events, address);
+static void describe(struct running *running, int number, const void *address) {
+    struct events *events = events_here;
+    struct running_lane *lane = events == NULL ? NULL : events_running(events);
+    int32_t phase = lane == NULL ? RUNNING_NONE : atomic_load(&lane->phase);
+    bool overflow = events != NULL && events_is_guard(events, address);
     struct line line = {.len = 0};
     put(&line, watched.plugin);
     put(&line, "[");
@@ -69,7 +76,8 @@ static void describe(struct events *events, int number, const void *address) {
         put(&line, " in a handler of phase ");
         put(&line, kong_phase_name((enum kong_phase)phase));
         put(&line, ", instance ");
-        put_number(&line, (long)atomic_load(&running->instance));
+        put_number(&line, (long)atomic_load(&lane->instance));
+        atomic_store(&running->fault, (int32_t)events_options(events)->lane);
     }
     put(&line, "\n");
     if (overflow) {
@@ -80,34 +88,47 @@ static void describe(struct events *events, int number, const void *address) {
 
 /* SA_RESETHAND: the fault that happens again when this returns ends the process. */
 static void on_fault(int number, siginfo_t *info, void *context) {
-    struct events *events = atomic_load(&watched.events);
+    struct running *running = atomic_load(&watched.running);
     (void)context;
-    if (events != NULL) {
-        describe(events, number, info->si_code > 0 ? info->si_addr : NULL);
+    if (running != NULL) {
+        describe(running, number, info->si_code > 0 ? info->si_addr : NULL);
     }
     if (info->si_code <= 0) {
         raise(number); /* sent by somebody: nothing happens again by itself */
     }
 }
 
-void crash_watch(struct events *events, const char *plugin) {
-    stack_t stack = {.ss_sp = watched.stack, .ss_size = sizeof watched.stack};
+void crash_watch(const char *plugin, struct running *running) {
     struct sigaction action = {.sa_sigaction = on_fault,
                                .sa_flags = SA_SIGINFO | SA_ONSTACK | (int)SA_RESETHAND};
     sigemptyset(&action.sa_mask);
     watched.plugin = plugin;
-    atomic_store(&watched.events, events);
-    sigaltstack(&stack, NULL);
+    atomic_store(&watched.running, running);
     for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) {
         sigaction(signals[i], &action, NULL);
     }
 }
 
 void crash_forget(void) {
-    const stack_t none = {.ss_flags = SS_DISABLE};
     for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) {
         signal(signals[i], SIG_DFL);
     }
+    atomic_store(&watched.running, NULL);
+}
+
+void crash_enter(struct events *events) {
+    stack_here = malloc(STACK_SIZE);
+    if (stack_here != NULL) {
+        const stack_t stack = {.ss_sp = stack_here, .ss_size = STACK_SIZE};
+        sigaltstack(&stack, NULL);
+    }
+    events_here = events;
+}
+
+void crash_leave(void) {
+    const stack_t none = {.ss_flags = SS_DISABLE};
+    events_here = NULL;
     sigaltstack(&none, NULL);
-    atomic_store(&watched.events, NULL);
+    free(stack_here);
+    stack_here = NULL;
 }

@@ -30,10 +30,10 @@ struct events {
     uint64_t generation;
     struct event *soonest, *latest; /* by deadline, which is by start: all have the same time */
     struct stats *stats;
-    struct stats *own_stats; /* NULL: they are the creator's */
-    struct running own_running;
-    struct notices notices;
-    struct recurrence refusals;
+    struct stats *own_stats;  /* NULL: they are the creator's */
+    uint64_t generation_step; /* past the bits that are the lane's */
+    struct running_lane own_running;
+    struct events_shared own_shared;
     struct limits_told limits_told;
     char too_many[80]; /* why an event is refused at the limit */
 };
@@ -52,7 +52,7 @@ static void set_state(struct event *event, enum event_state state) {
     event->state = state;
 }
 
-struct running *events_running(struct events *events) {
+struct running_lane *events_running(struct events *events) {
     return events->options.running;
 }
 
@@ -70,7 +70,10 @@ struct events *events_create(const struct events_options *options) {
         events->options.running = &events->own_running;
     }
     running_leave(events->options.running);
-    notice_restart(&events->notices, options->plugin->name, events->options.running);
+    if (events->options.shared == NULL) {
+        assert(options->lane_bits == 0);
+        events->options.shared = &events->own_shared;
+    }
     if (events->options.max_events > SLOT_MASK) {
         events->options.max_events = SLOT_MASK;
     }
@@ -91,7 +94,8 @@ struct events *events_create(const struct events_options *options) {
     if (getrandom(&seed, sizeof seed, GRND_NONBLOCK) != (ssize_t)sizeof seed) {
         seed = (uint32_t)(uintptr_t)events;
     }
-    events->generation = seed;
+    events->generation_step = (uint64_t)1 << options->lane_bits;
+    events->generation = (seed & ~(events->generation_step - 1)) | options->lane;
     return events;
 }
 
@@ -126,13 +130,55 @@ size_t events_alive(const struct events *events) {
     return events->alive;
 }
 
+size_t events_alive_all(const struct events *events) {
+    return events->options.lane_bits == 0 ? events->alive
+                                          : atomic_load(&events->options.shared->alive);
+}
+
+static bool is_full(const struct events *events) {
+    return events_alive_all(events) >= events->options.max_events;
+}
+
+static __attribute__((noinline)) bool take_shared_place(struct events *events) {
+    size_t others = atomic_fetch_add(&events->options.shared->alive, 1);
+    if (others >= events->options.max_events) {
+        atomic_fetch_sub(&events->options.shared->alive, 1);
+        return false;
+    }
+    events->alive++;
+    return true;
+}
+
+/* One more event, where the limit allows it. */
+static inline bool take_place(struct events *events) {
+    if (events->options.lane_bits != 0) {
+        return take_shared_place(events);
+    }
+    if (events->alive >= events->options.max_events) {
+        return false;
+    }
+    events->alive++;
+    return true;
+}
+
+static void leave_place(struct events *events) {
+    events->alive--;
+    if (events->options.lane_bits != 0) {
+        atomic_fetch_sub(&events->options.shared->alive, 1);
+    }
+}
+
 bool events_refusal_due(struct events *events) {
+    struct events_shared *shared = events->options.shared;
     uint64_t times;
-    return recurrence_due(&events->refusals, stats_clock(), &times);
+    pthread_mutex_lock(&shared->lock);
+    bool due = recurrence_due(&shared->refusals, stats_clock(), &times);
+    pthread_mutex_unlock(&shared->lock);
+    return due;
 }
 
 struct notices *events_notices(struct events *events) {
-    return &events->notices;
+    return &events->options.shared->notices;
 }
 
 static void deadline_append(struct events *events, struct event *event) {
@@ -175,7 +221,7 @@ static struct event *event_take(struct events *events) {
     } else if ((event = event_make(events)) == NULL) {
         return NULL;
     }
-    events->generation = (events->generation + 1) & GENERATION_MASK;
+    events->generation = (events->generation + events->generation_step) & GENERATION_MASK;
     event->id = (uint64_t)events->options.tag << (EVENT_GENERATION_BITS + EVENT_SLOT_BITS) |
                 events->generation << EVENT_SLOT_BITS | event->slot;
     event->ended = event->finished = event->reporting = event->released = event->refused = false;
@@ -197,7 +243,7 @@ static struct event *event_take(struct events *events) {
 static void event_free(struct event *event) {
     struct events *events = event->events;
     set_state(event, EVENT_FREE);
-    events->stats->phases[event->phase].running--;
+    stats_uncount(&events->stats->phases[event->phase].running);
     registry_release(events->options.registry, event->instance);
     event->instance = NULL;
     event->ops = NULL;
@@ -206,7 +252,7 @@ static void event_free(struct event *event) {
     arena_reset(&event->arena);
     event->by_deadline.next = events->free_list;
     events->free_list = event;
-    events->alive--;
+    leave_place(events);
 }
 
 struct event *events_find(struct events *events, uint64_t id) {
@@ -268,40 +314,43 @@ static void after_run(struct event *event, bool returned) {
 
 /* At the limit an event gives way that has waited for a Step for seconds: a Lua error in a PDK call
  * means that none ever comes, and requests of one kind could fill the table with such events. */
-static void make_room(struct events *events, uint64_t now_ms) {
+static bool make_room(struct events *events, uint64_t now_ms) {
     unsigned looks = 64;
     for (struct event *event = events->soonest; event != NULL && looks > 0;
          event = event->by_deadline.next, looks--) {
         uint64_t age_ms = now_ms + events->options.timeout_ms - event->deadline_ms;
         if (event->awaits_step && event->cancelled == 0 && age_ms >= STEP_PATIENCE_MS) {
-            events->stats->phases[event->phase].timed_out++;
+            stats_count(&events->stats->phases[event->phase].timed_out, 1);
             event_cancel(event, KONG_E_TIMEOUT);
-            return;
+            return true;
         }
     }
+    return false;
+}
+
+static __attribute__((noinline)) bool take_place_of_another(struct events *events,
+                                                            uint64_t now_ms) {
+    return make_room(events, now_ms) && take_place(events);
 }
 
 bool event_start(struct events *events, struct instance *instance, enum kong_phase phase,
                  const struct event_ops *ops, void *peer, uint64_t now_ms, const char **refusal) {
     struct event *event = NULL;
-    if (events->alive >= events->options.max_events) {
-        make_room(events, now_ms);
-    }
     if (instance->failure == NULL && events->options.plugin->handlers[phase] == NULL) {
         *refusal = "the plugin has no handler for this phase";
-    } else if (events->alive >= events->options.max_events) {
+    } else if (!take_place(events) && !take_place_of_another(events, now_ms)) {
         *refusal = events->too_many;
-        events->stats->limits[STATS_LIMIT_EVENTS]++;
+        stats_count(&events->stats->limits[STATS_LIMIT_EVENTS], 1);
     } else if ((event = event_take(events)) == NULL) {
         *refusal = "no memory for an event";
+        leave_place(events);
     }
     if (event == NULL) {
-        events->stats->phases[phase].refused++;
+        stats_count(&events->stats->phases[phase].refused, 1);
         return false;
     }
-    events->alive++;
-    events->stats->phases[phase].started += instance->failure == NULL;
-    events->stats->phases[phase].running++;
+    stats_count(&events->stats->phases[phase].started, instance->failure == NULL);
+    stats_count(&events->stats->phases[phase].running, 1);
     event->phase = phase;
     event->instance = instance;
     event->ops = ops;
@@ -311,7 +360,7 @@ bool event_start(struct events *events, struct instance *instance, enum kong_pha
     deadline_append(events, event);
     set_state(event, EVENT_RUNNING);
     ops->started(event);
-    if (events->notices.count > 0) {
+    if (notices_wait(&events->options.shared->notices)) {
         event_post_notices(event);
     }
     if (instance->failure != NULL) {
@@ -370,7 +419,7 @@ void event_cancel(struct event *event, int error) {
     if (event->cancelled == 0) {
         event->cancelled = error;
         if (error == KONG_E_GONE && !event->ended && !event->finished) {
-            phase_stats(event)->orphaned++;
+            stats_count(&phase_stats(event)->orphaned, 1);
         }
     }
     if (error == KONG_E_GONE) {
@@ -397,18 +446,28 @@ void event_cancel(struct event *event, int error) {
     }
 }
 
+/* Here for others, who found no place. */
+static void make_room_for_others(struct events *events, uint64_t now_ms) {
+    while (is_full(events) && make_room(events, now_ms)) {
+    }
+}
+
 void events_tick(struct events *events, uint64_t now_ms) {
+    fiber_pool_trim_unused(events->fibers, KEPT_STACKS);
+    if (events->options.lane_bits == 0) { /* else the whole server's limits are told of */
+        notice_limits(events_notices(events), &events->limits_told, events->options.plugin->name,
+                      events->stats->limits, now_ms);
+    } else {
+        make_room_for_others(events, now_ms);
+    }
     /* A handler that goes on sleeping after its time keeps its place; bounded by looking at each
      * event once. */
     size_t left = events->alive;
     struct event *event = events->soonest;
-    notice_limits(&events->notices, &events->limits_told, events->options.plugin->name,
-                  events->stats, now_ms);
-    fiber_pool_trim_unused(events->fibers, KEPT_STACKS);
     while (left-- > 0 && event != NULL && event->deadline_ms <= now_ms) {
         struct event *next = event->by_deadline.next;
         if (event->cancelled == 0) {
-            phase_stats(event)->timed_out++;
+            stats_count(&phase_stats(event)->timed_out, 1);
             event_cancel(event, KONG_E_TIMEOUT);
         }
         event = next;

@@ -10,6 +10,8 @@
 #ifndef SERVER_EVENT_H
 #define SERVER_EVENT_H
 
+#include <pthread.h>
+
 #include "arena.h"
 #include "fiber.h"
 #include "kong.h"
@@ -23,7 +25,8 @@
 struct event;
 struct events;
 
-/* An event id: whose it is, a count, and where it lives. */
+/* An event id: whose it is, a count, and where it lives. Where several threads have events, the
+ * lowest bits of the count, as many as it takes, are the number of the thread. */
 #define EVENT_TAG_BITS        12u
 #define EVENT_GENERATION_BITS 23u
 #define EVENT_SLOT_BITS       18u
@@ -32,6 +35,11 @@ struct events;
 /* Which server an id is from, among the generations on one socket path. */
 static inline uint32_t event_tag(uint64_t id) {
     return (uint32_t)(id >> (EVENT_GENERATION_BITS + EVENT_SLOT_BITS)) & EVENT_TAG_MASK;
+}
+
+/* On which of the server's threads it lives. */
+static inline uint32_t event_lane(uint64_t id, unsigned lane_bits) {
+    return (uint32_t)(id >> EVENT_SLOT_BITS) & ((1u << lane_bits) - 1);
 }
 
 /* What the client gets, with status 500, from a plugin that fails closed: Kong's own words for a
@@ -104,16 +112,27 @@ struct event {
     bool awaits_step;
 };
 
+/* What the events of several threads have in common. Zeroed before the first use. */
+struct events_shared {
+    _Atomic size_t alive; /* where there are several lanes */
+    pthread_mutex_t lock;
+    struct recurrence refusals; /* under the lock */
+    struct notices notices;
+};
+
 struct events_options {
     const struct kong_plugin *plugin;
-    struct registry *registry; /* borrowed */
-    struct log *log;           /* borrowed */
-    void *process_data;        /* what the plugin's open left */
-    void *owner;               /* of the loop, for those who park handlers */
-    struct running *running;   /* where it is told which handler runs; NULL: nowhere */
-    uint32_t tag;              /* in all ids, up to EVENT_TAG_MASK */
-    struct stats *stats;       /* where events and calls are counted; NULL: the events' own */
-    size_t max_events;
+    struct registry *registry;    /* borrowed */
+    struct log *log;              /* borrowed */
+    void *process_data;           /* what the plugin's open left */
+    void *owner;                  /* of the loop, for those who park handlers */
+    struct running_lane *running; /* where it is told which handler runs; NULL: nowhere */
+    uint32_t tag;                 /* in all ids, up to EVENT_TAG_MASK */
+    uint32_t lane;                /* in all ids: which of … */
+    unsigned lane_bits;           /* … up to 2^lane_bits; 0: there is only one */
+    struct events_shared *shared; /* borrowed; NULL with one lane: the events' own */
+    struct stats *stats;          /* where events and calls are counted; NULL: the events' own */
+    size_t max_events;            /* of all lanes together */
     size_t stack_size;
     uint64_t timeout_ms; /* of one event, from its start */
 };
@@ -126,6 +145,8 @@ void events_destroy(struct events *events);
 const struct events_options *events_options(const struct events *events);
 struct stats *events_stats(const struct events *events); /* never NULL */
 size_t events_alive(const struct events *events);
+/* Of all lanes. */
+size_t events_alive_all(const struct events *events);
 /* Mapped, used or kept for later. */
 size_t events_stacks(const struct events *events);
 
@@ -136,7 +157,7 @@ bool events_refusal_due(struct events *events);
 struct notices *events_notices(struct events *events);
 
 /* Where it is told which handler runs: the options', or one of its own. */
-struct running *events_running(struct events *events);
+struct running_lane *events_running(struct events *events);
 /* Whether an address (of a fault) says that the running handler's stack overflowed.
  * Async-signal-safe. */
 bool events_is_guard(const struct events *events, const void *address);
@@ -167,7 +188,8 @@ void event_release(struct event *event);
 void event_cancel(struct event *event, int error);
 
 /* To be called about once a second. Cancels events that are over their time (cheap: they are in
- * order), and gives back stacks that were not used since. */
+ * order), gives back stacks that were not used since, and makes room at the limit where other lanes
+ * want it. */
 void events_tick(struct events *events, uint64_t now_ms);
 
 /* Cancels all that wait for Kong (the server is ending). */

@@ -34,7 +34,8 @@ static void log_failure(struct event *event) {
     bool known = event->rc == event->error_rc && event->error.data != NULL;
     const char *text = known ? event->error.data : kong_strerror(event->rc);
     uint64_t times;
-    if (!recurrence_due(&event->instance->failures, stats_clock(), &times)) {
+    if (!registry_failed(events_options(event->events)->registry, event->instance, stats_clock(),
+                         &times)) {
         return;
     }
     struct kong_str line =
@@ -51,17 +52,16 @@ static void log_failure(struct event *event) {
 
 void event_post_notices(struct event *event) {
     struct notices *notices = events_notices(event->events);
-    for (size_t i = 0; i < notices->count; i++) {
-        post_line(event, kong_str(notices->lines[i]));
+    char line[NOTICE_SIZE];
+    for (size_t i = 0; i < NOTICES_MOST && notices_take(notices, line); i++) {
+        post_line(event, kong_str(line));
     }
-    notices->count = 0;
 }
 
 void event_report_failure(struct event *event) {
     const struct pdk_method *exit = &pdk_methods[PDK_RESPONSE_EXIT];
     struct stats_phase *stats = &events_stats(event->events)->phases[event->phase];
-    *(event->refused ? &stats->refused : &stats->failed) += 1;
-    event->instance->failed++;
+    stats_count(event->refused ? &stats->refused : &stats->failed, 1);
     int cancelled = event->cancelled;
     event->cancelled = 0;
     log_failure(event);
@@ -99,12 +99,12 @@ void notice_restart(struct notices *notices, const char *plugin, const struct ru
 }
 
 void notice_limits(struct notices *notices, struct limits_told *told, const char *plugin,
-                   const struct stats *stats, uint64_t now_ms) {
+                   const uint64_t *limits, uint64_t now_ms) {
     if (told->at_ms != 0 && (now_ms - told->at_ms) * 1000000 < NOTICE_EVERY_NS) {
         return;
     }
     for (unsigned i = 0; i < STATS_LIMIT_COUNT; i++) {
-        uint64_t times = stats->limits[i];
+        uint64_t times = stats_read(&limits[i]);
         if (times == told->times[i]) {
             continue;
         }

@@ -1,5 +1,6 @@
 /* What is said of events that go wrong, and of the server: to Kong, through the event at hand, and
- * on stderr. Private to event.c. */
+ * on stderr. For event.c, and for
+ * the server, where several loops have their events. */
 #ifndef SERVER_EVENT_REPORT_H
 #define SERVER_EVENT_REPORT_H
 
@@ -22,8 +23,8 @@ struct limits_told {
     uint64_t at_ms;
 };
 
-/* Each limit that was reached since, once a minute. */
+/* Each of the STATS_LIMIT_COUNT that was reached since, once a minute. */
 void notice_limits(struct notices *notices, struct limits_told *told, const char *plugin,
-                   const struct stats *stats, uint64_t now_ms);
+                   const uint64_t *limits, uint64_t now_ms);
 
 #endif

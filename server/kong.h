@@ -18,8 +18,12 @@
  *
  * Handlers are plain C that looks synchronous: a PDK function that needs Kong's answer suspends the
  * handler, not the server. A handler runs on a stack of 256 KiB (minus what the library needs): no
- * large arrays on it. All handlers of a process take turns on one thread, so one that computes or
- * blocks for long holds up the others.
+ * large arrays on it.
+ *
+ * All handlers of a process take turns on one thread, so one that computes or blocks for long holds
+ * up the others; between two of its calls of this library that wait, a handler is alone. With the
+ * option --threads N there are N such threads, for plugins that say they can stand it:
+ * kong_plugin.thread_safe.
  */
 #ifndef KONG_H
 #define KONG_H
@@ -65,6 +69,12 @@ struct kong_plugin {
     unsigned phases;     /* KONG_PHASE_BITs to advertise by default: a subset of those that have a
                             handler. 0: all of them but header_filter */
     enum kong_on_error on_error;
+    /* Handlers, configure and destroy may run at the same time on several threads, also for one
+     * instance: what they share and change (state of configure, data of open, variables of the
+     * plugin, libraries that it uses) is locked or atomic. open and close are always alone. An
+     * event stays on its thread from its start to its end; struct kong and what its functions gave
+     * belong to that, and a configuration is only read. Without this --threads is refused. */
+    bool thread_safe;
     const struct kong_schema *schema;         /* NULL: no configuration */
     kong_handler *handlers[KONG_PHASE_COUNT]; /* by enum kong_phase */
 

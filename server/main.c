@@ -185,6 +185,7 @@ static struct server_options server_options_of(const struct service *service,
     wanted.log = service->log;
     wanted.socket = service->socket;
     wanted.running = running;
+    wanted.threads = options->threads;
     wanted.tell_manager = true;
     wanted.handle_signals = true;
     wanted.watch_parent = service->watch_parent;
@@ -244,6 +245,7 @@ static int serve(void *arg, struct running *running) {
 static int serve_supervised(struct service *service) {
     struct supervisor_options wanted = {.log = service->log,
                                         .plugin = service->plugin->name,
+                                        .threads = service->options->threads,
                                         .drain_ms = service->options->drain_ms,
                                         .report_ms = service->options->event_ms,
                                         .stall_ms = service->options->stall_ms,
@@ -257,7 +259,7 @@ static int serve_supervised(struct service *service) {
 /* A connection is a descriptor; what Kong was started with may be too few. */
 static void raise_descriptor_limit(const struct options *options) {
     struct rlimit limit;
-    rlim_t wanted = (rlim_t)options->max_connections + 64;
+    rlim_t wanted = (rlim_t)(options->max_connections + 64 + 8 * options->threads);
     if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < wanted) {
         limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
         setrlimit(RLIMIT_NOFILE, &limit);

@@ -82,16 +82,15 @@ static void process(const struct writer *writer, const struct status_source *sou
     print(writer, PREFIX "start_time_seconds{plugin=\"%s\"} %.3f\n", writer->plugin,
           source->started_at);
     one(writer, "restarts_total", "counter",
-        "Starts of the serving process because the one before died.",
-        atomic_load_explicit(&events_options(source->events)->running->restarts,
-                             memory_order_relaxed));
+        "Starts of the serving process because the one before died.", source->restarts);
+    one(writer, "threads", "gauge", "Threads that run handlers.", source->threads);
     one(writer, "log_lines_lost_total", "counter", "Log lines that nobody read in time.",
         source->log == NULL ? 0 : log_dropped(source->log));
     resources(writer);
 }
 
 static void traffic(const struct writer *writer, const struct status_source *source) {
-    const struct stats *stats = events_stats(source->events);
+    const struct stats *stats = source->stats;
     one(writer, "connections", "gauge", "Open connections.", source->connections);
     one(writer, "connections_opened_total", "counter", "Connections ever opened.",
         stats->connections);
@@ -106,7 +105,7 @@ static void traffic(const struct writer *writer, const struct status_source *sou
 }
 
 static void instances(const struct writer *writer, const struct status_source *source) {
-    const struct stats *stats = events_stats(source->events);
+    const struct stats *stats = source->stats;
     one(writer, "instances", "gauge", "Live instances: configurations times workers of Kong.",
         registry_count(source->registry));
     one(writer, "instances_started_total", "counter", "Instances that Kong started.",
@@ -186,5 +185,5 @@ void metrics_text(const struct status_source *source, struct buffer *out) {
     process(&writer, source);
     traffic(&writer, source);
     instances(&writer, source);
-    events(&writer, events_stats(source->events));
+    events(&writer, source->stats);
 }

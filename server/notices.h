@@ -2,10 +2,12 @@
  *
  * Kong shows a plugin server's stderr only at its level info. What goes through kong.log.err is in
  * error.log at Kong's default level, but needs a request to travel with: lines that belong to none
- * wait here for the next event. Pure. */
+ * wait here for the next event, on whichever thread. */
 #ifndef SERVER_NOTICES_H
 #define SERVER_NOTICES_H
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -26,14 +28,23 @@ bool recurrence_due(struct recurrence *recurrence, uint64_t now_ns, uint64_t *ti
 #define NOTICES_MOST 8
 #define NOTICE_SIZE  512
 
-/* Zeroed before the first use. */
+/* Zeroed before the first use (a mutex of zeros is an open one, on Linux). */
 struct notices {
-    char lines[NOTICES_MOST][NOTICE_SIZE];
-    size_t count;
+    pthread_mutex_t lock;
+    char lines[NOTICES_MOST][NOTICE_SIZE]; /* under the lock, to change `count` as well */
+    _Atomic size_t count;
 };
+
+/* Whether any waits: without the lock, for each event asks. */
+static inline bool notices_wait(const struct notices *notices) {
+    return atomic_load_explicit(&notices->count, memory_order_relaxed) > 0;
+}
 
 /* What does not fit is cut, or left out when too many wait. */
 void notices_add(struct notices *notices, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+
+/* The one that waits for longest; it waits no more. False: there is none. */
+bool notices_take(struct notices *notices, char line[NOTICE_SIZE]);
 
 #endif

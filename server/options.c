@@ -138,6 +138,12 @@ static int complete(const struct option_parser *parser, const char *argv0) {
     if (options->kong_conf != NULL && options->action != OPTIONS_DOCTOR) {
         return options_fail(parser, "--kong-conf goes with --doctor");
     }
+    if (options->threads > 1 && !parser->plugin->thread_safe) {
+        return options_fail(parser,
+                            "--threads %zu: the plugin does not say that it is thread-safe "
+                            "(.thread_safe of its struct kong_plugin): one thread only",
+                            options->threads);
+    }
     options->prefix_given = options->kong_prefix != NULL;
     if (options->kong_prefix == NULL &&
         (options->kong_prefix = strdup(OPTIONS_KONG_PREFIX)) == NULL) {

@@ -7,6 +7,7 @@
 #include "dump.h"
 #include "limit.h"
 #include "metrics_address.h"
+#include "running.h"
 
 #define SECOND      ((uint64_t)1000)
 #define HOUR        (3600 * SECOND)
@@ -120,6 +121,14 @@ const struct option_row option_rows[] = {
      .help = "with --supervise, end a child whose handler runs for so long without a pause; 0: "
              "never, it is only reported, after --event-timeout"},
 
+    {.name = "threads",
+     .argument = "N",
+     .kind = OPTION_COUNT,
+     AT(threads),
+     .least = 1,
+     .most = RUNNING_LANES,
+     .help = "that run handlers: a handler that computes holds up those of its thread only; for "
+             "plugins that are thread-safe"},
     {.name = "metrics-listen",
      .argument = "ADDRESS",
      .kind = OPTION_TEXT,
@@ -302,6 +311,7 @@ void options_defaults(struct options *options, const struct kong_plugin *plugin)
         .drain_ms = 5 * SECOND,
         .watch_parent = OPTION_AUTO,
         .supervise = OPTION_AUTO,
+        .threads = 1,
         .phases = dump_default_phases(plugin),
         .priority = plugin->priority,
         .protocol = PROTOCOL_PROTOBUF,

@@ -1,6 +1,7 @@
 #include "registry.h"
 
 #include <assert.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
@@ -22,9 +23,11 @@
 
 struct registry {
     struct registry_options options;
+    pthread_mutex_t lock;      /* of all below, where several threads use it */
     struct instance **buckets; /* by the id's low bits: ids are spread evenly by their making */
     size_t bucket_count;       /* a power of two */
     size_t count;              /* listed */
+    size_t starting;           /* not listed yet: being configured */
     size_t alive;              /* listed, or still used by an event */
     uint32_t last_id;
     uint32_t step; /* odd: last_id + step visits all 2^31 values before it repeats one */
@@ -56,10 +59,23 @@ struct registry *registry_create(const struct registry_options *options) {
         return NULL;
     }
     registry->options = *options;
+    pthread_mutex_init(&registry->lock, NULL); /* default attributes: cannot fail on Linux */
     registry->bucket_count = FIRST_BUCKETS;
     registry->last_id = random_u32() & ID_MASK;
     registry->step = (random_u32() & ID_MASK) | 1;
     return registry;
+}
+
+static void lock(struct registry *registry) {
+    if (registry->options.threads) {
+        pthread_mutex_lock(&registry->lock);
+    }
+}
+
+static void unlock(struct registry *registry) {
+    if (registry->options.threads) {
+        pthread_mutex_unlock(&registry->lock);
+    }
 }
 
 static struct instance **bucket_of(struct registry *registry, int64_t id) {
@@ -79,16 +95,27 @@ static void use_list_append(struct registry *registry, struct instance *instance
     registry->newest = instance;
 }
 
+/* Without the lock: `destroy` is the plugin's. */
 static void instance_free(struct registry *registry, struct instance *instance) {
     if (instance->failure == NULL && registry->options.plugin->destroy != NULL) {
         registry->options.plugin->destroy(instance->config, instance->state);
     }
     arena_free(&instance->arena);
     free(instance);
-    registry->alive--;
 }
 
-static void unlist(struct registry *registry, struct instance *instance) {
+/* The instance, when it is for the caller to free: nobody refers to it any more. */
+static struct instance *drop(struct registry *registry, struct instance *instance) {
+    assert(instance->refs > 0);
+    if (--instance->refs > 0) {
+        return NULL;
+    }
+    registry->alive--;
+    return instance;
+}
+
+/* As `drop`. */
+static struct instance *unlist(struct registry *registry, struct instance *instance) {
     struct instance **link = bucket_of(registry, instance->id);
     while (*link != instance) {
         link = &(*link)->next_in_bucket;
@@ -97,7 +124,7 @@ static void unlist(struct registry *registry, struct instance *instance) {
     use_list_remove(registry, instance);
     instance->listed = false;
     registry->count--;
-    registry_release(registry, instance);
+    return drop(registry, instance);
 }
 
 void registry_destroy(struct registry *registry) {
@@ -105,9 +132,12 @@ void registry_destroy(struct registry *registry) {
         return;
     }
     while (registry->oldest != NULL) {
-        unlist(registry, registry->oldest);
+        struct instance *last = unlist(registry, registry->oldest);
+        assert(last != NULL); /* no event uses it */
+        instance_free(registry, last);
     }
     assert(registry->alive == 0);
+    pthread_mutex_destroy(&registry->lock);
     free(registry->buckets);
     free(registry);
 }
@@ -191,43 +221,62 @@ static int configure(struct registry *registry, struct instance *instance, struc
     return 0;
 }
 
-int registry_start(struct registry *registry, struct kong_str config, uint64_t now_ms,
-                   struct instance **out, char *error, size_t error_size) {
-    if (registry->count >= registry->options.max_instances) {
+/* Room for one more, and its id. What gives way for it is *victim, for the caller to free. */
+static int reserve(struct registry *registry, int32_t *id, struct instance **victim, char *error,
+                   size_t error_size) {
+    size_t most = registry->options.max_instances;
+    if (registry->count + registry->starting >= most) {
         if (registry->options.stats != NULL) {
-            registry->options.stats->limits[STATS_LIMIT_INSTANCES]++;
+            stats_count(&registry->options.stats->limits[STATS_LIMIT_INSTANCES], 1);
         }
-        struct instance *victim = registry->oldest;
-        while (victim != NULL && victim->refs > 1) {
-            victim = victim->newer;
+        struct instance *oldest = registry->oldest;
+        while (oldest != NULL && oldest->refs > 1) {
+            oldest = oldest->newer;
         }
-        if (victim == NULL) {
-            snprintf(error, error_size, "%zu instances, limit %zu, all in use", registry->count,
-                     registry->options.max_instances);
+        if (oldest == NULL) {
+            snprintf(error, error_size, "%zu instances, limit %zu, all in use",
+                     registry->count + registry->starting, most);
             return -1;
         }
-        log_write(registry->options.log, LOG_LEVEL_WARN,
-                  "instance %d forgotten: %zu instances, limit %zu", victim->id, registry->count,
-                  registry->options.max_instances);
-        unlist(registry, victim);
+        *victim = unlist(registry, oldest);
     }
-    if (registry->count >= registry->bucket_count) {
-        grow(registry);
-    }
-    struct instance *instance = calloc(1, sizeof *instance);
-    if (instance == NULL || !next_id(registry, &instance->id)) {
-        free(instance);
+    if (!next_id(registry, id)) {
         snprintf(error, error_size, "no memory for an instance");
         return -1;
     }
+    registry->starting++;
     registry->alive++;
+    return 0;
+}
+
+/* Into the list, with a reference for the list and one for the caller. */
+static void enlist(struct registry *registry, struct instance *instance) {
+    if (registry->count >= registry->bucket_count) {
+        grow(registry);
+    }
+    instance->refs = 2;
+    instance->listed = true;
+    struct instance **bucket = bucket_of(registry, instance->id);
+    instance->next_in_bucket = *bucket;
+    *bucket = instance;
+    use_list_append(registry, instance);
+    registry->count++;
+    registry->starting--;
+}
+
+static struct instance *instance_make(struct registry *registry, int32_t id, struct kong_str config,
+                                      uint64_t now_ms, char *error, size_t error_size) {
+    struct instance *instance = calloc(1, sizeof *instance);
+    if (instance == NULL) {
+        snprintf(error, error_size, "no memory for an instance");
+        return NULL;
+    }
     arena_init_small(&instance->arena, LIMIT_EVENT_MEMORY);
     if (configure(registry, instance, config) != 0) {
         arena_free(&instance->arena);
         free(instance);
-        registry->alive--;
         snprintf(error, error_size, "no memory for an instance's configuration");
-        return -1;
+        return NULL;
     }
     char excess[80];
     if (schema_find_excess(config, excess, sizeof excess) == NULL) {
@@ -235,20 +284,42 @@ int registry_start(struct registry *registry, struct kong_str config, uint64_t n
     }
     struct timeval now;
     gettimeofday(&now, NULL);
+    instance->id = id;
     instance->started_at = (double)now.tv_sec + (double)now.tv_usec / 1e6;
     instance->used_ms = now_ms;
-    instance->refs = 1;
-    instance->listed = true;
-    struct instance **bucket = bucket_of(registry, instance->id);
-    instance->next_in_bucket = *bucket;
-    *bucket = instance;
-    use_list_append(registry, instance);
-    registry->count++;
-    *out = instance;
-    return 0;
+    return instance;
 }
 
-struct instance *registry_find(struct registry *registry, int64_t id) {
+int registry_start(struct registry *registry, struct kong_str config, uint64_t now_ms,
+                   struct instance **out, char *error, size_t error_size) {
+    struct instance *victim = NULL;
+    int32_t id;
+    lock(registry);
+    int rc = reserve(registry, &id, &victim, error, error_size);
+    unlock(registry);
+    if (victim != NULL) {
+        log_write(registry->options.log, LOG_LEVEL_WARN,
+                  "instance %d forgotten: %zu instances, limit %zu", victim->id,
+                  registry->options.max_instances, registry->options.max_instances);
+        instance_free(registry, victim);
+    }
+    if (rc != 0) {
+        return -1;
+    }
+    struct instance *instance = instance_make(registry, id, config, now_ms, error, error_size);
+    lock(registry);
+    if (instance != NULL) {
+        enlist(registry, instance);
+    } else {
+        registry->starting--;
+        registry->alive--;
+    }
+    unlock(registry);
+    *out = instance;
+    return instance != NULL ? 0 : -1;
+}
+
+static struct instance *find(struct registry *registry, int64_t id) {
     struct instance *instance = *bucket_of(registry, id);
     while (instance != NULL && instance->id != id) {
         instance = instance->next_in_bucket;
@@ -256,35 +327,88 @@ struct instance *registry_find(struct registry *registry, int64_t id) {
     return instance;
 }
 
-struct instance *registry_acquire(struct registry *registry, int64_t id, uint64_t now_ms) {
-    struct instance *instance = registry_find(registry, id);
-    if (instance == NULL) {
-        return NULL;
+struct instance *registry_hold(struct registry *registry, int64_t id) {
+    lock(registry);
+    struct instance *instance = find(registry, id);
+    if (instance != NULL) {
+        instance->refs++;
     }
-    instance->refs++;
+    unlock(registry);
+    return instance;
+}
+
+/* Each thread has its own idea of now, by some ms. */
+static void mark_used(struct registry *registry, struct instance *instance, uint64_t now_ms) {
     instance->events++;
+    if (now_ms <= instance->used_ms) {
+        return;
+    }
     instance->used_ms = now_ms;
     if (now_ms - instance->placed_ms >= PLACE_MS) {
         use_list_remove(registry, instance);
         use_list_append(registry, instance);
     }
+}
+
+static inline struct instance *acquire(struct registry *registry, int64_t id, uint64_t now_ms) {
+    struct instance *instance = find(registry, id);
+    if (instance != NULL) {
+        instance->refs++;
+        mark_used(registry, instance, now_ms);
+    }
     return instance;
 }
 
+/* With and without the lock apart: each event comes here, and one thread has nothing to save. */
+static __attribute__((noinline)) struct instance *acquire_locked(struct registry *registry,
+                                                                 int64_t id, uint64_t now_ms) {
+    lock(registry);
+    struct instance *instance = acquire(registry, id, now_ms);
+    unlock(registry);
+    return instance;
+}
+
+struct instance *registry_acquire(struct registry *registry, int64_t id, uint64_t now_ms) {
+    return registry->options.threads ? acquire_locked(registry, id, now_ms)
+                                     : acquire(registry, id, now_ms);
+}
+
+static __attribute__((noinline)) void release_locked(struct registry *registry,
+                                                     struct instance *instance) {
+    lock(registry);
+    struct instance *last = drop(registry, instance);
+    unlock(registry);
+    if (last != NULL) {
+        instance_free(registry, last);
+    }
+}
+
 void registry_release(struct registry *registry, struct instance *instance) {
-    assert(instance->refs > 0);
-    if (--instance->refs == 0) {
+    if (registry->options.threads) {
+        release_locked(registry, instance);
+    } else if (drop(registry, instance) != NULL) {
         instance_free(registry, instance);
     }
 }
 
+bool registry_failed(struct registry *registry, struct instance *instance, uint64_t now_ns,
+                     uint64_t *times) {
+    lock(registry);
+    instance->failed++;
+    bool due = recurrence_due(&instance->failures, now_ns, times);
+    unlock(registry);
+    return due;
+}
+
 bool registry_close(struct registry *registry, int64_t id) {
-    struct instance *instance = registry_find(registry, id);
-    if (instance == NULL) {
-        return false;
+    lock(registry);
+    struct instance *instance = find(registry, id);
+    struct instance *last = instance == NULL ? NULL : unlist(registry, instance);
+    unlock(registry);
+    if (last != NULL) {
+        instance_free(registry, last);
     }
-    unlist(registry, instance);
-    return true;
+    return instance != NULL;
 }
 
 static bool is_idle(const struct registry *registry, uint64_t since_ms, uint64_t now_ms) {
@@ -296,22 +420,40 @@ size_t registry_expire(struct registry *registry, uint64_t now_ms) {
         return 0;
     }
     size_t expired = 0;
+    struct instance *gone = NULL; /* linked by `older` */
+    lock(registry);
     struct instance *instance = registry->oldest;
     while (instance != NULL && is_idle(registry, instance->placed_ms, now_ms)) {
         struct instance *newer = instance->newer;
         if (instance->refs == 1 && is_idle(registry, instance->used_ms, now_ms)) {
             unlist(registry, instance);
+            instance->older = gone;
+            gone = instance;
             expired++;
         }
         instance = newer;
     }
+    unlock(registry);
+    while (gone != NULL) {
+        struct instance *next = gone->older;
+        instance_free(registry, gone);
+        gone = next;
+    }
     return expired;
 }
 
-size_t registry_count(const struct registry *registry) {
-    return registry->count;
+size_t registry_count(struct registry *registry) {
+    lock(registry);
+    size_t count = registry->count;
+    unlock(registry);
+    return count;
 }
 
-const struct instance *registry_newest(const struct registry *registry) {
+const struct instance *registry_lock(struct registry *registry) {
+    lock(registry);
     return registry->newest;
+}
+
+void registry_unlock(struct registry *registry) {
+    unlock(registry);
 }

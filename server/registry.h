@@ -1,4 +1,6 @@
-/* Plugin instances: one for each configuration and worker of Kong. No I/O, no libuv.
+/* Plugin instances: one for each configuration and worker of Kong. No I/O, no libuv. Several
+ * threads may use one registry, when it is told so: an instance that one starts is found by all,
+ * and one that is closed lives on until the last event that uses it is done, on whichever thread.
  *
  * Ids are int32 > 0, start at random and never repeat in the life of the process: a repeated id
  * would run another service's configuration. An instance lives while it is listed or an event uses
@@ -15,8 +17,9 @@
 
 struct registry;
 
-/* All fields but `failed` and `failures` are read-only outside the registry. What each event
- * touches comes first: among many instances each line of it is a cache miss. */
+/* Read-only outside the registry. Who holds a reference may read what does not change while the
+ * instance lives: id, config, state, failure, started_at, scope; the rest with the registry held.
+ * What each event touches comes first: among many instances each line of it is a cache miss. */
 struct instance {
     int32_t id;
     unsigned refs; /* 1 while listed, 1 for each event that uses it */
@@ -32,8 +35,8 @@ struct instance {
     struct instance *older; /* in order of use */
     struct instance *newer;
     bool listed;
-    uint64_t failed;            /* of the events, counted by whoever ran them */
-    struct recurrence failures; /* told by whoever ran them */
+    uint64_t failed;            /* of the events: registry_failed */
+    struct recurrence failures; /* … and when it was told of last */
     double started_at;          /* seconds since the epoch */
     struct scope scope;         /* its texts are in the arena */
     struct arena arena;         /* owns config and failure */
@@ -42,7 +45,9 @@ struct instance {
 struct registry_options {
     const struct kong_plugin *plugin;
     struct log *log;      /* borrowed; may be NULL */
-    struct stats *stats;  /* borrowed; may be NULL */
+    struct stats *stats;  /* borrowed; may be NULL. Nobody else counts max-instances in it */
+    bool threads;         /* several use it: they wait for each other, none for the plugin's hooks,
+                             which are called outside of the lock */
     size_t max_instances; /* at the limit the one unused for longest, to within ten seconds, is
                              forgotten (Kong starts it again when needed) */
     uint64_t idle_ms;     /* registry_expire forgets what was unused for so long; 0: never */
@@ -56,17 +61,22 @@ void registry_destroy(struct registry *registry);
 
 /* Starts an instance from Kong's JSON text. A configuration that the schema refuses, or that the
  * plugin's configure refuses, gives an instance all the same, with `failure` set: a failed start
- * hangs Kong 2.8.5 for ever, a failing event does not. 0: *out, listed, not referenced for the
+ * hangs Kong 2.8.5 for ever, a failing event does not. 0: *out, listed, with a reference for the
  * caller. -1: no memory, or the limit is reached and all are in use; a line in `error`. */
 int registry_start(struct registry *registry, struct kong_str config, uint64_t now_ms,
                    struct instance **out, char *error, size_t error_size);
 
-/* The instance, not referenced; NULL when unknown. */
-struct instance *registry_find(struct registry *registry, int64_t id);
+/* The instance with a reference for the caller, who does not use it; NULL when unknown. */
+struct instance *registry_hold(struct registry *registry, int64_t id);
 
 /* The instance with a reference for the caller, marked used now; NULL when unknown. */
 struct instance *registry_acquire(struct registry *registry, int64_t id, uint64_t now_ms);
 void registry_release(struct registry *registry, struct instance *instance);
+
+/* An event of it failed, at now_ns (stats_clock): counted. True when that is to be told of, with
+ * how often it happened since it was told last. */
+bool registry_failed(struct registry *registry, struct instance *instance, uint64_t now_ns,
+                     uint64_t *times);
 
 /* Takes it off the list; it is destroyed when its last event is done. False when unknown. */
 bool registry_close(struct registry *registry, int64_t id);
@@ -74,9 +84,12 @@ bool registry_close(struct registry *registry, int64_t id);
 /* Forgets instances unused for idle_ms, never one that an event uses. Gives how many. */
 size_t registry_expire(struct registry *registry, uint64_t now_ms);
 
-size_t registry_count(const struct registry *registry);
+size_t registry_count(struct registry *registry);
 
-/* The one used last; ->older leads to all others. NULL when there is none. */
-const struct instance *registry_newest(const struct registry *registry);
+/* Between these two nothing changes, and no other function here is to be called: the instance used
+ * last, whose ->older leads to all others; NULL when there is none. What is read of them is copied.
+ */
+const struct instance *registry_lock(struct registry *registry);
+void registry_unlock(struct registry *registry);
 
 #endif

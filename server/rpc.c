@@ -171,22 +171,20 @@ void rpc_close(struct rpc *rpc) {
     buffer_free(&rpc->out);
 }
 
+static bool is_quiet(const struct rpc *rpc) {
+    return rpc->event == NULL && rpc->requests == NULL && rpc->relays == NULL &&
+           rpc->passages == NULL && rpc->in.len == 0 && rpc->out.len == 0;
+}
+
 bool rpc_idle(const struct rpc *rpc) {
-    if (rpc->event != NULL || rpc->requests != NULL || rpc->relays != NULL || rpc->in.len > 0 ||
-        rpc->out.len > 0) {
+    if (!is_quiet(rpc)) {
         return false;
     }
-    if (rpc->protocol == PROTOCOL_MSGPACK) {
-        return events_alive(rpc->env->events) ==
-               0; /* the Step of any may come over this connection */
+    if (rpc->protocol == PROTOCOL_MSGPACK) { /* the Step of any may come over this connection */
+        return events_alive_all(rpc->env->events) == 0;
     }
     return rpc->answers_due == 0 ||
            rpc->exited; /* Kong fails a request whose answer it can't write */
-}
-
-static bool is_quiet(const struct rpc *rpc) {
-    return rpc->event == NULL && rpc->requests == NULL && rpc->relays == NULL && rpc->in.len == 0 &&
-           rpc->out.len == 0;
 }
 
 bool rpc_answered(const struct rpc *rpc) {
@@ -257,25 +255,27 @@ static void start_instance(struct rpc *rpc, const struct rpc_call *call, struct 
         return;
     }
     struct stats *stats = events_stats(rpc->env->events);
-    stats->instances_started++;
+    stats_count(&stats->instances_started, 1);
     if (instance->failure != NULL) {
-        stats->instances_refused++;
+        stats_count(&stats->instances_refused, 1);
         log_write(rpc->env->log, LOG_LEVEL_ERROR, "instance %d: %s", instance->id,
                   instance->failure);
     } else {
         log_write(rpc->env->log, LOG_LEVEL_DEBUG, "instance %d started", instance->id);
     }
     describe(rpc, instance, reply);
+    registry_release(rpc->env->registry, instance);
 }
 
 /* Closing one that is gone (forgotten while idle) is no error: Kong would log one that nobody can
  * do anything about. */
 static void close_instance(struct rpc *rpc, const struct rpc_call *call, struct rpc_reply *reply) {
-    struct instance *instance = registry_find(rpc->env->registry, call->instance_id);
+    struct instance *instance = registry_hold(rpc->env->registry, call->instance_id);
     if (instance != NULL) {
         describe(rpc, instance, reply);
-        registry_close(rpc->env->registry, call->instance_id);
-        events_stats(rpc->env->events)->instances_closed++;
+        bool closed = registry_close(rpc->env->registry, call->instance_id);
+        registry_release(rpc->env->registry, instance);
+        stats_count(&events_stats(rpc->env->events)->instances_closed, closed);
         log_write(rpc->env->log, LOG_LEVEL_DEBUG, "instance %lld closed",
                   (long long)call->instance_id);
         return;
@@ -290,16 +290,25 @@ static void close_instance(struct rpc *rpc, const struct rpc_call *call, struct 
 struct status_source rpc_status_source(const struct rpc_env *env) {
     struct timeval now;
     gettimeofday(&now, NULL);
-    return (struct status_source){.plugin = env->plugin,
-                                  .events = env->events,
-                                  .registry = env->registry,
-                                  .log = env->log,
-                                  .connections = env->connections == NULL ? 0 : *env->connections,
-                                  .max_connections = env->max_connections,
-                                  .pid = env->pid,
-                                  .started_at = env->started_at,
-                                  .now = (double)now.tv_sec + (double)now.tv_usec / 1e6,
-                                  .now_ms = env->now_ms(env->clock)};
+    struct status_source source = {.plugin = env->plugin,
+                                   .stats = events_stats(env->events),
+                                   .events_alive = events_alive_all(env->events),
+                                   .registry = env->registry,
+                                   .log = env->log,
+                                   .threads = 1,
+                                   .connections = env->connections == NULL ? 0 : *env->connections,
+                                   .max_connections = env->max_connections,
+                                   .pid = env->pid,
+                                   .started_at = env->started_at,
+                                   .now = (double)now.tv_sec + (double)now.tv_usec / 1e6,
+                                   .now_ms = env->now_ms(env->clock)};
+    if (env->running != NULL) {
+        source.restarts = atomic_load_explicit(&env->running->restarts, memory_order_relaxed);
+    }
+    if (env->gather != NULL) {
+        env->gather(env, &source);
+    }
+    return source;
 }
 
 static void get_status(struct rpc *rpc, struct rpc_reply *reply) {
@@ -332,12 +341,13 @@ void rpc_command(struct rpc *rpc, const struct rpc_call *call, struct rpc_reply 
         start_instance(rpc, call, reply);
         break;
     case RPC_INSTANCE_STATUS:
-        instance = registry_find(rpc->env->registry, call->instance_id);
+        instance = registry_hold(rpc->env->registry, call->instance_id);
         if (instance == NULL) {
             reply_error(rpc, reply, "this instance is not running", (struct kong_str){NULL, 0});
             break;
         }
         describe(rpc, instance, reply);
+        registry_release(rpc->env->registry, instance);
         break;
     case RPC_CLOSE_INSTANCE:
         close_instance(rpc, call, reply);
@@ -362,7 +372,7 @@ struct instance *rpc_find_instance(struct rpc *rpc, const struct rpc_call *call,
     struct instance *instance =
         registry_acquire(rpc->env->registry, call->instance_id, rpc->env->now_ms(rpc->env->clock));
     if (instance == NULL) {
-        events_stats(rpc->env->events)->unknown_instances++;
+        stats_count(&events_stats(rpc->env->events)->unknown_instances, 1);
         *error = TEXT_NO_INSTANCE;
     }
     return instance;

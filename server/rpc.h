@@ -15,6 +15,7 @@
 struct rpc;
 struct relay;
 struct relay_env;
+struct passage;
 
 /* What all conversations of one loop share. Everything is borrowed. */
 struct rpc_env {
@@ -25,8 +26,15 @@ struct rpc_env {
     const struct rpc_plugin_info *info; /* what the dump says too */
     struct arena *scratch;              /* for one message, reset before each */
     size_t max_frame;
-    const size_t *connections; /* open now; NULL: not known */
+    const _Atomic size_t *connections; /* open now; NULL: not known */
     size_t max_connections;
+    const struct running *running; /* for its restarts; NULL: not known */
+    /* Several threads: fills in what all of them have counted. NULL: there is only this one. */
+    void (*gather)(const struct rpc_env *env, struct status_source *source);
+    /* … passes a Step (a whole message) to the thread that its event lives on; as `relay` below.
+     * NULL as above. */
+    bool (*pass)(struct rpc *rpc, uint32_t lane, int64_t msgid, const uint8_t *data, size_t len);
+    void (*pass_forget)(struct rpc *rpc);
     int64_t pid;
     double started_at;
     /* Passes a Step on to the server of another generation (relay.h). NULL: there is none. */
@@ -66,7 +74,8 @@ struct rpc {
     bool nudged;    /* rpc_nudge, and Kong has not said anything since */
     struct event
         *requests; /* events whose Kong request came over this connection and is unanswered */
-    struct relay *relays; /* Steps from this connection that are with another server */
+    struct relay *relays;     /* Steps from this connection that are with another server */
+    struct passage *passages; /* … with another thread */
 };
 
 void rpc_init(struct rpc *rpc, const struct rpc_env *env, void (*wake)(struct rpc *));

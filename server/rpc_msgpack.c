@@ -260,7 +260,7 @@ static int queue_call(struct event *event, const struct pdk_method *method, stru
         return KONG_OK;
     }
     if (event->queued >= LIMIT_POSTED) {
-        events_stats(event->events)->limits[STATS_LIMIT_POSTED]++;
+        stats_count(&events_stats(event->events)->limits[STATS_LIMIT_POSTED], 1);
         return KONG_E_NOMEM;
     }
     int rc = enqueue(event, method, name, args, count, waits);
@@ -350,14 +350,26 @@ static void handle_event(struct rpc *rpc, const struct rpc_call *call) {
     }
 }
 
+/* To the thread, or the server of another generation, that the event lives in. False: it can only
+ * live here. */
+static bool send_on(struct rpc *rpc, const struct rpc_call *call, const struct frame *frame) {
+    const struct rpc_env *env = rpc->env;
+    const struct events_options *events = events_options(env->events);
+    uint32_t tag = event_tag(call->event_id);
+    uint32_t lane = event_lane(call->event_id, events->lane_bits);
+    if (tag != env->tag) {
+        return env->relay != NULL && env->relay(rpc, tag, call->sequence, frame->data, frame->len);
+    }
+    return lane != events->lane && env->pass != NULL &&
+           env->pass(rpc, lane, call->sequence, frame->data, frame->len);
+}
+
 /* The result of the call that went out last: for the handler when it waits for it, for nobody when
  * it was posted. Either way Kong now waits for the next call. */
 static void step(struct rpc *rpc, const struct rpc_call *call, const struct frame *frame) {
     const struct rpc_env *env = rpc->env;
     struct event *event = events_find(env->events, call->event_id);
-    uint32_t tag = event_tag(call->event_id);
-    if (event == NULL && tag != env->tag && env->relay != NULL &&
-        env->relay(rpc, tag, call->sequence, frame->data, frame->len)) {
+    if (event == NULL && send_on(rpc, call, frame)) {
         return;
     }
     if (event == NULL || event->ops != &rpc_msgpack_events || !event->awaits_step ||
@@ -437,6 +449,9 @@ void rpc_msgpack_relay_failed(struct rpc *rpc, int64_t msgid) {
 void rpc_msgpack_close(struct rpc *rpc) {
     if (rpc->relays != NULL) {
         rpc->env->relay_forget(rpc);
+    }
+    if (rpc->passages != NULL) {
+        rpc->env->pass_forget(rpc);
     }
     while (rpc->requests != NULL) {
         struct event *event = rpc->requests;

@@ -16,7 +16,7 @@ static int send_call(struct event *event, const struct pdk_method *method, struc
         return KONG_E_UNSUPPORTED;
     }
     if (rpc->answers_due >= LIMIT_POSTED) {
-        events_stats(rpc->env->events)->limits[STATS_LIMIT_POSTED]++;
+        stats_count(&events_stats(rpc->env->events)->limits[STATS_LIMIT_POSTED], 1);
         return KONG_E_NOMEM;
     }
     int rc = protobuf_encode_pdk_call(&rpc->out, method, args, count);

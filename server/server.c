@@ -1,56 +1,25 @@
-#include "server.h"
+#include "server_inside.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
-#include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
 
-#include "acceptor.h"
 #include "crash.h"
 #include "limit.h"
-#include "metrics.h"
 #include "metrics_text.h"
-#include "path_watch.h"
 #include "service_manager.h"
-#include "worker.h"
 
-#define TICK_MS       1000
-#define DRAIN_TICK_MS 1
-#define COMPLAINT_MS  1000
-#define SPARE_FILES   ((size_t)32) /* descriptors that are no connections */
-
-struct server {
-    struct server_options options;
-    struct worker worker;
-    uv_loop_t *loop; /* of all the handles here: the worker's */
-    struct acceptor listener;
-    struct path_watch path_watch;
-    uv_timer_t tick;
-    uv_timer_t drain_tick;
-    uv_async_t stop;
-    uv_signal_t sigterm, sigint, sigusr1, sigusr2;
-    bool handles_ready;
-    bool draining;
-    uint64_t drain_until_ms;
-    bool closing;
-    uint64_t full_complaint_ms, uid_complaint_ms; /* when that was last logged; 0: never */
-    pid_t parent;
-    void *process_data;
-    bool plugin_open;
-    struct registry *registry;
-    struct acceptor relay_listener; /* for other generations of this server */
-    int relay_fd;                   /* until relay_listener has it; -1 */
-    struct metrics *metrics;        /* NULL: not wanted, or closed */
-};
+#define TICK_MS 1000
 
 void server_options_init(struct server_options *options) {
     *options = (struct server_options){
+        .threads = 1,
         .drain_ms = 5000,
         .event_ms = LIMIT_EVENT_MS,
         .instance_idle_ms = LIMIT_INSTANCE_IDLE_MS,
@@ -62,204 +31,20 @@ void server_options_init(struct server_options *options) {
     };
 }
 
-/* --- the end --- */
-
-static void close_handle(uv_handle_t *handle) {
-    if (!uv_is_closing(handle)) {
-        uv_close(handle, NULL);
-    }
-}
-
-/* Nobody finds it any more, or finds the next server's in its place. Who connected before is still
- * accepted: the listener closes last. */
-static void remove_socket(struct server *server) {
-    if (server->options.socket != NULL) {
-        socket_file_remove(server->options.socket);
-    }
-}
-
-/* The port is for the next server. */
-static void close_metrics(struct server *server) {
-    metrics_close(server->metrics);
-    server->metrics = NULL;
-}
-
-/* Everything is answered, or given up: the loop runs out of handles. */
-static void close_all(struct server *server) {
-    if (server->closing) {
-        return;
-    }
-    server->closing = true;
-    remove_socket(server);
-    close_metrics(server);
-    acceptor_close(&server->listener);
-    acceptor_close(&server->relay_listener);
-    worker_close(&server->worker);
-    close_handle((uv_handle_t *)&server->tick);
-    close_handle((uv_handle_t *)&server->drain_tick);
-    close_handle((uv_handle_t *)&server->stop);
-    close_handle((uv_handle_t *)&server->sigterm);
-    close_handle((uv_handle_t *)&server->sigint);
-    close_handle((uv_handle_t *)&server->sigusr1);
-    close_handle((uv_handle_t *)&server->sigusr2);
-}
-
-static void on_drain_tick(uv_timer_t *timer) {
-    struct server *server = timer->data;
-    conns_end_idle(&server->worker.conns);
-    bool reachable = server->worker.conns.taken_over && events_alive(server->worker.events) > 0;
-    if (server->worker.conns.count == 0 && !reachable) {
-        /* An event of MsgPack that waits for a Step is out of reach now, unless the next server has
-         * the path, which relays it. */
-        close_all(server);
-    } else if (uv_now(server->loop) >= server->drain_until_ms) {
-        log_write(server->options.log, LOG_LEVEL_WARN,
-                  "given up after the drain time-out: %zu connections, %zu events",
-                  server->worker.conns.count, events_alive(server->worker.events));
-        close_all(server);
-    }
-}
-
-/* A given socket has no end: who connects from now on waits in it for the next server. */
-static void leave_given_socket(struct server *server) {
-    if (server->options.socket != NULL && server->options.socket->given) {
-        acceptor_close(&server->listener);
-    }
-}
-
-static void drain(struct server *server, const char *why) {
-    if (server->draining) {
-        return;
-    }
-    server->draining = true;
-    server->worker.conns.draining = true;
-    server->drain_until_ms = uv_now(server->loop) + server->options.drain_ms;
-    log_write(server->options.log, LOG_LEVEL_INFO,
-              "ending: %s; %zu connections, %zu events at work", why, server->worker.conns.count,
-              events_alive(server->worker.events));
-    server->worker.conns.taken_over =
-        server->options.socket != NULL && !socket_file_is_ours(server->options.socket);
-    remove_socket(server);
-    close_metrics(server);
-    leave_given_socket(server);
-    if (server->options.tell_manager) {
-        service_manager_notify("STOPPING=1");
-    }
-    if (uv_timer_start(&server->drain_tick, on_drain_tick, DRAIN_TICK_MS, DRAIN_TICK_MS) != 0) {
-        close_all(server); /* rather than never */
-    }
-}
-
-static void on_signal(uv_signal_t *handle, int number) {
-    struct server *server = handle->data;
-    if (server->draining) {
-        /* SIGTERM comes twice without any impatience: from Kong's worker, and again when that is
-         * gone. A person presses Ctrl-C twice, which a supervisor takes care of itself. */
-        if (number == SIGINT && !server->options.supervised) {
-            close_all(server);
-        }
-        return;
-    }
-    drain(server, number == SIGTERM ? "SIGTERM" : "SIGINT");
-}
-
-static void on_level_signal(uv_signal_t *handle, int number) {
-    struct server *server = handle->data;
-    log_shift_level(server->options.log, number == SIGUSR1 ? -1 : 1);
-}
-
-static void on_stop(uv_async_t *handle) {
-    drain(handle->data, "stopped");
-}
-
-/* --- connections --- */
-
-/* Not more than once a second: a peer decides how often. */
-static bool may_complain(struct server *server, uint64_t *last_ms) {
-    uint64_t now = uv_now(server->loop);
-    if (*last_ms != 0 && now - *last_ms < COMPLAINT_MS) {
-        return false;
-    }
-    *last_ms = now;
-    return true;
-}
-
-static bool is_full(struct acceptor *acceptor) {
-    struct server *server = acceptor->owner;
-    return server->worker.conns.count >= server->worker.conns.rpc.max_connections;
-}
-
-/* At the limit who connects is left in the backlog, until another connection closes. */
-static void on_waiting(struct acceptor *acceptor) {
-    struct server *server = acceptor->owner;
-    size_t most = server->worker.conns.rpc.max_connections;
-    server->worker.stats.limits[STATS_LIMIT_CONNECTIONS]++;
-    if (may_complain(server, &server->full_complaint_ms)) {
-        log_write(server->options.log, LOG_LEVEL_ERROR,
-                  "%zu connections, limit %zu: others wait (%s)", server->worker.conns.count, most,
-                  most < server->options.max_connections ? "the process' limit of descriptors"
-                                                         : "--max-connections");
-    }
-}
-
-static bool is_allowed(struct server *server, int fd) {
-    const struct server_options *options = &server->options;
-    struct ucred peer = {.uid = (uid_t)-1};
-    socklen_t len = sizeof peer;
-    if (options->allow_uid_count == 0) {
-        return true;
-    }
-    bool known = getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0;
-    for (size_t i = 0; known && i < options->allow_uid_count; i++) {
-        if (options->allow_uids[i] == peer.uid) {
-            return true;
-        }
-    }
-    if (may_complain(server, &server->uid_complaint_ms)) {
-        log_write(options->log, LOG_LEVEL_WARN,
-                  "connection refused: process %ld of user id %ld is not allowed (--allow-uid)",
-                  (long)peer.pid, (long)peer.uid);
-    }
-    return false;
-}
-
-static void on_accepted(struct acceptor *acceptor, int fd) {
-    struct server *server = acceptor->owner;
-    if (!is_allowed(server, fd)) {
-        close(fd);
-        return;
-    }
-    int rc = conn_adopt(&server->worker.conns, fd);
-    if (rc != 0) {
-        log_write(server->options.log, LOG_LEVEL_ERROR, "connection: %s", uv_strerror(rc));
-    }
-}
-
-static void on_conn_closed(struct conn_env *env) {
-    struct server *server = env->owner;
-    if (server->listener.paused && env->count < env->rpc.max_connections) {
-        acceptor_resume(&server->listener);
-    }
-}
-
-/* Descriptors are for the plugin and the loop, too. */
-static size_t most_connections(const struct server_options *options) {
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) {
-        return options->max_connections;
-    }
-    size_t files = (size_t)limit.rlim_cur;
-    size_t room = files > 2 * SPARE_FILES ? files - SPARE_FILES : files / 2;
-    if (room >= options->max_connections) {
-        return options->max_connections;
-    }
-    log_write(options->log, LOG_LEVEL_NOTICE,
-              "limit of %zu descriptors: at most %zu connections instead of %zu", files, room,
-              options->max_connections);
-    return room;
-}
-
 /* --- time --- */
+
+/* Limits of several workers: each would tell of its own. */
+static void tell_limits(struct server *server, uint64_t now) {
+    uint64_t limits[STATS_LIMIT_COUNT];
+    for (unsigned i = 0; i < STATS_LIMIT_COUNT; i++) {
+        limits[i] = stats_read(&server->own_stats.limits[i]);
+        for (uint32_t k = 0; k < server->count; k++) {
+            limits[i] += stats_read(&server->workers[k].stats.limits[i]);
+        }
+    }
+    notice_limits(events_notices(server->workers[0].events), &server->limits_told,
+                  server->options.plugin->name, limits, now);
+}
 
 static void on_tick(uv_timer_t *timer) {
     struct server *server = timer->data;
@@ -269,21 +54,31 @@ static void on_tick(uv_timer_t *timer) {
         path_watch_tick(&server->path_watch, server->options.socket, &server->listener,
                         server->options.log, now);
     }
+    if (server->count > 1) {
+        tell_limits(server, now);
+    }
     size_t expired = registry_expire(server->registry, now);
     if (expired > 0) {
-        server->worker.stats.instances_expired += expired;
+        stats_count(&server->stats->instances_expired, expired);
         log_write(server->options.log, LOG_LEVEL_INFO, "%zu idle instances forgotten", expired);
     }
     if (server->options.watch_parent && getppid() != server->parent) {
-        drain(server, "the process that started this one is gone");
+        server_drain(server, "the process that started this one is gone");
     }
 }
 
 /* --- start --- */
 
+/* Of several workers, the environment of one, but with the clock of this thread and with sums. */
 static void render_metrics(void *arg, struct buffer *out) {
-    const struct server *server = arg;
-    struct status_source source = rpc_status_source(&server->worker.conns.rpc);
+    struct server *server = arg;
+    struct rpc_env env = server->workers[0].conns.rpc;
+    env.clock = server->loop;
+    env.gather = NULL;
+    struct status_source source = rpc_status_source(&env);
+    if (server->count > 1) {
+        workers_gather(&server->workers[0].options, &server->sum, &source);
+    }
     metrics_text(&source, out);
 }
 
@@ -303,15 +98,15 @@ static int fail(char *error, size_t size, const char *what, int rc) {
 
 static int start_signals(struct server *server, char *error, size_t size) {
     signal(SIGPIPE, SIG_IGN);
-    int rc = uv_signal_start(&server->sigterm, on_signal, SIGTERM);
+    int rc = uv_signal_start(&server->sigterm, server_on_signal, SIGTERM);
     if (rc == 0) {
-        rc = uv_signal_start(&server->sigint, on_signal, SIGINT);
+        rc = uv_signal_start(&server->sigint, server_on_signal, SIGINT);
     }
     if (rc == 0) {
-        rc = uv_signal_start(&server->sigusr1, on_level_signal, SIGUSR1);
+        rc = uv_signal_start(&server->sigusr1, server_on_level_signal, SIGUSR1);
     }
     if (rc == 0) {
-        rc = uv_signal_start(&server->sigusr2, on_level_signal, SIGUSR2);
+        rc = uv_signal_start(&server->sigusr2, server_on_level_signal, SIGUSR2);
     }
     return rc == 0 ? 0 : fail(error, size, "signals", rc);
 }
@@ -322,7 +117,8 @@ static int init_handles(struct server *server) {
     uv_timer_t *const timers[] = {&server->tick, &server->drain_tick};
     uv_signal_t *const signals[] = {&server->sigterm, &server->sigint, &server->sigusr1,
                                     &server->sigusr2};
-    int rc = 0;
+    int rc = uv_async_init(server->loop, &server->news, server_on_news);
+    server->news.data = server;
     for (size_t i = 0; rc == 0 && i < sizeof timers / sizeof *timers; i++) {
         rc = uv_timer_init(server->loop, timers[i]);
         timers[i]->data = server;
@@ -345,9 +141,9 @@ static int start_listening(struct server *server, char *error, size_t size) {
     if (fd < 0) {
         return fail(error, size, "socket", -errno);
     }
-    server->listener.full = is_full;
-    server->listener.waiting = on_waiting;
-    server->listener.accepted = on_accepted;
+    server->listener.full = server_is_full;
+    server->listener.waiting = server_on_waiting;
+    server->listener.accepted = server_on_accepted;
     int rc = acceptor_open(&server->listener, server->loop, fd);
     if (rc != 0) {
         close(fd);
@@ -359,7 +155,7 @@ static int start_listening(struct server *server, char *error, size_t size) {
 static void on_relay_accepted(struct acceptor *acceptor, int fd) {
     struct server *server = acceptor->owner;
     if (relay_is_own_uid(fd)) {
-        conn_adopt(&server->worker.conns, fd);
+        server_hand_over(server, fd);
     } else {
         close(fd);
     }
@@ -391,7 +187,8 @@ static struct registry *make_registry(struct server *server) {
     const struct server_options *options = &server->options;
     struct registry_options registry = {.plugin = options->plugin,
                                         .log = options->log,
-                                        .stats = &server->worker.stats,
+                                        .stats = server->stats,
+                                        .threads = server->count > 1,
                                         .max_instances = options->max_instances,
                                         .idle_ms = options->instance_idle_ms};
     return registry_create(&registry);
@@ -403,9 +200,25 @@ static double epoch_seconds(void) {
     return (double)now.tv_sec + (double)now.tv_usec / 1e6;
 }
 
-static int open_worker(struct server *server) {
+/* As many as tell `count` apart. */
+static unsigned bits_of(uint32_t count) {
+    unsigned bits = 0;
+    while (((uint32_t)1 << bits) < count) {
+        bits++;
+    }
+    return bits;
+}
+
+static struct worker_options worker_options_of(struct server *server) {
     const struct server_options *options = &server->options;
-    struct worker_options wanted = {.relays.max_frame = options->max_frame};
+    struct worker_options wanted = {.relays.max_frame = options->max_frame,
+                                    .running = server->options.running,
+                                    .all = server->workers,
+                                    .count = server->count,
+                                    .rest = server->count > 1 ? &server->own_stats : NULL,
+                                    .watch_faults = options->handle_signals,
+                                    .closed = server_on_ended,
+                                    .closed_arg = server};
     uint32_t tag = 0;
     if (options->socket != NULL) {
         server->relay_fd = relay_listen(&wanted.relays, options->socket->path, &tag);
@@ -414,14 +227,15 @@ static int open_worker(struct server *server) {
                                             .registry = server->registry,
                                             .log = options->log,
                                             .process_data = server->process_data,
-                                            .running = options->running,
                                             .tag = tag,
+                                            .lane_bits = bits_of(server->count),
+                                            .shared = server->count > 1 ? &server->shared : NULL,
                                             .max_events = options->max_events,
                                             .stack_size = options->stack_size,
                                             .timeout_ms = options->event_ms};
     wanted.conns = (struct conn_env){.exited_ms = options->event_ms,
                                      .record = options->record,
-                                     .closed = on_conn_closed,
+                                     .closed = server_on_conn_closed,
                                      .owner = server};
     wanted.conns.rpc = (struct rpc_env){
         .registry = server->registry,
@@ -429,22 +243,76 @@ static int open_worker(struct server *server) {
         .plugin = options->plugin,
         .info = options->info,
         .max_frame = options->max_frame,
-        .max_connections = most_connections(options),
+        .max_connections = server->max_connections,
         .pid = getpid(),
         .started_at = epoch_seconds(),
         .relay = server->relay_fd >= 0 ? relay_start : NULL,
         .relay_forget = relay_forget,
         .tag = tag,
     };
-    return worker_open(&server->worker, &wanted);
+    return wanted;
+}
+
+static int open_workers(struct server *server) {
+    int rc = 0;
+    server->max_connections = server_most_connections(&server->options);
+    struct worker_options wanted = worker_options_of(server);
+    running_clear(server->options.running);
+    for (uint32_t i = 0; rc == 0 && i < server->count; i++) {
+        if (server->count > 1) {
+            rc = worker_init(&server->workers[i]);
+        }
+        if (rc == 0) {
+            rc = worker_open(&server->workers[i], i, &wanted);
+        }
+    }
+    if (rc == 0) {
+        notice_restart(events_notices(server->workers[0].events), server->options.plugin->name,
+                       server->options.running);
+    }
+    return rc;
+}
+
+/* The last that can fail: what runs on threads is closed in another way than what does not. */
+static int start_threads(struct server *server, char *error, size_t size) {
+    int rc = 0;
+    for (uint32_t i = 0; rc == 0 && server->count > 1 && i < server->count; i++) {
+        rc = worker_start(&server->workers[i]);
+    }
+    return rc == 0 ? 0 : fail(error, size, "threads", rc);
+}
+
+/* With one worker all is on its loop. */
+static int init_loop(struct server *server) {
+    server->count = (uint32_t)server->options.threads;
+    server->workers = calloc(server->count, sizeof *server->workers);
+    if (server->workers == NULL) {
+        return UV_ENOMEM;
+    }
+    int rc =
+        server->count == 1 ? worker_init(&server->workers[0]) : uv_loop_init(&server->own_loop);
+    if (rc == 0) {
+        server->loop = server->count == 1 ? &server->workers[0].loop : &server->own_loop;
+        server->stats = server->count == 1 ? &server->workers[0].stats : &server->own_stats;
+    }
+    return rc;
+}
+
+static void watch_faults(struct server *server) {
+    if (server->options.handle_signals) {
+        server->watches_faults = true;
+        crash_watch(server->options.plugin->name, server->options.running);
+        if (server->count == 1) {
+            crash_enter(server->workers[0].events);
+        }
+    }
 }
 
 static int start(struct server *server, char *error, size_t size) {
     const struct server_options *options = &server->options;
-    int rc = worker_init(&server->worker);
+    int rc = init_loop(server);
     if (rc == 0) {
-        server->loop = &server->worker.loop;
-        rc = uv_async_init(server->loop, &server->stop, on_stop);
+        rc = uv_async_init(server->loop, &server->stop, server_on_stop);
     }
     if (rc == 0) {
         rc = init_handles(server);
@@ -463,13 +331,11 @@ static int start(struct server *server, char *error, size_t size) {
         return -1;
     }
     server->registry = make_registry(server);
-    rc = server->registry == NULL ? UV_ENOMEM : open_worker(server);
+    rc = server->registry == NULL ? UV_ENOMEM : open_workers(server);
     if (rc != 0) {
         return fail(error, size, "start", rc);
     }
-    if (options->handle_signals) {
-        crash_watch(server->worker.events, options->plugin->name);
-    }
+    watch_faults(server);
     if (start_listening(server, error, size) != 0) {
         return -1;
     }
@@ -481,7 +347,7 @@ static int start(struct server *server, char *error, size_t size) {
     if (rc != 0) {
         return fail(error, size, "timer", rc);
     }
-    return 0;
+    return start_threads(server, error, size);
 }
 
 int server_create(const struct server_options *options, struct server **out, char *error,
@@ -491,6 +357,9 @@ int server_create(const struct server_options *options, struct server **out, cha
         return fail(error, error_size, "start", UV_ENOMEM);
     }
     server->options = *options;
+    if (server->options.running == NULL) {
+        server->options.running = &server->own_running;
+    }
     server->relay_fd = server->listener.fd = server->relay_listener.fd = -1;
     server->listener.log = server->relay_listener.log = options->log;
     server->listener.owner = server->relay_listener.owner = server;
@@ -503,7 +372,7 @@ int server_create(const struct server_options *options, struct server **out, cha
 }
 
 int server_adopt(struct server *server, int fd) {
-    return conn_adopt(&server->worker.conns, fd) == 0 ? 0 : -1;
+    return server_hand_over(server, fd) == 0 ? 0 : -1;
 }
 
 void server_run(struct server *server) {
@@ -519,7 +388,14 @@ void server_stop(struct server *server) {
 
 static void close_walked(uv_handle_t *handle, void *arg) {
     (void)arg;
-    close_handle(handle);
+    if (!uv_is_closing(handle)) {
+        uv_close(handle, NULL);
+    }
+}
+
+/* All of them, or none was started. */
+static bool workers_open(const struct server *server) {
+    return server->workers[server->count - 1].events != NULL;
 }
 
 void server_destroy(struct server *server) {
@@ -527,8 +403,8 @@ void server_destroy(struct server *server) {
         return;
     }
     if (server->loop != NULL) {
-        if (server->handles_ready && server->worker.events != NULL) {
-            close_all(server);
+        if (server->handles_ready && workers_open(server)) {
+            server_close_all(server);
         } else {
             uv_walk(server->loop, close_walked, NULL);
         }
@@ -537,10 +413,21 @@ void server_destroy(struct server *server) {
     if (server->relay_fd >= 0) {
         close(server->relay_fd);
     }
-    if (server->options.handle_signals && server->worker.events != NULL) {
+    if (server->watches_faults) {
         crash_forget();
+        if (server->count == 1) {
+            crash_leave();
+        }
     }
-    worker_destroy(&server->worker);
+    for (uint32_t i = 0; server->workers != NULL && i < server->count; i++) {
+        worker_destroy(&server->workers[i]);
+    }
+    if (server->loop == &server->own_loop) {
+        int rc = uv_loop_close(&server->own_loop);
+        assert(rc == 0);
+        (void)rc;
+    }
+    free(server->workers);
     registry_destroy(server->registry);
     if (server->plugin_open && server->options.plugin->close != NULL) {
         server->options.plugin->close(server->process_data);

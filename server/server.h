@@ -1,4 +1,7 @@
-/* The loop: listens, accepts, watches time, ends. One server is one thread; nothing is global. */
+/* Listens, accepts, watches time and signals, ends. Connections and their events are with workers
+ * (worker.h): one, on the same loop, or several, each on a thread of its own; then this loop has
+ * nothing to do that takes time, so that a handler that is busy keeps nobody from connecting.
+ * Nothing is global, but what a fault needs (crash.h). */
 #ifndef SERVER_SERVER_H
 #define SERVER_SERVER_H
 
@@ -25,6 +28,8 @@ struct server_options {
     struct running *running;    /* told which handler runs; NULL: nobody is */
     const char *metrics_listen; /* see metrics.h; NULL: nowhere */
     struct record *record;      /* borrowed; of all that is said on connections. NULL: none */
+    size_t threads;             /* that run handlers, up to WORKERS_MOST. The plugin is thread-safe,
+                                   where there are several */
     bool tell_manager;          /* READY=1 and STOPPING=1 (service_manager_notify) */
     bool handle_signals; /* SIGTERM and SIGINT drain, a second SIGINT ends at once; SIGPIPE is
                             ignored, faults are reported (crash.h) */

@@ -39,11 +39,55 @@ static uint64_t bucket_end(size_t bucket) {
 }
 
 void stats_add(struct stats_histogram *histogram, uint64_t ns) {
-    histogram->buckets[bucket_of(ns)]++;
-    histogram->count++;
-    histogram->sum += ns;
+    stats_count(&histogram->buckets[bucket_of(ns)], 1);
+    stats_count(&histogram->count, 1);
+    stats_count(&histogram->sum, ns);
     if (ns > histogram->max) {
-        histogram->max = ns;
+        __atomic_store_n(&histogram->max, ns, __ATOMIC_RELAXED);
+    }
+}
+
+static void gather_histogram(struct stats_histogram *sum, const struct stats_histogram *one) {
+    if (stats_read(&one->count) == 0) {
+        return;
+    }
+    for (size_t i = 0; i < STATS_BUCKETS; i++) {
+        uint64_t count = stats_read(&one->buckets[i]);
+        sum->buckets[i] += count;
+        sum->count += count;
+    }
+    sum->sum += stats_read(&one->sum);
+    uint64_t max = stats_read(&one->max);
+    sum->max = max > sum->max ? max : sum->max;
+}
+
+static void gather_phase(struct stats_phase *sum, const struct stats_phase *one) {
+    sum->started += stats_read(&one->started);
+    sum->running += stats_read(&one->running);
+    sum->failed += stats_read(&one->failed);
+    sum->timed_out += stats_read(&one->timed_out);
+    sum->refused += stats_read(&one->refused);
+    sum->orphaned += stats_read(&one->orphaned);
+    gather_histogram(&sum->latency, &one->latency);
+}
+
+void stats_gather(struct stats *sum, const struct stats *one) {
+    sum->connections += stats_read(&one->connections);
+    sum->instances_started += stats_read(&one->instances_started);
+    sum->instances_refused += stats_read(&one->instances_refused);
+    sum->instances_closed += stats_read(&one->instances_closed);
+    sum->instances_expired += stats_read(&one->instances_expired);
+    sum->unknown_instances += stats_read(&one->unknown_instances);
+    sum->bytes_in += stats_read(&one->bytes_in);
+    sum->bytes_out += stats_read(&one->bytes_out);
+    for (unsigned i = 0; i < STATS_LIMIT_COUNT; i++) {
+        sum->limits[i] += stats_read(&one->limits[i]);
+    }
+    for (unsigned i = 0; i < KONG_PHASE_COUNT; i++) {
+        gather_phase(&sum->phases[i], &one->phases[i]);
+    }
+    for (unsigned i = 0; i < PDK_COUNT; i++) {
+        gather_histogram(&sum->calls[i], &one->calls[i]);
     }
 }
 

@@ -1,5 +1,6 @@
-/* What a server counts. Plain figures of one loop: no I/O, no allocation, no lock; everything may
- * be read. The only system call is the clock's, which the vDSO answers without one. */
+/* What a server counts. Figures of one loop, which alone changes them, by the functions here; other
+ * threads may read them meanwhile (stats_read, stats_gather). No I/O, no allocation, no lock. The
+ * only system call is the clock's, which the vDSO answers without one. */
 #ifndef SERVER_STATS_H
 #define SERVER_STATS_H
 
@@ -65,7 +66,24 @@ static inline uint64_t stats_clock(void) {
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
+static inline uint64_t stats_read(const uint64_t *counter) {
+    return __atomic_load_n(counter, __ATOMIC_RELAXED);
+}
+
+/* Nobody else changes it: no locked instruction is needed. */
+static inline void stats_count(uint64_t *counter, uint64_t by) {
+    __atomic_store_n(counter, stats_read(counter) + by, __ATOMIC_RELAXED);
+}
+
+static inline void stats_uncount(uint64_t *counter) {
+    stats_count(counter, (uint64_t)0 - 1);
+}
+
 void stats_add(struct stats_histogram *histogram, uint64_t ns);
+
+/* Adds what one loop counted to a sum, which is the caller's alone. Histograms agree with
+ * themselves whatever that loop does meanwhile. */
+void stats_gather(struct stats *sum, const struct stats *one);
 
 /* What `percent` (above 0, at most 100) of the durations do not exceed: the end of its bucket, and
  * no more than the longest. 0 without any. */

@@ -1,6 +1,7 @@
 #include "status.h"
 
 #include <assert.h>
+#include <string.h>
 
 /* A map under construction. */
 struct map {
@@ -33,6 +34,15 @@ static void put_count(struct map *map, const char *key, uint64_t count) {
 static void put_text(struct map *map, const char *key, const char *text) {
     if (text != NULL) {
         put(map, key, kong_string(text));
+    }
+}
+
+/* Of an instance, which another thread may close before this is sent. */
+static void put_copy(struct builder *builder, struct map *map, const char *key, const char *text) {
+    if (text != NULL) {
+        struct kong_str copy = arena_copy(builder->arena, text, strlen(text));
+        builder->failed = builder->failed || copy.data == NULL;
+        put(map, key, kong_bytes(copy.data, copy.data == NULL ? 0 : copy.len));
     }
 }
 
@@ -98,15 +108,16 @@ static struct kong_value instance(struct builder *builder, const struct status_s
     put_count(&map, "Id", (uint64_t)instance->id);
     double age = source->now - instance->started_at;
     put(&map, "Age", kong_number(age > 0 ? age : 0));
-    put(&map, "Idle", kong_number((double)(source->now_ms - instance->used_ms) / 1e3));
+    uint64_t idle = source->now_ms > instance->used_ms ? source->now_ms - instance->used_ms : 0;
+    put(&map, "Idle", kong_number((double)idle / 1e3));
     put_count(&map, "Events", instance->events);
     put_count(&map, "Failed", instance->failed);
-    put_text(&map, "Service", instance->scope.service_id);
-    put_text(&map, "Route", instance->scope.route_id);
-    put_text(&map, "Consumer", instance->scope.consumer_id);
-    put_text(&map, "Plugin", instance->scope.plugin_id);
-    put_text(&map, "Name", instance->scope.instance_name);
-    put_text(&map, "Refused", instance->failure);
+    put_copy(builder, &map, "Service", instance->scope.service_id);
+    put_copy(builder, &map, "Route", instance->scope.route_id);
+    put_copy(builder, &map, "Consumer", instance->scope.consumer_id);
+    put_copy(builder, &map, "Plugin", instance->scope.plugin_id);
+    put_copy(builder, &map, "Name", instance->scope.instance_name);
+    put_copy(builder, &map, "Refused", instance->failure);
     return done(&map);
 }
 
@@ -120,15 +131,16 @@ static struct kong_value instance_list(struct builder *builder,
         builder->failed = true;
         return kong_nil();
     }
-    for (const struct instance *i = registry_newest(source->registry); i != NULL && at < count;
+    for (const struct instance *i = registry_lock(source->registry); i != NULL && at < count;
          i = i->older) {
         items[at++] = instance(builder, source, i);
     }
+    registry_unlock(source->registry);
     return kong_list(items, at);
 }
 
 static struct kong_value instances(struct builder *builder, const struct status_source *source) {
-    const struct stats *stats = events_stats(source->events);
+    const struct stats *stats = source->stats;
     struct map map = map_of(builder, 6);
     put_count(&map, "Live", registry_count(source->registry));
     put_count(&map, "Started", stats->instances_started);
@@ -142,7 +154,7 @@ static struct kong_value instances(struct builder *builder, const struct status_
 static struct kong_value connections(struct builder *builder, const struct status_source *source) {
     struct map map = map_of(builder, 3);
     put_count(&map, "Open", source->connections);
-    put_count(&map, "Opened", events_stats(source->events)->connections);
+    put_count(&map, "Opened", source->stats->connections);
     put_count(&map, "Limit", source->max_connections);
     return done(&map);
 }
@@ -159,12 +171,12 @@ static struct kong_value plugins(struct builder *builder, const struct status_so
     struct stats_phase sum;
     struct map map = map_of(builder, 1);
     struct map one = map_of(builder, 9);
-    stats_sum(events_stats(source->events), &sum);
+    stats_sum(source->stats, &sum);
     put_text(&one, "Name", source->plugin->name);
     put_text(&one, "Version", source->plugin->version);
     put_count(&one, "Instances", registry_count(source->registry));
     put_count(&one, "EventsStarted", sum.started);
-    put_count(&one, "EventsRunning", events_alive(source->events));
+    put_count(&one, "EventsRunning", source->events_alive);
     put_count(&one, "EventsFailed", sum.failed);
     put_count(&one, "EventsTimedOut", sum.timed_out);
     put_count(&one, "EventsRefused", sum.refused);
@@ -176,14 +188,13 @@ static struct kong_value plugins(struct builder *builder, const struct status_so
 bool status_build(const struct status_source *source, struct arena *arena,
                   struct kong_value *status) {
     struct builder builder = {.arena = arena};
-    const struct stats *stats = events_stats(source->events);
-    struct map map = map_of(&builder, 13);
+    const struct stats *stats = source->stats;
+    struct map map = map_of(&builder, 14);
     put_count(&map, "Pid", (uint64_t)source->pid);
     put(&map, "StartTime", kong_number(source->started_at));
     put(&map, "Uptime", kong_number(source->now - source->started_at));
-    put_count(&map, "Restarts",
-              atomic_load_explicit(&events_options(source->events)->running->restarts,
-                                   memory_order_relaxed));
+    put_count(&map, "Restarts", source->restarts);
+    put_count(&map, "Threads", source->threads);
     put(&map, "Plugins", plugins(&builder, source));
     put(&map, "Connections", connections(&builder, source));
     put(&map, "Bytes", bytes(&builder, stats));

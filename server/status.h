@@ -2,17 +2,22 @@
 #ifndef SERVER_STATUS_H
 #define SERVER_STATUS_H
 
-#include "event.h"
+#include "arena.h"
+#include "log.h"
 #include "registry.h"
+#include "stats.h"
 
 /* The instances that were used last are listed, and no more than so many. */
 #define STATUS_INSTANCES 1000
 
 struct status_source {
     const struct kong_plugin *plugin;
-    const struct events *events;
-    const struct registry *registry;
+    const struct stats *stats; /* of all threads */
+    size_t events_alive;
+    struct registry *registry;
     const struct log *log; /* may be NULL */
+    size_t threads;
+    uint32_t restarts;
     size_t connections, max_connections;
     int64_t pid;
     double started_at; /* seconds since the epoch */
@@ -23,7 +28,7 @@ struct status_source {
 /* Pid, StartTime and Plugins.<name>.{Name, Version, Instances, Events…} are as go-pdk has them; the
  * rest is beside them:
  *
- *   Uptime (s), Restarts (of a supervised server), Connections {Open, Opened, Limit},
+ *   Uptime (s), Restarts (of a supervised server), Threads, Connections {Open, Opened, Limit},
  *   Bytes {In, Out}, Limits {<stats_limit_name>: times reached}, LogLinesLost,
  *   Instances {Live, Started, Refused, Closed, Expired, Unknown},
  *   InstanceList [{Id, Age, Idle (s), Events, Failed, Service, Route, Consumer, Plugin, Name,

@@ -29,6 +29,13 @@ struct shared {
     _Atomic int32_t returned; /* serve() came to its end */
 };
 
+/* What is known of one of the child's threads. */
+struct lane_watch {
+    uint32_t seen_runs;
+    uint64_t seen_since;
+    bool reported;
+};
+
 struct supervisor {
     const struct supervisor_options *options;
     int (*serve)(void *arg, struct running *running);
@@ -44,9 +51,8 @@ struct supervisor {
     uint64_t kill_at;
     /* the watch for a handler that hangs */
     uint64_t poll_ms;
-    uint32_t seen_runs;
-    uint64_t seen_since;
-    bool reported;
+    size_t threads;
+    struct lane_watch watches[RUNNING_LANES];
     bool aborted;
 };
 
@@ -56,17 +62,37 @@ static uint64_t now_ms(void) {
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
-/* NULL: no handler runs. */
-static const char *phase_text(const struct supervisor *s) {
-    int32_t phase = atomic_load(&s->shared->running.phase);
+/* NULL: no handler runs on that thread. */
+static const char *phase_text(const struct supervisor *s, size_t lane) {
+    int32_t phase = atomic_load(&s->shared->running.lanes[lane].phase);
     if (phase < 0 || phase >= KONG_PHASE_COUNT) {
         return NULL;
     }
     return kong_phase_name((enum kong_phase)phase);
 }
 
-static int instance(const struct supervisor *s) {
-    return (int)atomic_load(&s->shared->running.instance);
+static int instance(const struct supervisor *s, size_t lane) {
+    return (int)atomic_load(&s->shared->running.lanes[lane].instance);
+}
+
+/* The thread whose handler the child died of, as far as that can be known: the one that faulted, or
+ * the first that ran one. *certain: no other can have been it. */
+static size_t fatal_lane(const struct supervisor *s, bool *certain) {
+    int32_t fault = atomic_load(&s->shared->running.fault);
+    size_t first = 0;
+    size_t count = 0;
+    *certain = true;
+    if (fault >= 0 && (size_t)fault < s->threads) {
+        return (size_t)fault;
+    }
+    for (size_t i = s->threads; i-- > 0;) {
+        if (phase_text(s, i) != NULL) {
+            first = i;
+            count++;
+        }
+    }
+    *certain = count <= 1;
+    return first;
 }
 
 /* --- the child --- */
@@ -98,8 +124,7 @@ static void run_child(const struct supervisor *s, pid_t parent) {
 
 static int start_child(struct supervisor *s) {
     pid_t self = getpid();
-    running_leave(&s->shared->running);
-    atomic_store(&s->shared->running.overflow, 0);
+    running_clear(&s->shared->running);
     atomic_store(&s->shared->returned, 0);
     pid_t child = fork();
     if (child < 0) {
@@ -109,8 +134,11 @@ static int start_child(struct supervisor *s) {
         run_child(s, self);
     }
     s->child = child;
-    s->child_since = s->seen_since = now_ms();
-    s->reported = s->aborted = false;
+    s->child_since = now_ms();
+    for (size_t i = 0; i < s->threads; i++) {
+        s->watches[i] = (struct lane_watch){.seen_since = s->child_since};
+    }
+    s->aborted = false;
     return 0;
 }
 
@@ -134,15 +162,30 @@ static void end_child(struct supervisor *s, bool impatient) {
     }
 }
 
+/* "while mine ran access for instance 3", and whatever else ran where it could have been that. */
+static void describe_death(const struct supervisor *s, char *out, size_t size) {
+    bool certain;
+    size_t fatal = fatal_lane(s, &certain);
+    size_t len = 0;
+    snprintf(out, size, "between handlers");
+    for (size_t i = 0; i < s->threads && len < size; i++) {
+        const char *phase = phase_text(s, i);
+        if (phase == NULL || (certain && i != fatal)) {
+            continue;
+        }
+        int more = len == 0 ? snprintf(out, size, "while %s ran %s for instance %d",
+                                       s->options->plugin, phase, instance(s, i))
+                            : snprintf(out + len, size - len, ", %s for instance %d", phase,
+                                       instance(s, i));
+        len += more > 0 ? (size_t)more : size;
+    }
+}
+
 /* What the child left behind says what it was doing. */
 static void report_death(struct supervisor *s, int status) {
     const struct supervisor_options *options = s->options;
-    char doing[120] = "between handlers";
-    const char *phase = phase_text(s);
-    if (phase != NULL) {
-        snprintf(doing, sizeof doing, "while %s ran %s for instance %d", options->plugin, phase,
-                 instance(s));
-    }
+    char doing[400];
+    describe_death(s, doing, sizeof doing);
     if (WIFSIGNALED(status)) {
         log_write(options->log, LOG_LEVEL_ERROR,
                   "server process %d was killed by signal %d (%s%s) %s", (int)s->child,
@@ -165,8 +208,10 @@ static bool child_is_gone(struct supervisor *s, int status, int *result) {
     report_death(s, status);
     struct running *running = &s->shared->running;
     atomic_store(&running->died_signal, WIFSIGNALED(status) ? WTERMSIG(status) : 0);
-    atomic_store(&running->died_instance, atomic_load(&running->instance));
-    atomic_store(&running->died_phase, atomic_load(&running->phase));
+    bool certain;
+    const struct running_lane *lane = &running->lanes[fatal_lane(s, &certain)];
+    atomic_store(&running->died_instance, atomic_load(&lane->instance));
+    atomic_store(&running->died_phase, atomic_load(&lane->phase));
     atomic_fetch_add(&s->shared->running.restarts, 1);
     s->child = 0;
     uint64_t now = now_ms();
@@ -181,36 +226,39 @@ static bool child_is_gone(struct supervisor *s, int status, int *result) {
     return false;
 }
 
-static void end_stalled(struct supervisor *s, const char *phase) {
+static void end_stalled(struct supervisor *s, size_t lane, const char *phase) {
     log_write(s->options->log, LOG_LEVEL_ERROR,
               "ending server process %d: %s of instance %d hangs (--stall-timeout)", (int)s->child,
-              phase, instance(s));
+              phase, instance(s, lane));
     kill(s->child, s->aborted ? SIGKILL : SIGABRT);
     s->aborted = true;
-    s->seen_since = now_ms();
+    for (size_t i = 0; i < s->threads; i++) {
+        s->watches[i].seen_since = now_ms();
+    }
+    atomic_store(&s->shared->running.fault, (int32_t)lane);
 }
 
-static void watch_for_stall(struct supervisor *s) {
+static void watch_for_stall(struct supervisor *s, size_t lane) {
     const struct supervisor_options *options = s->options;
-    uint32_t runs = atomic_load(&s->shared->running.runs);
-    const char *phase = phase_text(s);
+    struct lane_watch *watch = &s->watches[lane];
+    uint32_t runs = atomic_load(&s->shared->running.lanes[lane].runs);
+    const char *phase = phase_text(s, lane);
     uint64_t now = now_ms();
-    if (phase == NULL || runs != s->seen_runs) {
-        s->seen_runs = runs;
-        s->seen_since = now;
-        s->reported = false;
+    if (phase == NULL || runs != watch->seen_runs) {
+        *watch = (struct lane_watch){.seen_runs = runs, .seen_since = now};
         return;
     }
-    uint64_t stalled = now - s->seen_since;
-    if (stalled >= options->report_ms && !s->reported) {
-        s->reported = true;
+    uint64_t stalled = now - watch->seen_since;
+    if (stalled >= options->report_ms && !watch->reported) {
+        watch->reported = true;
         log_write(options->log, LOG_LEVEL_ERROR,
                   "%s has been running %s for instance %d for %.3g s without a pause: all other "
-                  "requests wait (see --stall-timeout)",
-                  options->plugin, phase, instance(s), (double)stalled / 1000);
+                  "requests%s wait (see --stall-timeout)",
+                  options->plugin, phase, instance(s, lane), (double)stalled / 1000,
+                  s->threads > 1 ? " of its thread" : "");
     }
     if (options->stall_ms > 0 && stalled >= options->stall_ms) {
-        end_stalled(s, phase);
+        end_stalled(s, lane, phase);
     }
 }
 
@@ -234,7 +282,9 @@ static void on_time(struct supervisor *s) {
     if (s->ending && now_ms() >= s->kill_at) {
         kill(s->child, SIGKILL);
     } else {
-        watch_for_stall(s);
+        for (size_t i = 0; i < s->threads; i++) {
+            watch_for_stall(s, i);
+        }
     }
 }
 
@@ -287,6 +337,7 @@ int supervisor_run(const struct supervisor_options *options,
                            .serve = serve,
                            .arg = arg,
                            .parent = getppid(),
+                           .threads = options->threads == 0 ? 1 : options->threads,
                            .poll_ms = poll_time(options)};
     s.shared =
         mmap(NULL, sizeof *s.shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);

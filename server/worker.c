@@ -1,12 +1,18 @@
 #include "worker.h"
 
 #include <assert.h>
+#include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
+#include "crash.h"
 #include "limit.h"
+#include "passage.h"
 
-#define TICK_MS   1000
-#define READ_SIZE ((size_t)64 << 10)
+#define TICK_MS       1000
+#define DRAIN_TICK_MS 1
+#define READ_SIZE     ((size_t)64 << 10)
 
 static uint64_t loop_now(void *clock) {
     return uv_now(clock);
@@ -19,13 +25,191 @@ static void on_tick(uv_timer_t *timer) {
     conns_tick(&worker->conns, now);
 }
 
+static void on_drain_tick(uv_timer_t *timer) {
+    struct worker *worker = timer->data;
+    conns_end_idle(&worker->conns);
+}
+
+static void close_handle(uv_handle_t *handle) {
+    if (!uv_is_closing(handle)) {
+        uv_close(handle, NULL);
+    }
+}
+
+/* --- what is wished --- */
+
+static void drain(struct worker *worker, bool taken_over) {
+    worker->conns.draining = true;
+    worker->conns.taken_over = taken_over;
+    if (uv_timer_start(&worker->drain_tick, on_drain_tick, DRAIN_TICK_MS, DRAIN_TICK_MS) != 0) {
+        conns_close_all(&worker->conns); /* rather than never */
+    }
+}
+
+/* All that happens on the loop leads here before it waits again. */
+static void on_done_check(uv_prepare_t *prepare) {
+    struct worker *worker = prepare->data;
+    if (!worker->done && worker->conns.first == NULL && worker->relays.count == 0 &&
+        worker->passages == 0 && events_alive(worker->events) == 0) {
+        worker->done = true;
+        worker->options.closed(worker->options.closed_arg);
+    }
+}
+
+static void close_timers(struct worker *worker) {
+    close_handle((uv_handle_t *)&worker->tick);
+    close_handle((uv_handle_t *)&worker->drain_tick);
+}
+
+static void close_mail(struct worker *worker) {
+    close_handle((uv_handle_t *)&worker->mail);
+    close_handle((uv_handle_t *)&worker->done_check);
+}
+
+static void close_all(struct worker *worker) {
+    conns_close_all(&worker->conns);
+    events_cancel_all(worker->events, KONG_E_GONE);
+    close_timers(worker);
+    if (worker->mail_ready) {
+        uv_prepare_start(&worker->done_check, on_done_check);
+    }
+}
+
+static void grant(struct worker *worker, enum worker_wish wish, bool taken_over) {
+    if (wish >= WORKER_DRAIN && worker->granted < WORKER_DRAIN && wish < WORKER_CLOSE) {
+        drain(worker, taken_over);
+    }
+    if (wish >= WORKER_CLOSE && worker->granted < WORKER_CLOSE) {
+        close_all(worker);
+    }
+    if (wish >= WORKER_END && worker->granted < WORKER_END && worker->mail_ready) {
+        close_mail(worker);
+    }
+    worker->granted = wish > worker->granted ? wish : worker->granted;
+}
+
+/* --- letters --- */
+
+static void on_mail(uv_async_t *handle) {
+    struct worker *worker = handle->data;
+    pthread_mutex_lock(&worker->lock);
+    struct letter *letter = worker->first;
+    enum worker_wish wish = worker->wish;
+    bool taken_over = worker->taken_over;
+    worker->first = worker->last = NULL;
+    pthread_mutex_unlock(&worker->lock);
+    while (letter != NULL) {
+        struct letter *next = letter->next;
+        letter->deliver(letter, worker);
+        letter = next;
+    }
+    grant(worker, wish, taken_over);
+}
+
+/* Sent under the lock: whoever finds the wish that ends all knows that nobody is here any more. */
+void worker_post(struct worker *worker, struct letter *letter) {
+    letter->next = NULL;
+    pthread_mutex_lock(&worker->lock);
+    assert(worker->wish < WORKER_END);
+    *(worker->last != NULL ? &worker->last->next : &worker->first) = letter;
+    worker->last = letter;
+    uv_async_send(&worker->mail);
+    pthread_mutex_unlock(&worker->lock);
+}
+
+void worker_grant(struct worker *worker, enum worker_wish wish, bool taken_over) {
+    if (!worker->started) {
+        if (worker->events != NULL) {
+            grant(worker, wish, taken_over);
+        }
+        return;
+    }
+    pthread_mutex_lock(&worker->lock);
+    if (wish > worker->wish) {
+        worker->wish = wish;
+        worker->taken_over = worker->taken_over || taken_over;
+        uv_async_send(&worker->mail);
+    }
+    pthread_mutex_unlock(&worker->lock);
+}
+
+struct arrival {
+    struct letter letter;
+    int fd;
+};
+
+static int adopt(struct worker *worker, int fd) {
+    int rc = conn_adopt(&worker->conns, fd);
+    if (rc != 0) {
+        log_write(worker->conns.rpc.log, LOG_LEVEL_ERROR, "connection: %s", uv_strerror(rc));
+    }
+    return rc;
+}
+
+/* Counted twice for a moment, rather than not at all: a server with no connection ends. */
+static void on_arrival(struct letter *letter, struct worker *worker) {
+    struct arrival *arrival = (struct arrival *)letter;
+    int rc = adopt(worker, arrival->fd);
+    worker->on_their_way--;
+    if (rc != 0) {
+        worker->conns.closed(&worker->conns);
+    }
+    free(arrival);
+}
+
+int worker_adopt(struct worker *worker, int fd) {
+    if (!worker->started) {
+        return adopt(worker, fd);
+    }
+    struct arrival *arrival = malloc(sizeof *arrival);
+    if (arrival == NULL) {
+        log_write(worker->conns.rpc.log, LOG_LEVEL_ERROR, "connection: %s", uv_strerror(UV_ENOMEM));
+        close(fd);
+        return UV_ENOMEM;
+    }
+    *arrival = (struct arrival){.letter.deliver = on_arrival, .fd = fd};
+    worker->on_their_way++;
+    worker_post(worker, &arrival->letter);
+    return 0;
+}
+
+size_t worker_connections(const struct worker *worker) {
+    return worker->on_their_way + worker->conns.count;
+}
+
+/* --- figures --- */
+
+void workers_gather(const struct worker_options *options, struct stats *sum,
+                    struct status_source *source) {
+    *sum = (struct stats){0};
+    if (options->rest != NULL) {
+        stats_gather(sum, options->rest);
+    }
+    source->stats = sum;
+    source->threads = options->count;
+    source->connections = 0;
+    for (uint32_t i = 0; i < options->count; i++) {
+        stats_gather(sum, &options->all[i].stats);
+        source->connections += options->all[i].conns.count;
+    }
+}
+
+static void gather(const struct rpc_env *env, struct status_source *source) {
+    struct worker *worker =
+        (struct worker *)((char *)(uintptr_t)env - offsetof(struct worker, conns.rpc));
+    workers_gather(&worker->options, &worker->sum, source);
+}
+
+/* --- start and end --- */
+
 int worker_init(struct worker *worker) {
     int rc = uv_loop_init(&worker->loop);
     worker->loop_ready = rc == 0;
     return rc;
 }
 
-static void fill_conns(struct worker *worker, const struct worker_options *options) {
+static void fill_conns(struct worker *worker) {
+    const struct worker_options *options = &worker->options;
     worker->relays = options->relays;
     worker->relays.loop = &worker->loop;
     char *buffer = worker->conns.read_buffer;
@@ -37,57 +221,116 @@ static void fill_conns(struct worker *worker, const struct worker_options *optio
     rpc->events = worker->events;
     rpc->scratch = &worker->scratch;
     rpc->connections = &worker->conns.count;
+    rpc->running = options->running;
     rpc->relay_env = &worker->relays;
     rpc->now_ms = loop_now;
     rpc->clock = &worker->loop;
+    if (options->count > 1) {
+        rpc->gather = gather;
+        rpc->pass = passage_start;
+        rpc->pass_forget = passage_forget;
+    }
 }
 
-int worker_open(struct worker *worker, const struct worker_options *options) {
+static int init_timers(struct worker *worker) {
+    int rc = uv_timer_init(&worker->loop, &worker->tick);
+    if (rc == 0) {
+        rc = uv_timer_init(&worker->loop, &worker->drain_tick);
+    }
+    worker->tick.data = worker->drain_tick.data = worker;
+    return rc;
+}
+
+static int init_mail(struct worker *worker) {
+    pthread_mutex_init(&worker->lock, NULL); /* default attributes: cannot fail on Linux */
+    int rc = uv_async_init(&worker->loop, &worker->mail, on_mail);
+    if (rc == 0) {
+        uv_prepare_init(&worker->loop, &worker->done_check); /* always 0 */
+        worker->mail.data = worker->done_check.data = worker;
+        worker->mail_ready = true;
+    }
+    return rc;
+}
+
+int worker_open(struct worker *worker, uint32_t index, const struct worker_options *options) {
+    worker->options = *options;
+    worker->index = index;
     struct events_options events = options->events;
     events.owner = &worker->loop;
     events.stats = &worker->stats;
+    events.lane = index;
+    events.running = &options->running->lanes[index];
     arena_init(&worker->scratch, LIMIT_EVENT_MEMORY);
     worker->conns.read_buffer = malloc(READ_SIZE);
-    int rc = uv_timer_init(&worker->loop, &worker->tick);
-    if (worker->conns.read_buffer == NULL || rc != 0) {
-        return rc != 0 ? rc : UV_ENOMEM;
+    int rc = worker->conns.read_buffer == NULL ? UV_ENOMEM : init_timers(worker);
+    if (rc == 0 && options->count > 1) {
+        rc = init_mail(worker);
     }
-    worker->tick.data = worker;
+    if (rc != 0) {
+        return rc;
+    }
     worker->events = events_create(&events);
     if (worker->events == NULL) {
         return UV_ENOMEM;
     }
-    fill_conns(worker, options);
+    fill_conns(worker);
     return uv_timer_start(&worker->tick, on_tick, TICK_MS, TICK_MS);
 }
 
-void worker_close(struct worker *worker) {
-    if (worker->events == NULL || uv_is_closing((uv_handle_t *)&worker->tick)) {
-        return;
+static void *run(void *arg) {
+    struct worker *worker = arg;
+    char name[16];
+    snprintf(name, sizeof name, "worker %u", (unsigned)worker->index);
+    pthread_setname_np(pthread_self(), name);
+    if (worker->options.watch_faults) {
+        crash_enter(worker->events);
     }
-    conns_close_all(&worker->conns);
-    events_cancel_all(worker->events, KONG_E_GONE);
-    uv_close((uv_handle_t *)&worker->tick, NULL);
+    uv_run(&worker->loop, UV_RUN_DEFAULT);
+    if (worker->options.watch_faults) {
+        crash_leave();
+    }
+    return NULL;
+}
+
+/* Signals are for the server's thread, but those that say what this one did. */
+int worker_start(struct worker *worker) {
+    static const int own[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGSYS};
+    sigset_t blocked;
+    sigset_t before;
+    sigfillset(&blocked);
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++) {
+        sigdelset(&blocked, own[i]);
+    }
+    pthread_sigmask(SIG_SETMASK, &blocked, &before);
+    int rc = pthread_create(&worker->thread, NULL, run, worker);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    worker->started = rc == 0;
+    return uv_translate_sys_error(rc);
 }
 
 static void close_walked(uv_handle_t *handle, void *arg) {
     (void)arg;
-    if (!uv_is_closing(handle)) {
-        uv_close(handle, NULL);
-    }
+    close_handle(handle);
 }
 
 void worker_destroy(struct worker *worker) {
-    worker_close(worker);
+    if (worker->started) {
+        pthread_join(worker->thread, NULL);
+        assert(worker->first == NULL);
+    } else if (worker->events != NULL) {
+        grant(worker, WORKER_END, false);
+    }
     if (worker->loop_ready) {
-        if (worker->events ==
-            NULL) { /* it did not come so far that anything has a close callback */
+        if (worker->events == NULL) { /* it did not come so far that anything is under way */
             uv_walk(&worker->loop, close_walked, NULL);
         }
         uv_run(&worker->loop, UV_RUN_DEFAULT);
         int rc = uv_loop_close(&worker->loop);
         assert(rc == 0);
         (void)rc;
+    }
+    if (worker->mail_ready) {
+        pthread_mutex_destroy(&worker->lock);
     }
     events_destroy(worker->events);
     arena_free(&worker->scratch);

@@ -1,44 +1,106 @@
-/* One loop, and all that lives on it: connections, their events, what they count. One thread at a
- * time uses it. What belongs to the whole server (the listening socket, signals, the registry of
- * instances) is in server.c. */
+/* One loop, and all that lives on it: connections, their events, what they count. What belongs to
+ * the whole server (the listening socket, signals, the registry of instances) is in server.c.
+ *
+ * The only worker of a server is run by whoever runs the server, on the same loop. Each of several
+ * has a thread of its own; others reach it by letters, and by a wish of what it is to do next.
+ * Nothing but that is locked: a connection, and an event with its handler, stay on one thread. */
 #ifndef SERVER_WORKER_H
 #define SERVER_WORKER_H
 
+#include <pthread.h>
 #include <uv.h>
 
 #include "conn.h"
 #include "relay.h"
 
+#define WORKERS_MOST RUNNING_LANES
+
+struct worker;
+
+/* Delivered once, on the worker's thread, in the order of posting. Owned by whoever embeds it. */
+struct letter {
+    struct letter *next;
+    void (*deliver)(struct letter *letter, struct worker *worker);
+};
+
+/* Each includes those before it. */
+enum worker_wish {
+    WORKER_SERVE,
+    WORKER_DRAIN, /* ends connections as they become idle */
+    WORKER_CLOSE, /* ends all; tells when nothing is left */
+    WORKER_END,   /* all workers are so far: no letter will come. Its loop runs out of handles */
+};
+
 /* What the workers of a server are made of: each takes a copy, and fills in what is its own. */
 struct worker_options {
-    struct events_options events; /* without owner and stats */
+    struct events_options events; /* without owner, lane, running and stats */
     struct conn_env conns;        /* without loop, buffer, and what rpc has of the events */
     struct relay_env relays;      /* without loop */
+    struct running *running;      /* borrowed */
+    struct worker *all;           /* the array that this one is in */
+    uint32_t count;
+    const struct stats *rest;  /* what no worker has counted; NULL: nothing */
+    bool watch_faults;         /* crash.h */
+    void (*closed)(void *arg); /* of several: one has nothing left. On its thread */
+    void *closed_arg;
 };
 
 struct worker {
     uv_loop_t loop;
     bool loop_ready;
-    uv_timer_t tick;
+    struct worker_options options;
+    uint32_t index;
+    uv_timer_t tick, drain_tick;
     struct arena scratch;
     struct events *events; /* NULL: not open */
     struct conn_env conns;
     struct relay_env relays;
     struct stats stats;
+    struct stats sum; /* of all workers, while a status is made of it */
+    enum worker_wish granted;
+
+    /* With a thread of its own: */
+    pthread_t thread;
+    bool mail_ready, started;
+    uv_async_t mail;
+    uv_prepare_t done_check;
+    bool done;
+    size_t passages;             /* Steps from here that are with other workers */
+    _Atomic size_t on_their_way; /* connections */
+    pthread_mutex_t lock;        /* of the rest */
+    struct letter *first, *last;
+    enum worker_wish wish;
+    bool taken_over; /* with the wish to drain: conn.h */
 };
 
 /* The loop alone, which others may use as well. 0, or a negative uv error. */
 int worker_init(struct worker *worker);
 
-/* The rest: from here on the loop has work for as long as it is not closed. 0, or a negative uv
- * error. */
-int worker_open(struct worker *worker, const struct worker_options *options);
+/* The rest: from here on the loop has work until it is closed. 0, or a negative uv error. */
+int worker_open(struct worker *worker, uint32_t index, const struct worker_options *options);
 
-/* Ends all connections and events; the loop runs out of handles, of the worker's at least.
- * Idempotent. */
-void worker_close(struct worker *worker);
+/* Of several: begins to run, on its own thread. 0, or a negative uv error. */
+int worker_start(struct worker *worker);
 
-/* Runs the loop to its end. For a zeroed one, too. */
+/* From any thread, as long as WORKER_END is not wished. */
+void worker_post(struct worker *worker, struct letter *letter);
+
+/* From the server's thread; what was wished before remains true. */
+void worker_grant(struct worker *worker, enum worker_wish wish, bool taken_over);
+
+/* A connected descriptor, taken over in any case. From the server's thread. 0, or a negative uv
+ * error; what goes wrong on another thread is logged there. */
+int worker_adopt(struct worker *worker, int fd);
+
+/* From any thread: connections, those on their way as well. */
+size_t worker_connections(const struct worker *worker);
+
+/* From any thread: makes the source that of all workers; *sum is the caller's. */
+void workers_gather(const struct worker_options *options, struct stats *sum,
+                    struct status_source *source);
+
+/* Waits for the thread, or runs the loop to its end. WORKER_END has been wished, or the thread was
+ * not started. For a zeroed one, too. */
 void worker_destroy(struct worker *worker);
 
 #endif

@@ -53,6 +53,7 @@ static const struct kong_plugin plugin = {
     .priority = 3000,
     .phases = KONG_PHASE_BIT(KONG_PHASE_ACCESS),
     .on_error = KONG_FAIL_OPEN,
+    .thread_safe = true, /* it keeps nothing but configurations */
     .schema = &schema,
     .handlers =
         {

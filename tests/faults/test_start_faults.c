@@ -76,6 +76,7 @@ static void server_starts(void **state) {
     assert_true(scratch_make(directory));
     snprintf(path, sizeof path, "%s/socket", directory);
     struct sim_server_options options = {.plugin = &plugin, .socket_path = path};
+    struct sim_server_options several = {.plugin = &plugin, .socket_path = path, .threads = 3};
 #define check(failed)                                                                              \
     do {                                                                                           \
         assert_true(server != NULL || (failed));                                                   \
@@ -85,6 +86,8 @@ static void server_starts(void **state) {
     } while (0)
     EACH_CALL(SEAM_MEMORY, server = sim_server_start(&options, error, sizeof error));
     EACH_CALL(SEAM_UV, server = sim_server_start(&options, error, sizeof error));
+    EACH_CALL(SEAM_MEMORY, server = sim_server_start(&several, error, sizeof error));
+    EACH_CALL(SEAM_UV, server = sim_server_start(&several, error, sizeof error));
 #undef check
     assert_true(scratch_remove_empty(directory));
 }
@@ -140,7 +143,7 @@ static void instances_start(void **state) {
             if (registry != NULL) {
                 rc = registry_start(registry, kong_str(configs[i]), 0, &instance, error,
                                     sizeof error);
-            });
+            } if (registry != NULL && rc == 0) { registry_release(registry, instance); });
 #undef check
     }
 }

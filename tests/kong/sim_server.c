@@ -51,6 +51,7 @@ static bool choose_path(struct sim_server *server, const char *path) {
 static void fill(struct server_options *to, const struct sim_server_options *from) {
     to->plugin = from->plugin;
     to->log = from->log;
+    to->threads = from->threads == 0 ? to->threads : from->threads;
     to->record = from->record;
     to->drain_ms = from->drain_ms == 0 ? to->drain_ms : from->drain_ms;
     to->event_ms = from->event_ms == 0 ? to->event_ms : from->event_ms;

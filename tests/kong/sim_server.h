@@ -18,7 +18,8 @@ struct sim_server_options {
     struct record *record;      /* borrowed; NULL: nothing is recorded */
     const char *metrics_listen; /* see metrics.h; NULL: nowhere */
     const char *socket_path;    /* NULL: one in a new directory */
-    uint64_t event_ms;          /* 0: the server's default; so below */
+    size_t threads;             /* 0: the server's default; so below */
+    uint64_t event_ms;
     uint64_t drain_ms;
     uint64_t instance_idle_ms;
     size_t max_connections, max_instances, max_events, max_frame;

@@ -34,7 +34,7 @@ for file in proto/*.[ch] proto/*.def server/*.[ch] plugins/*/*.[ch] tests/plugin
             pdk*) above='rpc.h conn.h server.h dump.h options.h' ;;
             rpc* | relay) above='conn.h server.h options.h' ;;
             conn | worker) above='server.h options.h' ;;
-            server) above='options.h' ;;
+            server | server_*) above='options.h' ;;
             *) above='' ;;
             esac
             for higher in $above; do

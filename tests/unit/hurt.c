@@ -144,6 +144,7 @@ const struct kong_plugin hurt_plugin = {
     .name = "hurt",
     .version = "0.1",
     .priority = 1,
+    .thread_safe = true,
     .schema = &schema,
     .configure = configure,
     .handlers = {[KONG_PHASE_ACCESS] = handle, [KONG_PHASE_LOG] = handle},

@@ -79,6 +79,7 @@ struct bench *bench_create(enum protocol protocol, void *loop) {
                                     error, sizeof error),
                      0);
     bench->instance = instance->id;
+    registry_release(bench->registry, instance);
     bench->closed = true;
     return bench;
 }

@@ -262,7 +262,8 @@ static void destroy(const void *config, void *state) {
 #define RIG_PLUGIN(failing)                                                                        \
     {                                                                                              \
         .name = "rig", .version = "1.2.3", .priority = 7, .on_error = (failing),                   \
-        .schema = &schema, .configure = configure, .destroy = destroy, .handlers = {               \
+        .thread_safe = true, .schema = &schema, .configure = configure, .destroy = destroy,        \
+        .handlers = {                                                                              \
             [KONG_PHASE_REWRITE] = handle,                                                         \
             [KONG_PHASE_ACCESS] = handle,                                                          \
             [KONG_PHASE_RESPONSE] = handle,                                                        \

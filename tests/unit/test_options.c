@@ -18,6 +18,7 @@ static int handle(struct kong *kong, const void *config) {
 }
 
 static const struct kong_plugin plugin = {
+    .thread_safe = true,
     .name = "api-version",
     .version = "0.1",
     .priority = 3000,
@@ -313,6 +314,8 @@ static void test_values(void **state) {
     assert_int_equal(values_of("--max-connections 1").max_connections, 1);
     assert_int_equal(values_of("--max-instances 2147483647").max_instances, INT32_MAX);
     assert_int_equal(values_of("--max-events 262143").max_events, 262143);
+    assert_int_equal(values_of("--threads 1").threads, 1);
+    assert_int_equal(values_of("--threads 64").threads, 64);
 }
 
 static void test_seconds(void **state) {
@@ -449,7 +452,26 @@ static void test_bad_numbers(void **state) {
     }
     refused("--event-timeout 0", "--event-timeout 0: not a number of seconds from 0.001 to 3600, "
                                  "like 5 or 0.25");
+    refused("--threads 0", "--threads 0: not a whole number from 1 to 64");
+    refused("--threads 65", "--threads 65: not a whole number from 1 to 64");
     refused("--max-events 262144", "--max-events 262144: not a whole number from 1 to 262143");
+}
+
+/* Of all plugins only those that say so. */
+static void test_threads(void **state) {
+    static const struct kong_plugin careless = {.name = "careless", .version = "1.0"};
+    struct options options;
+    char error[200];
+    char *safe[] = {(char[]){"x"}, (char[]){"--threads"}, (char[]){"1"}, NULL};
+    char *several[] = {(char[]){"x"}, (char[]){"--threads"}, (char[]){"2"}, NULL};
+
+    (void)state;
+    assert_int_equal(options_parse(&options, &careless, 3, safe, error, sizeof error), 0);
+    options_free(&options);
+    assert_int_equal(options_parse(&options, &careless, 3, several, error, sizeof error), -1);
+    assert_string_equal(error,
+                        "--threads 2: the plugin does not say that it is thread-safe (.thread_safe "
+                        "of its struct kong_plugin): one thread only");
 }
 
 static void test_bad_usage(void **state) {
@@ -691,6 +713,7 @@ int main(void) {
         cmocka_unit_test(test_bad_phases),
         cmocka_unit_test(test_bad_values),
         cmocka_unit_test(test_bad_numbers),
+        cmocka_unit_test(test_threads),
         cmocka_unit_test(test_bad_usage),
         cmocka_unit_test(test_status),
         cmocka_unit_test(test_errors_are_one_line),

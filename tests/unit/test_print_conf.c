@@ -18,6 +18,7 @@ static int handle(struct kong *kong, const void *config) {
 }
 
 static const struct kong_plugin plugin = {
+    .thread_safe = true,
     .name = "api-version",
     .version = "1.0",
     .priority = 3000,
@@ -109,13 +110,14 @@ static void elsewhere_everything_is_said(void **state) {
 #define SERVING                                                                                    \
     "--allow-uid|1000,33|--metrics-listen|127.0.0.1:9542|--log-format|json|--socket-mode|660|"     \
     "--socket-group|it's|--log-level|warn|--drain-timeout|0.25|--watch-parent|no|--supervise|yes|" \
-    "--stall-timeout|3|--record|/var/log/a b|--take-over|--event-timeout|30|--max-frame|2M|"       \
+    "--stall-timeout|3|--threads|4|--record|/var/log/a "                                           \
+    "b|--take-over|--event-timeout|30|--max-frame|2M|"                                             \
     "--max-connections|9|--max-instances|8|--max-events|7|--instance-idle|60"
 /* A quote is %1$s, one that is quoted %2$s. */
 #define SERVED                                                                                     \
     " --socket-mode 0660 --socket-group %1$sit%2$ss%1$s --allow-uid 1000,33 --take-over "          \
     "--log-level warn --log-format json --drain-timeout 0.25 --watch-parent no --supervise yes "   \
-    "--stall-timeout 3 --metrics-listen 127.0.0.1:9542 --record %1$s/var/log/a b%1$s "             \
+    "--stall-timeout 3 --threads 4 --metrics-listen 127.0.0.1:9542 --record %1$s/var/log/a b%1$s " \
     "--event-timeout 30 --max-connections 9 --max-instances 8 --max-events 7 --max-frame 2M "      \
     "--instance-idle 60"
 

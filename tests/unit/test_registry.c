@@ -61,6 +61,16 @@ static struct instance *start(struct registry *registry, const char *config, uin
     assert_int_equal(
         registry_start(registry, kong_str(config), now, &instance, error, sizeof error), 0);
     assert_non_null(instance);
+    registry_release(registry, instance); /* listed it stays */
+    return instance;
+}
+
+/* Without a reference. */
+static struct instance *find(struct registry *registry, int64_t id) {
+    struct instance *instance = registry_hold(registry, id);
+    if (instance != NULL) {
+        registry_release(registry, instance);
+    }
     return instance;
 }
 
@@ -71,11 +81,11 @@ static void an_instance_is_configured_found_closed(void **state) {
     assert_null(instance->failure);
     assert_string_equal(((struct config *)instance->config)->header, "X-A");
     assert_true(instance->id > 0);
-    assert_ptr_equal(registry_find(registry, instance->id), instance);
+    assert_ptr_equal(find(registry, instance->id), instance);
     int64_t id = instance->id;
-    assert_null(registry_find(registry, id + 1));
-    assert_null(registry_find(registry, id + ((int64_t)1 << 32)));
-    assert_null(registry_find(registry, -id));
+    assert_null(find(registry, id + 1));
+    assert_null(find(registry, id + ((int64_t)1 << 32)));
+    assert_null(find(registry, -id));
     assert_true(registry_close(registry, id));
     assert_int_equal(destroyed, 1);
     assert_false(registry_close(registry, id));
@@ -118,7 +128,7 @@ static void ids_never_repeat_and_all_are_found(void **state) {
         }
     }
     for (size_t i = 0; i < COUNT; i++) {
-        struct instance *instance = registry_find(registry, ids[i]);
+        struct instance *instance = find(registry, ids[i]);
         if (i % 3 == 0) {
             assert_null(instance);
         } else {
@@ -151,9 +161,9 @@ static void at_the_limit_the_longest_unused_goes(void **state) {
     int64_t second = start(registry, "{}", 2)->id;
     registry_release(registry, registry_acquire(registry, first, 10001));
     int64_t third = start(registry, "{}", 10002)->id;
-    assert_non_null(registry_find(registry, first));
-    assert_null(registry_find(registry, second));
-    assert_non_null(registry_find(registry, third));
+    assert_non_null(find(registry, first));
+    assert_null(find(registry, second));
+    assert_non_null(find(registry, third));
     /* All in use: refused, with the figures. */
     struct instance *a = registry_acquire(registry, first, 5);
     struct instance *b = registry_acquire(registry, third, 5);
@@ -175,9 +185,9 @@ static void idle_ones_expire_used_ones_never(void **state) {
     int64_t young = start(registry, "{}", 50)->id;
     assert_int_equal(registry_expire(registry, 99), 0);
     assert_int_equal(registry_expire(registry, 100), 1);
-    assert_null(registry_find(registry, idle));
-    assert_non_null(registry_find(registry, busy));
-    assert_non_null(registry_find(registry, young));
+    assert_null(find(registry, idle));
+    assert_non_null(find(registry, busy));
+    assert_non_null(find(registry, young));
     registry_release(registry, used);
     assert_int_equal(registry_expire(registry, 150), 2);
     registry_destroy(registry);
@@ -191,9 +201,9 @@ static void what_was_used_soon_after_its_start_expires_no_sooner(void **state) {
     int64_t idle = start(registry, "{}", 10)->id;
     registry_release(registry, registry_acquire(registry, used, 60));
     assert_int_equal(registry_expire(registry, 110), 1);
-    assert_null(registry_find(registry, idle));
+    assert_null(find(registry, idle));
     assert_int_equal(registry_expire(registry, 159), 0);
-    assert_non_null(registry_find(registry, used));
+    assert_non_null(find(registry, used));
     assert_int_equal(registry_expire(registry, 160), 1);
     registry_destroy(registry);
 }

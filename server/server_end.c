@@ -1,0 +1,160 @@
+#include "server_inside.h"
+#include "service_manager.h"
+
+#define DRAIN_TICK_MS 1
+
+size_t server_events_at_work(const struct server *server) {
+    return events_alive_all(server->workers[0].events);
+}
+
+static void wish(struct server *server, enum worker_wish wanted) {
+    for (uint32_t i = 0; i < server->count; i++) {
+        worker_grant(&server->workers[i], wanted, server->taken_over);
+    }
+}
+
+static void close_handle(uv_handle_t *handle) {
+    if (!uv_is_closing(handle)) {
+        uv_close(handle, NULL);
+    }
+}
+
+/* Nobody finds it any more, or finds the next server's in its place. Who connected before is still
+ * accepted: the listener closes last. */
+static void remove_socket(struct server *server) {
+    if (server->options.socket != NULL) {
+        socket_file_remove(server->options.socket);
+    }
+}
+
+/* The port is for the next server. */
+static void close_metrics(struct server *server) {
+    metrics_close(server->metrics);
+    server->metrics = NULL;
+}
+
+static uint32_t threads_started(const struct server *server) {
+    uint32_t count = 0;
+    while (count < server->count && server->workers[count].started) {
+        count++;
+    }
+    return count;
+}
+
+static bool all_have_ended(struct server *server) {
+    pthread_mutex_lock(&server->ended_lock);
+    bool all = server->ended == threads_started(server);
+    pthread_mutex_unlock(&server->ended_lock);
+    return all;
+}
+
+/* The last handle here, once no worker needs another any more. */
+static void end_if_all_have(struct server *server) {
+    if (server->closing && all_have_ended(server) && !uv_is_closing((uv_handle_t *)&server->news)) {
+        wish(server, WORKER_END);
+        close_handle((uv_handle_t *)&server->news);
+    }
+}
+
+/* Everything is answered, or given up: the loop runs out of handles. */
+void server_close_all(struct server *server) {
+    if (server->closing) {
+        return;
+    }
+    server->closing = true;
+    remove_socket(server);
+    close_metrics(server);
+    acceptor_close(&server->listener);
+    acceptor_close(&server->relay_listener);
+    wish(server, WORKER_CLOSE);
+    close_handle((uv_handle_t *)&server->tick);
+    close_handle((uv_handle_t *)&server->drain_tick);
+    close_handle((uv_handle_t *)&server->stop);
+    close_handle((uv_handle_t *)&server->sigterm);
+    close_handle((uv_handle_t *)&server->sigint);
+    close_handle((uv_handle_t *)&server->sigusr1);
+    close_handle((uv_handle_t *)&server->sigusr2);
+    end_if_all_have(server);
+}
+
+static void on_drain_tick(uv_timer_t *timer) {
+    struct server *server = timer->data;
+    bool reachable = server->taken_over && server_events_at_work(server) > 0;
+    if (server_connections(server) == 0 && !reachable) {
+        /* An event of MsgPack that waits for a Step is out of reach now, unless the next server has
+         * the path, which relays it. */
+        server_close_all(server);
+    } else if (uv_now(server->loop) >= server->drain_until_ms) {
+        log_write(server->options.log, LOG_LEVEL_WARN,
+                  "given up after the drain time-out: %zu connections, %zu events",
+                  server_connections(server), server_events_at_work(server));
+        server_close_all(server);
+    }
+}
+
+/* A given socket has no end: who connects from now on waits in it for the next server. */
+static void leave_given_socket(struct server *server) {
+    if (server->options.socket != NULL && server->options.socket->given) {
+        acceptor_close(&server->listener);
+    }
+}
+
+void server_drain(struct server *server, const char *why) {
+    if (server->draining) {
+        return;
+    }
+    server->draining = true;
+    server->drain_until_ms = uv_now(server->loop) + server->options.drain_ms;
+    log_write(server->options.log, LOG_LEVEL_INFO,
+              "ending: %s; %zu connections, %zu events at work", why, server_connections(server),
+              server_events_at_work(server));
+    server->taken_over =
+        server->options.socket != NULL && !socket_file_is_ours(server->options.socket);
+    remove_socket(server);
+    close_metrics(server);
+    leave_given_socket(server);
+    wish(server, WORKER_DRAIN);
+    if (server->options.tell_manager) {
+        service_manager_notify("STOPPING=1");
+    }
+    if (uv_timer_start(&server->drain_tick, on_drain_tick, DRAIN_TICK_MS, DRAIN_TICK_MS) != 0) {
+        server_close_all(server); /* rather than never */
+    }
+}
+
+void server_on_signal(uv_signal_t *handle, int number) {
+    struct server *server = handle->data;
+    if (server->draining) {
+        /* SIGTERM comes twice without any impatience: from Kong's worker, and again when that is
+         * gone. A person presses Ctrl-C twice, which a supervisor takes care of itself. */
+        if (number == SIGINT && !server->options.supervised) {
+            server_close_all(server);
+        }
+        return;
+    }
+    server_drain(server, number == SIGTERM ? "SIGTERM" : "SIGINT");
+}
+
+void server_on_level_signal(uv_signal_t *handle, int number) {
+    struct server *server = handle->data;
+    log_shift_level(server->options.log, number == SIGUSR1 ? -1 : 1);
+}
+
+void server_on_stop(uv_async_t *handle) {
+    server_drain(handle->data, "stopped");
+}
+
+void server_on_ended(void *arg) {
+    struct server *server = arg;
+    /* Sent under the lock: who finds that all have ended may close what it is sent to. */
+    pthread_mutex_lock(&server->ended_lock);
+    server->ended++;
+    uv_async_send(&server->news);
+    pthread_mutex_unlock(&server->ended_lock);
+}
+
+void server_on_news(uv_async_t *handle) {
+    struct server *server = handle->data;
+    server_resume_if_room(server);
+    end_if_all_have(server);
+}

@@ -1,0 +1,86 @@
+/* A server from inside: what server.c (start, time), server_intake.c (who connects) and
+ * server_end.c share. Private to them. All but what is said to be called by workers runs on the
+ * server's loop. */
+#ifndef SERVER_SERVER_INSIDE_H
+#define SERVER_SERVER_INSIDE_H
+
+#include "acceptor.h"
+#include "event_report.h"
+#include "metrics.h"
+#include "path_watch.h"
+#include "server.h"
+#include "worker.h"
+
+struct server {
+    struct server_options options;
+    struct worker *workers;
+    uint32_t count;      /* of workers */
+    uint32_t first_look; /* where the next connection looks first for a worker */
+    uv_loop_t *loop;     /* of all the handles here: that of the only worker, or our own, which no
+                            handler ever keeps from running */
+    uv_loop_t own_loop;
+    struct acceptor listener;
+    struct path_watch path_watch;
+    uv_timer_t tick;
+    uv_timer_t drain_tick;
+    uv_async_t stop;
+    uv_async_t news; /* from workers: `waiting`, `ended` */
+    uv_signal_t sigterm, sigint, sigusr1, sigusr2;
+    bool handles_ready;
+    bool draining;
+    bool taken_over; /* draining, and the next server has the path */
+    uint64_t drain_until_ms;
+    bool closing;
+    _Atomic bool waiting;       /* somebody waits for another to close a connection */
+    pthread_mutex_t ended_lock; /* zeroed is open, on Linux */
+    uint32_t ended;             /* workers that have nothing left; under the lock */
+    uint64_t full_complaint_ms, uid_complaint_ms; /* when that was last logged; 0: never */
+    size_t max_connections;                       /* as far as descriptors reach */
+    pid_t parent;
+    void *process_data;
+    bool plugin_open;
+    bool watches_faults;
+    struct registry *registry;
+    struct events_shared shared; /* of several workers */
+    struct running own_running;  /* where the options have none */
+    struct limits_told limits_told;
+    struct stats *stats; /* what happens here: in those of the only worker, or our own */
+    struct stats own_stats;
+    struct stats sum;               /* of all, while figures are made of it */
+    struct acceptor relay_listener; /* for other generations of this server */
+    int relay_fd;                   /* until relay_listener has it; -1 */
+    struct metrics *metrics;        /* NULL: not wanted, or closed */
+};
+
+/* --- server_intake.c --- */
+
+/* Descriptors are for the plugin and the loops, too. */
+size_t server_most_connections(const struct server_options *options);
+/* Open, those on their way to a worker as well. */
+size_t server_connections(const struct server *server);
+/* The listener's. */
+bool server_is_full(struct acceptor *acceptor);
+void server_on_waiting(struct acceptor *acceptor);
+void server_on_accepted(struct acceptor *acceptor, int fd);
+/* A connection for a worker, taken over in any case. 0, or a negative uv error. */
+int server_hand_over(struct server *server, int fd);
+/* Called by workers, each on its thread. */
+void server_on_conn_closed(struct conn_env *env);
+/* There is room again, where somebody waits for it. */
+void server_resume_if_room(struct server *server);
+
+/* --- server_end.c --- */
+
+size_t server_events_at_work(const struct server *server);
+void server_drain(struct server *server, const char *why);
+/* Everything is answered, or given up: the loop runs out of handles. Idempotent. */
+void server_close_all(struct server *server);
+void server_on_signal(uv_signal_t *handle, int number);
+void server_on_level_signal(uv_signal_t *handle, int number);
+void server_on_stop(uv_async_t *handle);
+/* Something of what workers tell. */
+void server_on_news(uv_async_t *handle);
+/* Called by workers, each on its thread: it has nothing left. arg: the server. */
+void server_on_ended(void *arg);
+
+#endif

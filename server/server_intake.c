@@ -1,0 +1,139 @@
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "server_inside.h"
+
+#define COMPLAINT_MS 1000
+#define SPARE_FILES  ((size_t)32) /* descriptors that are no connections */
+#define THREAD_FILES ((size_t)8)  /* … and those of each loop more */
+
+size_t server_connections(const struct server *server) {
+    size_t count = 0;
+    for (uint32_t i = 0; i < server->count; i++) {
+        count += worker_connections(&server->workers[i]);
+    }
+    return count;
+}
+
+/* Not more than once a second: a peer decides how often. */
+static bool may_complain(struct server *server, uint64_t *last_ms) {
+    uint64_t now = uv_now(server->loop);
+    if (*last_ms != 0 && now - *last_ms < COMPLAINT_MS) {
+        return false;
+    }
+    *last_ms = now;
+    return true;
+}
+
+static bool has_room(const struct server *server) {
+    return server_connections(server) < server->max_connections;
+}
+
+bool server_is_full(struct acceptor *acceptor) {
+    const struct server *server = acceptor->owner;
+    return !has_room(server);
+}
+
+void server_resume_if_room(struct server *server) {
+    if (server->listener.paused && has_room(server)) {
+        server->waiting = false;
+        acceptor_resume(&server->listener);
+    }
+}
+
+/* At the limit who connects is left in the backlog, until another connection closes. */
+void server_on_waiting(struct acceptor *acceptor) {
+    struct server *server = acceptor->owner;
+    size_t most = server->max_connections;
+    server->waiting = true;
+    if (server->count > 1 && has_room(server)) { /* a worker closed one before it could know */
+        uv_async_send(&server->news);
+    }
+    stats_count(&server->stats->limits[STATS_LIMIT_CONNECTIONS], 1);
+    if (may_complain(server, &server->full_complaint_ms)) {
+        log_write(server->options.log, LOG_LEVEL_ERROR,
+                  "%zu connections, limit %zu: others wait (%s)", server_connections(server), most,
+                  most < server->options.max_connections ? "the process' limit of descriptors"
+                                                         : "--max-connections");
+    }
+}
+
+/* On the worker's thread. */
+void server_on_conn_closed(struct conn_env *env) {
+    struct server *server = env->owner;
+    if (server->count == 1) {
+        server_resume_if_room(server);
+    } else if (server->waiting) {
+        uv_async_send(&server->news);
+    }
+}
+
+static bool is_allowed(struct server *server, int fd) {
+    const struct server_options *options = &server->options;
+    struct ucred peer = {.uid = (uid_t)-1};
+    socklen_t len = sizeof peer;
+    if (options->allow_uid_count == 0) {
+        return true;
+    }
+    bool known = getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0;
+    for (size_t i = 0; known && i < options->allow_uid_count; i++) {
+        if (options->allow_uids[i] == peer.uid) {
+            return true;
+        }
+    }
+    if (may_complain(server, &server->uid_complaint_ms)) {
+        log_write(options->log, LOG_LEVEL_WARN,
+                  "connection refused: process %ld of user id %ld is not allowed (--allow-uid)",
+                  (long)peer.pid, (long)peer.uid);
+    }
+    return false;
+}
+
+static uint32_t next_index(const struct server *server, uint32_t index) {
+    return index + 1 < server->count ? index + 1 : 0;
+}
+
+/* To the worker with the fewest; those that have as few take turns. */
+int server_hand_over(struct server *server, int fd) {
+    uint32_t at = server->first_look;
+    struct worker *chosen = &server->workers[at];
+    size_t fewest = worker_connections(chosen);
+    server->first_look = next_index(server, at);
+    for (uint32_t i = 1; i < server->count; i++) {
+        at = next_index(server, at);
+        size_t has = worker_connections(&server->workers[at]);
+        if (has < fewest) {
+            chosen = &server->workers[at];
+            fewest = has;
+        }
+    }
+    return worker_adopt(chosen, fd);
+}
+
+void server_on_accepted(struct acceptor *acceptor, int fd) {
+    struct server *server = acceptor->owner;
+    if (!is_allowed(server, fd)) {
+        close(fd);
+        return;
+    }
+    server_hand_over(server, fd);
+}
+
+/* Descriptors are for the plugin and the loop, too. */
+size_t server_most_connections(const struct server_options *options) {
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) {
+        return options->max_connections;
+    }
+    size_t files = (size_t)limit.rlim_cur;
+    size_t spare = SPARE_FILES + (options->threads > 1 ? options->threads * THREAD_FILES : 0);
+    size_t room = files > 2 * spare ? files - spare : files / 2;
+    if (room >= options->max_connections) {
+        return options->max_connections;
+    }
+    log_write(options->log, LOG_LEVEL_NOTICE,
+              "limit of %zu descriptors: at most %zu connections instead of %zu", files, room,
+              options->max_connections);
+    return room;
+}
