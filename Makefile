@@ -212,7 +212,8 @@ unit-asan: ## the unit tests under AddressSanitizer and UBSan
 	+$(MAKE) BUILD=$(BUILD)/asan SAN=address,undefined CFLAGS="-O1 -g" all unit
 
 # Those in which more than one thread runs our code.
-TSAN_TESTS := $(addprefix $(BUILD)/tests/unit/,test_log test_wait test_wait_server test_fiber test_server_events)
+TSAN_TESTS := $(addprefix $(BUILD)/tests/unit/,test_log test_wait test_wait_server test_fiber test_server_events \
+              test_threads test_threads_load)
 
 .PHONY: unit-tsan tsan-programs
 tsan-programs: $(TSAN_TESTS)
@@ -225,7 +226,7 @@ unit-ucontext: ## the unit tests with the portable fibers
 	+$(MAKE) BUILD=$(BUILD)/ucontext FIBER=ucontext all unit
 
 unit-valgrind: unit-programs ## the unit tests under valgrind
-	+$(MAKE) unit TEST_WRAPPER="$(VALGRIND)" UNIT="$(filter-out %/test_reload,$(UNIT))"
+	+$(MAKE) unit TEST_WRAPPER="$(VALGRIND)" UNIT="$(filter-out %/test_reload %/test_threads_load,$(UNIT))"
 
 test-install: all ## what `make install` leaves: the files, and a binary that needs libc only
 	@tests/install_test.sh $(MAKE)

@@ -161,6 +161,7 @@ static void start_worker(struct kong_load *load, unsigned index) {
     assert_non_null(worker->pdk);
     worker->client = sim_client_create(&options);
     assert_non_null(worker->client);
+    sim_client_behaviour(worker->client)->connections = load->options.connections;
     assert_int_equal(pthread_create(&worker->thread, NULL, work, worker), 0);
     worker->started = true;
 }

@@ -16,8 +16,9 @@ struct kong_load_options {
     const char *path; /* of the socket; must outlive the load */
     enum protocol protocol;
     unsigned threads;
-    unsigned rate;      /* events/s of all threads together; 0: as fast as they can */
-    const char *mode;   /* of the plugin "hurt" */
+    unsigned rate;        /* events/s of all threads together; 0: as fast as they can */
+    const char *mode;     /* of the plugin "hurt" */
+    unsigned connections; /* MsgPack: each call goes over the next of so many; 0: one */
     unsigned instances; /* a thread changes its configuration so often: a new instance each so many
                            events, the old one closed. 0: never */
 };

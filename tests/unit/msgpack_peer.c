@@ -1,0 +1,75 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "msgpack_peer.h"
+
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include "frame.h"
+#include "limit.h"
+#include "msgpack_rpc.h"
+#include "sim_client.h"
+
+void msgpack_peer_open(struct msgpack_peer *peer, const char *path) {
+    struct timeval patience = {.tv_sec = 20};
+    *peer = (struct msgpack_peer){.fd = sim_connect_unix((char *)(uintptr_t)path)};
+    assert_true(peer->fd >= 0);
+    assert_int_equal(setsockopt(peer->fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience), 0);
+    buffer_init(&peer->in, LIMIT_FRAME);
+}
+
+void msgpack_peer_close(struct msgpack_peer *peer) {
+    close(peer->fd);
+    buffer_free(&peer->in);
+}
+
+void msgpack_peer_send(struct msgpack_peer *peer, struct rpc_call call) {
+    struct buffer bytes;
+    buffer_init(&bytes, LIMIT_FRAME);
+    call.sequence = ++peer->msgid;
+    assert_int_equal(msgpack_encode_call(&bytes, &call), CODEC_OK);
+    assert_int_equal(send(peer->fd, bytes.data, bytes.len, MSG_NOSIGNAL), bytes.len);
+    buffer_free(&bytes);
+}
+
+struct rpc_reply msgpack_peer_answer(struct msgpack_peer *peer, enum rpc_command command,
+                                     struct arena *arena) {
+    struct frame_reader reader;
+    frame_reader_init(&reader, PROTOCOL_MSGPACK, LIMIT_FRAME);
+    for (;;) {
+        struct frame frame;
+        struct codec_reason reason;
+        struct rpc_reply reply;
+        size_t missing;
+        int64_t pid;
+        int rc = frame_next(&reader, peer->in.data, peer->in.len, LIMIT_FRAME, &frame, &missing,
+                            &reason);
+        assert_true(rc >= 0);
+        if (rc == 0) {
+            uint8_t piece[4096];
+            ssize_t count = recv(peer->fd, piece, sizeof piece, 0);
+            assert_true(count > 0);
+            buffer_append(&peer->in, piece, (size_t)count);
+        } else if (msgpack_decode_server_pid(frame.data, frame.len, &pid)) {
+            buffer_consume(&peer->in, frame.total);
+        } else {
+            assert_int_equal(msgpack_decode_reply(arena, frame.data, frame.len, command, &reply),
+                             CODEC_OK);
+            assert_int_equal(reply.sequence, peer->msgid);
+            buffer_consume(&peer->in, frame.total);
+            return reply;
+        }
+    }
+}
+
+struct rpc_reply msgpack_peer_ask(struct msgpack_peer *peer, struct rpc_call call,
+                                  struct arena *arena) {
+    msgpack_peer_send(peer, call);
+    return msgpack_peer_answer(peer, call.command, arena);
+}

@@ -1,0 +1,424 @@
+/* A server whose handlers run on several threads: where connections, events and their Steps are,
+ * and what all threads have in common. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "event.h"
+#include "msgpack_peer.h"
+#include "rig.h"
+#include "running.h"
+#include "value.h"
+
+#define LANES     4
+#define PEERS     ((size_t)8) /* connections: two on each thread */
+#define LANE_BITS 2
+
+/* A rig with four threads, and connections of which each belongs to the thread peer % LANES. */
+struct crowd {
+    struct rig rig;
+    struct msgpack_peer peers[PEERS];
+    struct arena arena;
+};
+
+static struct rpc_reply ask(struct crowd *crowd, size_t peer, struct rpc_call call) {
+    return msgpack_peer_ask(&crowd->peers[peer], call, &crowd->arena);
+}
+
+static int64_t start_over(struct crowd *crowd, size_t peer, const char *config) {
+    struct rpc_call call = {
+        .command = RPC_START_INSTANCE, .name = kong_str("rig"), .config = kong_str(config)};
+    struct rpc_reply reply = ask(crowd, peer, call);
+    assert_int_equal(reply.kind, RPC_REPLY_INSTANCE);
+    return reply.instance.id;
+}
+
+static struct rpc_reply close_over(struct crowd *crowd, size_t peer, int64_t id) {
+    return ask(crowd, peer, (struct rpc_call){.command = RPC_CLOSE_INSTANCE, .instance_id = id});
+}
+
+static struct rpc_reply begin_over(struct crowd *crowd, size_t peer, int64_t id) {
+    return ask(crowd, peer,
+               (struct rpc_call){
+                   .command = RPC_HANDLE_EVENT, .instance_id = id, .event = kong_str("access")});
+}
+
+static struct rpc_call step_call(uint64_t event) {
+    return (struct rpc_call){.command = RPC_STEP, .event_id = event, .data = kong_string("1")};
+}
+
+static struct rpc_reply step_over(struct crowd *crowd, size_t peer, uint64_t event) {
+    return ask(crowd, peer, step_call(event));
+}
+
+/* The peers in the order of their threads: each event says where it is. */
+static void sort_peers(struct crowd *crowd) {
+    struct msgpack_peer sorted[PEERS];
+    size_t found[LANES] = {0};
+    int64_t id = start_over(crowd, 0, "{\"mode\":\"loop\",\"count\":1}");
+    for (size_t i = 0; i < PEERS; i++) {
+        struct rpc_reply reply = begin_over(crowd, i, id);
+        assert_int_equal(reply.kind, RPC_REPLY_PDK_CALL);
+        uint32_t lane = event_lane(reply.event_id, LANE_BITS);
+        assert_in_range(lane, 0, LANES - 1);
+        /* as many here as elsewhere */
+        assert_true(found[lane] < PEERS / LANES);
+        while (reply.kind == RPC_REPLY_PDK_CALL) {
+            reply = step_over(crowd, i, reply.event_id);
+        }
+        assert_int_equal(reply.kind, RPC_REPLY_RETURN);
+        sorted[found[lane]++ * LANES + lane] = crowd->peers[i];
+    }
+    memcpy(crowd->peers, sorted, sizeof sorted);
+    close_over(crowd, 0, id);
+}
+
+static void crowd_start(struct crowd *crowd, struct sim_server_options options) {
+    options.threads = LANES;
+    rig_start(&crowd->rig, PROTOCOL_MSGPACK, &options);
+    arena_init(&crowd->arena, (size_t)1 << 26);
+    for (size_t i = 0; i < PEERS; i++) {
+        msgpack_peer_open(&crowd->peers[i], sim_server_path(crowd->rig.server));
+    }
+    sort_peers(crowd);
+}
+
+static void crowd_stop(struct crowd *crowd) {
+    for (size_t i = 0; i < PEERS; i++) {
+        msgpack_peer_close(&crowd->peers[i]);
+    }
+    arena_free(&crowd->arena);
+    rig_stop(&crowd->rig);
+}
+
+static const struct kong_value *status(struct crowd *crowd, size_t peer) {
+    struct rpc_reply reply = ask(crowd, peer, (struct rpc_call){.command = RPC_GET_STATUS});
+    assert_int_equal(reply.kind, RPC_REPLY_STATUS);
+    struct kong_value *copy = arena_alloc(&crowd->arena, sizeof *copy);
+    assert_non_null(copy);
+    *copy = reply.status;
+    return copy;
+}
+
+static int64_t figure(const struct kong_value *map, const char *first, const char *second,
+                      const char *third) {
+    const char *const path[] = {first, second, third};
+    for (size_t i = 0; i < LENGTH(path) && path[i] != NULL; i++) {
+        map = value_get(map, path[i]);
+        assert_non_null(map);
+    }
+    return map->integer;
+}
+
+static void await_figure(struct crowd *crowd, const char *phase, const char *what, int64_t wanted) {
+    for (int i = 0; i < 2000; i++) {
+        const struct kong_value *now = status(crowd, 0);
+        const struct kong_value *phases = value_get(now, "Phases");
+        if (value_get(phases, phase) != NULL && figure(now, "Phases", phase, what) == wanted) {
+            return;
+        }
+        arena_reset(&crowd->arena);
+        usleep(5000);
+    }
+    fail_msg("%s of %s are not %d", what, phase, (int)wanted);
+}
+
+/* --- Steps --- */
+
+static void steps_come_over_any_connection(void **state) {
+    enum { EVENTS = 16, CALLS = 20 };
+    struct crowd crowd;
+    uint64_t events[EVENTS];
+    (void)state;
+    crowd_start(&crowd, (struct sim_server_options){0});
+    int64_t id = start_over(&crowd, 3, "{\"mode\":\"loop\",\"count\":20}");
+    for (size_t i = 0; i < EVENTS; i++) {
+        events[i] = begin_over(&crowd, i % PEERS, id).event_id;
+        assert_int_equal(event_lane(events[i], LANE_BITS), i % LANES);
+        assert_true(events[i] < (uint64_t)1 << 53);
+    }
+    for (size_t turn = 1; turn <= CALLS + 1; turn++) {
+        for (size_t i = 0; i < EVENTS; i++) {
+            struct rpc_reply reply = step_over(&crowd, (i + turn) % PEERS, events[i]);
+            if (turn == CALLS + 1) {
+                assert_int_equal(reply.kind, RPC_REPLY_RETURN);
+                continue;
+            }
+            assert_int_equal(reply.kind, RPC_REPLY_PDK_CALL);
+            assert_int_equal(reply.event_id, events[i]);
+            assert_true(kong_str_equal(reply.method,
+                                       kong_str(turn == CALLS ? "kong.response.set_header"
+                                                              : "kong.request.get_query_arg")));
+        }
+        arena_reset(&crowd.arena);
+    }
+    /* Over: unknown everywhere. */
+    for (size_t i = 0; i < PEERS; i++) {
+        assert_int_equal(step_over(&crowd, i, events[0]).kind, RPC_REPLY_ERROR);
+    }
+    assert_int_equal(rig_notes()->results[0], EVENTS + PEERS);
+    crowd_stop(&crowd);
+}
+
+/* Many at once over one connection: each answer has its own msgid, and comes when its event has
+ * one. */
+static void answers_overtake_each_other(void **state) {
+    struct crowd crowd;
+    (void)state;
+    crowd_start(&crowd, (struct sim_server_options){0});
+    int64_t slow = start_over(&crowd, 0, "{\"mode\":\"sleep\",\"count\":30}");
+    int64_t quick = start_over(&crowd, 0, "{\"mode\":\"loop\",\"count\":2}");
+    uint64_t slow_event = begin_over(&crowd, 1, slow).event_id;
+    uint64_t quick_event = begin_over(&crowd, 2, quick).event_id;
+    msgpack_peer_send(&crowd.peers[3], step_call(slow_event));
+    int64_t slow_msgid = crowd.peers[3].msgid;
+    assert_int_equal(step_over(&crowd, 3, quick_event).kind, RPC_REPLY_PDK_CALL);
+    crowd.peers[3].msgid = slow_msgid;
+    struct rpc_reply reply = msgpack_peer_answer(&crowd.peers[3], RPC_STEP, &crowd.arena);
+    assert_int_equal(reply.kind, RPC_REPLY_PDK_CALL);
+    assert_int_equal(reply.event_id, slow_event);
+    crowd_stop(&crowd);
+}
+
+/* Ids that nobody has given: of threads that are not there, too. */
+static void invented_ids(void **state) {
+    struct crowd crowd;
+    (void)state;
+    crowd_start(&crowd, (struct sim_server_options){0});
+    int64_t id = start_over(&crowd, 0, "{\"mode\":\"loop\",\"count\":2}");
+    uint64_t event = begin_over(&crowd, 0, id).event_id;
+    for (unsigned bit = 0; bit < EVENT_SLOT_BITS + EVENT_GENERATION_BITS; bit++) {
+        struct rpc_reply reply = step_over(&crowd, bit % PEERS, event ^ (uint64_t)1 << bit);
+        assert_int_equal(reply.kind, RPC_REPLY_ERROR);
+        assert_null(strstr(reply.error.data, "no plugin instance"));
+    }
+    assert_int_equal(step_over(&crowd, 3, event).kind, RPC_REPLY_PDK_CALL);
+    crowd_stop(&crowd);
+}
+
+/* The connection that brought a Step goes, and the event with it, wherever it is. */
+static void an_asker_that_leaves(void **state) {
+    enum { TIMES = 50 };
+    struct crowd crowd;
+    (void)state;
+    crowd_start(&crowd, (struct sim_server_options){0});
+    int64_t id = start_over(&crowd, 0, "{\"mode\":\"sleep\",\"count\":500}");
+    for (size_t i = 0; i < 8; i++) {
+        struct msgpack_peer other;
+        uint64_t event = begin_over(&crowd, i % PEERS, id).event_id;
+        msgpack_peer_open(&other, sim_server_path(crowd.rig.server));
+        msgpack_peer_send(&other, step_call(event));
+        usleep(2000);
+        msgpack_peer_close(&other);
+    }
+    await_figure(&crowd, "access", "Orphaned", 8);
+    await_figure(&crowd, "access", "Running", 0); /* the sleep was cut short */
+    /* At once: answers and farewells meet on the way. */
+    id = start_over(&crowd, 0, "{\"mode\":\"loop\",\"count\":3}");
+    for (size_t i = 0; i < TIMES; i++) {
+        struct msgpack_peer other;
+        uint64_t event = begin_over(&crowd, i % PEERS, id).event_id;
+        msgpack_peer_open(&other, sim_server_path(crowd.rig.server));
+        msgpack_peer_send(&other, step_call(event));
+        if (i % 3 == 0) {
+            usleep((unsigned)i * 7);
+        }
+        msgpack_peer_close(&other);
+    }
+    rig_alive(&crowd.rig);
+    crowd_stop(&crowd);
+}
+
+/* --- What is common to all threads --- */
+
+static void instances_are_everyones(void **state) {
+    struct crowd crowd;
+    (void)state;
+    crowd_start(&crowd, (struct sim_server_options){0});
+    for (size_t i = 0; i < 200; i++) {
+        int64_t id = start_over(&crowd, i % PEERS, "{\"mode\":\"loop\",\"count\":1}");
+        struct rpc_reply reply = begin_over(&crowd, (i + 1) % PEERS, id);
+        assert_int_equal(reply.kind, RPC_REPLY_PDK_CALL);
+        /* Closed by another while the event uses it. */
+        assert_int_equal(close_over(&crowd, (i + 2) % PEERS, id).instance.id, id);
+        assert_int_equal(rig_notes()->destroyed, i + 1);
+        reply = step_over(&crowd, (i + 3) % PEERS, reply.event_id);
+        assert_int_equal(reply.kind, RPC_REPLY_PDK_CALL);
+        assert_int_equal(step_over(&crowd, i % PEERS, reply.event_id).kind, RPC_REPLY_RETURN);
+        reply = begin_over(&crowd, (i + 2) % PEERS, id);
+        assert_int_equal(reply.kind, RPC_REPLY_ERROR);
+        assert_string_equal(reply.error.data, "no plugin instance");
+        arena_reset(&crowd.arena);
+    }
+    crowd_stop(&crowd);
+}
+
+static void figures_are_summed_up(void **state) {
+    enum { EVENTS = 24 };
+    struct crowd crowd;
+    (void)state;
+    crowd_start(&crowd, (struct sim_server_options){0});
+    int64_t id = start_over(&crowd, 0, "{\"mode\":\"loop\",\"count\":1}");
+    int64_t before = figure(status(&crowd, 0), "Phases", "access", "Started");
+    uint64_t last = 0;
+    for (size_t i = 0; i < EVENTS; i++) {
+        last = begin_over(&crowd, i % PEERS, id).event_id;
+        if (i + 1 < EVENTS) {
+            step_over(&crowd, i % PEERS, last);
+            step_over(&crowd, (i + 1) % PEERS, last);
+        }
+    }
+    for (size_t i = 0; i < PEERS; i++) {
+        const struct kong_value *now = status(&crowd, i);
+        assert_int_equal(figure(now, "Threads", NULL, NULL), LANES);
+        assert_int_equal(figure(now, "Phases", "access", "Started"), before + EVENTS);
+        assert_int_equal(figure(now, "Phases", "access", "Running"), 1);
+        assert_int_equal(figure(now, "Plugins", "rig", "EventsRunning"), 1);
+        assert_int_equal(figure(now, "Connections", "Open", NULL), PEERS);
+        assert_int_equal(figure(now, "Instances", "Live", NULL), 1);
+        assert_int_equal(figure(now, "Instances", "Started", NULL), 2); /* one was sort_peers' */
+        const struct kong_value *latency =
+            value_get(value_get(value_get(now, "Phases"), "access"), "Latency");
+        assert_int_equal(figure(latency, "Count", NULL, NULL), before + EVENTS - 1);
+    }
+    step_over(&crowd, 0, last);
+    crowd_stop(&crowd);
+}
+
+static void limits_are_of_the_whole_server(void **state) {
+    struct crowd crowd;
+    struct rpc_reply reply;
+    (void)state;
+    crowd_start(&crowd, (struct sim_server_options){
+                            .max_events = 5, .max_connections = PEERS, .max_instances = 3});
+    int64_t id = start_over(&crowd, 0, "{\"mode\":\"loop\",\"count\":1}");
+    uint64_t events[5];
+    for (size_t i = 0; i < 5; i++) {
+        events[i] = begin_over(&crowd, i, id).event_id;
+    }
+    for (size_t i = 0; i < LANES; i++) {
+        reply = begin_over(&crowd, i, id); /* told once a minute */
+        assert_int_equal(reply.kind, i == 0 ? RPC_REPLY_ERROR : RPC_REPLY_RETURN);
+    }
+    step_over(&crowd, 7, events[2]);
+    assert_int_equal(step_over(&crowd, 6, events[2]).kind, RPC_REPLY_RETURN);
+    reply = begin_over(&crowd, 1, id); /* on another thread than the one that ended */
+    assert_int_equal(reply.kind, RPC_REPLY_PDK_CALL);
+    /* Connections: one more waits until another closes, on whichever thread. */
+    for (size_t i = 0; i < LANES; i++) {
+        struct msgpack_peer more;
+        msgpack_peer_open(&more, sim_server_path(crowd.rig.server));
+        msgpack_peer_send(&more, (struct rpc_call){.command = RPC_GET_STATUS});
+        usleep(20000);
+        assert_int_equal(figure(status(&crowd, 7), "Connections", "Open", NULL), PEERS);
+        msgpack_peer_close(&crowd.peers[i]);
+        reply = msgpack_peer_answer(&more, RPC_GET_STATUS, &crowd.arena);
+        assert_int_equal(reply.kind, RPC_REPLY_STATUS);
+        crowd.peers[i] = more;
+    }
+    for (size_t i = 0; i < 6; i++) {
+        start_over(&crowd, i, "{}");
+    }
+    assert_int_equal(figure(status(&crowd, 3), "Instances", "Live", NULL), 3);
+    crowd_stop(&crowd);
+}
+
+/* Events that Kong will never step again leave their places to those of other threads. */
+static void forsaken_events_make_room(void **state) {
+    struct crowd crowd;
+    struct rpc_reply reply;
+    (void)state;
+    crowd_start(&crowd, (struct sim_server_options){.max_events = 2});
+    int64_t id = start_over(&crowd, 0, "{\"mode\":\"loop\",\"count\":1}");
+    begin_over(&crowd, 0, id);
+    begin_over(&crowd, 0, id);
+    for (int i = 0; i < 100; i++) {
+        reply = begin_over(&crowd, 1, id);
+        if (reply.kind == RPC_REPLY_PDK_CALL) {
+            break;
+        }
+        usleep(100000);
+    }
+    assert_int_equal(reply.kind, RPC_REPLY_PDK_CALL);
+    crowd_stop(&crowd);
+}
+
+/* Said once to Kong, not once for each thread. */
+static void notices_are_told_once(void **state) {
+    struct crowd crowd;
+    struct running running = {
+        .restarts = 3, .died_signal = 11, .died_instance = 77, .died_phase = KONG_PHASE_ACCESS};
+    struct sim_server_options options = {.threads = LANES, .running = &running};
+    unsigned told = 0;
+    (void)state;
+    rig_start(&crowd.rig, PROTOCOL_MSGPACK, &options);
+    arena_init(&crowd.arena, (size_t)1 << 26);
+    for (size_t i = 0; i < PEERS; i++) {
+        msgpack_peer_open(&crowd.peers[i], sim_server_path(crowd.rig.server));
+    }
+    int64_t id = start_over(&crowd, 0, "{\"mode\":\"nothing\"}");
+    for (size_t i = 0; i < PEERS; i++) {
+        struct rpc_reply reply = begin_over(&crowd, i, id);
+        if (reply.kind == RPC_REPLY_PDK_CALL) {
+            assert_true(kong_str_equal(reply.method, kong_str("kong.log.err")));
+            reply = step_over(&crowd, (i + 1) % PEERS, reply.event_id);
+            told++;
+        }
+        assert_int_equal(reply.kind, RPC_REPLY_RETURN);
+    }
+    assert_int_equal(told, 1);
+    crowd_stop(&crowd);
+}
+
+/* All threads have events at work when the end comes, and no next server has the path: what was
+ * begun is finished, over the connections that there are. */
+static void events_cross_the_drain(void **state) {
+    struct crowd crowd;
+    uint64_t events[PEERS];
+    (void)state;
+    crowd_start(&crowd, (struct sim_server_options){.drain_ms = 20000});
+    int64_t id = start_over(&crowd, 0, "{\"mode\":\"sleep\",\"count\":4}");
+    for (size_t i = 0; i < PEERS; i++) {
+        events[i] = begin_over(&crowd, i, id).event_id;
+    }
+    sim_server_ask(crowd.rig.server);
+    usleep(1200 * 1000); /* no connection is fresh any more */
+    for (size_t i = 0; i < PEERS; i++) {
+        msgpack_peer_send(&crowd.peers[(i + 1) % PEERS], step_call(events[i]));
+    }
+    for (size_t i = 0; i < PEERS; i++) {
+        struct msgpack_peer *peer = &crowd.peers[(i + 1) % PEERS];
+        struct rpc_reply reply = msgpack_peer_answer(peer, RPC_STEP, &crowd.arena);
+        assert_int_equal(reply.kind, RPC_REPLY_PDK_CALL);
+        assert_int_equal(reply.event_id, events[i]);
+    }
+    for (size_t i = 0; i < PEERS; i++) {
+        assert_int_equal(step_over(&crowd, (i + 2) % PEERS, events[i]).kind, RPC_REPLY_RETURN);
+    }
+    assert_int_equal(rig_notes()->results[0], 2 * PEERS);
+    crowd_stop(&crowd);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(steps_come_over_any_connection),
+        cmocka_unit_test(answers_overtake_each_other),
+        cmocka_unit_test(invented_ids),
+        cmocka_unit_test(an_asker_that_leaves),
+        cmocka_unit_test(instances_are_everyones),
+        cmocka_unit_test(figures_are_summed_up),
+        cmocka_unit_test(limits_are_of_the_whole_server),
+        cmocka_unit_test(forsaken_events_make_room),
+        cmocka_unit_test(notices_are_told_once),
+        cmocka_unit_test(events_cross_the_drain),
+    };
+    return cmocka_run_group_tests_name("test_threads", tests, NULL, NULL);
+}
