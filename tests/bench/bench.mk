@@ -2,10 +2,11 @@
 BENCH_COMMON := $(call obj,$(addprefix tests/bench/,histogram.c wire.c script.c learn.c))
 BENCH_TOOLS  := $(addprefix $(BUILD)/bench/,load limit_server startup)
 GETTERS      := $(BUILD)/bench/bench-getters
+BUSY         := $(BUILD)/bench/bench-busy
 PEERS        := $(BUILD)/peers
 
 .PHONY: bench bench-peers bench-http bench-instructions
-bench: $(SERVER) $(GETTERS) $(BENCH_TOOLS) ## measure: speed against the limit, memory, starts
+bench: $(SERVER) $(GETTERS) $(BUSY) $(BENCH_TOOLS) ## measure: speed against the limit, memory, starts
 	@tests/bench/run bench --build $(BUILD)
 
 bench-peers: $(SERVER) $(GETTERS) $(BENCH_TOOLS) ## measure against go-pdk, JavaScript and Python
@@ -26,8 +27,8 @@ $(BENCH_TOOLS):
 	$(call say,LD,$@)
 	$(Q)$(LD) -o $@ $^
 
-$(GETTERS): LTO_LINK := $(if $(LTO_CC),-flto=auto)
-$(GETTERS): $(call obj,tests/bench/peers/ours/getters.c) $(LIB)
+$(GETTERS) $(BUSY): LTO_LINK := $(if $(LTO_CC),-flto=auto)
+$(GETTERS) $(BUSY): $(BUILD)/bench/bench-%: $(BUILD)/tests/bench/peers/ours/%.o $(LIB)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(LD) -o $@ $^ $(LIBS) $(SYS_LIBS)

@@ -45,6 +45,27 @@ def load(bench, server, protocol, script="set-header", **options):
     return figures
 
 
+class Beside:
+    """Load on the same server while something else is measured. Its figures are not looked at, but
+    that nothing went wrong."""
+
+    def __init__(self, bench, server, protocol, **options):
+        self.process = subprocess.Popen(
+            _command(bench, server, protocol, "set-header", options),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+        )
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        why = self.process.communicate()[1].decode().strip()
+        if self.process.returncode != 0:
+            raise Failed("load beside: %s" % why)
+
+
 class Held:
     """Connections that stay open while the server is looked at."""
 

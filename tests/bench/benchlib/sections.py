@@ -5,6 +5,7 @@ import resource
 import shutil
 import statistics
 import subprocess
+import time
 
 from . import measure
 from .servers import Failed
@@ -151,6 +152,53 @@ def curve(bench):
         for server in servers:
             bench.stop(server)
     return points
+
+
+THREADS = (1, 2)
+# Of the events that burn 1 ms: in all 30 % of one processor's time.
+BUSY = {"connections": 4, "rate": 300, "config": '"burn_us":1000', "warmup": 0, "seconds": 1.2}
+
+
+def threads(bench):
+    """One thread and two, taking turns on fresh servers: as fast as it goes, and the latency of
+    light events beside events whose handler burns 1 ms."""
+    samples = {}
+    for turn in range(3):
+        say("threads, round %d" % (turn + 1))
+        for count in THREADS:
+            server = bench.threads(count)
+            for protocol in ("protobuf", "msgpack"):
+                figures = measure.load(bench, server, protocol, connections=16, **TIMES)
+                samples.setdefault((protocol, "plain", count), []).append(figures)
+                with measure.Beside(bench, server, protocol, **BUSY):
+                    time.sleep(0.1)
+                    light = measure.load(
+                        bench, server, protocol, connections=8, rate=2000, **TIMES
+                    )
+                samples.setdefault((protocol, "beside busy ones", count), []).append(light)
+            bench.stop(server)
+    rows = []
+    for (protocol, case, count), runs in sorted(samples.items()):
+        base = samples[(protocol, case, THREADS[0])]
+        figures = {key: measure.median(runs, key) for key in _THREAD_KEYS}
+        ratios = {key: measure.ratio(runs, base, key) for key in _THREAD_KEYS}
+        errors = sum(run["errors"] for run in runs)
+        rows.append(
+            dict(
+                figures,
+                protocol=protocol,
+                case=case,
+                threads=count,
+                ratios=ratios,
+                errors=errors,
+                samples=runs,
+            )
+        )
+    return rows
+
+
+_THREAD_KEYS = ("events_per_s", "latency_us/mean", "latency_us/p50", "latency_us/p90")
+_THREAD_KEYS += ("latency_us/p99",)
 
 
 def _idle_memory(bench, protocol, counts):

@@ -119,6 +119,14 @@ class Bench:
         plugin = self.SCRIPTS[script]
         return self._started(Server(name, command, path, ("protobuf", "msgpack"), plugin))
 
+    def threads(self, count):
+        """A plugin of ours that can burn time, on so many threads."""
+        path = self.socket("busy-%d" % count)
+        command = [self.tool("bench-busy"), "--socket", path, "--log-level", "warn"]
+        command += ["--threads", "%d" % count]
+        name = "%d threads" % count
+        return self._started(Server(name, command, path, ("protobuf", "msgpack"), "bench-busy"))
+
     def limit(self, protocol, script="set-header"):
         path = self.socket("limit-%s-%s" % (protocol, script))
         command = [self.tool("limit_server"), path, protocol, script]
