@@ -438,11 +438,12 @@ for protocol in ProtoBuf:1 MsgPack:1; do
     ends_well
     end
 
-    scene="$protocol, supervised"
+    scene="$protocol, supervised, two threads"
     : >"$GW_PREFIX/server.log"
     gw_config '{}'
-    gw_server_start "$BINARY" --supervise yes
+    gw_server_start "$BINARY" --supervise yes --threads 2
     gw_start 1 "$BINARY" --protocol "$protocol"
+    parallel_200
     killed_children "$([ "$protocol" = ProtoBuf:1 ] && echo some || echo all)"
     ends_well
     end
