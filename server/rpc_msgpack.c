@@ -303,27 +303,37 @@ const struct event_ops rpc_msgpack_events = {
     .finish = finish,
 };
 
+/* Whether the plugin fails closed and Kong can exit in one of these phases. */
+static bool closes(const struct rpc *rpc, unsigned phases) {
+    return rpc->env->plugin->on_error == KONG_FAIL_CLOSED &&
+           (pdk_methods[PDK_RESPONSE_EXIT].phases & phases) != 0;
+}
+
+/* The answer of a plugin that fails closed: it ends the request. It is all that the answer can be,
+ * so `line` goes to Kong's log with the next event; NULL: nowhere. */
+static void send_exit(struct rpc *rpc, int64_t msgid, const char *line, const char *why) {
+    struct kong_value args[] = {kong_integer(500), kong_string(EVENT_FAILED_BODY)};
+    struct rpc_reply reply = {.kind = RPC_REPLY_PDK_CALL,
+                              .sequence = msgid,
+                              .method = pdk_methods[PDK_RESPONSE_EXIT].name,
+                              .args = args,
+                              .arg_count = 2};
+    if (line != NULL) {
+        notices_add(events_notices(rpc->env->events), "%s: %s: %s", rpc->env->plugin->name, line,
+                    why);
+    }
+    send(rpc, &reply);
+}
+
 /* An event that cannot run. An error answer is logged by Kong, and the request goes on without the
  * plugin; one that fails closed ends the request. */
 static void refuse(struct rpc *rpc, int64_t msgid, enum kong_phase phase, const char *why) {
-    const struct pdk_method *exit = &pdk_methods[PDK_RESPONSE_EXIT];
     bool due = events_refusal_due(rpc->env->events);
     if (due) {
         log_write(rpc->env->log, LOG_LEVEL_ERROR, "event refused: %s", why);
     }
-    if (rpc->env->plugin->on_error == KONG_FAIL_CLOSED &&
-        (exit->phases & KONG_PHASE_BIT(phase)) != 0) {
-        struct kong_value args[] = {kong_integer(500), kong_string(EVENT_FAILED_BODY)};
-        struct rpc_reply reply = {.kind = RPC_REPLY_PDK_CALL,
-                                  .sequence = msgid,
-                                  .method = exit->name,
-                                  .args = args,
-                                  .arg_count = 2};
-        if (due) { /* an exit is all that this answer can be */
-            notices_add(events_notices(rpc->env->events), "%s: event refused: %s",
-                        rpc->env->plugin->name, why);
-        }
-        send(rpc, &reply);
+    if (closes(rpc, KONG_PHASE_BIT(phase))) {
+        send_exit(rpc, msgid, due ? "event refused" : NULL, why);
         return;
     }
     if (!due) {
@@ -364,6 +374,27 @@ static bool send_on(struct rpc *rpc, const struct rpc_call *call, const struct f
            env->pass(rpc, lane, call->sequence, frame->data, frame->len);
 }
 
+/* A Step of an event that is not here any more: given up, because Kong took longer over its call
+ * than the event had time, or gone with the server that had it. Kong is in the middle of the
+ * request, and would go on with it after an error; a plugin that fails closed ends it. Kong sends
+ * no Step behind an end, so one that finds nothing is always such a one; its phase is not known,
+ * and an exit in a phase that has none is an error in Kong's log, as it would be without. */
+static void lost(struct rpc *rpc, int64_t msgid, const char *why) {
+    unsigned phases = 0;
+    for (unsigned phase = 0; phase < KONG_PHASE_COUNT; phase++) {
+        phases |= rpc->env->plugin->handlers[phase] == NULL ? 0 : KONG_PHASE_BIT(phase);
+    }
+    if (!closes(rpc, phases)) {
+        send_error(rpc, msgid, why);
+        return;
+    }
+    bool due = events_refusal_due(rpc->env->events);
+    if (due) {
+        log_write(rpc->env->log, LOG_LEVEL_ERROR, "event lost, its request ended: %s", why);
+    }
+    send_exit(rpc, msgid, due ? "event lost, its request ended" : NULL, why);
+}
+
 /* The result of the call that went out last: for the handler when it waits for it, for nobody when
  * it was posted. Either way Kong now waits for the next call. */
 static void step(struct rpc *rpc, const struct rpc_call *call, const struct frame *frame) {
@@ -372,9 +403,12 @@ static void step(struct rpc *rpc, const struct rpc_call *call, const struct fram
     if (event == NULL && send_on(rpc, call, frame)) {
         return;
     }
-    if (event == NULL || event->ops != &rpc_msgpack_events || !event->awaits_step ||
-        event->released) {
-        send_error(rpc, call->sequence, "no such event, or it awaits no Step");
+    if (event == NULL || event->released) {
+        lost(rpc, call->sequence, "no such event");
+        return;
+    }
+    if (event->ops != &rpc_msgpack_events || !event->awaits_step) {
+        send_error(rpc, call->sequence, "the event awaits no Step");
         return;
     }
     event->awaits_step = false;
@@ -443,7 +477,7 @@ void rpc_msgpack_relayed(struct rpc *rpc, const uint8_t *data, size_t len) {
 }
 
 void rpc_msgpack_relay_failed(struct rpc *rpc, int64_t msgid) {
-    send_error(rpc, msgid, "no such event: the server that had it is gone");
+    lost(rpc, msgid, "no such event: the server that had it is gone");
 }
 
 void rpc_msgpack_close(struct rpc *rpc) {

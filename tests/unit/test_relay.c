@@ -28,15 +28,19 @@ struct pair {
     int64_t msgid;
 };
 
-static struct sim_server *start(struct pair *pair) {
+static struct sim_server *start_with(struct pair *pair, const struct kong_plugin *plugin) {
     char error[256];
     struct sim_server_options options = {
-        .plugin = &rig_plugin, .socket_path = pair->path, .drain_ms = 3000};
+        .plugin = plugin, .socket_path = pair->path, .drain_ms = 3000};
     struct sim_server *server = sim_server_start(&options, error, sizeof error);
     if (server == NULL) {
         fail_msg("%s", error);
     }
     return server;
+}
+
+static struct sim_server *start(struct pair *pair) {
+    return start_with(pair, &rig_plugin);
 }
 
 static int setup(void **state) {
@@ -181,6 +185,20 @@ static void a_server_that_is_gone_is_said_to_be(void **state) {
     assert_null(strstr(reply.error.data, "no plugin instance"));
 }
 
+/* A restart in the middle of an event: the next server does not let the request pass. */
+static void a_plugin_that_fails_closed_ends_the_request(void **state) {
+    struct pair *pair = *state;
+    uint64_t id = begin(pair, "{\"mode\":\"loop\",\"count\":3}").event_id;
+    sim_server_stop(pair->first);
+    pair->first = NULL;
+    pair->second = start_with(pair, &rig_closed_plugin);
+    struct rpc_reply reply = step(pair, id);
+    assert_int_equal(reply.kind, RPC_REPLY_PDK_CALL);
+    assert_true(kong_str_equal(reply.method, kong_str("kong.response.exit")));
+    assert_int_equal(reply.arg_count, 2);
+    assert_int_equal(reply.args[0].integer, 500);
+}
+
 static void a_peer_that_leaves_harms_nobody(void **state) {
     struct pair *pair = *state;
     uint64_t id = begin(pair, "{\"mode\":\"sleep\",\"count\":20}").event_id;
@@ -208,6 +226,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(steps_reach_the_server_that_has_the_event, setup, teardown),
         cmocka_unit_test_setup_teardown(a_server_that_ends_waits_for_its_events, setup, teardown),
         cmocka_unit_test_setup_teardown(a_server_that_is_gone_is_said_to_be, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_plugin_that_fails_closed_ends_the_request, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(a_peer_that_leaves_harms_nobody, setup, teardown),
     };
     return cmocka_run_group_tests_name("test_relay", tests, NULL, NULL);

@@ -221,20 +221,25 @@ static int slow_pdk(void *ctx, const struct pdk_method *method, struct kong_str 
     return sim_pdk_call(ctx, method, name, args, count, arena, result);
 }
 
+static struct sim_client *slow_client(const struct rig *rig) {
+    struct sim_client_options options = {.protocol = rig->protocol,
+                                         .connect = sim_connect_unix,
+                                         .connect_ctx = sim_server_path(rig->server),
+                                         .pdk = slow_pdk,
+                                         .pdk_ctx = rig->pdk,
+                                         .timeout_ms = 10000};
+    struct sim_client *client = sim_client_create(&options);
+    assert_non_null(client);
+    return client;
+}
+
 static void handler_times_out(void **state) {
     struct rig rig;
     struct sim_event event;
     struct sim_server_options options = {.event_ms = 200};
     rig_start(&rig, protocol_of(state), &options);
     int64_t id = rig_instance(&rig, "wait", 1);
-    struct sim_client_options client_options = {.protocol = rig.protocol,
-                                                .connect = sim_connect_unix,
-                                                .connect_ctx = sim_server_path(rig.server),
-                                                .pdk = slow_pdk,
-                                                .pdk_ctx = rig.pdk,
-                                                .timeout_ms = 10000};
-    struct sim_client *client = sim_client_create(&client_options);
-    assert_non_null(client);
+    struct sim_client *client = slow_client(&rig);
     sim_client_event(client, id, "access", &event);
     assert_int_equal(rig_notes()->results[-KONG_E_TIMEOUT], 1);
     if (rig.protocol == PROTOCOL_PROTOBUF) {
@@ -250,6 +255,32 @@ static void handler_times_out(void **state) {
         assert_int_equal(event.outcome, SIM_EVENT_ERROR);
     }
     assert_null(rig_header(&rig, "X-Out"));
+    sim_client_destroy(client);
+    rig_alive(&rig);
+    rig_stop(&rig);
+}
+
+/* The same, and the plugin fails closed: the request ends, by whichever way Kong comes back. */
+static void closed_times_out(void **state) {
+    struct rig rig;
+    struct sim_event event;
+    struct sim_server_options options = {.plugin = &rig_closed_plugin, .event_ms = 200};
+    rig_start(&rig, protocol_of(state), &options);
+    int64_t id = rig_instance(&rig, "wait", 1);
+    struct sim_client *client = slow_client(&rig);
+    sim_client_event(client, id, "access", &event);
+    assert_int_equal(rig_notes()->results[-KONG_E_TIMEOUT], 1);
+    assert_int_equal(event.outcome, SIM_EVENT_EXITED);
+    assert_int_equal(rig.pdk->client.status, 500);
+    assert_string_equal(rig.pdk->client.body.data, EVENT_FAILED_BODY);
+    if (rig.protocol == PROTOCOL_MSGPACK) { /* an exit says no more; the next event does */
+        assert_int_equal(rig.pdk->log_count, 0);
+        id = rig_instance(&rig, "post", 1);
+        assert_event(&rig, id, &event, SIM_EVENT_OK);
+        assert_true(rig.pdk->log_count > 0);
+        assert_string_equal(rig.pdk->logs[0].text.data,
+                            "rig: event lost, its request ended: no such event");
+    }
     sim_client_destroy(client);
     rig_alive(&rig);
     rig_stop(&rig);
@@ -363,6 +394,7 @@ int main(void) {
         RIG_TEST(steps_that_never_come, msgpack),
         RIG_TESTS(wrong_phase),
         RIG_TESTS(handler_times_out),
+        RIG_TESTS(closed_times_out),
         RIG_TEST(impatient_steps, msgpack),
         RIG_TESTS(server_ends_in_mid_event),
     };
