@@ -255,6 +255,9 @@ static int event_field(struct msgpack_reader *reader, struct kong_str key, void 
     if (!key_is(key, "Data")) {
         return msgpack_read_skip(reader);
     }
+    reply->method = (struct kong_str){NULL, 0}; /* of another Data */
+    reply->args = NULL;
+    reply->arg_count = 0;
     if (msgpack_read_peek(reader) == MSGPACK_MAP) {
         reply->kind = RPC_REPLY_PDK_CALL;
         int error = msgpack_read_fields(reader, call_field, reply);

@@ -58,6 +58,37 @@ static void test_pdk_call(void **state) {
     assert_int_equal(again.arg_count, 0);
 }
 
+/* The last of two counts, and nothing of the first is left. */
+static void test_data_twice(void **state) {
+    struct fixture *f = *state;
+    static const char returns[] = "\x94\x01\x04\xc0\x82\xa4"
+                                  "Data\x82\xa6Method\xa6kong.a\xa4"
+                                  "Args\x91\x07\xa4"
+                                  "Data\xa3ret";
+    static const char calls[] = "\x94\x01\x04\xc0\x82\xa4"
+                                "Data\x82\xa6Method\xa6kong.a\xa4"
+                                "Args\x91\x07\xa4"
+                                "Data\x81\xa6Method\xa6kong.b";
+    static const char nothing[] = "\x94\x01\x04\xc0\x82\xa4"
+                                  "Data\x81\xa6Method\xa6kong.a\xa4"
+                                  "Data\x80";
+    struct rpc_reply reply;
+    assert_int_equal(
+        msgpack_decode_reply(&f->arena, (const uint8_t *)BYTES(returns), RPC_STEP, &reply),
+        CODEC_OK);
+    assert_int_equal(reply.kind, RPC_REPLY_RETURN);
+    assert_null(reply.method.data);
+    assert_int_equal(reply.arg_count, 0);
+    assert_int_equal(
+        msgpack_decode_reply(&f->arena, (const uint8_t *)BYTES(calls), RPC_STEP, &reply), CODEC_OK);
+    assert_int_equal(reply.kind, RPC_REPLY_PDK_CALL);
+    assert_str(reply.method, "kong.b");
+    assert_int_equal(reply.arg_count, 0);
+    assert_int_equal(
+        msgpack_decode_reply(&f->arena, (const uint8_t *)BYTES(nothing), RPC_STEP, &reply),
+        CODEC_E_SHAPE);
+}
+
 /* Lua's unpack cuts a list at its first nil. */
 static void test_nils_in_arguments(void **state) {
     struct fixture *f = *state;
@@ -340,6 +371,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(test_return),
         TEST(test_pdk_call),
+        TEST(test_data_twice),
         TEST(test_nils_in_arguments),
         TEST(test_instance),
         TEST(test_names_and_info),
