@@ -101,7 +101,7 @@ def growth(bench):
         for number, (_, options) in enumerate(GROWTH):
             ours = bench.ours()
             try:
-                figures = measure.load(bench, ours, "protobuf", **dict(TIMES, **options))
+                figures = measure.load(bench, ours, "protobuf", **dict(TIMES, warmup=0.4, **options))
                 samples.setdefault(number, []).append(figures)
             except Failed as failed:
                 loud("growth with %s is left out: %s" % (options, failed))
