@@ -21,6 +21,7 @@
 #include "server.h"
 #include "service_manager.h"
 #include "socket_file.h"
+#include "stall.h"
 #include "status_show.h"
 #include "supervisor.h"
 
@@ -209,9 +210,27 @@ static int exit_status(int rc) {
     return rc == SOCKET_FILE_BUSY ? EXIT_USAGE : EXIT_FAILURE;
 }
 
+/* Where there is no supervisor to do it. */
+static struct stall_watch *watch_for_stall(const struct service *service, struct running *own) {
+    struct stall_options wanted = {.log = service->log,
+                                   .plugin = service->plugin->name,
+                                   .threads = service->options->threads,
+                                   .report_ms = service->options->event_ms,
+                                   .stall_ms = service->options->stall_ms};
+    struct stall_watch *watch = stall_watch_start(&wanted, own);
+    if (watch == NULL) {
+        log_write(service->log, LOG_LEVEL_WARN, "no thread to watch for handlers that hang");
+    }
+    return watch;
+}
+
 static int serve(void *arg, struct running *running) {
     struct service *service = arg;
+    struct running own = {0};
     struct server_options wanted = server_options_of(service, running);
+    if (running == NULL) {
+        wanted.running = &own;
+    }
     struct server *server;
     char error[512];
     if (server_create(&wanted, &server, error, sizeof error) != 0) {
@@ -236,7 +255,9 @@ static int serve(void *arg, struct running *running) {
     snprintf(scene, sizeof scene, "%s %s, process %d", service->plugin->name,
              service->plugin->version, (int)getpid());
     record_scene(service->record, scene);
+    struct stall_watch *watch = running == NULL ? watch_for_stall(service, &own) : NULL;
     server_run(server);
+    stall_watch_stop(watch);
     server_destroy(server);
     log_write(service->log, LOG_LEVEL_INFO, "ended");
     return EXIT_SUCCESS;

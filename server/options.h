@@ -59,7 +59,7 @@ struct options {
     size_t threads;               /* that run handlers; more than 1 only if the plugin allows it */
     uint64_t drain_ms;            /* what is still at work so long after SIGTERM is given up */
     enum option_switch supervise; /* a parent holds the socket, a child serves; AUTO as above */
-    uint64_t stall_ms;            /* a child whose handler hangs so long is ended; 0: never */
+    uint64_t stall_ms;            /* a process whose handler hangs so long is ended; 0: never */
     enum option_switch
         watch_parent; /* end with the process that started us; AUTO: if that is Kong */
 

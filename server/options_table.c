@@ -118,8 +118,9 @@ const struct option_row option_rows[] = {
      .kind = OPTION_SECONDS,
      AT(stall_ms),
      .most = HOUR,
-     .help = "with --supervise, end a child whose handler runs for so long without a pause; 0: "
-             "never, it is only reported, after --event-timeout"},
+     .help = "end a process whose handler runs for so long without a pause, by SIGABRT (with "
+             "--supervise another is started); 0: never, it is only reported, after "
+             "--event-timeout"},
 
     {.name = "threads",
      .argument = "N",

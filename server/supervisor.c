@@ -11,14 +11,12 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "kong_phase.h"
+#include "stall.h"
 
 #define STEADY_MS      10000u /* a child that lived so long was all right */
 #define FIRST_DELAY_MS 5u
 #define MOST_DELAY_MS  5000u
 #define GRACE_MS       1000u /* for the child's end behind its drain time-out */
-#define LEAST_POLL_MS  10u
-#define MOST_POLL_MS   1000u
 
 /* What the parent's death sends to the child. Not SIGTERM itself: that is heard by the loop, which
  * a handler may keep from running. */
@@ -27,13 +25,6 @@
 struct shared {
     struct running running;
     _Atomic int32_t returned; /* serve() came to its end */
-};
-
-/* What is known of one of the child's threads. */
-struct lane_watch {
-    uint32_t seen_runs;
-    uint64_t seen_since;
-    bool reported;
 };
 
 struct supervisor {
@@ -52,7 +43,8 @@ struct supervisor {
     /* the watch for a handler that hangs */
     uint64_t poll_ms;
     size_t threads;
-    struct lane_watch watches[RUNNING_LANES];
+    struct stall_options stall_options;
+    struct stall stall;
     bool aborted;
 };
 
@@ -64,11 +56,7 @@ static uint64_t now_ms(void) {
 
 /* NULL: no handler runs on that thread. */
 static const char *phase_text(const struct supervisor *s, size_t lane) {
-    int32_t phase = atomic_load(&s->shared->running.lanes[lane].phase);
-    if (phase < 0 || phase >= KONG_PHASE_COUNT) {
-        return NULL;
-    }
-    return kong_phase_name((enum kong_phase)phase);
+    return stall_phase(&s->shared->running.lanes[lane]);
 }
 
 static int instance(const struct supervisor *s, size_t lane) {
@@ -135,9 +123,7 @@ static int start_child(struct supervisor *s) {
     }
     s->child = child;
     s->child_since = now_ms();
-    for (size_t i = 0; i < s->threads; i++) {
-        s->watches[i] = (struct lane_watch){.seen_since = s->child_since};
-    }
+    stall_init(&s->stall, &s->stall_options, &s->shared->running, s->child_since);
     s->aborted = false;
     return 0;
 }
@@ -226,39 +212,12 @@ static bool child_is_gone(struct supervisor *s, int status, int *result) {
     return false;
 }
 
-static void end_stalled(struct supervisor *s, size_t lane, const char *phase) {
-    log_write(s->options->log, LOG_LEVEL_ERROR,
-              "ending server process %d: %s of instance %d hangs (--stall-timeout)", (int)s->child,
-              phase, instance(s, lane));
-    kill(s->child, s->aborted ? SIGKILL : SIGABRT);
-    s->aborted = true;
-    for (size_t i = 0; i < s->threads; i++) {
-        s->watches[i].seen_since = now_ms();
-    }
-    atomic_store(&s->shared->running.fault, (int32_t)lane);
-}
-
-static void watch_for_stall(struct supervisor *s, size_t lane) {
-    const struct supervisor_options *options = s->options;
-    struct lane_watch *watch = &s->watches[lane];
-    uint32_t runs = atomic_load(&s->shared->running.lanes[lane].runs);
-    const char *phase = phase_text(s, lane);
-    uint64_t now = now_ms();
-    if (phase == NULL || runs != watch->seen_runs) {
-        *watch = (struct lane_watch){.seen_runs = runs, .seen_since = now};
-        return;
-    }
-    uint64_t stalled = now - watch->seen_since;
-    if (stalled >= options->report_ms && !watch->reported) {
-        watch->reported = true;
-        log_write(options->log, LOG_LEVEL_ERROR,
-                  "%s has been running %s for instance %d for %.3g s without a pause: all other "
-                  "requests%s wait (see --stall-timeout)",
-                  options->plugin, phase, instance(s, lane), (double)stalled / 1000,
-                  s->threads > 1 ? " of its thread" : "");
-    }
-    if (options->stall_ms > 0 && stalled >= options->stall_ms) {
-        end_stalled(s, lane, phase);
+static void watch_for_stall(struct supervisor *s) {
+    int lane = stall_look(&s->stall, now_ms());
+    if (lane >= 0) {
+        kill(s->child, s->aborted ? SIGKILL : SIGABRT);
+        s->aborted = true;
+        atomic_store(&s->shared->running.fault, (int32_t)lane);
     }
 }
 
@@ -282,9 +241,7 @@ static void on_time(struct supervisor *s) {
     if (s->ending && now_ms() >= s->kill_at) {
         kill(s->child, SIGKILL);
     } else {
-        for (size_t i = 0; i < s->threads; i++) {
-            watch_for_stall(s, i);
-        }
+        watch_for_stall(s);
     }
 }
 
@@ -321,15 +278,6 @@ static int supervise(struct supervisor *s) {
     }
 }
 
-/* Often enough for the shorter of the two times. */
-static uint64_t poll_time(const struct supervisor_options *options) {
-    uint64_t shorter = options->stall_ms > 0 && options->stall_ms < options->report_ms
-                           ? options->stall_ms
-                           : options->report_ms;
-    uint64_t poll = shorter / 8;
-    return poll < LEAST_POLL_MS ? LEAST_POLL_MS : poll > MOST_POLL_MS ? MOST_POLL_MS : poll;
-}
-
 int supervisor_run(const struct supervisor_options *options,
                    int (*serve)(void *arg, struct running *running), void *arg, char *error,
                    size_t error_size) {
@@ -337,8 +285,13 @@ int supervisor_run(const struct supervisor_options *options,
                            .serve = serve,
                            .arg = arg,
                            .parent = getppid(),
-                           .threads = options->threads == 0 ? 1 : options->threads,
-                           .poll_ms = poll_time(options)};
+                           .threads = options->threads == 0 ? 1 : options->threads};
+    s.stall_options = (struct stall_options){.log = options->log,
+                                             .plugin = options->plugin,
+                                             .threads = s.threads,
+                                             .report_ms = options->report_ms,
+                                             .stall_ms = options->stall_ms};
+    s.poll_ms = stall_poll_ms(&s.stall_options);
     s.shared =
         mmap(NULL, sizeof *s.shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (s.shared == MAP_FAILED) {

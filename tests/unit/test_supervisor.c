@@ -135,13 +135,19 @@ static void dies_in_a_handler(void **state) {
     }
 }
 
+static void kill_child(const struct process *process, int number) {
+    pid_t child = process_child(process->pid, PATIENCE_MS);
+    assert_true(child > 0); /* 0 is the tests themselves */
+    kill(child, number);
+}
+
 /* Killed from outside, while no handler runs. */
 static void dies_between_handlers(void **state) {
     struct bench bench;
     (void)state;
     begin(&bench, NULL);
     serves(&bench);
-    kill(process_child(bench.process.pid, PATIENCE_MS), SIGKILL);
+    kill_child(&bench.process, SIGKILL);
     assert_says(&bench.process, "was killed by signal 9 (Killed) between handlers");
     serves(&bench);
     assert_orderly(end(&bench, SIGTERM));
@@ -267,7 +273,7 @@ static void child_is_told(void **state) {
     begin(&bench, NULL);
     serves(&bench);
     sim_client_drop(bench.client);
-    kill(process_child(bench.process.pid, PATIENCE_MS), SIGTERM);
+    kill_child(&bench.process, SIGTERM);
     assert_orderly(end(&bench, 0));
 }
 
@@ -421,8 +427,7 @@ static void stall_is_reported_and_ended(void **state) {
     assert_int_equal(event(&bench, id, "access"), SIM_EVENT_CLOSED);
     double took = seconds_now() - before;
     assert_true(took >= 0.5 && took < 5);
-    snprintf(wanted, sizeof wanted, "hurt has been running access for instance %d for 0.2",
-             (int)id);
+    snprintf(wanted, sizeof wanted, "hurt has been running access for instance %d for 0.", (int)id);
     assert_says(&bench.process, wanted);
     snprintf(wanted, sizeof wanted, "access of instance %d hangs (--stall-timeout)", (int)id);
     assert_says(&bench.process, wanted);
@@ -452,6 +457,43 @@ static void stall_is_only_reported(void **state) {
     assert_orderly(end(&bench, 0));
 }
 
+/* Nobody else looks then, and nobody starts another. */
+static void stall_without_a_supervisor(void **state) {
+    static const char *const options[] = {
+        "--supervise", "no", "--event-timeout", "0.2", "--stall-timeout", "0.5", NULL};
+    struct bench bench;
+    char wanted[128];
+    (void)state;
+    begin(&bench, options);
+    /* Waiting is no hanging. */
+    assert_int_equal(event(&bench, instance(&bench, "sleep"), "access"), SIM_EVENT_OK);
+    pause_ms(600);
+    assert_int_equal(process_count(&bench.process, "without a pause"), 0);
+    int64_t id = instance(&bench, "hang");
+    assert_int_equal(event(&bench, id, "access"), SIM_EVENT_CLOSED);
+    snprintf(wanted, sizeof wanted, "hurt has been running access for instance %d for 0.", (int)id);
+    assert_says(&bench.process, wanted);
+    snprintf(wanted, sizeof wanted, "access of instance %d hangs (--stall-timeout)", (int)id);
+    assert_says(&bench.process, wanted);
+    int status = end(&bench, 0);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+}
+
+static void stall_is_reported_without_a_supervisor(void **state) {
+    static const char *const options[] = {"--supervise", "no", "--event-timeout", "0.1", NULL};
+    struct bench bench;
+    (void)state;
+    begin(&bench, options);
+    struct slow slow = {.bench = &bench, .id = instance(&bench, "hang")};
+    assert_int_equal(pthread_create(&slow.thread, NULL, run_slow, &slow), 0);
+    assert_says(&bench.process, "without a pause: all other requests wait");
+    pause_ms(300);
+    assert_int_equal(process_count(&bench.process, "without a pause"), 1);
+    kill(bench.process.pid, SIGKILL);
+    assert_int_equal(end_slow(&slow), SIM_EVENT_CLOSED);
+    end(&bench, 0);
+}
+
 /* --- What is inherited --- */
 
 static void spoil_signals(void) {
@@ -475,7 +517,7 @@ static void inherited_signals(void **state) {
         open_client(&bench);
         serves(&bench);
         if (each[i] == supervised) {
-            kill(process_child(bench.process.pid, PATIENCE_MS), SIGKILL);
+            kill_child(&bench.process, SIGKILL);
             assert_says(&bench.process, "was killed by signal 9");
             serves(&bench);
         }
@@ -504,7 +546,7 @@ static void killed_under_load(void **state) {
     struct kong_load *load = kong_load_start(&options);
     for (int i = 0; i < KILLS; i++) {
         kong_load_wait(load, kong_load_counts(load).events + 300);
-        kill(process_child(process.pid, PATIENCE_MS), SIGKILL);
+        kill_child(&process, SIGKILL);
     }
     kong_load_wait(load, kong_load_counts(load).events + 500);
     struct kong_load_counts counts = kong_load_stop(load);
@@ -578,6 +620,8 @@ int main(int argc, char **argv) {
         cmocka_unit_test(not_started_by_kong),
         cmocka_unit_test(stall_is_reported_and_ended),
         cmocka_unit_test(stall_is_only_reported),
+        cmocka_unit_test(stall_without_a_supervisor),
+        cmocka_unit_test(stall_is_reported_without_a_supervisor),
         cmocka_unit_test(inherited_signals),
         cmocka_unit_test_prestate(killed_under_load, &protobuf),
         cmocka_unit_test_prestate(killed_under_load, &msgpack),

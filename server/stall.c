@@ -1,0 +1,165 @@
+#include "stall.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "kong_phase.h"
+
+#define LEAST_POLL_MS 10u
+#define MOST_POLL_MS  1000u
+
+struct stall_watch {
+    struct stall stall;
+    struct running *running;
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    bool stop; /* under the lock */
+};
+
+const char *stall_phase(const struct running_lane *lane) {
+    int32_t phase = atomic_load(&lane->phase);
+    return phase < 0 || phase >= KONG_PHASE_COUNT ? NULL : kong_phase_name((enum kong_phase)phase);
+}
+
+uint64_t stall_poll_ms(const struct stall_options *options) {
+    uint64_t shorter = options->stall_ms > 0 && options->stall_ms < options->report_ms
+                           ? options->stall_ms
+                           : options->report_ms;
+    uint64_t poll = shorter / 8;
+    return poll < LEAST_POLL_MS ? LEAST_POLL_MS : poll > MOST_POLL_MS ? MOST_POLL_MS : poll;
+}
+
+static void begin_anew(struct stall *stall, uint64_t now_ms) {
+    for (size_t i = 0; i < stall->options.threads; i++) {
+        stall->lanes[i].seen_since = now_ms;
+    }
+}
+
+void stall_init(struct stall *stall, const struct stall_options *options,
+                const struct running *running, uint64_t now_ms) {
+    *stall = (struct stall){.options = *options, .running = running};
+    begin_anew(stall, now_ms);
+}
+
+/* Whether it has run for stall_ms. */
+static bool look_at(struct stall *stall, size_t index, uint64_t now_ms) {
+    const struct stall_options *options = &stall->options;
+    const struct running_lane *lane = &stall->running->lanes[index];
+    struct stall_lane *seen = &stall->lanes[index];
+    uint32_t runs = atomic_load(&lane->runs);
+    const char *phase = stall_phase(lane);
+    if (phase == NULL || runs != seen->seen_runs) {
+        *seen = (struct stall_lane){.seen_runs = runs, .seen_since = now_ms};
+        return false;
+    }
+    uint64_t stalled = now_ms - seen->seen_since;
+    int instance = (int)atomic_load(&lane->instance);
+    if (stalled >= options->report_ms && !seen->reported) {
+        seen->reported = true;
+        log_write(options->log, LOG_LEVEL_ERROR,
+                  "%s has been running %s for instance %d for %.3g s without a pause: all other "
+                  "requests%s wait (see --stall-timeout)",
+                  options->plugin, phase, instance, (double)stalled / 1000,
+                  options->threads > 1 ? " of its thread" : "");
+    }
+    if (options->stall_ms == 0 || stalled < options->stall_ms) {
+        return false;
+    }
+    log_write(options->log, LOG_LEVEL_ERROR,
+              "ending the server process: %s of instance %d hangs (--stall-timeout)", phase,
+              instance);
+    return true;
+}
+
+int stall_look(struct stall *stall, uint64_t now_ms) {
+    for (size_t i = 0; i < stall->options.threads; i++) {
+        if (look_at(stall, i, now_ms)) {
+            begin_anew(stall, now_ms);
+            return (int)i;
+        }
+    }
+    return -1;
+}
+
+/* --- in the process itself --- */
+
+static uint64_t ms_of(const struct timespec *time) {
+    return (uint64_t)time->tv_sec * 1000 + (uint64_t)time->tv_nsec / 1000000;
+}
+
+static void *watch_run(void *arg) {
+    struct stall_watch *watch = arg;
+    uint64_t poll_ms = stall_poll_ms(&watch->stall.options);
+    struct timespec now;
+    pthread_mutex_lock(&watch->lock);
+    while (!watch->stop) {
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        int lane = stall_look(&watch->stall, ms_of(&now));
+        if (lane >= 0) {
+            atomic_store(&watch->running->fault, (int32_t)lane);
+            kill(getpid(), SIGABRT);
+        }
+        now.tv_sec += (time_t)(poll_ms / 1000);
+        now.tv_nsec += (long)(poll_ms % 1000) * 1000000;
+        if (now.tv_nsec >= 1000000000) {
+            now.tv_nsec -= 1000000000;
+            now.tv_sec++;
+        }
+        pthread_cond_timedwait(&watch->changed, &watch->lock, &now);
+    }
+    pthread_mutex_unlock(&watch->lock);
+    return NULL;
+}
+
+/* Signals are for the loop's thread. */
+static int start_thread(struct stall_watch *watch) {
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int rc = pthread_create(&watch->thread, NULL, watch_run, watch);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return rc;
+}
+
+struct stall_watch *stall_watch_start(const struct stall_options *options,
+                                      struct running *running) {
+    struct stall_watch *watch = calloc(1, sizeof *watch);
+    struct timespec now;
+    pthread_condattr_t monotonic;
+    if (watch == NULL) {
+        return NULL;
+    }
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    stall_init(&watch->stall, options, running, ms_of(&now));
+    watch->running = running;
+    pthread_mutex_init(&watch->lock, NULL);
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&watch->changed, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    if (start_thread(watch) != 0) {
+        pthread_cond_destroy(&watch->changed);
+        pthread_mutex_destroy(&watch->lock);
+        free(watch);
+        return NULL;
+    }
+    return watch;
+}
+
+void stall_watch_stop(struct stall_watch *watch) {
+    if (watch == NULL) {
+        return;
+    }
+    pthread_mutex_lock(&watch->lock);
+    watch->stop = true;
+    pthread_cond_signal(&watch->changed);
+    pthread_mutex_unlock(&watch->lock);
+    pthread_join(watch->thread, NULL);
+    pthread_cond_destroy(&watch->changed);
+    pthread_mutex_destroy(&watch->lock);
+    free(watch);
+}
