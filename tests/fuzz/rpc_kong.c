@@ -20,6 +20,7 @@ static void note_call(struct kong_end *end, struct kong_str name) {
     const struct pdk_method *method = pdk_method_find(name);
     end->calls++;
     end->header_calls += method == &pdk_methods[PDK_REQUEST_GET_HEADER];
+    end->exits += method == &pdk_methods[PDK_RESPONSE_EXIT];
     end->last_name = method != NULL ? method->name : (struct kong_str){NULL, 0};
 }
 

@@ -18,6 +18,7 @@ struct kong_end {
     /* what came so far */
     size_t calls;              /* PDK calls */
     size_t header_calls;       /* of kong.request.get_header */
+    size_t exits;              /* calls of kong.response.exit */
     size_t returns;            /* events that are over, and other replies */
     size_t errors;             /* error replies, error texts */
     uint64_t event_id;         /* MsgPack: of the last PDK call */
