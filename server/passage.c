@@ -28,6 +28,7 @@ static void unlink_passage(struct passage *passage) {
         passage->next->prev = passage->prev;
     }
     passage->asker = NULL;
+    rpc->passing -= passage->len;
 }
 
 static void passage_free(struct passage *passage) {
@@ -121,6 +122,7 @@ bool passage_start(struct rpc *rpc, uint32_t lane, int64_t msgid, const uint8_t 
         rpc->passages->prev = passage;
     }
     rpc->passages = passage;
+    rpc->passing += len;
     from->passages++;
     worker_post(passage->to, &passage->step);
     return true;

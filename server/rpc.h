@@ -76,6 +76,7 @@ struct rpc {
         *requests; /* events whose Kong request came over this connection and is unanswered */
     struct relay *relays;     /* Steps from this connection that are with another server */
     struct passage *passages; /* … with another thread */
+    size_t passing;           /* bytes of these that wait there */
 };
 
 void rpc_init(struct rpc *rpc, const struct rpc_env *env, void (*wake)(struct rpc *));

@@ -94,19 +94,33 @@ static uint32_t next_index(const struct server *server, uint32_t index) {
     return index + 1 < server->count ? index + 1 : 0;
 }
 
-/* To the worker with the fewest; those that have as few take turns. */
+/* A worker that has not collected a connection for so long is busy with a handler. */
+#define BUSY_MS 20
+
+static bool is_busy(const struct worker *worker, uint64_t now_ms) {
+    return worker->on_their_way > 0 && now_ms - worker->given_ms >= BUSY_MS;
+}
+
+/* To the worker with the fewest, busy ones last; those that are alike take turns. */
 int server_hand_over(struct server *server, int fd) {
+    uint64_t now_ms = uv_now(server->loop);
     uint32_t at = server->first_look;
     struct worker *chosen = &server->workers[at];
+    bool busy = is_busy(chosen, now_ms);
     size_t fewest = worker_connections(chosen);
     server->first_look = next_index(server, at);
     for (uint32_t i = 1; i < server->count; i++) {
         at = next_index(server, at);
+        bool is = is_busy(&server->workers[at], now_ms);
         size_t has = worker_connections(&server->workers[at]);
-        if (has < fewest) {
+        if (is == busy ? has < fewest : busy) {
             chosen = &server->workers[at];
+            busy = is;
             fewest = has;
         }
+    }
+    if (chosen->on_their_way == 0) {
+        chosen->given_ms = now_ms;
     }
     return worker_adopt(chosen, fd);
 }

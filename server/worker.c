@@ -174,7 +174,9 @@ int worker_adopt(struct worker *worker, int fd) {
 }
 
 size_t worker_connections(const struct worker *worker) {
-    return worker->on_their_way + worker->conns.count;
+    /* In this order: one that arrives meanwhile is counted twice rather than not at all. */
+    size_t coming = worker->on_their_way;
+    return coming + worker->conns.count;
 }
 
 /* --- figures --- */
@@ -292,16 +294,17 @@ static void *run(void *arg) {
     return NULL;
 }
 
-/* Signals are for the server's thread, but those that say what this one did. */
+/* The signals that the server hears are for its own thread. No others are blocked: a program that a
+ * handler starts gets the same mask. */
 int worker_start(struct worker *worker) {
-    static const int own[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGSYS};
+    static const int heard[] = {SIGTERM, SIGINT, SIGUSR1, SIGUSR2};
     sigset_t blocked;
     sigset_t before;
-    sigfillset(&blocked);
-    for (size_t i = 0; i < sizeof own / sizeof *own; i++) {
-        sigdelset(&blocked, own[i]);
+    sigemptyset(&blocked);
+    for (size_t i = 0; i < sizeof heard / sizeof *heard; i++) {
+        sigaddset(&blocked, heard[i]);
     }
-    pthread_sigmask(SIG_SETMASK, &blocked, &before);
+    pthread_sigmask(SIG_BLOCK, &blocked, &before);
     int rc = pthread_create(&worker->thread, NULL, run, worker);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     worker->started = rc == 0;

@@ -67,6 +67,7 @@ struct worker {
     bool done;
     size_t passages;             /* Steps from here that are with other workers */
     _Atomic size_t on_their_way; /* connections */
+    uint64_t given_ms;           /* the first of them; of the server's thread */
     pthread_mutex_t lock;        /* of the rest */
     struct letter *first, *last;
     enum worker_wish wish;

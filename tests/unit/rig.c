@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "rig.h"
 #include "value.h"
@@ -209,6 +210,18 @@ static int mode_sleep(struct kong *kong, const struct config *config) {
     return rc == KONG_OK ? post_header(kong, "X-Out", value) : rc;
 }
 
+static int mode_hold(struct kong *kong, const struct config *config) {
+    struct kong_value name = kong_string("X-In");
+    struct kong_value value;
+    (void)config;
+    int rc = call(kong, "kong.request.get_header", &name, 1, &value);
+    notes.held++;
+    while (!notes.let_go) {
+        usleep(1000);
+    }
+    return rc;
+}
+
 static int mode_nothing(struct kong *kong, const struct config *config) {
     (void)kong;
     (void)config;
@@ -227,6 +240,7 @@ static const struct {
     {"unknown", mode_unknown}, {"msgpack-only", mode_msgpack_only},
     {"body", mode_body},       {"error", mode_error},
     {"sleep", mode_sleep},     {"nothing", mode_nothing},
+    {"hold", mode_hold},
 };
 
 static int handle(struct kong *kong, const void *data) {
@@ -279,6 +293,8 @@ const struct kong_plugin rig_closed_plugin = RIG_PLUGIN(KONG_FAIL_CLOSED);
 static void forget_notes(void) {
     notes.started = notes.returned = notes.wrong = notes.configured = notes.destroyed = 0;
     notes.last = 0;
+    notes.held = 0;
+    notes.let_go = false;
     for (size_t i = 0; i < 16; i++) {
         notes.results[i] = 0;
     }

@@ -14,6 +14,8 @@ struct rig_notes {
     _Atomic unsigned results[16]; /* how many handlers ended with -KONG_E_* as `last` */
     _Atomic unsigned wrong;       /* answers that were not what the handler expected */
     _Atomic unsigned configured, destroyed;
+    _Atomic unsigned held; /* handlers that compute and compute, */
+    _Atomic bool let_go;   /* until this is true */
 };
 
 /* The plugin's name is "rig"; its configuration {"mode": …, "count": n}. Modes (count is how often,
@@ -32,6 +34,7 @@ struct rig_notes {
  * error: service.set_upstream("none"): nil and an error text
  * sleep: request.get_header("X-In"), kong_sleep for count times 10 ms, response.set_header("X-Out",
  *        that)
+ * hold: request.get_header("X-In"), then keeps its thread until notes.let_go
  * nothing: returns at once */
 extern const struct kong_plugin rig_plugin;        /* fails open */
 extern const struct kong_plugin rig_closed_plugin; /* the same, fails closed */

@@ -10,10 +10,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "event.h"
+#include "limit.h"
 #include "msgpack_peer.h"
+#include "msgpack_rpc.h"
 #include "rig.h"
 #include "running.h"
 #include "value.h"
@@ -237,6 +240,100 @@ static void an_asker_that_leaves(void **state) {
     crowd_stop(&crowd);
 }
 
+/* --- A thread that is kept busy --- */
+
+/* An event of its own over a peer of lane 1, whose handler does not give its thread back. */
+static void hold_lane(struct crowd *crowd) {
+    struct rig_notes *notes = rig_notes();
+    unsigned held = notes->held;
+    int64_t id = start_over(crowd, 0, "{\"mode\":\"hold\",\"count\":1}");
+    struct rpc_reply reply = begin_over(crowd, 1, id);
+    assert_int_equal(reply.kind, RPC_REPLY_PDK_CALL);
+    msgpack_peer_send(&crowd->peers[1], step_call(reply.event_id));
+    while (notes->held == held) {
+        usleep(1000);
+    }
+}
+
+/* Each lane gets a first one; who has not collected it for a while gets no more. */
+static void busy_threads_get_no_connections(void **state) {
+    struct crowd crowd;
+    struct msgpack_peer others[2 * LANES];
+    (void)state;
+    crowd_start(&crowd, (struct sim_server_options){0});
+    hold_lane(&crowd);
+    for (size_t i = 0; i < LENGTH(others); i++) {
+        msgpack_peer_open(&others[i], sim_server_path(crowd.rig.server));
+        if (i == LANES - 1) {
+            usleep(200000);
+        }
+    }
+    for (size_t i = LANES; i < LENGTH(others); i++) {
+        struct rpc_reply reply = msgpack_peer_ask(
+            &others[i], (struct rpc_call){.command = RPC_PLUGIN_NAMES}, &crowd.arena);
+        assert_int_equal(reply.kind, RPC_REPLY_NAMES);
+    }
+    rig_notes()->let_go = true;
+    for (size_t i = 0; i < LENGTH(others); i++) {
+        msgpack_peer_ask(&others[i], (struct rpc_call){.command = RPC_PLUGIN_NAMES}, &crowd.arena);
+        msgpack_peer_close(&others[i]);
+    }
+    crowd_stop(&crowd);
+}
+
+/* The server stops reading from a peer whose Steps wait at a busy thread: what it takes of them is
+ * bounded. All are answered in the end. */
+static void steps_pile_up(void **state) {
+    enum { MOST = 8 << 20, STEP_BYTES = 8000 };
+    static char text[STEP_BYTES];
+    struct crowd crowd;
+    struct buffer bytes;
+    size_t taken = 0;
+    int64_t sent = 0;
+    (void)state;
+    crowd_start(&crowd, (struct sim_server_options){0});
+    int64_t id = start_over(&crowd, 1, "{\"mode\":\"wait\",\"count\":1}");
+    struct rpc_call call = step_call(begin_over(&crowd, 1, id).event_id + 1); /* not there */
+    hold_lane(&crowd);
+    memset(text, 'x', sizeof text);
+    call.data = kong_bytes(text, sizeof text);
+    buffer_init(&bytes, LIMIT_FRAME);
+    for (int quiet = 0; quiet < 100 && taken < MOST;) {
+        call.sequence = ++crowd.peers[0].msgid;
+        buffer_clear(&bytes, LIMIT_FRAME);
+        assert_int_equal(msgpack_encode_call(&bytes, &call), CODEC_OK);
+        size_t at = 0;
+        while (at < bytes.len && quiet < 100) {
+            ssize_t got = send(crowd.peers[0].fd, bytes.data + at, bytes.len - at,
+                               MSG_NOSIGNAL | MSG_DONTWAIT);
+            quiet = got > 0 ? 0 : quiet + 1;
+            at += got > 0 ? (size_t)got : 0;
+            usleep(got > 0 ? 0 : 5000);
+        }
+        taken += at;
+        sent++;
+        if (at < bytes.len) { /* the rest, when it is read again */
+            rig_notes()->let_go = true;
+            while (at < bytes.len) {
+                ssize_t got =
+                    send(crowd.peers[0].fd, bytes.data + at, bytes.len - at, MSG_NOSIGNAL);
+                assert_true(got > 0);
+                at += (size_t)got;
+            }
+        }
+    }
+    assert_true(taken < MOST / 2);
+    crowd.peers[0].msgid -= sent;
+    for (; sent > 0; sent--) {
+        arena_reset(&crowd.arena);
+        crowd.peers[0].msgid++; /* the answers come in the order of the Steps */
+        struct rpc_reply reply = msgpack_peer_answer(&crowd.peers[0], RPC_STEP, &crowd.arena);
+        assert_int_equal(reply.kind, RPC_REPLY_ERROR);
+    }
+    buffer_free(&bytes);
+    crowd_stop(&crowd);
+}
+
 /* --- What is common to all threads --- */
 
 static void instances_are_everyones(void **state) {
@@ -413,6 +510,8 @@ int main(void) {
         cmocka_unit_test(answers_overtake_each_other),
         cmocka_unit_test(invented_ids),
         cmocka_unit_test(an_asker_that_leaves),
+        cmocka_unit_test(busy_threads_get_no_connections),
+        cmocka_unit_test(steps_pile_up),
         cmocka_unit_test(instances_are_everyones),
         cmocka_unit_test(figures_are_summed_up),
         cmocka_unit_test(limits_are_of_the_whole_server),
