@@ -52,7 +52,7 @@ int rpc_kong_error(int codec_error) {
  * one, and is done; 0: it is something else; -1. */
 static int take_hot(struct rpc *rpc, const uint8_t *data, size_t len, size_t *total) {
     struct rpc_call call;
-    if (rpc->protocol != PROTOCOL_MSGPACK || !frame_reader_at_start(&rpc->reader)) {
+    if (rpc->protocol != PROTOCOL_MSGPACK || rpc->ending || !frame_reader_at_start(&rpc->reader)) {
         return 0;
     }
     *total = msgpack_hot_call(data, len, rpc->reader.limit, &call);

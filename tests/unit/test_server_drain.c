@@ -109,6 +109,29 @@ static void idle_connection(void **state) {
     rig_stop(&rig);
 }
 
+/* What comes behind the end is not carried out: nobody would hear the answer, and Kong sends it
+ * again or fails the request. */
+static void event_behind_end(void **state) {
+    struct rig rig;
+    char byte;
+    rig_start(&rig, *(enum protocol *)*state, NULL);
+    int64_t id = rig_instance(&rig, "nothing", 1);
+    int fd = peer_connect(&rig);
+    begin_drain(&rig);
+    assert_true(peer_sees_end(fd, PATIENCE_MS));
+    unsigned started = rig_notes()->started;
+    peer_call(&rig, fd,
+              &(struct rpc_call){.command = RPC_HANDLE_EVENT,
+                                 .sequence = 1,
+                                 .instance_id = id,
+                                 .event = kong_str("access")});
+    while (recv(fd, &byte, 1, 0) > 0) { /* MsgPack:1: serverPid, perhaps */
+    }
+    close(fd);
+    rig_stop(&rig);
+    assert_int_equal(rig_notes()->started, started);
+}
+
 /* The end stands behind the answer before Kong has read it; Kong's late answers to what was posted
  * are still taken. While they are due the connection is not idle, so nothing else ends it. */
 static void behind_return(void **state) {
@@ -213,6 +236,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_prestate(idle_connection, &protobuf),
         cmocka_unit_test_prestate(idle_connection, &msgpack),
+        cmocka_unit_test_prestate(event_behind_end, &protobuf),
+        cmocka_unit_test_prestate(event_behind_end, &msgpack),
         cmocka_unit_test_prestate(behind_return, &protobuf),
         cmocka_unit_test_prestate(steps_to_come, &msgpack),
         cmocka_unit_test_prestate(nudge, &msgpack),
