@@ -111,10 +111,13 @@ void acceptor_resume(struct acceptor *acceptor) {
 int acceptor_move(struct acceptor *acceptor, int fd) {
     for (int i = 0; i < MOST_WAITING; i++) {
         int waiting = accept4(acceptor->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-        if (waiting < 0) {
+        if (waiting >= 0) {
+            acceptor->accepted(acceptor, waiting);
+        } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
             break;
+        } else if (errno != EINTR && errno != ECONNABORTED) {
+            return -errno; /* who waits there is not sent away */
         }
-        acceptor->accepted(acceptor, waiting);
     }
     uv_poll_stop(&acceptor->poll);
     /* The same number: what the loop knows of it stays right. */

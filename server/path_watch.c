@@ -14,6 +14,24 @@ static void tell_once(struct path_watch *watch, struct log *log, enum log_level 
     }
 }
 
+/* The socket at the path is ours, and nobody accepts from it yet. */
+static void listen_there(struct path_watch *watch, struct socket_file *socket,
+                         struct acceptor *listener, struct log *log) {
+    int fd = fcntl(socket->fd, F_DUPFD_CLOEXEC, 3);
+    if (fd < 0 || acceptor_move(listener, fd) != 0) {
+        tell_once(watch, log, LOG_LEVEL_ERROR, socket->path,
+                  "the socket was removed, and the new one cannot be listened to yet");
+        if (fd >= 0) {
+            close(fd);
+        }
+        return;
+    }
+    watch->told = watch->unheard = false;
+    log_write(log, LOG_LEVEL_WARN,
+              "%s was gone, removed by somebody or by a server that has ended: made again",
+              socket->path);
+}
+
 /* The path is nobody's: ours again. Two servers that find that together do it one after the other,
  * and the second one sees the first. */
 static void listen_again(struct path_watch *watch, struct socket_file *socket,
@@ -28,19 +46,8 @@ static void listen_again(struct path_watch *watch, struct socket_file *socket,
                   error);
         return;
     }
-    int fd = fcntl(socket->fd, F_DUPFD_CLOEXEC, 3);
-    if (fd < 0 || acceptor_move(listener, fd) != 0) {
-        tell_once(watch, log, LOG_LEVEL_ERROR, socket->path,
-                  "the socket was removed, and the new one cannot be listened to");
-        if (fd >= 0) {
-            close(fd);
-        }
-        return;
-    }
-    watch->told = false;
-    log_write(log, LOG_LEVEL_WARN,
-              "%s was gone, removed by somebody or by a server that has ended: made again",
-              socket->path);
+    watch->unheard = true;
+    listen_there(watch, socket, listener, log);
 }
 
 void path_watch_tick(struct path_watch *watch, struct socket_file *socket,
@@ -49,7 +56,13 @@ void path_watch_tick(struct path_watch *watch, struct socket_file *socket,
         return;
     }
     watch->looked_ms = now_ms;
-    if (socket == NULL || socket_file_is_ours(socket)) {
+    if (socket == NULL) {
+        return;
+    }
+    if (socket_file_is_ours(socket)) {
+        if (watch->unheard) {
+            listen_there(watch, socket, listener, log);
+        }
         return;
     }
     pid_t pid = 0;

@@ -379,6 +379,10 @@ void server_run(struct server *server) {
     if (server->options.tell_manager) {
         service_manager_notify("READY=1");
     }
+    /* A supervisor's next child gets the socket that the supervisor made, also where a child has
+     * made another one since. */
+    path_watch_tick(&server->path_watch, server->options.socket, &server->listener,
+                    server->options.log, uv_now(server->loop));
     uv_run(server->loop, UV_RUN_DEFAULT);
 }
 

@@ -137,15 +137,15 @@ enum socket_path socket_file_look(const char *path, pid_t *pid) {
     if (strlen(path) <= PATH_BYTES)
         fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
-        return SOCKET_PATH_FREE;
+        return strlen(path) > PATH_BYTES ? SOCKET_PATH_FREE : SOCKET_PATH_UNKNOWN;
     memcpy(address.sun_path, path, strlen(path) + 1);
     if (connect(fd, (const struct sockaddr *)&address, sizeof address) == 0) {
         if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0)
             *pid = peer.pid;
-    } else if (errno == EACCES || errno == EPERM) {
-        result = SOCKET_PATH_UNKNOWN;
-    } else if (errno != EAGAIN) { /* as many wait there as can */
+    } else if (errno == ENOENT || errno == ECONNREFUSED || errno == ENOTDIR) {
         result = SOCKET_PATH_FREE;
+    } else if (errno != EAGAIN && errno != EPROTOTYPE) { /* as many wait there as can; datagrams */
+        result = SOCKET_PATH_UNKNOWN;
     }
     close(fd);
     return result;
