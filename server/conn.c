@@ -45,6 +45,7 @@ struct conn {
     unsigned recorded; /* its number in a recording */
     bool
         ended; /* our side of it: nothing more is said, only answers that are due are still taken */
+    bool failed; /* the kernel says so: what is there is still read, and nothing watched */
     bool closing;
 };
 
@@ -83,13 +84,15 @@ static void conn_close(struct conn *conn) {
 
 static void on_ready(uv_poll_t *poll, int status, int events);
 
-/* A peer that does not take its answers is not read from until it does. */
+/* A peer that does not take its answers is not read from until it does; nor one whose Steps pile up
+ * at a busy thread. */
 static void watch(struct conn *conn) {
     /* Kong writes its answers to posted calls before it reads on: they must be taken. */
-    bool taken = conn->unwritten <= LIMIT_OUT_PAUSE || conn->rpc.answers_due > 0;
+    bool taken =
+        conn->unwritten + conn->rpc.passing <= LIMIT_OUT_PAUSE || conn->rpc.answers_due > 0;
     int wanted =
         (!conn->rpc.broken && taken ? UV_READABLE : 0) | (conn->unsent != NULL ? UV_WRITABLE : 0);
-    if (conn->closing || wanted == conn->watched) {
+    if (conn->closing || conn->failed || wanted == conn->watched) {
         return;
     }
     int rc = wanted != 0 ? uv_poll_start(&conn->poll, wanted, on_ready) : uv_poll_stop(&conn->poll);
@@ -258,14 +261,15 @@ static void on_wake(struct rpc *rpc) {
     conn_flush(conn_of(rpc));
 }
 
-static void on_readable(struct conn *conn) {
+/* False when nothing was there. */
+static bool on_readable(struct conn *conn) {
     ssize_t count = recv(conn->fd, conn->env->read_buffer, conn->env->read_size, MSG_DONTWAIT);
     if (count < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)) {
-        return;
+        return false;
     }
     if (count <= 0) {
         conn_close(conn);
-        return;
+        return false;
     }
     const uint8_t *data = (const uint8_t *)conn->env->read_buffer;
     conn->heard_ms = uv_now(conn->env->loop);
@@ -280,11 +284,19 @@ static void on_readable(struct conn *conn) {
         nudge_others(conn);
     }
     conn_flush(conn);
+    return true;
 }
 
 static void on_ready(uv_poll_t *poll, int status, int events) {
     struct conn *conn = poll->data;
     if (status != 0) {
+        /* The peer has gone, and with it what it had not read. What it sent before is heard. */
+        int error = 0;
+        socklen_t len = sizeof error;
+        conn->failed = true;
+        getsockopt(conn->fd, SOL_SOCKET, SO_ERROR, &error, &len); /* else recv would say it first */
+        while (!conn->closing && on_readable(conn)) {
+        }
         conn_close(conn);
         return;
     }
