@@ -146,14 +146,13 @@ static int adopt(struct worker *worker, int fd) {
     return rc;
 }
 
-/* Counted twice for a moment, rather than not at all: a server with no connection ends. */
+/* Counted twice for a moment, rather than not at all: a server with no connection ends. One that
+ * took the moment for its limit hears that it is over. */
 static void on_arrival(struct letter *letter, struct worker *worker) {
     struct arrival *arrival = (struct arrival *)letter;
-    int rc = adopt(worker, arrival->fd);
+    adopt(worker, arrival->fd);
     worker->on_their_way--;
-    if (rc != 0) {
-        worker->conns.closed(&worker->conns);
-    }
+    worker->conns.closed(&worker->conns);
     free(arrival);
 }
 

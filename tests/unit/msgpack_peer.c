@@ -7,6 +7,8 @@
 
 #include "msgpack_peer.h"
 
+#include <errno.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
@@ -54,7 +56,9 @@ struct rpc_reply msgpack_peer_answer(struct msgpack_peer *peer, enum rpc_command
         if (rc == 0) {
             uint8_t piece[4096];
             ssize_t count = recv(peer->fd, piece, sizeof piece, 0);
-            assert_true(count > 0);
+            if (count <= 0) {
+                fail_msg("no answer: %s", count == 0 ? "closed" : strerror(errno));
+            }
             buffer_append(&peer->in, piece, (size_t)count);
         } else if (msgpack_decode_server_pid(frame.data, frame.len, &pid)) {
             buffer_consume(&peer->in, frame.total);
