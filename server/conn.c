@@ -287,17 +287,21 @@ static bool on_readable(struct conn *conn) {
     return true;
 }
 
+/* The peer has gone, and with it what it had not read. What it sent before is heard. */
+__attribute__((noinline, cold)) static void hear_the_rest(struct conn *conn) {
+    int error = 0;
+    socklen_t len = sizeof error;
+    conn->failed = true;
+    getsockopt(conn->fd, SOL_SOCKET, SO_ERROR, &error, &len); /* else recv would say it first */
+    while (!conn->closing && on_readable(conn)) {
+    }
+    conn_close(conn);
+}
+
 static void on_ready(uv_poll_t *poll, int status, int events) {
     struct conn *conn = poll->data;
     if (status != 0) {
-        /* The peer has gone, and with it what it had not read. What it sent before is heard. */
-        int error = 0;
-        socklen_t len = sizeof error;
-        conn->failed = true;
-        getsockopt(conn->fd, SOL_SOCKET, SO_ERROR, &error, &len); /* else recv would say it first */
-        while (!conn->closing && on_readable(conn)) {
-        }
-        conn_close(conn);
+        hear_the_rest(conn);
         return;
     }
     if ((events & UV_WRITABLE) != 0) {
