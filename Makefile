@@ -190,8 +190,11 @@ unit-programs: $(UNIT) $(PLUGIN_UNIT)
 each_of = bad=; for t in $(1); do echo "== $$t"; $(TEST_WRAPPER) $$t || bad="$$bad $$t"; done; \
           [ -z "$$bad" ] || { echo "FAILED:$$bad"; exit 1; }
 
+# some at a time (PARALLEL=yes), but for those that need the machine for themselves
+ALONE := $(addprefix $(BUILD)/tests/unit/,test_bench test_reload)
+
 unit: unit-programs ## build and run the unit tests, those of the plugins too
-	@$(call each_of,$(UNIT) $(PLUGIN_UNIT))
+	@$(if $(PARALLEL),printf '%s\n' $(filter-out $(ALONE),$(UNIT) $(PLUGIN_UNIT)) | tests/parallel,$(call each_of,$(UNIT) $(PLUGIN_UNIT)))
 
 # --- The same tests in other builds ------------------------------------------------
 VALGRIND := valgrind --quiet --error-exitcode=99 --leak-check=full --show-leak-kinds=definite,possible \
