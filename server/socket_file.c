@@ -153,20 +153,23 @@ enum socket_path socket_file_look(const char *path, pid_t *pid) {
 
 /* Only who means to takes a path from a server. */
 static int check_free(const char *path, const struct failure *failure) {
+    char who[32] = "";
     pid_t pid;
 
     switch (socket_file_look(path, &pid)) {
     case SOCKET_PATH_FREE:
         return 0;
     case SOCKET_PATH_LIVE:
+        if (pid > 0)
+            snprintf(who, sizeof who, " (process %ld)", (long)pid);
         fail(failure,
-             "a server (process %ld) already listens at %s: end it, choose another path with "
-             "--socket, or take this one over with --take-over",
-             (long)pid, path);
+             "a server%s already listens at %s: end it, choose another path with --socket, or take "
+             "this one over with --take-over",
+             who, path);
         break;
     case SOCKET_PATH_UNKNOWN:
         fail(failure,
-             "whether a server listens at %s cannot be told, this user may not connect: choose "
+             "whether a server listens at %s cannot be told, it cannot be connected to: choose "
              "another path with --socket, or take this one over with --take-over",
              path);
         break;

@@ -363,6 +363,26 @@ static void test_look(void **state) {
     assert_true(socket_file_is_ours(&place->file));
 }
 
+/* Somebody's socket of another kind is not a free path. */
+static void test_datagrams_are_somebodys(void **state) {
+    struct place *place = *state;
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    pid_t pid = 1;
+    int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
+
+    assert_true(strlen(place->path) < sizeof address.sun_path);
+    memcpy(address.sun_path, place->path, strlen(place->path));
+    assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
+    assert_int_equal(socket_file_look(place->path, &pid), SOCKET_PATH_LIVE);
+    place->options.take_over = false;
+    assert_int_equal(
+        socket_file_open(&place->options, &place->file, NULL, place->error, sizeof place->error),
+        SOCKET_FILE_BUSY);
+    assert_non_null(strstr(place->error, "a server already listens at "));
+    close(fd);
+    assert_int_equal(unlink(place->path), 0);
+}
+
 /* Only who means to takes a path from a server; from a dead one anybody does. */
 static void test_live_socket_is_refused(void **state) {
     struct place *place = *state;
@@ -856,6 +876,7 @@ int main(void) {
         TEST(test_mode_is_exact),
         TEST(test_stale_socket),
         TEST(test_look),
+        TEST(test_datagrams_are_somebodys),
         TEST(test_live_socket_is_refused),
         TEST(test_two_at_a_time),
         TEST(test_renew),
