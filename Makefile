@@ -67,9 +67,33 @@ Q := @
 say = @printf '  %-5s %s\n' $(1) $(2)
 endif
 
+# --- Rooms: each folder of code, and what it may include ---------------------------
+# This table is all that the compiler is told: a room sees itself and the rooms named here, no other.
+CODECS                := proto/msgpack proto/protobuf
+SEES_proto            :=
+SEES_proto/msgpack    := proto
+SEES_proto/protobuf   := proto $(BUILD)/gen
+SEES_server/include   := proto
+SEES_server/base      := server/include proto
+SEES_server/schema    := server/base $(SEES_server/base)
+SEES_server/runtime   := server/schema $(SEES_server/schema)
+SEES_server/pdk       := server/runtime server/base server/include proto
+SEES_server/rpc       := server/runtime server/base server/include proto $(CODECS)
+SEES_server/process   := server/runtime server/base server/include proto
+SEES_server/loop      := server/rpc server/process server/runtime server/base server/include proto
+SEES_server/cli       := server/loop server/rpc server/process server/pdk server/runtime server/schema server/base server/include proto $(CODECS)
+SEES_plugins          := server/include proto
+SERVER_ROOMS          := $(addprefix server/,include base schema runtime pdk rpc process loop cli)
+ROOMS                 := proto $(CODECS) $(SERVER_ROOMS)
+# $(call sees,room): the compiler's options
+sees                   = $(addprefix -I,$(filter-out plugins,$(1)) $(SEES_$(1)))
+# Tests see all of it.
+TEST_SEES             := $(addprefix -I,$(ROOMS) tests/kong tests/unit/common $(BUILD)/gen)
+
 # --- Sources -------------------------------------------------------------------
-PROTO_SRC   := $(wildcard proto/*.c)
-SERVER_SRC  := $(filter-out server/fiber_fcontext.c server/fiber_ucontext.c,$(wildcard server/*.c)) $(wildcard server/fiber_$(FIBER_BACKEND).c)
+PROTO_SRC   := $(wildcard $(addsuffix /*.c,proto $(CODECS)))
+SERVER_SRC  := $(filter-out %/fiber_fcontext.c %/fiber_ucontext.c,$(wildcard $(SERVER_ROOMS:%=%/*.c))) \
+               server/runtime/fiber_$(FIBER_BACKEND).c
 # Each plugins/rate_card/ is a program, rate-card-server; its test_*.c are programs of their own.
 PLUGINS     := $(sort $(patsubst plugins/%/,%,$(dir $(wildcard plugins/*/*.c))))
 PLUGIN_TEST := $(wildcard plugins/*/test_*.c)
@@ -84,11 +108,12 @@ LIB         := $(BUILD)/libkongpdk.a
 KONG_LIB    := $(BUILD)/libkongtest.a
 SERVER      := $(BUILD)/apiversion-server
 SERVERS     := $(foreach p,$(PLUGINS),$(call server_of,$(p)))
-UNIT_SRC    := $(wildcard tests/unit/test_*.c)
+UNIT_SRC    := $(wildcard tests/unit/*/test_*.c)
 UNIT        := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(UNIT_SRC))
 PLUGIN_UNIT := $(PLUGIN_TEST:%.c=$(BUILD)/%)
-# what unit tests share (tests/unit/*.c that are no test programs)
-UNIT_COMMON := $(call obj,$(filter-out $(UNIT_SRC),$(wildcard tests/unit/*.c)))
+# $(call unit_program,test_X test_Y): the programs of these names, in whichever room
+unit_program = $(filter $(addprefix %/,$(1)),$(UNIT))
+UNIT_COMMON := $(call obj,$(wildcard tests/unit/common/*.c))
 
 .PHONY: all help clean unit deps
 all: $(SERVERS) ## build the servers of all plugins
@@ -113,42 +138,39 @@ $(FLAGS): FORCE
 	@echo '$(BUILT_WITH)' | cmp -s - $@ || echo '$(BUILT_WITH)' >$@
 
 # --- Generated code ---------------------------------------------------------
-$(GEN)/%.pb-c.c $(GEN)/%.pb-c.h &: proto/%.proto | $(FLAGS)
+$(GEN)/%.pb-c.c $(GEN)/%.pb-c.h &: proto/protobuf/%.proto | $(FLAGS)
 	@mkdir -p $(GEN)
 	$(call say,GEN,$@)
-	$(Q)protoc-c --proto_path=proto --c_out=$(GEN) $<
+	$(Q)protoc-c --proto_path=$(<D) --c_out=$(GEN) $<
 
 $(GEN)/%.o: $(GEN)/%.c $(FLAGS)
 	$(call say,CC,$@)
 	$(Q)$(CC) $(BASE) -w -fvisibility=hidden $(PC_CFLAGS) -I$(GEN) -c -o $@ $<
 
-# --- Objects: what a directory may include is all it is given to see ------------
-$(BUILD)/proto/%.o: proto/%.c $(FLAGS)
-	@mkdir -p $(@D)
-	$(call say,CC,$@)
-	$(Q)$(CC) $(OWN) $(LTO_CC) -Iproto -I$(GEN) -c -o $@ $<
+# --- Objects ---------------------------------------------------------------------
+# $(call compile,options)
+define compile
+@mkdir -p $(@D)
+$(call say,CC,$@)
+$(Q)$(CC) $(OWN) $(1) -c -o $@ $<
+endef
 
-$(BUILD)/server/%.o: server/%.c $(FLAGS)
-	@mkdir -p $(@D)
-	$(call say,CC,$@)
-	$(Q)$(CC) $(OWN) $(LTO_CC) -Iserver -Iproto -DFIBER_BACKEND_$(FIBER_BACKEND) -c -o $@ $<
+define room_rule
+$(BUILD)/$(1)/%.o: $(1)/%.c $(FLAGS)
+	$$(call compile,$$(LTO_CC) $$(call sees,$(1)) -DFIBER_BACKEND_$(FIBER_BACKEND))
+endef
+$(foreach r,$(ROOMS),$(eval $(call room_rule,$(r))))
 
 $(BUILD)/plugins/%.o: plugins/%.c $(FLAGS)
-	@mkdir -p $(@D)
-	$(call say,CC,$@)
-	$(Q)$(CC) $(OWN) $(LTO_CC) -Iserver -Iproto -c -o $@ $<
+	$(call compile,$(LTO_CC) $(call sees,plugins))
 
 $(PLUGIN_UNIT:%=%.o): $(BUILD)/%.o: %.c $(FLAGS)
-	@mkdir -p $(@D)
-	$(call say,CC,$@)
-	$(Q)$(CC) $(OWN) -Iserver -Iproto -Itests/kong -c -o $@ $<
+	$(call compile,$(call sees,plugins) -Itests/kong)
 
 $(BUILD)/tests/%.o: tests/%.c $(FLAGS)
-	@mkdir -p $(@D)
-	$(call say,CC,$@)
-	$(Q)$(CC) $(OWN) -Iserver -Iproto -Itests/kong -Itests/unit -I$(GEN) -c -o $@ $<
+	$(call compile,$(TEST_SEES))
 
-$(call obj,$(PROTO_SRC)) $(call obj,$(wildcard tests/*/*.c)): | $(GEN)/pluginsocket.pb-c.h
+$(call obj,$(PROTO_SRC) $(wildcard tests/*/*.c tests/unit/*/*.c)): | $(GEN)/pluginsocket.pb-c.h
 
 # --- Libraries and programs ------------------------------------------------------
 $(LIB): $(call obj,$(PROTO_SRC) $(SERVER_SRC)) $(GEN_OBJ)
@@ -178,7 +200,7 @@ $(PLUGIN_UNIT): $(BUILD)/%: $(BUILD)/%.o $(KONG_LIB) $(LIB)
 	$(call say,LD,$@)
 	$(Q)$(LD) -o $@ $(filter %.o,$^) $(KONG_LIB) $(LIB) -lcmocka $(LIBS) $(SYS_LIBS)
 
-# --- Unit tests: each tests/unit/test_X.c is a program ------------------------------
+# --- Unit tests: each tests/unit/ROOM/test_X.c is a program ------------------------------
 $(UNIT): $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(UNIT_COMMON) $(if $(KONG_SRC),$(KONG_LIB)) $(LIB)
 	$(call say,LD,$@)
 	$(Q)$(LD) -o $@ $< $(UNIT_COMMON) $(if $(KONG_SRC),$(KONG_LIB)) $(LIB) -lcmocka $(LIBS) $(SYS_LIBS)
@@ -191,7 +213,7 @@ each_of = bad=; for t in $(1); do echo "== $$t"; $(TEST_WRAPPER) $$t || bad="$$b
           [ -z "$$bad" ] || { echo "FAILED:$$bad"; exit 1; }
 
 # some at a time (PARALLEL=yes), but for those that need the machine for themselves
-ALONE := $(addprefix $(BUILD)/tests/unit/,test_bench test_reload)
+ALONE := $(call unit_program,test_bench test_reload)
 
 unit: unit-programs ## build and run the unit tests, those of the plugins too
 	@$(if $(PARALLEL),printf '%s\n' $(filter-out $(ALONE),$(UNIT) $(PLUGIN_UNIT)) | tests/parallel,$(call each_of,$(UNIT) $(PLUGIN_UNIT)))
@@ -215,7 +237,7 @@ unit-asan: ## the unit tests under AddressSanitizer and UBSan
 	+$(MAKE) BUILD=$(BUILD)/asan SAN=address,undefined CFLAGS="-O1 -g" all unit
 
 # Those in which more than one thread runs our code.
-TSAN_TESTS := $(addprefix $(BUILD)/tests/unit/,test_log test_stall test_wait test_wait_server test_fiber test_server_events \
+TSAN_TESTS := $(call unit_program,test_log test_stall test_wait test_wait_server test_fiber test_server_events \
               test_threads test_threads_load)
 
 .PHONY: unit-tsan tsan-programs
@@ -235,16 +257,23 @@ test-install: all ## what `make install` leaves: the files, and a binary that ne
 	@tests/install_test.sh $(MAKE)
 
 # --- Lint ------------------------------------------------------------------------------
-C_FILES := $(wildcard proto/*.[ch] server/*.[ch] plugins/*/*.[ch] tests/*/*.[ch])
+C_FILES := $(wildcard $(ROOMS:%=%/*.[ch]) plugins/*/*.[ch] tests/*/*.[ch] tests/unit/*/*.[ch])
 TIDY_FILES := $(PROTO_SRC) $(SERVER_SRC) $(PLUGIN_SRC)
 
-TIDY_FLAGS := -std=gnu11 -D_GNU_SOURCE -Iserver -Iproto -I$(GEN) -DFIBER_BACKEND_$(FIBER_BACKEND) $(PC_CFLAGS)
+TIDY_FLAGS := -std=gnu11 -D_GNU_SOURCE $(TEST_SEES) -DFIBER_BACKEND_$(FIBER_BACKEND) $(PC_CFLAGS)
 
-lint: $(GEN)/pluginsocket.pb-c.h ## formatting, clang-tidy, dependency rules
+# for check-rooms.sh: each room and the options that it is compiled with
+.PHONY: print-rooms
+print-rooms:
+	@printf '%s\n' $(foreach r,$(ROOMS) plugins,'$(r) $(call sees,$(r))')
+
+lint: $(GEN)/pluginsocket.pb-c.h $(LIB) ## formatting, clang-tidy, dependency rules
 	@test $(words $(C_FILES)) -gt 20 || { echo "lint saw no files"; exit 1; }
 	@clang-format --dry-run --Werror $(C_FILES)
 	@echo "clang-format: $(words $(C_FILES)) files, nothing found"
 	@tests/lint/check-includes.sh
+	@CC='$(CC)' tests/lint/check-rooms.sh $(MAKE) $(PC_CFLAGS)
+	@tests/lint/check-circles.py $(BUILD) $(PROTO_SRC) $(SERVER_SRC)
 	@printf '%s\n' $(TIDY_FILES) | xargs -P 2 -n 6 tests/lint/tidy.sh $(TIDY_FLAGS) --
 	@echo "clang-tidy: $(words $(TIDY_FILES)) files, nothing found"
 
@@ -254,7 +283,7 @@ format: ## format all C files
 # --- The library as it is installed ------------------------------------------------------
 PDK_VERSION := 0.1.0
 # kong.h and what it includes: all that begins with kong_ is public
-PDK_HEADERS := server/kong.h $(wildcard $(foreach h,$(shell sed -n 's/^\#include "\(.*\)"/\1/p' server/kong.h),server/$(h) proto/$(h)))
+PDK_HEADERS := server/include/kong.h $(wildcard $(foreach h,$(shell sed -n 's/^\#include "\(.*\)"/\1/p' server/include/kong.h),server/include/$(h) proto/$(h)))
 PDK_SO      := libkongpdk.so.$(firstword $(subst ., ,$(PDK_VERSION)))
 PDK_REAL    := libkongpdk.so.$(PDK_VERSION)
 PDK_OUT     := $(BUILD)/install
@@ -262,10 +291,10 @@ PDK_FILES   := $(addprefix $(PDK_OUT)/,$(PDK_REAL) libkongpdk.a libkongtest.a ko
 LIB_OBJ     := $(call obj,$(PROTO_SRC) $(SERVER_SRC)) $(GEN_OBJ)
 
 # The shared library needs its own libraries at run time, as usual; the fibers' assembly it contains.
-$(PDK_OUT)/$(PDK_REAL): $(LIB_OBJ) server/kongpdk.map
+$(PDK_OUT)/$(PDK_REAL): $(LIB_OBJ) server/packaging/kongpdk.map
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
-	$(Q)$(CC) $(CFLAGS) $(SANFLAGS) -shared $(LTO_LINK) -pthread -Wl,-soname,$(PDK_SO) -Wl,--version-script,server/kongpdk.map \
+	$(Q)$(CC) $(CFLAGS) $(SANFLAGS) -shared $(LTO_LINK) -pthread -Wl,-soname,$(PDK_SO) -Wl,--version-script,server/packaging/kongpdk.map \
 		-Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,-z,defs $(LDFLAGS) -o $@ $(LIB_OBJ) \
 		$(shell $(PKG_CONFIG) --libs $(PC_NAMES) 2>/dev/null) $(if $(filter fcontext,$(FIBER_BACKEND)),$(BOOST_A)) $(SYS_LIBS)
 
@@ -283,15 +312,15 @@ $(PDK_OUT)/%.a:
 # Made anew each time: PREFIX may be another one than before.
 .PHONY: always
 always:
-$(PDK_OUT)/%.pc: server/%.pc.in always
+$(PDK_OUT)/%.pc: server/packaging/%.pc.in always
 	@mkdir -p $(@D)
 	$(Q)sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@VERSION@|$(PDK_VERSION)|' \
 		-e 's|@STATIC_LIBS@|$(strip $(LIBS) $(SYS_LIBS))|' $< >$@
 
 # --- The library's reference, out of its headers ------------------------------------------
 DOCS        := $(addprefix $(BUILD)/docs/,kong-pdk.md kong-pdk.3)
-DOC_FIRST   := server/kong.h server/kong_event.h proto/kong_value.h proto/kong_phase.h
-DOC_LAST    := server/kong_schema.h tests/kong/kong_test.h
+DOC_FIRST   := server/include/kong.h server/include/kong_event.h proto/kong_value.h proto/kong_phase.h
+DOC_LAST    := server/include/kong_schema.h tests/kong/kong_test.h
 DOC_HEADERS := $(DOC_FIRST) $(filter-out $(DOC_FIRST) $(DOC_LAST),$(PDK_HEADERS)) $(DOC_LAST)
 DOC_DATE     = $(shell date -u -d "@$${SOURCE_DATE_EPOCH:-$$(date +%s)}" +%Y-%m-%d)
 
@@ -338,5 +367,5 @@ new-plugin: ## make plugins/rate_card/ of a template (NAME=rate-card)
 clean: ## remove what was built
 	rm -rf $(BUILD)
 
--include $(wildcard tests/*/*.mk)
+-include $(wildcard tests/*/*.mk tests/unit/*/*.mk)
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

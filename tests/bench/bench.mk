@@ -34,5 +34,5 @@ $(GETTERS) $(BUSY): $(BUILD)/bench/bench-%: $(BUILD)/tests/bench/peers/ours/%.o 
 	$(Q)$(LD) -o $@ $^ $(LIBS) $(SYS_LIBS)
 
 # The tools are tested with the rest.
-$(BUILD)/tests/unit/test_bench: UNIT_COMMON := $(UNIT_COMMON) $(BENCH_COMMON)
-$(BUILD)/tests/unit/test_bench: $(BENCH_COMMON) | $(BENCH_TOOLS)
+$(BUILD)/tests/unit/bench/test_bench: UNIT_COMMON := $(UNIT_COMMON) $(BENCH_COMMON)
+$(BUILD)/tests/unit/bench/test_bench: $(BENCH_COMMON) | $(BENCH_TOOLS)

@@ -4,7 +4,7 @@
 
 # Tests of the tools that measure, which reach no line of either directory.
 COVERAGE_SKIP  := test_bench
-COVERAGE_UNIT   = $(filter-out $(COVERAGE_SKIP:%=$(BUILD)/tests/unit/%),$(UNIT) $(PLUGIN_UNIT) $(FAULTS))
+COVERAGE_UNIT   = $(filter-out $(addprefix %/,$(COVERAGE_SKIP)),$(UNIT) $(PLUGIN_UNIT) $(FAULTS))
 # Those that take longest begin first.
 COVERAGE_FIRST := $(addprefix %/,test_server_failures test_server_faults test_supervisor test_reload test_descriptors)
 

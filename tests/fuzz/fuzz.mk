@@ -40,6 +40,6 @@ $(FUZZ_REPLAY): $(BUILD)/tests/fuzz/replay_%: $(BUILD)/tests/fuzz/fuzz_%.o $(cal
 	$(Q)$(LD) $(FUZZ_LINK) -o $@ $(filter-out $(LIB),$^) $(LIB) $(LIBS) $(SYS_LIBS)
 
 # Inputs to begin with, made from the recorded conversations.
-$(BUILD)/tests/fuzz/seeds: $(call obj,tests/fuzz/seeds.c tests/fuzz/seeds_hand.c tests/unit/trace.c) $(LIB)
+$(BUILD)/tests/fuzz/seeds: $(call obj,tests/fuzz/seeds.c tests/fuzz/seeds_hand.c tests/unit/common/trace.c) $(LIB)
 	$(call say,LD,$@)
 	$(Q)$(LD) -o $@ $(filter-out $(LIB),$^) $(LIB) $(LIBS) $(SYS_LIBS)

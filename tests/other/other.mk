@@ -6,7 +6,7 @@
 # What takes time of its own, and tells nothing of the machine.
 OTHER_SKIP  := test_bench test_reload
 # Under an emulator a program cannot start itself again, as all do that use process.h.
-OTHER_START := $(patsubst tests/unit/%.c,%,$(shell grep -lE '^.include "process(_peer)?\.h"' $(UNIT_SRC)))
+OTHER_START := $(basename $(notdir $(shell grep -lE '^.include "process(_peer)?\.h"' $(UNIT_SRC))))
 OTHER_UNIT   = $(filter-out $(addprefix %/,$(OTHER_SKIP) $(if $(TEST_WRAPPER),$(OTHER_START))),$(UNIT) $(PLUGIN_UNIT))
 
 .PHONY: unit-i386 unit-s390x unit-other-run

@@ -16,9 +16,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "../bench/histogram.h"
-#include "../bench/learn.h"
-#include "../bench/script.h"
+#include "../../bench/histogram.h"
+#include "../../bench/learn.h"
+#include "../../bench/script.h"
 #include "scratch.h"
 
 extern char **environ;
@@ -149,7 +149,7 @@ static int set_up(void **state) {
     assert_non_null(bench);
     assert_true(len > 0);
     self[len] = '\0';
-    for (int up = 0; up < 3; up++) { /* build/tests/unit/test_bench */
+    for (int up = 0; up < 4; up++) { /* build/tests/unit/bench/test_bench */
         *strrchr(self, '/') = '\0';
     }
     snprintf(bench->load, sizeof bench->load, "%s/bench/load", self);

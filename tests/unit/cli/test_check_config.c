@@ -15,7 +15,7 @@
 /* The plugin is a program: its main function is called by another name. */
 int plugin_main(int argc, char **argv);
 #define main plugin_main
-#include "../../plugins/api_version/api_version.c"
+#include "../../../plugins/api_version/api_version.c"
 #undef main
 
 #include "limit.h"

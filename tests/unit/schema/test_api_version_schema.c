@@ -12,7 +12,7 @@
 /* The plugin is one file with a main of its own. */
 #define main plugin_main
 int plugin_main(int argc, char **argv);
-#include "../../plugins/api_version/api_version.c"
+#include "../../../plugins/api_version/api_version.c"
 #undef main
 
 #include "schema_lines.h"

@@ -1,2 +1,0 @@
-# accept4 of the server in this test fails on command.
-$(BUILD)/tests/unit/test_descriptors: LD += -Wl,--wrap=accept4
