@@ -1,5 +1,5 @@
 #include "msgpack_codec.h"
-#include "msgpack_hot.h"
+#include "msgpack_fast.h"
 #include "msgpack_rpc.h"
 
 #define MESSAGE_RESPONSE 1
@@ -85,7 +85,7 @@ static void write_result(struct msgpack_writer *writer, const struct rpc_reply *
 }
 
 int msgpack_encode_reply(struct buffer *out, const struct rpc_reply *reply) {
-    if (msgpack_hot_reply(out, reply)) {
+    if (msgpack_fast_reply(out, reply)) {
         return CODEC_OK;
     }
     if (reply->sequence < 0 || reply->sequence > UINT32_MAX) {

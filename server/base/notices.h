@@ -36,7 +36,7 @@ struct notices {
 };
 
 /* Whether any waits: without the lock, for each event asks. */
-static inline bool notices_wait(const struct notices *notices) {
+static inline bool notices_pending(const struct notices *notices) {
     return atomic_load_explicit(&notices->count, memory_order_relaxed) > 0;
 }
 

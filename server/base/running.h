@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 /* Threads that run handlers. */
-#define RUNNING_LANES 64
+#define RUNNING_WORKERS 64
 
 #define RUNNING_NONE (-1)
 
@@ -26,28 +26,29 @@ struct running {
     /* How it died: the signal, 0 when it exited; and the handler that it was running. */
     _Atomic int32_t died_signal, died_instance, died_phase;
     _Atomic int32_t overflow; /* 1: the process is dying of a handler's stack overflow */
-    _Atomic int32_t fault;    /* the lane whose handler the process is dying of; RUNNING_NONE: not
-                                 known */
-    struct running_lane lanes[RUNNING_LANES];
+    _Atomic int32_t fault; /* the worker_index whose handler the process is dying of; RUNNING_NONE:
+                              not known */
+    struct running_lane workers[RUNNING_WORKERS];
 };
 
-static inline void running_enter(struct running_lane *lane, int32_t instance, int32_t phase) {
-    atomic_store_explicit(&lane->instance, instance, memory_order_relaxed);
-    atomic_store_explicit(&lane->phase, phase, memory_order_relaxed);
-    uint32_t runs = atomic_load_explicit(&lane->runs, memory_order_relaxed);
-    atomic_store_explicit(&lane->runs, runs + 1, memory_order_relaxed);
+static inline void running_enter(struct running_lane *worker_index, int32_t instance,
+                                 int32_t phase) {
+    atomic_store_explicit(&worker_index->instance, instance, memory_order_relaxed);
+    atomic_store_explicit(&worker_index->phase, phase, memory_order_relaxed);
+    uint32_t runs = atomic_load_explicit(&worker_index->runs, memory_order_relaxed);
+    atomic_store_explicit(&worker_index->runs, runs + 1, memory_order_relaxed);
 }
 
-static inline void running_leave(struct running_lane *lane) {
-    atomic_store_explicit(&lane->phase, RUNNING_NONE, memory_order_relaxed);
+static inline void running_leave(struct running_lane *worker_index) {
+    atomic_store_explicit(&worker_index->phase, RUNNING_NONE, memory_order_relaxed);
 }
 
 /* Nothing runs: before a server begins. */
 static inline void running_clear(struct running *running) {
     atomic_store(&running->overflow, 0);
     atomic_store(&running->fault, RUNNING_NONE);
-    for (size_t i = 0; i < RUNNING_LANES; i++) {
-        running_leave(&running->lanes[i]);
+    for (size_t i = 0; i < RUNNING_WORKERS; i++) {
+        running_leave(&running->workers[i]);
     }
 }
 

@@ -415,7 +415,7 @@ int socket_file_renew(struct socket_file *file, char *error, size_t error_size) 
 }
 
 bool socket_file_is_ours(const struct socket_file *file) {
-    return file->given || (file->path && is_ours(file, AT_FDCWD, file->path));
+    return file->inherited || (file->path && is_ours(file, AT_FDCWD, file->path));
 }
 
 void socket_file_remove(struct socket_file *file) {
@@ -423,7 +423,7 @@ void socket_file_remove(struct socket_file *file) {
     const struct failure failure = {.text = nobody_reads, .size = sizeof nobody_reads};
     struct place place = {0};
 
-    if (file->path && !file->given && find_place(file->path, &place, &failure) == 0) {
+    if (file->path && !file->inherited && find_place(file->path, &place, &failure) == 0) {
         lock_directory(&place);
         if (is_ours(file, place.fd, place.name))
             unlinkat(place.fd, place.name, 0);

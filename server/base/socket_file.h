@@ -33,8 +33,8 @@ struct socket_file {
     char temp[SOCKET_FILE_TEMP_BYTES]; /* its name beside the path until it is published; else "" */
     dev_t device;
     ino_t inode;
-    bool given; /* a service manager's, which it passed listening (service_manager.h): its file is
-                   left alone, `path` is for people to read, others may go on listening */
+    bool inherited; /* a service manager's, which it passed listening (service_manager.h): its file
+                   is left alone, `path` is for people to read, others may go on listening */
 };
 
 /* What a path is to who wants to listen there. */
@@ -74,15 +74,16 @@ int socket_file_prepare(const struct socket_file_options *options, struct socket
                         char *error, size_t error_size);
 int socket_file_publish(struct socket_file *file, bool *replaced, char *error, size_t error_size);
 
-/* Whether the file at the path is still ours (same device and inode); a given one always is. */
+/* Whether the file at the path is still ours (same device and inode); an inherited one always is.
+ */
 bool socket_file_is_ours(const struct socket_file *file);
 
 /* Another one of the same kind on the same path, which is free: file->fd is then the new one's, the
  * old one is closed. 0; or a negative code with a line in `error`, and all is as it was. */
 int socket_file_renew(struct socket_file *file, char *error, size_t error_size);
 
-/* Unlinks the path only if it is still ours and not given; the descriptor goes on listening, for
- * those who have connected already. Idempotent. */
+/* Unlinks the path only if it is still ours and not inherited; the descriptor goes on listening,
+ * for those who have connected already. Idempotent. */
 void socket_file_remove(struct socket_file *file);
 
 /* Unlinks the path as socket_file_remove; closes fd unless taken; frees. Idempotent; a zeroed

@@ -250,7 +250,7 @@ static int serve(void *arg, struct running *running) {
     }
     log_write(service->log, LOG_LEVEL_INFO, "%s %s serves at %s%s", service->plugin->name,
               service->plugin->version, service->socket->path,
-              service->socket->given ? ", passed by the service manager" : "");
+              service->socket->inherited ? ", passed by the service manager" : "");
     char scene[128];
     snprintf(scene, sizeof scene, "%s %s, process %d", service->plugin->name,
              service->plugin->version, (int)getpid());

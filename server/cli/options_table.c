@@ -127,7 +127,7 @@ const struct option_row option_rows[] = {
      .kind = OPTION_COUNT,
      AT(threads),
      .least = 1,
-     .most = RUNNING_LANES,
+     .most = RUNNING_WORKERS,
      .help = "that run handlers: a handler that computes holds up those of its thread only; for "
              "plugins that are thread-safe"},
     {.name = "metrics-listen",

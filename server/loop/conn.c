@@ -89,7 +89,7 @@ static void on_ready(uv_poll_t *poll, int status, int events);
 static void watch(struct conn *conn) {
     /* Kong writes its answers to posted calls before it reads on: they must be taken. */
     bool taken =
-        conn->unwritten + conn->rpc.passing <= LIMIT_OUT_PAUSE || conn->rpc.answers_due > 0;
+        conn->unwritten + conn->rpc.forwarded_bytes <= LIMIT_OUT_PAUSE || conn->rpc.results_due > 0;
     int wanted =
         (!conn->rpc.broken && taken ? UV_READABLE : 0) | (conn->unsent != NULL ? UV_WRITABLE : 0);
     if (conn->closing || conn->failed || wanted == conn->watched) {
@@ -288,7 +288,7 @@ static bool on_readable(struct conn *conn) {
 }
 
 /* The peer has gone, and with it what it had not read. What it sent before is heard. */
-__attribute__((noinline, cold)) static void hear_the_rest(struct conn *conn) {
+__attribute__((noinline, cold)) static void drain_failed_socket(struct conn *conn) {
     int error = 0;
     socklen_t len = sizeof error;
     conn->failed = true;
@@ -301,7 +301,7 @@ __attribute__((noinline, cold)) static void hear_the_rest(struct conn *conn) {
 static void on_ready(uv_poll_t *poll, int status, int events) {
     struct conn *conn = poll->data;
     if (status != 0) {
-        hear_the_rest(conn);
+        drain_failed_socket(conn);
         return;
     }
     if ((events & UV_WRITABLE) != 0) {
@@ -350,7 +350,7 @@ static bool is_stuck(struct conn *conn, uint64_t now_ms) {
         conn->stuck_ms = now_ms;
         return false;
     }
-    return now_ms - conn->stuck_ms >= conn->env->exited_ms;
+    return now_ms - conn->stuck_ms >= conn->env->peer_patience_ms;
 }
 
 static void drop_stuck(struct conn *conn) {
@@ -358,7 +358,7 @@ static void drop_stuck(struct conn *conn) {
     log_write(conn->env->rpc.log, LOG_LEVEL_WARN,
               "connection dropped: its peer has taken none of %zu bytes for %llu ms (limit: "
               "--event-timeout)",
-              conn->stuck_size, (unsigned long long)conn->env->exited_ms);
+              conn->stuck_size, (unsigned long long)conn->env->peer_patience_ms);
     conn_close(conn);
 }
 
@@ -367,7 +367,7 @@ void conns_tick(struct conn_env *env, uint64_t now_ms) {
         if (!conn->closing && is_stuck(conn, now_ms)) {
             drop_stuck(conn);
         } else if (conn->rpc.exited && conn->rpc.event == NULL &&
-                   now_ms - conn->rpc.exited_at_ms >= env->exited_ms) {
+                   now_ms - conn->rpc.exited_at_ms >= env->peer_patience_ms) {
             conn_close(conn);
         }
     }
@@ -377,7 +377,7 @@ void conns_end_idle(struct conn_env *env) {
     uint64_t now_ms = uv_now(env->loop);
     for (struct conn *conn = env->first; conn != NULL; conn = conn->next) {
         uint64_t quiet_since = conn->heard_ms > conn->ended_ms ? conn->heard_ms : conn->ended_ms;
-        if (conn->ended && conn->rpc.answers_due == 0 && now_ms - quiet_since >= LINGER_MS) {
+        if (conn->ended && conn->rpc.results_due == 0 && now_ms - quiet_since >= LINGER_MS) {
             conn_close(conn);
         } else if (!conn->closing && !conn->ended) {
             if (env->taken_over || events_alive_all(env->rpc.events) == 0) {

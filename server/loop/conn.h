@@ -15,8 +15,8 @@ struct conn_env {
     uv_loop_t *loop;
     char *read_buffer; /* one for all: what is left of a message is copied, nothing else */
     size_t read_size;
-    uint64_t exited_ms; /* a connection whose request ended in a terminal call is Kong's to close;
-                           ours after so long */
+    uint64_t peer_patience_ms; /* a connection whose request ended in a terminal call is Kong's to
+                           close; ours after so long */
     bool taken_over; /* draining, and the next server has the path: a Step finds its way from there
                       */
     bool draining;   /* each connection ends with its next last answer */

@@ -26,7 +26,7 @@ static void listen_there(struct path_watch *watch, struct socket_file *socket,
         }
         return;
     }
-    watch->told = watch->unheard = false;
+    watch->told = watch->not_accepting_yet = false;
     log_write(log, LOG_LEVEL_WARN,
               "%s was gone, removed by somebody or by a server that has ended: made again",
               socket->path);
@@ -46,7 +46,7 @@ static void listen_again(struct path_watch *watch, struct socket_file *socket,
                   error);
         return;
     }
-    watch->unheard = true;
+    watch->not_accepting_yet = true;
     listen_there(watch, socket, listener, log);
 }
 
@@ -60,7 +60,7 @@ void path_watch_tick(struct path_watch *watch, struct socket_file *socket,
         return;
     }
     if (socket_file_is_ours(socket)) {
-        if (watch->unheard) {
+        if (watch->not_accepting_yet) {
             listen_there(watch, socket, listener, log);
         }
         return;

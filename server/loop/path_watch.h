@@ -8,9 +8,9 @@
 
 /* Zeroed to begin with. */
 struct path_watch {
-    uint64_t looked_ms; /* when that was last done */
-    bool told;          /* that another has the path, or that it cannot be had again */
-    bool unheard;       /* the path is ours again, and the listener not yet there */
+    uint64_t looked_ms;     /* when that was last done */
+    bool told;              /* that another has the path, or that it cannot be had again */
+    bool not_accepting_yet; /* the path is ours again, and the listener not yet there */
 };
 
 /* On the loop's timer, while the server serves; looks every 3 s. `socket` becomes the new one where

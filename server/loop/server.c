@@ -1,4 +1,4 @@
-#include "server_inside.h"
+#include "server_internal.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -117,7 +117,7 @@ static int init_handles(struct server *server) {
     uv_timer_t *const timers[] = {&server->tick, &server->drain_tick};
     uv_signal_t *const signals[] = {&server->sigterm, &server->sigint, &server->sigusr1,
                                     &server->sigusr2};
-    int rc = uv_async_init(server->loop, &server->news, server_on_news);
+    int rc = uv_async_init(server->loop, &server->news, on_worker_event);
     server->news.data = server;
     for (size_t i = 0; rc == 0 && i < sizeof timers / sizeof *timers; i++) {
         rc = uv_timer_init(server->loop, timers[i]);
@@ -154,7 +154,7 @@ static int start_listening(struct server *server, char *error, size_t size) {
 
 static void on_relay_accepted(struct acceptor *acceptor, int fd) {
     struct server *server = acceptor->owner;
-    if (relay_is_own_uid(fd)) {
+    if (process_forward_is_own_uid(fd)) {
         server_hand_over(server, fd);
     } else {
         close(fd);
@@ -221,7 +221,7 @@ static struct worker_options worker_options_of(struct server *server) {
                                     .closed_arg = server};
     uint32_t tag = 0;
     if (options->socket != NULL) {
-        server->relay_fd = relay_listen(&wanted.relays, options->socket->path, &tag);
+        server->relay_fd = process_forward_listen(&wanted.relays, options->socket->path, &tag);
     }
     wanted.events = (struct events_options){.plugin = options->plugin,
                                             .registry = server->registry,
@@ -233,7 +233,7 @@ static struct worker_options worker_options_of(struct server *server) {
                                             .max_events = options->max_events,
                                             .stack_size = options->stack_size,
                                             .timeout_ms = options->event_ms};
-    wanted.conns = (struct conn_env){.exited_ms = options->event_ms,
+    wanted.conns = (struct conn_env){.peer_patience_ms = options->event_ms,
                                      .record = options->record,
                                      .closed = server_on_conn_closed,
                                      .owner = server};
@@ -246,8 +246,8 @@ static struct worker_options worker_options_of(struct server *server) {
         .max_connections = server->max_connections,
         .pid = getpid(),
         .started_at = epoch_seconds(),
-        .relay = server->relay_fd >= 0 ? relay_start : NULL,
-        .relay_forget = relay_forget,
+        .relay = server->relay_fd >= 0 ? process_forward_start : NULL,
+        .process_forward_forget = process_forward_forget,
         .tag = tag,
     };
     return wanted;

@@ -8,7 +8,7 @@
 
 #include "crash.h"
 #include "limit.h"
-#include "passage.h"
+#include "thread_forward.h"
 
 #define TICK_MS       1000
 #define DRAIN_TICK_MS 1
@@ -36,7 +36,7 @@ static void close_handle(uv_handle_t *handle) {
     }
 }
 
-/* --- what is wished --- */
+/* --- what the server wants --- */
 
 static void drain(struct worker *worker, bool taken_over) {
     worker->conns.draining = true;
@@ -50,7 +50,7 @@ static void drain(struct worker *worker, bool taken_over) {
 static void on_done_check(uv_prepare_t *prepare) {
     struct worker *worker = prepare->data;
     if (!worker->done && worker->conns.first == NULL && worker->relays.count == 0 &&
-        worker->passages == 0 && events_alive(worker->events) == 0) {
+        worker->forwards_sent == 0 && events_alive(worker->events) == 0) {
         worker->done = true;
         worker->options.closed(worker->options.closed_arg);
     }
@@ -61,8 +61,8 @@ static void close_timers(struct worker *worker) {
     close_handle((uv_handle_t *)&worker->drain_tick);
 }
 
-static void close_mail(struct worker *worker) {
-    close_handle((uv_handle_t *)&worker->mail);
+static void close_mailbox(struct worker *worker) {
+    close_handle((uv_handle_t *)&worker->mailbox);
     close_handle((uv_handle_t *)&worker->done_check);
 }
 
@@ -70,71 +70,71 @@ static void close_all(struct worker *worker) {
     conns_close_all(&worker->conns);
     events_cancel_all(worker->events, KONG_E_GONE);
     close_timers(worker);
-    if (worker->mail_ready) {
+    if (worker->mailbox_ready) {
         uv_prepare_start(&worker->done_check, on_done_check);
     }
 }
 
-static void grant(struct worker *worker, enum worker_wish wish, bool taken_over) {
-    if (wish >= WORKER_DRAIN && worker->granted < WORKER_DRAIN && wish < WORKER_CLOSE) {
+static void enter_state(struct worker *worker, enum worker_state wanted, bool taken_over) {
+    if (wanted >= WORKER_DRAIN && worker->state < WORKER_DRAIN && wanted < WORKER_CLOSE) {
         drain(worker, taken_over);
     }
-    if (wish >= WORKER_CLOSE && worker->granted < WORKER_CLOSE) {
+    if (wanted >= WORKER_CLOSE && worker->state < WORKER_CLOSE) {
         close_all(worker);
     }
-    if (wish >= WORKER_END && worker->granted < WORKER_END && worker->mail_ready) {
-        close_mail(worker);
+    if (wanted >= WORKER_END && worker->state < WORKER_END && worker->mailbox_ready) {
+        close_mailbox(worker);
     }
-    worker->granted = wish > worker->granted ? wish : worker->granted;
+    worker->state = wanted > worker->state ? wanted : worker->state;
 }
 
-/* --- letters --- */
+/* --- messages --- */
 
-static void on_mail(uv_async_t *handle) {
+static void on_mailbox(uv_async_t *handle) {
     struct worker *worker = handle->data;
     pthread_mutex_lock(&worker->lock);
-    struct letter *letter = worker->first;
-    enum worker_wish wish = worker->wish;
+    struct message *message = worker->first;
+    enum worker_state wanted = worker->wanted_state;
     bool taken_over = worker->taken_over;
     worker->first = worker->last = NULL;
     pthread_mutex_unlock(&worker->lock);
-    while (letter != NULL) {
-        struct letter *next = letter->next;
-        letter->deliver(letter, worker);
-        letter = next;
+    while (message != NULL) {
+        struct message *next = message->next;
+        message->deliver(message, worker);
+        message = next;
     }
-    grant(worker, wish, taken_over);
+    enter_state(worker, wanted, taken_over);
 }
 
-/* Sent under the lock: whoever finds the wish that ends all knows that nobody is here any more. */
-void worker_post(struct worker *worker, struct letter *letter) {
-    letter->next = NULL;
+/* Sent under the lock: who finds WORKER_END knows that this worker takes no more messages. */
+void worker_post(struct worker *worker, struct message *message) {
+    message->next = NULL;
     pthread_mutex_lock(&worker->lock);
-    assert(worker->wish < WORKER_END);
-    *(worker->last != NULL ? &worker->last->next : &worker->first) = letter;
-    worker->last = letter;
-    uv_async_send(&worker->mail);
+    assert(worker->wanted_state < WORKER_END);
+    *(worker->last != NULL ? &worker->last->next : &worker->first) = message;
+    worker->last = message;
+    uv_async_send(&worker->mailbox);
     pthread_mutex_unlock(&worker->lock);
 }
 
-void worker_grant(struct worker *worker, enum worker_wish wish, bool taken_over) {
+void worker_request(struct worker *worker, enum worker_state wanted, bool taken_over) {
     if (!worker->started) {
         if (worker->events != NULL) {
-            grant(worker, wish, taken_over);
+            enter_state(worker, wanted, taken_over);
         }
         return;
     }
     pthread_mutex_lock(&worker->lock);
-    if (wish > worker->wish) {
-        worker->wish = wish;
+    if (wanted > worker->wanted_state) {
+        worker->wanted_state = wanted;
         worker->taken_over = worker->taken_over || taken_over;
-        uv_async_send(&worker->mail);
+        uv_async_send(&worker->mailbox);
     }
     pthread_mutex_unlock(&worker->lock);
 }
 
 struct arrival {
-    struct letter letter;
+    struct message message;
     int fd;
 };
 
@@ -148,8 +148,8 @@ static int adopt(struct worker *worker, int fd) {
 
 /* Counted twice for a moment, rather than not at all: a server with no connection ends. One that
  * took the moment for its limit hears that it is over. */
-static void on_arrival(struct letter *letter, struct worker *worker) {
-    struct arrival *arrival = (struct arrival *)letter;
+static void on_arrival(struct message *message, struct worker *worker) {
+    struct arrival *arrival = (struct arrival *)message;
     adopt(worker, arrival->fd);
     worker->on_their_way--;
     worker->conns.closed(&worker->conns);
@@ -166,9 +166,9 @@ int worker_adopt(struct worker *worker, int fd) {
         close(fd);
         return UV_ENOMEM;
     }
-    *arrival = (struct arrival){.letter.deliver = on_arrival, .fd = fd};
+    *arrival = (struct arrival){.message.deliver = on_arrival, .fd = fd};
     worker->on_their_way++;
-    worker_post(worker, &arrival->letter);
+    worker_post(worker, &arrival->message);
     return 0;
 }
 
@@ -223,13 +223,13 @@ static void fill_conns(struct worker *worker) {
     rpc->scratch = &worker->scratch;
     rpc->connections = &worker->conns.count;
     rpc->running = options->running;
-    rpc->relay_env = &worker->relays;
+    rpc->process_forward_env = &worker->relays;
     rpc->now_ms = loop_now;
     rpc->clock = &worker->loop;
     if (options->count > 1) {
         rpc->gather = gather;
-        rpc->pass = passage_start;
-        rpc->pass_forget = passage_forget;
+        rpc->pass = thread_forward_start;
+        rpc->pass_forget = thread_forward_forget;
     }
 }
 
@@ -242,13 +242,13 @@ static int init_timers(struct worker *worker) {
     return rc;
 }
 
-static int init_mail(struct worker *worker) {
+static int init_mailbox(struct worker *worker) {
     pthread_mutex_init(&worker->lock, NULL); /* default attributes: cannot fail on Linux */
-    int rc = uv_async_init(&worker->loop, &worker->mail, on_mail);
+    int rc = uv_async_init(&worker->loop, &worker->mailbox, on_mailbox);
     if (rc == 0) {
         uv_prepare_init(&worker->loop, &worker->done_check); /* always 0 */
-        worker->mail.data = worker->done_check.data = worker;
-        worker->mail_ready = true;
+        worker->mailbox.data = worker->done_check.data = worker;
+        worker->mailbox_ready = true;
     }
     return rc;
 }
@@ -259,13 +259,13 @@ int worker_open(struct worker *worker, uint32_t index, const struct worker_optio
     struct events_options events = options->events;
     events.owner = &worker->loop;
     events.stats = &worker->stats;
-    events.lane = index;
-    events.running = &options->running->lanes[index];
+    events.worker_index = index;
+    events.running = &options->running->workers[index];
     arena_init(&worker->scratch, LIMIT_EVENT_MEMORY);
     worker->conns.read_buffer = malloc(READ_SIZE);
     int rc = worker->conns.read_buffer == NULL ? UV_ENOMEM : init_timers(worker);
     if (rc == 0 && options->count > 1) {
-        rc = init_mail(worker);
+        rc = init_mailbox(worker);
     }
     if (rc != 0) {
         return rc;
@@ -320,7 +320,7 @@ void worker_destroy(struct worker *worker) {
         pthread_join(worker->thread, NULL);
         assert(worker->first == NULL);
     } else if (worker->events != NULL) {
-        grant(worker, WORKER_END, false);
+        enter_state(worker, WORKER_END, false);
     }
     if (worker->loop_ready) {
         if (worker->events == NULL) { /* it did not come so far that anything is under way */
@@ -331,7 +331,7 @@ void worker_destroy(struct worker *worker) {
         assert(rc == 0);
         (void)rc;
     }
-    if (worker->mail_ready) {
+    if (worker->mailbox_ready) {
         pthread_mutex_destroy(&worker->lock);
     }
     events_destroy(worker->events);

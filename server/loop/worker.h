@@ -2,7 +2,7 @@
  * the whole server (the listening socket, signals, the registry of instances) is in server.c.
  *
  * The only worker of a server is run by whoever runs the server, on the same loop. Each of several
- * has a thread of its own; others reach it by letters, and by a wish of what it is to do next.
+ * has a thread of its own; others reach it by messages, and by the state that they request.
  * Nothing but that is locked: a connection, and an event with its handler, stay on one thread. */
 #ifndef SERVER_WORKER_H
 #define SERVER_WORKER_H
@@ -11,33 +11,33 @@
 #include <uv.h>
 
 #include "conn.h"
-#include "relay.h"
+#include "process_forward.h"
 
-#define WORKERS_MOST RUNNING_LANES
+#define WORKERS_MOST RUNNING_WORKERS
 
 struct worker;
 
 /* Delivered once, on the worker's thread, in the order of posting. Owned by whoever embeds it. */
-struct letter {
-    struct letter *next;
-    void (*deliver)(struct letter *letter, struct worker *worker);
+struct message {
+    struct message *next;
+    void (*deliver)(struct message *message, struct worker *worker);
 };
 
 /* Each includes those before it. */
-enum worker_wish {
+enum worker_state {
     WORKER_SERVE,
     WORKER_DRAIN, /* ends connections as they become idle */
     WORKER_CLOSE, /* ends all; tells when nothing is left */
-    WORKER_END,   /* all workers are so far: no letter will come. Its loop runs out of handles */
+    WORKER_END,   /* all workers are so far: no message will come. Its loop runs out of handles */
 };
 
 /* What the workers of a server are made of: each takes a copy, and fills in what is its own. */
 struct worker_options {
-    struct events_options events; /* without owner, lane, running and stats */
-    struct conn_env conns;        /* without loop, buffer, and what rpc has of the events */
-    struct relay_env relays;      /* without loop */
-    struct running *running;      /* borrowed */
-    struct worker *all;           /* the array that this one is in */
+    struct events_options events;      /* without owner, worker_index, running and stats */
+    struct conn_env conns;             /* without loop, buffer, and what rpc has of the events */
+    struct process_forward_env relays; /* without loop */
+    struct running *running;           /* borrowed */
+    struct worker *all;                /* the array that this one is in */
     uint32_t count;
     const struct stats *rest;  /* what no worker has counted; NULL: nothing */
     bool watch_faults;         /* crash.h */
@@ -54,24 +54,24 @@ struct worker {
     struct arena scratch;
     struct events *events; /* NULL: not open */
     struct conn_env conns;
-    struct relay_env relays;
+    struct process_forward_env relays;
     struct stats stats;
     struct stats sum; /* of all workers, while a status is made of it */
-    enum worker_wish granted;
+    enum worker_state state;
 
     /* With a thread of its own: */
     pthread_t thread;
-    bool mail_ready, started;
-    uv_async_t mail;
+    bool mailbox_ready, started;
+    uv_async_t mailbox;
     uv_prepare_t done_check;
     bool done;
-    size_t passages;             /* Steps from here that are with other workers */
+    size_t forwards_sent;        /* Steps from here that are with other workers */
     _Atomic size_t on_their_way; /* connections */
     uint64_t given_ms;           /* the first of them; of the server's thread */
     pthread_mutex_t lock;        /* of the rest */
-    struct letter *first, *last;
-    enum worker_wish wish;
-    bool taken_over; /* with the wish to drain: conn.h */
+    struct message *first, *last;
+    enum worker_state wanted_state;
+    bool taken_over; /* with WORKER_DRAIN: conn.h */
 };
 
 /* The loop alone, which others may use as well. 0, or a negative uv error. */
@@ -83,11 +83,11 @@ int worker_open(struct worker *worker, uint32_t index, const struct worker_optio
 /* Of several: begins to run, on its own thread. 0, or a negative uv error. */
 int worker_start(struct worker *worker);
 
-/* From any thread, as long as WORKER_END is not wished. */
-void worker_post(struct worker *worker, struct letter *letter);
+/* From any thread, as long as WORKER_END is not requested. */
+void worker_post(struct worker *worker, struct message *message);
 
-/* From the server's thread; what was wished before remains true. */
-void worker_grant(struct worker *worker, enum worker_wish wish, bool taken_over);
+/* From the server's thread; what was requested before remains true. */
+void worker_request(struct worker *worker, enum worker_state wanted, bool taken_over);
 
 /* A connected descriptor, taken over in any case. From the server's thread. 0, or a negative uv
  * error; what goes wrong on another thread is logged there. */
@@ -100,8 +100,8 @@ size_t worker_connections(const struct worker *worker);
 void workers_gather(const struct worker_options *options, struct stats *sum,
                     struct status_source *source);
 
-/* Waits for the thread, or runs the loop to its end. WORKER_END has been wished, or the thread was
- * not started. For a zeroed one, too. */
+/* Waits for the thread, or runs the loop to its end. WORKER_END has been requested, or the thread
+ * was not started. For a zeroed one, too. */
 void worker_destroy(struct worker *worker);
 
 #endif

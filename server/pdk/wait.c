@@ -16,7 +16,7 @@ static int no_loop(struct event *event) {
 
 /* What came to pass while the handler was suspended. */
 static int after_sleep(struct event *event) {
-    int over = event_over(event);
+    int over = event_call_error(event);
     return over == 0 ? KONG_OK : event_fail(event, over, (struct kong_str){NULL, 0});
 }
 
@@ -47,7 +47,7 @@ static void end_nap(void *arg) {
 int kong_sleep(struct kong *kong, uint64_t ms) {
     struct nap nap = {.event = pdk_event(kong)};
     uv_loop_t *loop = loop_of(nap.event);
-    int over = event_over(nap.event);
+    int over = event_call_error(nap.event);
     if (over != 0) {
         return event_fail(nap.event, over, (struct kong_str){NULL, 0});
     }
@@ -99,7 +99,7 @@ static void drop_errand(void *arg) {
 int kong_run_blocking(struct kong *kong, void (*fn)(void *arg), void *arg) {
     struct errand errand = {.event = pdk_event(kong), .fn = fn, .arg = arg};
     uv_loop_t *loop = loop_of(errand.event);
-    int over = event_over(errand.event);
+    int over = event_call_error(errand.event);
     if (over != 0) {
         return event_fail(errand.event, over, (struct kong_str){NULL, 0});
     }

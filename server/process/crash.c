@@ -63,8 +63,8 @@ static void say(const struct line *line) {
 
 static void describe(struct running *running, int number, const void *address) {
     struct events *events = events_here;
-    struct running_lane *lane = events == NULL ? NULL : events_running(events);
-    int32_t phase = lane == NULL ? RUNNING_NONE : atomic_load(&lane->phase);
+    struct running_lane *worker_index = events == NULL ? NULL : events_running(events);
+    int32_t phase = worker_index == NULL ? RUNNING_NONE : atomic_load(&worker_index->phase);
     bool overflow = events != NULL && events_is_guard(events, address);
     struct line line = {.len = 0};
     put(&line, watched.plugin);
@@ -76,8 +76,8 @@ static void describe(struct running *running, int number, const void *address) {
         put(&line, " in a handler of phase ");
         put(&line, kong_phase_name((enum kong_phase)phase));
         put(&line, ", instance ");
-        put_number(&line, (long)atomic_load(&lane->instance));
-        atomic_store(&running->fault, (int32_t)events_options(events)->lane);
+        put_number(&line, (long)atomic_load(&worker_index->instance));
+        atomic_store(&running->fault, (int32_t)events_options(events)->worker_index);
     }
     put(&line, "\n");
     if (overflow) {

@@ -77,7 +77,7 @@ static int take(struct socket_file *file, char *error, size_t error_size) {
         printable_copy(error, error_size, text, strlen(text));
         return -1;
     }
-    *file = (struct socket_file){.fd = FIRST_FD, .path = path, .given = true};
+    *file = (struct socket_file){.fd = FIRST_FD, .path = path, .inherited = true};
     return 1;
 }
 

@@ -20,8 +20,8 @@ struct stall_watch {
     bool stop; /* under the lock */
 };
 
-const char *stall_phase(const struct running_lane *lane) {
-    int32_t phase = atomic_load(&lane->phase);
+const char *stall_phase(const struct running_lane *worker_index) {
+    int32_t phase = atomic_load(&worker_index->phase);
     return phase < 0 || phase >= KONG_PHASE_COUNT ? NULL : kong_phase_name((enum kong_phase)phase);
 }
 
@@ -35,7 +35,7 @@ uint64_t stall_poll_ms(const struct stall_options *options) {
 
 static void begin_anew(struct stall *stall, uint64_t now_ms) {
     for (size_t i = 0; i < stall->options.threads; i++) {
-        stall->lanes[i].seen_since = now_ms;
+        stall->workers[i].seen_since = now_ms;
     }
 }
 
@@ -48,16 +48,16 @@ void stall_init(struct stall *stall, const struct stall_options *options,
 /* Whether it has run for stall_ms. */
 static bool look_at(struct stall *stall, size_t index, uint64_t now_ms) {
     const struct stall_options *options = &stall->options;
-    const struct running_lane *lane = &stall->running->lanes[index];
-    struct stall_lane *seen = &stall->lanes[index];
-    uint32_t runs = atomic_load(&lane->runs);
-    const char *phase = stall_phase(lane);
+    const struct running_lane *worker_index = &stall->running->workers[index];
+    struct stall_lane *seen = &stall->workers[index];
+    uint32_t runs = atomic_load(&worker_index->runs);
+    const char *phase = stall_phase(worker_index);
     if (phase == NULL || runs != seen->seen_runs) {
         *seen = (struct stall_lane){.seen_runs = runs, .seen_since = now_ms};
         return false;
     }
     uint64_t stalled = now_ms - seen->seen_since;
-    int instance = (int)atomic_load(&lane->instance);
+    int instance = (int)atomic_load(&worker_index->instance);
     if (stalled >= options->report_ms && !seen->reported) {
         seen->reported = true;
         log_write(options->log, LOG_LEVEL_ERROR,
@@ -98,9 +98,9 @@ static void *watch_run(void *arg) {
     pthread_mutex_lock(&watch->lock);
     while (!watch->stop) {
         clock_gettime(CLOCK_MONOTONIC, &now);
-        int lane = stall_look(&watch->stall, ms_of(&now));
-        if (lane >= 0) {
-            atomic_store(&watch->running->fault, (int32_t)lane);
+        int worker_index = stall_look(&watch->stall, ms_of(&now));
+        if (worker_index >= 0) {
+            atomic_store(&watch->running->fault, (int32_t)worker_index);
             kill(getpid(), SIGABRT);
         }
         now.tv_sec += (time_t)(poll_ms / 1000);

@@ -13,7 +13,7 @@
 struct stall_options {
     struct log *log; /* borrowed */
     const char *plugin;
-    size_t threads;     /* that run handlers, up to RUNNING_LANES */
+    size_t threads;     /* that run handlers, up to RUNNING_WORKERS */
     uint64_t report_ms; /* a handler that runs for so long without a pause is reported, once */
     uint64_t stall_ms;  /* … and is a reason to end the process; 0: never */
 };
@@ -25,7 +25,7 @@ struct stall {
         uint32_t seen_runs;
         uint64_t seen_since;
         bool reported;
-    } lanes[RUNNING_LANES];
+    } workers[RUNNING_WORKERS];
 };
 
 /* Handlers that run already count from `now_ms`, of CLOCK_MONOTONIC as all times here. */
@@ -40,7 +40,7 @@ int stall_look(struct stall *stall, uint64_t now_ms);
 uint64_t stall_poll_ms(const struct stall_options *options);
 
 /* The phase of the handler that runs there; NULL: none does. */
-const char *stall_phase(const struct running_lane *lane);
+const char *stall_phase(const struct running_lane *worker_index);
 
 /* --- in the process itself --- */
 

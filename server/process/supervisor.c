@@ -55,12 +55,12 @@ static uint64_t now_ms(void) {
 }
 
 /* NULL: no handler runs on that thread. */
-static const char *phase_text(const struct supervisor *s, size_t lane) {
-    return stall_phase(&s->shared->running.lanes[lane]);
+static const char *phase_text(const struct supervisor *s, size_t worker_index) {
+    return stall_phase(&s->shared->running.workers[worker_index]);
 }
 
-static int instance(const struct supervisor *s, size_t lane) {
-    return (int)atomic_load(&s->shared->running.lanes[lane].instance);
+static int instance(const struct supervisor *s, size_t worker_index) {
+    return (int)atomic_load(&s->shared->running.workers[worker_index].instance);
 }
 
 /* The thread whose handler the child died of, as far as that can be known: the one that faulted, or
@@ -195,9 +195,9 @@ static bool child_is_gone(struct supervisor *s, int status, int *result) {
     struct running *running = &s->shared->running;
     atomic_store(&running->died_signal, WIFSIGNALED(status) ? WTERMSIG(status) : 0);
     bool certain;
-    const struct running_lane *lane = &running->lanes[fatal_lane(s, &certain)];
-    atomic_store(&running->died_instance, atomic_load(&lane->instance));
-    atomic_store(&running->died_phase, atomic_load(&lane->phase));
+    const struct running_lane *worker_index = &running->workers[fatal_lane(s, &certain)];
+    atomic_store(&running->died_instance, atomic_load(&worker_index->instance));
+    atomic_store(&running->died_phase, atomic_load(&worker_index->phase));
     atomic_fetch_add(&s->shared->running.restarts, 1);
     s->child = 0;
     uint64_t now = now_ms();
@@ -213,11 +213,11 @@ static bool child_is_gone(struct supervisor *s, int status, int *result) {
 }
 
 static void watch_for_stall(struct supervisor *s) {
-    int lane = stall_look(&s->stall, now_ms());
-    if (lane >= 0) {
+    int worker_index = stall_look(&s->stall, now_ms());
+    if (worker_index >= 0) {
         kill(s->child, s->aborted ? SIGKILL : SIGABRT);
         s->aborted = true;
-        atomic_store(&s->shared->running.fault, (int32_t)lane);
+        atomic_store(&s->shared->running.fault, (int32_t)worker_index);
     }
 }
 

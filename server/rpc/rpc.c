@@ -5,7 +5,7 @@
 #include <sys/time.h>
 
 #include "limit.h"
-#include "msgpack_hot.h"
+#include "msgpack_fast.h"
 #include "msgpack_rpc.h"
 #include "phase.h"
 
@@ -55,7 +55,7 @@ static int take_hot(struct rpc *rpc, const uint8_t *data, size_t len, size_t *to
     if (rpc->protocol != PROTOCOL_MSGPACK || rpc->ending || !frame_reader_at_start(&rpc->reader)) {
         return 0;
     }
-    *total = msgpack_hot_call(data, len, rpc->reader.limit, &call);
+    *total = msgpack_fast_call(data, len, rpc->reader.limit, &call);
     if (*total == 0) {
         return 0;
     }
@@ -172,8 +172,8 @@ void rpc_close(struct rpc *rpc) {
 }
 
 static bool is_quiet(const struct rpc *rpc) {
-    return rpc->event == NULL && rpc->requests == NULL && rpc->relays == NULL &&
-           rpc->passages == NULL && rpc->in.len == 0 && rpc->out.len == 0;
+    return rpc->event == NULL && rpc->requests == NULL && rpc->process_forwards == NULL &&
+           rpc->thread_forwards == NULL && rpc->in.len == 0 && rpc->out.len == 0;
 }
 
 bool rpc_idle(const struct rpc *rpc) {
@@ -183,7 +183,7 @@ bool rpc_idle(const struct rpc *rpc) {
     if (rpc->protocol == PROTOCOL_MSGPACK) { /* the Step of any may come over this connection */
         return events_alive_all(rpc->env->events) == 0;
     }
-    return rpc->answers_due == 0 ||
+    return rpc->results_due == 0 ||
            rpc->exited; /* Kong fails a request whose answer it can't write */
 }
 
@@ -270,7 +270,7 @@ static void start_instance(struct rpc *rpc, const struct rpc_call *call, struct 
 /* Closing one that is gone (forgotten while idle) is no error: Kong would log one that nobody can
  * do anything about. */
 static void close_instance(struct rpc *rpc, const struct rpc_call *call, struct rpc_reply *reply) {
-    struct instance *instance = registry_hold(rpc->env->registry, call->instance_id);
+    struct instance *instance = registry_ref(rpc->env->registry, call->instance_id);
     if (instance != NULL) {
         describe(rpc, instance, reply);
         bool closed = registry_close(rpc->env->registry, call->instance_id);
@@ -341,7 +341,7 @@ void rpc_command(struct rpc *rpc, const struct rpc_call *call, struct rpc_reply 
         start_instance(rpc, call, reply);
         break;
     case RPC_INSTANCE_STATUS:
-        instance = registry_hold(rpc->env->registry, call->instance_id);
+        instance = registry_ref(rpc->env->registry, call->instance_id);
         if (instance == NULL) {
             reply_error(rpc, reply, "this instance is not running", (struct kong_str){NULL, 0});
             break;
@@ -370,7 +370,7 @@ struct instance *rpc_find_instance(struct rpc *rpc, const struct rpc_call *call,
     }
     *phase = (enum kong_phase)found;
     struct instance *instance =
-        registry_acquire(rpc->env->registry, call->instance_id, rpc->env->now_ms(rpc->env->clock));
+        registry_use(rpc->env->registry, call->instance_id, rpc->env->now_ms(rpc->env->clock));
     if (instance == NULL) {
         stats_count(&events_stats(rpc->env->events)->unknown_instances, 1);
         *error = TEXT_NO_INSTANCE;

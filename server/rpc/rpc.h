@@ -13,9 +13,9 @@
 #include "status.h"
 
 struct rpc;
-struct relay;
-struct relay_env;
-struct passage;
+struct process_forward;
+struct process_forward_env;
+struct thread_forward;
 
 /* What all conversations of one loop share. Everything is borrowed. */
 struct rpc_env {
@@ -33,14 +33,16 @@ struct rpc_env {
     void (*gather)(const struct rpc_env *env, struct status_source *source);
     /* … passes a Step (a whole message) to the thread that its event lives on; as `relay` below.
      * NULL as above. */
-    bool (*pass)(struct rpc *rpc, uint32_t lane, int64_t msgid, const uint8_t *data, size_t len);
+    bool (*pass)(struct rpc *rpc, uint32_t worker_index, int64_t msgid, const uint8_t *data,
+                 size_t len);
     void (*pass_forget)(struct rpc *rpc);
     int64_t pid;
     double started_at;
-    /* Passes a Step on to the server of another generation (relay.h). NULL: there is none. */
+    /* Passes a Step on to the server of another generation (process_forward.h). NULL: there is
+     * none. */
     bool (*relay)(struct rpc *rpc, uint32_t tag, int64_t msgid, const uint8_t *data, size_t len);
-    void (*relay_forget)(struct rpc *rpc);
-    struct relay_env *relay_env;
+    void (*process_forward_forget)(struct rpc *rpc);
+    struct process_forward_env *process_forward_env;
     uint32_t tag;                    /* of this server's event ids */
     uint64_t (*now_ms)(void *clock); /* the loop's clock */
     void *clock;
@@ -64,7 +66,7 @@ struct rpc {
     /* ProtoBuf:1 */
     struct event *event; /* at work on this connection */
     int64_t sequence;    /* of its RpcCall */
-    size_t answers_due;  /* PDK calls sent that Kong has not answered; their frames come before all
+    size_t results_due;  /* PDK calls sent that Kong has not answered; their frames come before all
                             others */
     bool exited;         /* a terminal call was sent: Kong will close */
     uint64_t exited_at_ms;
@@ -74,9 +76,10 @@ struct rpc {
     bool nudged;    /* rpc_nudge, and Kong has not said anything since */
     struct event
         *requests; /* events whose Kong request came over this connection and is unanswered */
-    struct relay *relays;     /* Steps from this connection that are with another server */
-    struct passage *passages; /* … with another thread */
-    size_t passing;           /* bytes of these that wait there */
+    struct process_forward
+        *process_forwards; /* Steps from this connection that are with another server */
+    struct thread_forward *thread_forwards; /* … with another thread */
+    size_t forwarded_bytes;                 /* bytes of these that wait there */
 };
 
 void rpc_init(struct rpc *rpc, const struct rpc_env *env, void (*wake)(struct rpc *));
@@ -125,8 +128,8 @@ struct instance *rpc_find_instance(struct rpc *rpc, const struct rpc_call *call,
                                    enum kong_phase *phase, const char **error);
 
 /* What became of a relayed Step: the other server's answer, a whole message, or nothing. */
-void rpc_msgpack_relayed(struct rpc *rpc, const uint8_t *data, size_t len);
-void rpc_msgpack_relay_failed(struct rpc *rpc, int64_t msgid);
+void rpc_msgpack_forwarded(struct rpc *rpc, const uint8_t *data, size_t len);
+void rpc_msgpack_forward_failed(struct rpc *rpc, int64_t msgid);
 
 /* A copy (scratch arena) of "NAME: TEXT", or of the text where name is "", that Kong does not take
  * for its sign of a lost instance: "no plugin instance" anywhere in an error makes it forget all

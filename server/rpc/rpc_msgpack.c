@@ -29,17 +29,17 @@ struct queued_call {
  * server lives. What is bound is a request that waits for its answer, to the connection that
  * brought it. */
 static void unlink_request(struct event *event) {
-    struct rpc *rpc = event->asker;
+    struct rpc *rpc = event->waiting_rpc;
     struct event_link *link = &event->by_asker;
     *(link->prev != NULL ? &link->prev->by_asker.next : &rpc->requests) = link->next;
     if (link->next != NULL) {
         link->next->by_asker.prev = link->prev;
     }
-    event->asker = NULL;
+    event->waiting_rpc = NULL;
 }
 
 static void link_request(struct rpc *rpc, struct event *event, int64_t msgid) {
-    event->asker = rpc;
+    event->waiting_rpc = rpc;
     event->request = msgid;
     event->by_asker = (struct event_link){NULL, rpc->requests};
     if (rpc->requests != NULL) {
@@ -206,7 +206,7 @@ static bool is_terminal(const struct queued_call *call) {
 
 /* Answers Kong's request with a call. After a terminal one no Step follows: the event is over. */
 static void answer_with_call(struct event *event, const struct queued_call *call) {
-    struct rpc *rpc = event->asker;
+    struct rpc *rpc = event->waiting_rpc;
     struct rpc_reply reply = {.kind = RPC_REPLY_PDK_CALL,
                               .sequence = event->request,
                               .event_id = event->id,
@@ -230,7 +230,7 @@ static void answer_with_call(struct event *event, const struct queued_call *call
 /* Answers Kong's request, when there is one, with what there is to say: the next call, or that the
  * event is over. A handler that is still busy answers when it has something. */
 static void answer(struct event *event) {
-    struct rpc *rpc = event->asker;
+    struct rpc *rpc = event->waiting_rpc;
     if (rpc == NULL) {
         return;
     }
@@ -253,7 +253,7 @@ static void started(struct event *event) {
 }
 
 /* Posted calls leave when the handler waits or is done, so that neighbours can be merged. What is
- * called while the event is being finished leaves by `finish`. */
+ * called while the event is being finished leaves by `conversation_end`. */
 static int queue_call(struct event *event, const struct pdk_method *method, struct kong_str name,
                       const struct kong_value *args, size_t count, bool waits) {
     if (method != NULL && merge(event, method, args, count)) {
@@ -274,7 +274,7 @@ static int queue_call(struct event *event, const struct pdk_method *method, stru
  * waits for one: the exit of a plugin that fails closed, or an error, which Kong logs before it
  * lets the request go on. */
 static void finish_cancelled(struct event *event) {
-    struct rpc *rpc = event->asker;
+    struct rpc *rpc = event->waiting_rpc;
     struct queued_call *last = event->queue_tail;
     if (rpc == NULL) {
         event_release(event);
@@ -288,7 +288,7 @@ static void finish_cancelled(struct event *event) {
     }
 }
 
-static void finish(struct event *event) {
+static void conversation_end(struct event *event) {
     if (event->cancelled != 0) {
         finish_cancelled(event);
     } else {
@@ -300,7 +300,7 @@ const struct event_ops rpc_msgpack_events = {
     .protocol = PROTOCOL_MSGPACK,
     .started = started,
     .call = queue_call,
-    .finish = finish,
+    .conversation_end = conversation_end,
 };
 
 /* Whether the plugin fails closed and Kong can exit in one of these phases. */
@@ -366,12 +366,12 @@ static bool send_on(struct rpc *rpc, const struct rpc_call *call, const struct f
     const struct rpc_env *env = rpc->env;
     const struct events_options *events = events_options(env->events);
     uint32_t tag = event_tag(call->event_id);
-    uint32_t lane = event_lane(call->event_id, events->lane_bits);
+    uint32_t worker_index = event_lane(call->event_id, events->lane_bits);
     if (tag != env->tag) {
         return env->relay != NULL && env->relay(rpc, tag, call->sequence, frame->data, frame->len);
     }
-    return lane != events->lane && env->pass != NULL &&
-           env->pass(rpc, lane, call->sequence, frame->data, frame->len);
+    return worker_index != events->worker_index && env->pass != NULL &&
+           env->pass(rpc, worker_index, call->sequence, frame->data, frame->len);
 }
 
 /* A Step of an event that is not here any more: given up, because Kong took longer over its call
@@ -467,7 +467,7 @@ int rpc_msgpack_message(struct rpc *rpc, const struct frame *frame) {
     return rpc_msgpack_call(rpc, frame, &call);
 }
 
-void rpc_msgpack_relayed(struct rpc *rpc, const uint8_t *data, size_t len) {
+void rpc_msgpack_forwarded(struct rpc *rpc, const uint8_t *data, size_t len) {
     announce(rpc);
     buffer_append(&rpc->out, data, len);
     if (rpc->out.failed) {
@@ -476,15 +476,15 @@ void rpc_msgpack_relayed(struct rpc *rpc, const uint8_t *data, size_t len) {
     rpc_wake(rpc);
 }
 
-void rpc_msgpack_relay_failed(struct rpc *rpc, int64_t msgid) {
+void rpc_msgpack_forward_failed(struct rpc *rpc, int64_t msgid) {
     lost(rpc, msgid, "no such event: the server that had it is gone");
 }
 
 void rpc_msgpack_close(struct rpc *rpc) {
-    if (rpc->relays != NULL) {
-        rpc->env->relay_forget(rpc);
+    if (rpc->process_forwards != NULL) {
+        rpc->env->process_forward_forget(rpc);
     }
-    if (rpc->passages != NULL) {
+    if (rpc->thread_forwards != NULL) {
         rpc->env->pass_forget(rpc);
     }
     while (rpc->requests != NULL) {

@@ -15,7 +15,7 @@ static int send_call(struct event *event, const struct pdk_method *method, struc
     if (method == NULL || (method->flags & PDK_MSGPACK_ONLY) != 0) {
         return KONG_E_UNSUPPORTED;
     }
-    if (rpc->answers_due >= LIMIT_POSTED) {
+    if (rpc->results_due >= LIMIT_POSTED) {
         stats_count(&events_stats(rpc->env->events)->limits[STATS_LIMIT_POSTED], 1);
         return KONG_E_NOMEM;
     }
@@ -23,7 +23,7 @@ static int send_call(struct event *event, const struct pdk_method *method, struc
     if (rc != 0) {
         return rpc_kong_error(rc);
     }
-    rpc->answers_due++;
+    rpc->results_due++;
     if ((method->flags & PDK_TERMINAL) != 0) {
         rpc->exited = true;
         rpc->exited_at_ms = rpc->env->now_ms(rpc->env->clock);
@@ -47,7 +47,7 @@ static void send_return(struct rpc *rpc, int64_t sequence) {
     rpc_wake(rpc);
 }
 
-static void finish(struct event *event) {
+static void conversation_end(struct event *event) {
     struct rpc *rpc = event->peer;
     rpc->event = NULL;
     if (!event->ended) {
@@ -60,7 +60,7 @@ const struct event_ops rpc_protobuf_events = {
     .protocol = PROTOCOL_PROTOBUF,
     .started = started,
     .call = send_call,
-    .finish = finish,
+    .conversation_end = conversation_end,
 };
 
 /* Kong logs the text at error level, answers the client 500 and drops the connection; "no plugin
@@ -83,7 +83,7 @@ static void refuse(struct rpc *rpc, enum kong_phase phase, const char *why) {
         log_write(rpc->env->log, LOG_LEVEL_ERROR, "event refused: %s", why);
         struct kong_value line = kong_string(rpc_error_text(rpc, rpc->env->plugin->name, why));
         if (protobuf_encode_pdk_call(&rpc->out, &pdk_methods[PDK_LOG_ERR], &line, 1) == 0) {
-            rpc->answers_due++;
+            rpc->results_due++;
         }
     }
     if (!closed) {
@@ -97,7 +97,7 @@ static void refuse(struct rpc *rpc, enum kong_phase phase, const char *why) {
     if (protobuf_encode_pdk_call(&rpc->out, exit, args, 3) != 0) {
         rpc_fail(rpc, "no memory for an answer");
     }
-    rpc->answers_due++;
+    rpc->results_due++;
     rpc->exited = true;
     rpc->exited_at_ms = rpc->env->now_ms(rpc->env->clock);
 }
@@ -123,8 +123,8 @@ static void handle_event(struct rpc *rpc, const struct rpc_call *call) {
  * posted calls. */
 static int take_answer(struct rpc *rpc, const struct frame *frame) {
     struct event *event = rpc->event;
-    rpc->answers_due--;
-    if (event == NULL || event->state != EVENT_WAITING || rpc->answers_due > 0) {
+    rpc->results_due--;
+    if (event == NULL || event->state != EVENT_WAITING || rpc->results_due > 0) {
         return 0;
     }
     struct kong_value value;
@@ -140,7 +140,7 @@ static int take_answer(struct rpc *rpc, const struct frame *frame) {
 }
 
 int rpc_protobuf_message(struct rpc *rpc, const struct frame *frame) {
-    if (rpc->answers_due > 0) {
+    if (rpc->results_due > 0) {
         return take_answer(rpc, frame);
     }
     if (rpc->ending) {

@@ -31,7 +31,7 @@ struct events {
     struct event *soonest, *latest; /* by deadline, which is by start: all have the same time */
     struct stats *stats;
     struct stats *own_stats;  /* NULL: they are the creator's */
-    uint64_t generation_step; /* past the bits that are the lane's */
+    uint64_t generation_step; /* past the bits that are the worker_index's */
     struct running_lane own_running;
     struct events_shared own_shared;
     struct limits_told limits_told;
@@ -95,7 +95,7 @@ struct events *events_create(const struct events_options *options) {
         seed = (uint32_t)(uintptr_t)events;
     }
     events->generation_step = (uint64_t)1 << options->lane_bits;
-    events->generation = (seed & ~(events->generation_step - 1)) | options->lane;
+    events->generation = (seed & ~(events->generation_step - 1)) | options->worker_index;
     return events;
 }
 
@@ -150,7 +150,7 @@ static __attribute__((noinline)) bool take_shared_place(struct events *events) {
 }
 
 /* One more event, where the limit allows it. */
-static inline bool take_place(struct events *events) {
+static inline bool reserve_slot(struct events *events) {
     if (events->options.lane_bits != 0) {
         return take_shared_place(events);
     }
@@ -233,7 +233,7 @@ static struct event *event_take(struct events *events) {
     event->interrupt_arg = NULL;
     event->waits_for = NULL;
     event->request_id = NULL;
-    event->asker = NULL;
+    event->waiting_rpc = NULL;
     event->queue_head = event->queue_tail = NULL;
     event->queued = 0;
     event->awaits_step = false;
@@ -270,7 +270,7 @@ static struct stats_phase *phase_stats(const struct event *event) {
     return &event->events->stats->phases[event->phase];
 }
 
-static void finish(struct event *event) {
+static void event_end(struct event *event) {
     if (event->finished) {
         return;
     }
@@ -285,7 +285,7 @@ static void finish(struct event *event) {
         event->reporting = false;
     }
     if (event->peer != NULL) {
-        event->ops->finish(event);
+        event->ops->conversation_end(event);
     } else {
         event_release(event);
     }
@@ -309,7 +309,7 @@ static void after_run(struct event *event, bool returned) {
         event_free(event);
         return;
     }
-    finish(event);
+    event_end(event);
 }
 
 /* At the limit an event gives way that has waited for a Step for seconds: a Lua error in a PDK call
@@ -328,9 +328,8 @@ static bool make_room(struct events *events, uint64_t now_ms) {
     return false;
 }
 
-static __attribute__((noinline)) bool take_place_of_another(struct events *events,
-                                                            uint64_t now_ms) {
-    return make_room(events, now_ms) && take_place(events);
+static __attribute__((noinline)) bool reserve_by_eviction(struct events *events, uint64_t now_ms) {
+    return make_room(events, now_ms) && reserve_slot(events);
 }
 
 bool event_start(struct events *events, struct instance *instance, enum kong_phase phase,
@@ -338,7 +337,7 @@ bool event_start(struct events *events, struct instance *instance, enum kong_pha
     struct event *event = NULL;
     if (instance->failure == NULL && events->options.plugin->handlers[phase] == NULL) {
         *refusal = "the plugin has no handler for this phase";
-    } else if (!take_place(events) && !take_place_of_another(events, now_ms)) {
+    } else if (!reserve_slot(events) && !reserve_by_eviction(events, now_ms)) {
         *refusal = events->too_many;
         stats_count(&events->stats->limits[STATS_LIMIT_EVENTS], 1);
     } else if ((event = event_take(events)) == NULL) {
@@ -360,7 +359,7 @@ bool event_start(struct events *events, struct instance *instance, enum kong_pha
     deadline_append(events, event);
     set_state(event, EVENT_RUNNING);
     ops->started(event);
-    if (notices_wait(&events->options.shared->notices)) {
+    if (notices_pending(&events->options.shared->notices)) {
         event_post_notices(event);
     }
     if (instance->failure != NULL) {
@@ -433,7 +432,7 @@ void event_cancel(struct event *event, int error) {
         /* Its stack is in use by what it waits for: it unwinds later. Kong is answered now, and if
          * that answer finds the peer gone, this comes a second time. */
         event->rc = error;
-        finish(event);
+        event_end(event);
         hurry(event);
         break;
     case EVENT_RETURNED:
@@ -492,7 +491,7 @@ int event_fail(struct event *event, int error, struct kong_str text) {
     return error;
 }
 
-int event_over(const struct event *event) {
+int event_call_error(const struct event *event) {
     if (event->ended) {
         return KONG_E_ENDED;
     }
@@ -521,7 +520,7 @@ int event_call(struct event *event, const struct pdk_method *method, struct kong
         *result = kong_nil();
     }
     const struct kong_str no_text = {NULL, 0};
-    int over = event_over(event);
+    int over = event_call_error(event);
     if (over != 0) {
         return event_fail(event, over, no_text);
     }

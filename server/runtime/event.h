@@ -66,7 +66,7 @@ struct event_ops {
     /* The handler returned, or will return later but nobody waits for it any more (cancelled): end
      * the conversation. `ended`: a terminal call was made. Must lead to event_release, now or
      * later. */
-    void (*finish)(struct event *event);
+    void (*conversation_end)(struct event *event);
 };
 
 struct event_link {
@@ -77,7 +77,7 @@ struct event {
     struct events *events;
     enum event_state state;
     bool ended;     /* a terminal call was made */
-    bool finished;  /* ops->finish was called */
+    bool finished;  /* ops->conversation_end was called */
     bool refused;   /* there is no handler run: its instance cannot be used */
     bool reporting; /* a failure, to Kong: not freed, whatever that write brings about */
     bool released;  /* the conversation is over: free as soon as the handler has returned */
@@ -103,9 +103,9 @@ struct event {
     const struct pdk_method *waits_for; /* while WAITING */
     const char *request_id;             /* where the handler has asked Kong for it; NULL */
     /* MsgPack's conversation: */
-    void *
-        asker; /* the connection that brought Kong's unanswered request; NULL: none is unanswered */
-    int64_t request; /* its msgid */
+    void *waiting_rpc; /* the connection that brought Kong's unanswered request; NULL: none is
+                          unanswered */
+    int64_t request;   /* its msgid */
     struct event_link by_asker;
     struct queued_call *queue_head, *queue_tail;
     size_t queued;
@@ -114,7 +114,7 @@ struct event {
 
 /* What the events of several threads have in common. Zeroed before the first use. */
 struct events_shared {
-    _Atomic size_t alive; /* where there are several lanes */
+    _Atomic size_t alive; /* where there are several workers */
     pthread_mutex_t lock;
     struct recurrence refusals; /* under the lock */
     struct notices notices;
@@ -128,11 +128,11 @@ struct events_options {
     void *owner;                  /* of the loop, for those who park handlers */
     struct running_lane *running; /* where it is told which handler runs; NULL: nowhere */
     uint32_t tag;                 /* in all ids, up to EVENT_TAG_MASK */
-    uint32_t lane;                /* in all ids: which of … */
+    uint32_t worker_index;        /* in all ids: which of … */
     unsigned lane_bits;           /* … up to 2^lane_bits; 0: there is only one */
-    struct events_shared *shared; /* borrowed; NULL with one lane: the events' own */
+    struct events_shared *shared; /* borrowed; NULL with one worker_index: the events' own */
     struct stats *stats;          /* where events and calls are counted; NULL: the events' own */
-    size_t max_events;            /* of all lanes together */
+    size_t max_events;            /* of all workers together */
     size_t stack_size;
     uint64_t timeout_ms; /* of one event, from its start */
 };
@@ -145,7 +145,7 @@ void events_destroy(struct events *events);
 const struct events_options *events_options(const struct events *events);
 struct stats *events_stats(const struct events *events); /* never NULL */
 size_t events_alive(const struct events *events);
-/* Of all lanes. */
+/* Of all workers. */
 size_t events_alive_all(const struct events *events);
 /* Mapped, used or kept for later. */
 size_t events_stacks(const struct events *events);
@@ -183,13 +183,13 @@ void event_release(struct event *event);
 
 /* Resumes the handler with an error, again and again until it returns; it cannot talk to Kong any
  * more. KONG_E_GONE: the peer is gone, ops are not called any more. KONG_E_TIMEOUT: the
- * conversation ends through ops->finish as a failed handler's. A handler in kong_run_blocking goes
- * on until its function returns; Kong is answered at once. */
+ * conversation ends through ops->conversation_end as a failed handler's. A handler in
+ * kong_run_blocking goes on until its function returns; Kong is answered at once. */
 void event_cancel(struct event *event, int error);
 
 /* To be called about once a second. Cancels events that are over their time (cheap: they are in
- * order), gives back stacks that were not used since, and makes room at the limit where other lanes
- * want it. */
+ * order), gives back stacks that were not used since, and makes room at the limit where other
+ * workers want it. */
 void events_tick(struct events *events, uint64_t now_ms);
 
 /* Cancels all that wait for Kong (the server is ending). */
@@ -210,7 +210,7 @@ void event_sleep(struct event *event, void (*interrupt)(void *arg), void *arg);
 void event_wake(struct event *event);
 
 /* What stands in the way of any further call: 0, or KONG_E_ENDED, KONG_E_GONE, KONG_E_TIMEOUT. */
-int event_over(const struct event *event);
+int event_call_error(const struct event *event);
 
 /* Notes an error of a PDK function and returns it. The text lives as long as the event; data NULL:
  * that of kong_strerror. */

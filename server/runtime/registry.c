@@ -327,7 +327,7 @@ static struct instance *find(struct registry *registry, int64_t id) {
     return instance;
 }
 
-struct instance *registry_hold(struct registry *registry, int64_t id) {
+struct instance *registry_ref(struct registry *registry, int64_t id) {
     lock(registry);
     struct instance *instance = find(registry, id);
     if (instance != NULL) {
@@ -368,7 +368,7 @@ static __attribute__((noinline)) struct instance *acquire_locked(struct registry
     return instance;
 }
 
-struct instance *registry_acquire(struct registry *registry, int64_t id, uint64_t now_ms) {
+struct instance *registry_use(struct registry *registry, int64_t id, uint64_t now_ms) {
     return registry->options.threads ? acquire_locked(registry, id, now_ms)
                                      : acquire(registry, id, now_ms);
 }

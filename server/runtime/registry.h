@@ -67,10 +67,10 @@ int registry_start(struct registry *registry, struct kong_str config, uint64_t n
                    struct instance **out, char *error, size_t error_size);
 
 /* The instance with a reference for the caller, who does not use it; NULL when unknown. */
-struct instance *registry_hold(struct registry *registry, int64_t id);
+struct instance *registry_ref(struct registry *registry, int64_t id);
 
 /* The instance with a reference for the caller, marked used now; NULL when unknown. */
-struct instance *registry_acquire(struct registry *registry, int64_t id, uint64_t now_ms);
+struct instance *registry_use(struct registry *registry, int64_t id, uint64_t now_ms);
 void registry_release(struct registry *registry, struct instance *instance);
 
 /* An event of it failed, at now_ns (stats_clock): counted. True when that is to be told of, with

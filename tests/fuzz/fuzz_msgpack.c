@@ -3,7 +3,7 @@
 #include "fuzz.h"
 
 #include "limit.h"
-#include "msgpack_hot.h"
+#include "msgpack_fast.h"
 #include "msgpack_rpc.h"
 #include "value.h"
 
@@ -30,7 +30,7 @@ static void try_value(struct memory *m, const uint8_t *data, size_t len) {
 static void try_hot_call(struct memory *m, const uint8_t *data, size_t len) {
     struct rpc_call hot;
     struct rpc_call call;
-    size_t total = msgpack_hot_call(data, len, LIMIT_FRAME, &hot);
+    size_t total = msgpack_fast_call(data, len, LIMIT_FRAME, &hot);
     if (total > 0) {
         REQUIRE(total <= len);
         REQUIRE(msgpack_decode_call(&m->arena, data, total, &call) == CODEC_OK);

@@ -320,9 +320,10 @@ static void answer(struct world *world, struct peer *peer, enum protocol protoco
         return;
     }
     struct arena arena;
-    struct peer *asker = (what & 0x40) != 0 ? &world->good : peer;
-    struct rpc_call step = {
-        .command = RPC_STEP, .sequence = what, .event_id = asker->open ? asker->kong.event_id : 0};
+    struct peer *waiting_rpc = (what & 0x40) != 0 ? &world->good : peer;
+    struct rpc_call step = {.command = RPC_STEP,
+                            .sequence = what,
+                            .event_id = waiting_rpc->open ? waiting_rpc->kong.event_id : 0};
     arena_init(&arena, (size_t)1 << 20);
     if ((what & 0x80) != 0) {
         step.error = kong_str("no such thing");

@@ -245,8 +245,8 @@ static void hurry(void *arg) {
 static int take_nap(struct kong *kong) {
     struct script_state *state = kong_process_data(kong);
     struct event *event = (struct event *)kong;
-    if (event_over(event) != 0) {
-        return event_over(event);
+    if (event_call_error(event) != 0) {
+        return event_call_error(event);
     }
     struct nap nap = {.event = event, .next = state->naps};
     state->naps = &nap;
@@ -257,7 +257,7 @@ static int take_nap(struct kong *kong) {
         link = &(*link)->next;
     }
     *link = nap.next;
-    return event_over(event);
+    return event_call_error(event);
 }
 
 bool script_wake(struct script_state *state) {

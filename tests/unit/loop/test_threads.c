@@ -66,13 +66,13 @@ static struct rpc_reply step_over(struct crowd *crowd, size_t peer, uint64_t eve
 static uint32_t lane_of(struct crowd *crowd, size_t peer, int64_t id) {
     struct rpc_reply reply = begin_over(crowd, peer, id);
     assert_int_equal(reply.kind, RPC_REPLY_PDK_CALL);
-    uint32_t lane = event_lane(reply.event_id, LANE_BITS);
-    assert_in_range(lane, 0, LANES - 1);
+    uint32_t worker_index = event_lane(reply.event_id, LANE_BITS);
+    assert_in_range(worker_index, 0, LANES - 1);
     while (reply.kind == RPC_REPLY_PDK_CALL) {
         reply = step_over(crowd, peer, reply.event_id);
     }
     assert_int_equal(reply.kind, RPC_REPLY_RETURN);
-    return lane;
+    return worker_index;
 }
 
 /* As many peers for each thread, in the order of the threads. Where a thread did not get to its
@@ -86,9 +86,9 @@ static void open_peers(struct crowd *crowd) {
         assert_true(tries < 1000);
         msgpack_peer_open(&crowd->peers[0], sim_server_path(crowd->rig.server));
         id = id > 0 ? id : start_over(crowd, 0, "{\"mode\":\"loop\",\"count\":1}");
-        uint32_t lane = lane_of(crowd, 0, id);
-        if (found[lane] < PEERS / LANES) {
-            sorted[found[lane]++ * LANES + lane] = crowd->peers[0];
+        uint32_t worker_index = lane_of(crowd, 0, id);
+        if (found[worker_index] < PEERS / LANES) {
+            sorted[found[worker_index]++ * LANES + worker_index] = crowd->peers[0];
             kept++;
         } else {
             msgpack_peer_close(&crowd->peers[0]);
@@ -253,7 +253,8 @@ static void an_asker_that_leaves(void **state) {
 
 /* --- A thread that is kept busy --- */
 
-/* An event of its own over a peer of lane 1, whose handler does not give its thread back. */
+/* An event of its own over a peer of worker_index 1, whose handler does not give its thread back.
+ */
 static void hold_lane(struct crowd *crowd) {
     struct rig_notes *notes = rig_notes();
     unsigned held = notes->held;
@@ -266,7 +267,7 @@ static void hold_lane(struct crowd *crowd) {
     }
 }
 
-/* Each lane gets a first one; who has not collected it for a while gets no more. */
+/* Each worker_index gets a first one; who has not collected it for a while gets no more. */
 static void busy_threads_get_no_connections(void **state) {
     struct crowd crowd;
     struct msgpack_peer others[2 * LANES];

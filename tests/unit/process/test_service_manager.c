@@ -85,7 +85,7 @@ static void look(int fd, const char *pid, const char *count, const char *names) 
     seen->variables_left = getenv("LISTEN_FDS") != NULL || getenv("LISTEN_FDNAMES") != NULL;
     seen->fd = file.fd;
     if (seen->result == 1) {
-        seen->given = file.given;
+        seen->given = file.inherited;
         seen->close_on_exec = (fcntl(3, F_GETFD) & FD_CLOEXEC) != 0;
         seen->ours = socket_file_is_ours(&file);
         snprintf(seen->path, sizeof seen->path, "%s", file.path);

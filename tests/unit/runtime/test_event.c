@@ -32,7 +32,7 @@ static int handle(struct kong *kong, const void *config) {
     if (seen->sleeps) {
         seen->sleeping = event;
         event_sleep(event, interrupted, seen);
-        return event_over(event);
+        return event_call_error(event);
     }
     return KONG_E_FAILED;
 }
@@ -62,13 +62,15 @@ static void started(struct event *event) {
     (void)event;
 }
 
-static void finish(struct event *event) {
+static void conversation_end(struct event *event) {
     ((struct seen *)event->peer)->finishes++;
     event_release(event);
 }
 
-static const struct event_ops ops = {
-    .protocol = PROTOCOL_PROTOBUF, .call = call, .started = started, .finish = finish};
+static const struct event_ops ops = {.protocol = PROTOCOL_PROTOBUF,
+                                     .call = call,
+                                     .started = started,
+                                     .conversation_end = conversation_end};
 
 struct fixture {
     struct seen seen;
@@ -98,7 +100,7 @@ static void begin(struct fixture *f, bool sleeps, bool gone) {
 
 static void start(struct fixture *f) {
     const char *refusal;
-    struct instance *instance = registry_acquire(f->registry, f->instance->id, 0);
+    struct instance *instance = registry_use(f->registry, f->instance->id, 0);
     assert_true(event_start(f->events, instance, KONG_PHASE_ACCESS, &ops, &f->seen, 0, &refusal));
 }
 

@@ -67,7 +67,7 @@ static struct instance *start(struct registry *registry, const char *config, uin
 
 /* Without a reference. */
 static struct instance *find(struct registry *registry, int64_t id) {
-    struct instance *instance = registry_hold(registry, id);
+    struct instance *instance = registry_ref(registry, id);
     if (instance != NULL) {
         registry_release(registry, instance);
     }
@@ -97,10 +97,10 @@ static void an_instance_outlives_its_closing_while_used(void **state) {
     (void)state;
     struct registry *registry = create(10, 0);
     int64_t id = start(registry, "{}", 1)->id;
-    struct instance *used = registry_acquire(registry, id, 2);
+    struct instance *used = registry_use(registry, id, 2);
     assert_non_null(used);
     assert_true(registry_close(registry, id));
-    assert_null(registry_acquire(registry, id, 3));
+    assert_null(registry_use(registry, id, 3));
     assert_int_equal(destroyed, 0);
     assert_string_equal(((struct config *)used->config)->header, "Version");
     registry_release(registry, used);
@@ -159,14 +159,14 @@ static void at_the_limit_the_longest_unused_goes(void **state) {
     struct registry *registry = create(2, 0);
     int64_t first = start(registry, "{}", 1)->id;
     int64_t second = start(registry, "{}", 2)->id;
-    registry_release(registry, registry_acquire(registry, first, 10001));
+    registry_release(registry, registry_use(registry, first, 10001));
     int64_t third = start(registry, "{}", 10002)->id;
     assert_non_null(find(registry, first));
     assert_null(find(registry, second));
     assert_non_null(find(registry, third));
     /* All in use: refused, with the figures. */
-    struct instance *a = registry_acquire(registry, first, 5);
-    struct instance *b = registry_acquire(registry, third, 5);
+    struct instance *a = registry_use(registry, first, 5);
+    struct instance *b = registry_use(registry, third, 5);
     char error[160];
     struct instance *out = NULL;
     assert_int_equal(registry_start(registry, kong_str("{}"), 6, &out, error, sizeof error), -1);
@@ -181,7 +181,7 @@ static void idle_ones_expire_used_ones_never(void **state) {
     struct registry *registry = create(10, 100);
     int64_t idle = start(registry, "{}", 0)->id;
     int64_t busy = start(registry, "{}", 0)->id;
-    struct instance *used = registry_acquire(registry, busy, 0);
+    struct instance *used = registry_use(registry, busy, 0);
     int64_t young = start(registry, "{}", 50)->id;
     assert_int_equal(registry_expire(registry, 99), 0);
     assert_int_equal(registry_expire(registry, 100), 1);
@@ -199,7 +199,7 @@ static void what_was_used_soon_after_its_start_expires_no_sooner(void **state) {
     struct registry *registry = create(10, 100);
     int64_t used = start(registry, "{}", 0)->id;
     int64_t idle = start(registry, "{}", 10)->id;
-    registry_release(registry, registry_acquire(registry, used, 60));
+    registry_release(registry, registry_use(registry, used, 60));
     assert_int_equal(registry_expire(registry, 110), 1);
     assert_null(find(registry, idle));
     assert_int_equal(registry_expire(registry, 159), 0);

@@ -1,8 +1,8 @@
-/* A server from inside: what server.c (start, time), server_intake.c (who connects) and
- * server_end.c share. Private to them. All but what is said to be called by workers runs on the
+/* A server from inside: what server.c (start, time), server_accept.c (who connects) and
+ * server_drain.c share. Private to them. All but what is said to be called by workers runs on the
  * server's loop. */
-#ifndef SERVER_SERVER_INSIDE_H
-#define SERVER_SERVER_INSIDE_H
+#ifndef SERVER_SERVER_INTERNAL_H
+#define SERVER_SERVER_INTERNAL_H
 
 #include "acceptor.h"
 #include "event_report.h"
@@ -52,7 +52,7 @@ struct server {
     struct metrics *metrics;        /* NULL: not wanted, or closed */
 };
 
-/* --- server_intake.c --- */
+/* --- server_accept.c --- */
 
 /* Descriptors are for the plugin and the loops, too. */
 size_t server_most_connections(const struct server_options *options);
@@ -69,7 +69,7 @@ void server_on_conn_closed(struct conn_env *env);
 /* There is room again, where somebody waits for it. */
 void server_resume_if_room(struct server *server);
 
-/* --- server_end.c --- */
+/* --- server_drain.c --- */
 
 size_t server_events_at_work(const struct server *server);
 void server_drain(struct server *server, const char *why);
@@ -79,7 +79,7 @@ void server_on_signal(uv_signal_t *handle, int number);
 void server_on_level_signal(uv_signal_t *handle, int number);
 void server_on_stop(uv_async_t *handle);
 /* Something of what workers tell. */
-void server_on_news(uv_async_t *handle);
+void on_worker_event(uv_async_t *handle);
 /* Called by workers, each on its thread: it has nothing left. arg: the server. */
 void server_on_ended(void *arg);
 

@@ -2,8 +2,8 @@
  * "plugin.HandleEvent" and "plugin.Step" coming in, the next PDK call and the end of an event going
  * out. Each of them knows the usual shape only and leaves all else to the general code, which gives
  * the same for what is known here; tests hold one against the other. */
-#ifndef PROTO_MSGPACK_HOT_H
-#define PROTO_MSGPACK_HOT_H
+#ifndef PROTO_MSGPACK_FAST_H
+#define PROTO_MSGPACK_FAST_H
 
 #include "buffer.h"
 #include "rpc_message.h"
@@ -13,10 +13,10 @@
  * with strings that point into data and have no NUL. Else 0: frame_next and msgpack_decode_call say
  * what it is. The usual shape: known keys only; numbers that are whole, positive and below 2^63;
  * `Data` absent, or nil, a boolean, such a number or a string. */
-size_t msgpack_hot_call(const uint8_t *data, size_t len, size_t limit, struct rpc_call *call);
+size_t msgpack_fast_call(const uint8_t *data, size_t len, size_t limit, struct rpc_call *call);
 
 /* Appends a RETURN or a PDK_CALL whose arguments are strings, booleans, numbers as above, or maps
  * of strings. False: nothing was done, the general code must do it. */
-bool msgpack_hot_reply(struct buffer *out, const struct rpc_reply *reply);
+bool msgpack_fast_reply(struct buffer *out, const struct rpc_reply *reply);
 
 #endif

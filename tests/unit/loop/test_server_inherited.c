@@ -66,7 +66,7 @@ static void start(struct bench *bench, size_t max_connections) {
         bind(bench->listener, (struct sockaddr *)&bench->address, sizeof bench->address), 0);
     assert_int_equal(listen(bench->listener, 16), 0);
     bench->socket = (struct socket_file){
-        .fd = dup(bench->listener), .path = strdup(bench->address.sun_path), .given = true};
+        .fd = dup(bench->listener), .path = strdup(bench->address.sun_path), .inherited = true};
     struct dump_options dump = {.plugin = &plugin,
                                 .phases = dump_default_phases(&plugin),
                                 .protocol = PROTOCOL_PROTOBUF,

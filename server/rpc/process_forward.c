@@ -1,4 +1,4 @@
-#include "relay.h"
+#include "process_forward.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -15,12 +15,12 @@
 #define TRIES     64
 
 /* One Step on its way. Owned by itself: freed when its handle is closed. */
-struct relay {
+struct process_forward {
     uv_pipe_t pipe;
     uv_write_t write;
-    struct relay_env *env;
-    struct rpc *asker; /* NULL: gone */
-    struct relay *prev, *next;
+    struct process_forward_env *env;
+    struct rpc *waiting_rpc; /* NULL: gone */
+    struct process_forward *prev, *next;
     int64_t msgid;
     struct frame_reader reader;
     struct buffer in;
@@ -30,7 +30,7 @@ struct relay {
 
 /* --- addresses --- */
 
-static socklen_t address_of(const struct relay_env *env, uint32_t tag,
+static socklen_t address_of(const struct process_forward_env *env, uint32_t tag,
                             struct sockaddr_un *address) {
     *address = (struct sockaddr_un){.sun_family = AF_UNIX};
     int len = snprintf(address->sun_path + 1, sizeof address->sun_path - 1, "kong-pdk.%016llx.%03x",
@@ -57,7 +57,7 @@ static uint64_t hash_path(const char *path) {
     return fnv1a(hash, slash == NULL ? path : slash + 1);
 }
 
-int relay_listen(struct relay_env *env, const char *path, uint32_t *tag) {
+int process_forward_listen(struct process_forward_env *env, const char *path, uint32_t *tag) {
     env->path_hash = hash_path(path);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     for (int i = 0; fd >= 0 && i < TRIES; i++) {
@@ -85,7 +85,7 @@ int relay_listen(struct relay_env *env, const char *path, uint32_t *tag) {
     return -1;
 }
 
-bool relay_is_own_uid(int fd) {
+bool process_forward_is_own_uid(int fd) {
     struct ucred peer;
     socklen_t len = sizeof peer;
     return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 && peer.uid == geteuid();
@@ -93,11 +93,12 @@ bool relay_is_own_uid(int fd) {
 
 /* A connected descriptor, or -1. Connecting to a Unix socket does not wait: it works or it fails.
  */
-static int connect_to(const struct relay_env *env, uint32_t tag) {
+static int connect_to(const struct process_forward_env *env, uint32_t tag) {
     struct sockaddr_un address;
     socklen_t len = address_of(env, tag, &address);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd >= 0 && (connect(fd, (struct sockaddr *)&address, len) != 0 || !relay_is_own_uid(fd))) {
+    if (fd >= 0 &&
+        (connect(fd, (struct sockaddr *)&address, len) != 0 || !process_forward_is_own_uid(fd))) {
         close(fd);
         fd = -1;
     }
@@ -106,143 +107,145 @@ static int connect_to(const struct relay_env *env, uint32_t tag) {
 
 /* --- one Step --- */
 
-static void unlink_relay(struct relay *relay) {
-    struct rpc *rpc = relay->asker;
+static void unlink_forward(struct process_forward *forward) {
+    struct rpc *rpc = forward->waiting_rpc;
     if (rpc == NULL) {
         return;
     }
-    *(relay->prev != NULL ? &relay->prev->next : &rpc->relays) = relay->next;
-    if (relay->next != NULL) {
-        relay->next->prev = relay->prev;
+    *(forward->prev != NULL ? &forward->prev->next : &rpc->process_forwards) = forward->next;
+    if (forward->next != NULL) {
+        forward->next->prev = forward->prev;
     }
-    relay->asker = NULL;
+    forward->waiting_rpc = NULL;
 }
 
 static void on_closed(uv_handle_t *handle) {
-    struct relay *relay = handle->data;
-    relay->env->count--;
-    buffer_free(&relay->in);
-    free(relay->message);
-    free(relay);
+    struct process_forward *forward = handle->data;
+    forward->env->count--;
+    buffer_free(&forward->in);
+    free(forward->message);
+    free(forward);
 }
 
-static void finish(struct relay *relay) {
-    unlink_relay(relay);
-    if (!uv_is_closing((uv_handle_t *)&relay->pipe)) {
-        uv_close((uv_handle_t *)&relay->pipe, on_closed);
+static void forward_end(struct process_forward *forward) {
+    unlink_forward(forward);
+    if (!uv_is_closing((uv_handle_t *)&forward->pipe)) {
+        uv_close((uv_handle_t *)&forward->pipe, on_closed);
     }
 }
 
-static void fail(struct relay *relay) {
-    struct rpc *rpc = relay->asker;
-    int64_t msgid = relay->msgid;
-    finish(relay);
+static void fail(struct process_forward *forward) {
+    struct rpc *rpc = forward->waiting_rpc;
+    int64_t msgid = forward->msgid;
+    forward_end(forward);
     if (rpc != NULL) {
-        rpc_msgpack_relay_failed(rpc, msgid);
+        rpc_msgpack_forward_failed(rpc, msgid);
     }
 }
 
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf) {
-    struct relay *relay = handle->data;
+    struct process_forward *forward = handle->data;
     (void)suggested;
-    *buf = uv_buf_init(relay->read_buffer, READ_SIZE);
+    *buf = uv_buf_init(forward->read_buffer, READ_SIZE);
 }
 
 /* The answer comes behind the other server's serverPid, which is no business of Kong's on this
  * connection. */
-static void take_messages(struct relay *relay) {
+static void take_messages(struct process_forward *forward) {
     struct frame frame;
     struct codec_reason reason;
     size_t missing;
     int rc;
-    while ((rc = frame_next(&relay->reader, relay->in.data, relay->in.len, relay->env->max_frame,
-                            &frame, &missing, &reason)) > 0) {
+    while ((rc = frame_next(&forward->reader, forward->in.data, forward->in.len,
+                            forward->env->max_frame, &frame, &missing, &reason)) > 0) {
         int64_t pid;
         if (!msgpack_decode_server_pid(frame.data, frame.len, &pid)) {
-            struct rpc *rpc = relay->asker;
-            unlink_relay(relay);
-            rpc_msgpack_relayed(rpc, frame.data, frame.len);
-            finish(relay);
+            struct rpc *rpc = forward->waiting_rpc;
+            unlink_forward(forward);
+            rpc_msgpack_forwarded(rpc, frame.data, frame.len);
+            forward_end(forward);
             return;
         }
-        buffer_consume(&relay->in, frame.total);
+        buffer_consume(&forward->in, frame.total);
     }
     if (rc < 0) {
-        fail(relay);
+        fail(forward);
     }
 }
 
 static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buf) {
-    struct relay *relay = stream->data;
-    if (count == 0 || relay->asker == NULL) {
+    struct process_forward *forward = stream->data;
+    if (count == 0 || forward->waiting_rpc == NULL) {
         return;
     }
     if (count > 0) {
-        buffer_append(&relay->in, buf->base, (size_t)count);
+        buffer_append(&forward->in, buf->base, (size_t)count);
     }
-    if (count < 0 || relay->in.failed) {
-        fail(relay);
+    if (count < 0 || forward->in.failed) {
+        fail(forward);
         return;
     }
-    take_messages(relay);
+    take_messages(forward);
 }
 
 static void on_written(uv_write_t *write, int status) {
-    struct relay *relay = write->data;
+    struct process_forward *forward = write->data;
     if (status != 0 && status != UV_ECANCELED) {
-        fail(relay);
+        fail(forward);
     }
 }
 
-static struct relay *relay_create(struct relay_env *env, int fd, const uint8_t *data, size_t len) {
-    struct relay *relay = calloc(1, sizeof *relay);
+static struct process_forward *forward_create(struct process_forward_env *env, int fd,
+                                              const uint8_t *data, size_t len) {
+    struct process_forward *forward = calloc(1, sizeof *forward);
     uint8_t *message = malloc(len);
-    if (relay == NULL || message == NULL || uv_pipe_init(env->loop, &relay->pipe, 0) != 0) {
-        free(relay);
+    if (forward == NULL || message == NULL || uv_pipe_init(env->loop, &forward->pipe, 0) != 0) {
+        free(forward);
         free(message);
         close(fd);
         return NULL;
     }
     memcpy(message, data, len);
-    relay->env = env;
-    relay->message = message;
-    relay->pipe.data = relay->write.data = relay;
-    buffer_init(&relay->in, env->max_frame + READ_SIZE);
-    frame_reader_init(&relay->reader, PROTOCOL_MSGPACK, env->max_frame);
+    forward->env = env;
+    forward->message = message;
+    forward->pipe.data = forward->write.data = forward;
+    buffer_init(&forward->in, env->max_frame + READ_SIZE);
+    frame_reader_init(&forward->reader, PROTOCOL_MSGPACK, env->max_frame);
     env->count++;
-    if (uv_pipe_open(&relay->pipe, fd) != 0) {
+    if (uv_pipe_open(&forward->pipe, fd) != 0) {
         close(fd);
-        finish(relay);
+        forward_end(forward);
         return NULL;
     }
     uv_buf_t buf = uv_buf_init((char *)message, (unsigned)len);
-    if (uv_read_start((uv_stream_t *)&relay->pipe, on_alloc, on_read) != 0 ||
-        uv_write(&relay->write, (uv_stream_t *)&relay->pipe, &buf, 1, on_written) != 0) {
-        finish(relay);
+    if (uv_read_start((uv_stream_t *)&forward->pipe, on_alloc, on_read) != 0 ||
+        uv_write(&forward->write, (uv_stream_t *)&forward->pipe, &buf, 1, on_written) != 0) {
+        forward_end(forward);
         return NULL;
     }
-    return relay;
+    return forward;
 }
 
-bool relay_start(struct rpc *rpc, uint32_t tag, int64_t msgid, const uint8_t *data, size_t len) {
-    struct relay_env *env = rpc->env->relay_env;
+bool process_forward_start(struct rpc *rpc, uint32_t tag, int64_t msgid, const uint8_t *data,
+                           size_t len) {
+    struct process_forward_env *env = rpc->env->process_forward_env;
     int fd = connect_to(env, tag);
-    struct relay *relay = fd < 0 ? NULL : relay_create(env, fd, data, len);
-    if (relay == NULL) {
+    struct process_forward *forward = fd < 0 ? NULL : forward_create(env, fd, data, len);
+    if (forward == NULL) {
         return false;
     }
-    relay->asker = rpc;
-    relay->msgid = msgid;
-    relay->next = rpc->relays;
-    if (rpc->relays != NULL) {
-        rpc->relays->prev = relay;
+    forward->waiting_rpc = rpc;
+    forward->msgid = msgid;
+    forward->next = rpc->process_forwards;
+    if (rpc->process_forwards != NULL) {
+        rpc->process_forwards->prev = forward;
     }
-    rpc->relays = relay;
+    rpc->process_forwards = forward;
     return true;
 }
 
-void relay_forget(struct rpc *rpc) {
-    while (rpc->relays != NULL) {
-        finish(rpc->relays);
+void process_forward_forget(struct rpc *rpc) {
+    while (rpc->process_forwards != NULL) {
+        forward_end(rpc->process_forwards);
     }
 }

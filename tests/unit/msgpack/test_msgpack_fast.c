@@ -2,7 +2,7 @@
 #include "msgpack_fixture.h"
 
 #include "frame.h"
-#include "msgpack_hot.h"
+#include "msgpack_fast.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -27,7 +27,7 @@ static bool holds(struct fixture *f, const uint8_t *data, size_t len, size_t lim
     struct frame frame;
     struct codec_reason reason;
     size_t missing;
-    size_t total = msgpack_hot_call(data, len, limit, &hot);
+    size_t total = msgpack_fast_call(data, len, limit, &hot);
     if (total == 0) {
         return false;
     }
@@ -145,9 +145,9 @@ static void test_what_is_left_alone(void **state) {
     struct rpc_call call;
     for (size_t i = 0; i < COUNT(messages); i++) {
         pack(f, messages[i]);
-        assert_int_equal(msgpack_hot_call(f->out.data, f->out.len, LIMIT_FRAME, &call), 0);
+        assert_int_equal(msgpack_fast_call(f->out.data, f->out.len, LIMIT_FRAME, &call), 0);
     }
-    assert_int_equal(msgpack_hot_call(NULL, 0, LIMIT_FRAME, &call), 0);
+    assert_int_equal(msgpack_fast_call(NULL, 0, LIMIT_FRAME, &call), 0);
 }
 
 /* --- what goes --- */
@@ -165,7 +165,7 @@ static void check_reply(struct fixture *f, const struct rpc_reply *reply, bool h
                      kong_pair("EventId", NUM((int64_t)reply->event_id)))));
     buffer_init(&out, LIMIT_OUT);
     buffer_append(&out, "before", 6);
-    assert_int_equal(msgpack_hot_reply(&out, reply), hot);
+    assert_int_equal(msgpack_fast_reply(&out, reply), hot);
     assert_false(out.failed);
     if (!hot) {
         assert_int_equal(out.len, 6);
@@ -248,12 +248,12 @@ static void test_calls_that_are_left_to_the_general_code(void **state) {
     reply.args = many;
     buffer_clear(&f->out, 0);
     reply.sequence = (int64_t)UINT32_MAX + 1;
-    assert_false(msgpack_hot_reply(&f->out, &reply));
+    assert_false(msgpack_fast_reply(&f->out, &reply));
     reply.sequence = -1;
-    assert_false(msgpack_hot_reply(&f->out, &reply));
+    assert_false(msgpack_fast_reply(&f->out, &reply));
     reply.sequence = 1;
     reply.kind = RPC_REPLY_INSTANCE;
-    assert_false(msgpack_hot_reply(&f->out, &reply));
+    assert_false(msgpack_fast_reply(&f->out, &reply));
     assert_int_equal(f->out.len, 0);
 }
 

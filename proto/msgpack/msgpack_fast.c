@@ -1,4 +1,4 @@
-#include "msgpack_hot.h"
+#include "msgpack_fast.h"
 
 /* --- What comes ----------------------------------------------------------------- */
 
@@ -143,7 +143,7 @@ static bool take_step(struct input *in, size_t pairs, struct rpc_call *call) {
 #define HANDLE_EVENT "plugin.HandleEvent"
 #define STEP         "plugin.Step"
 
-size_t msgpack_hot_call(const uint8_t *data, size_t len, size_t limit, struct rpc_call *call) {
+size_t msgpack_fast_call(const uint8_t *data, size_t len, size_t limit, struct rpc_call *call) {
     struct input in = {data, len == 0 ? data : data + len};
     uint64_t msgid;
     if (!TAKE(&in, "\224\000") || !take_number(&in, &msgid) || msgid > UINT32_MAX) {
@@ -300,7 +300,7 @@ static size_t reply_most(const struct rpc_reply *reply) {
     return most;
 }
 
-bool msgpack_hot_reply(struct buffer *out, const struct rpc_reply *reply) {
+bool msgpack_fast_reply(struct buffer *out, const struct rpc_reply *reply) {
     size_t most = reply_most(reply);
     if (most == 0 || out->failed) {
         return false;

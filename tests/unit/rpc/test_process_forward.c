@@ -230,5 +230,5 @@ int main(void) {
                                         teardown),
         cmocka_unit_test_setup_teardown(a_peer_that_leaves_harms_nobody, setup, teardown),
     };
-    return cmocka_run_group_tests_name("test_relay", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("test_process_forward", tests, NULL, NULL);
 }

@@ -6,14 +6,14 @@
  * that all its event ids carry, and a server that gets a Step with another's tag passes it on, and
  * the answer back. The address is in Linux's abstract namespace: nothing to clean up, gone with the
  * process. Both sides check that the other has their own uid. */
-#ifndef SERVER_RELAY_H
-#define SERVER_RELAY_H
+#ifndef SERVER_PROCESS_FORWARD_H
+#define SERVER_PROCESS_FORWARD_H
 
 #include <uv.h>
 
 #include "rpc.h"
 
-struct relay_env {
+struct process_forward_env {
     uv_loop_t *loop;
     uint64_t path_hash; /* of the socket's path: tags are for the generations on one path */
     size_t max_frame;
@@ -22,16 +22,17 @@ struct relay_env {
 
 /* Listens for other generations: a descriptor (non-blocking, close-on-exec), owned by the caller,
  * and its tag; -1 when that cannot be had: then nothing is relayed to this server. */
-int relay_listen(struct relay_env *env, const char *path, uint32_t *tag);
+int process_forward_listen(struct process_forward_env *env, const char *path, uint32_t *tag);
 
 /* True when the peer at the other end of a Unix socket has our uid. */
-bool relay_is_own_uid(int fd);
+bool process_forward_is_own_uid(int fd);
 
 /* rpc_env.relay: passes a Step (a whole message) on to the server with that tag; its answer, or an
  * error, comes into rpc->out later. False: there is no such server. */
-bool relay_start(struct rpc *rpc, uint32_t tag, int64_t msgid, const uint8_t *data, size_t len);
+bool process_forward_start(struct rpc *rpc, uint32_t tag, int64_t msgid, const uint8_t *data,
+                           size_t len);
 
-/* The asker is going: what is under way for it is dropped. */
-void relay_forget(struct rpc *rpc);
+/* The waiting_rpc is going: what is under way for it is dropped. */
+void process_forward_forget(struct rpc *rpc);
 
 #endif

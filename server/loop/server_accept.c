@@ -2,7 +2,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "server_inside.h"
+#include "server_internal.h"
 
 #define COMPLAINT_MS 1000
 #define SPARE_FILES  ((size_t)32) /* descriptors that are no connections */

@@ -1,4 +1,4 @@
-#include "server_inside.h"
+#include "server_internal.h"
 #include "service_manager.h"
 
 #define DRAIN_TICK_MS 1
@@ -7,9 +7,9 @@ size_t server_events_at_work(const struct server *server) {
     return events_alive_all(server->workers[0].events);
 }
 
-static void wish(struct server *server, enum worker_wish wanted) {
+static void request(struct server *server, enum worker_state wanted) {
     for (uint32_t i = 0; i < server->count; i++) {
-        worker_grant(&server->workers[i], wanted, server->taken_over);
+        worker_request(&server->workers[i], wanted, server->taken_over);
     }
 }
 
@@ -51,7 +51,7 @@ static bool all_have_ended(struct server *server) {
 /* The last handle here, once no worker needs another any more. */
 static void end_if_all_have(struct server *server) {
     if (server->closing && all_have_ended(server) && !uv_is_closing((uv_handle_t *)&server->news)) {
-        wish(server, WORKER_END);
+        request(server, WORKER_END);
         close_handle((uv_handle_t *)&server->news);
     }
 }
@@ -66,7 +66,7 @@ void server_close_all(struct server *server) {
     close_metrics(server);
     acceptor_close(&server->listener);
     acceptor_close(&server->relay_listener);
-    wish(server, WORKER_CLOSE);
+    request(server, WORKER_CLOSE);
     close_handle((uv_handle_t *)&server->tick);
     close_handle((uv_handle_t *)&server->drain_tick);
     close_handle((uv_handle_t *)&server->stop);
@@ -94,7 +94,7 @@ static void on_drain_tick(uv_timer_t *timer) {
 
 /* A given socket has no end: who connects from now on waits in it for the next server. */
 static void leave_given_socket(struct server *server) {
-    if (server->options.socket != NULL && server->options.socket->given) {
+    if (server->options.socket != NULL && server->options.socket->inherited) {
         acceptor_close(&server->listener);
     }
 }
@@ -113,7 +113,7 @@ void server_drain(struct server *server, const char *why) {
     remove_socket(server);
     close_metrics(server);
     leave_given_socket(server);
-    wish(server, WORKER_DRAIN);
+    request(server, WORKER_DRAIN);
     if (server->options.tell_manager) {
         service_manager_notify("STOPPING=1");
     }
@@ -153,7 +153,7 @@ void server_on_ended(void *arg) {
     pthread_mutex_unlock(&server->ended_lock);
 }
 
-void server_on_news(uv_async_t *handle) {
+void on_worker_event(uv_async_t *handle) {
     struct server *server = handle->data;
     server_resume_if_room(server);
     end_if_all_have(server);
