@@ -13,7 +13,7 @@
 #define RUNNING_NONE (-1)
 
 /* One such thread: written by it around each run of a handler, read by others. */
-struct running_lane {
+struct running_worker {
     _Atomic uint32_t runs; /* counts up whenever a handler is entered: standing still while `phase`
                               is set means that it hangs */
     _Atomic int32_t instance;             /* of the handler that runs */
@@ -28,10 +28,10 @@ struct running {
     _Atomic int32_t overflow; /* 1: the process is dying of a handler's stack overflow */
     _Atomic int32_t fault; /* the worker_index whose handler the process is dying of; RUNNING_NONE:
                               not known */
-    struct running_lane workers[RUNNING_WORKERS];
+    struct running_worker workers[RUNNING_WORKERS];
 };
 
-static inline void running_enter(struct running_lane *worker_index, int32_t instance,
+static inline void running_enter(struct running_worker *worker_index, int32_t instance,
                                  int32_t phase) {
     atomic_store_explicit(&worker_index->instance, instance, memory_order_relaxed);
     atomic_store_explicit(&worker_index->phase, phase, memory_order_relaxed);
@@ -39,7 +39,7 @@ static inline void running_enter(struct running_lane *worker_index, int32_t inst
     atomic_store_explicit(&worker_index->runs, runs + 1, memory_order_relaxed);
 }
 
-static inline void running_leave(struct running_lane *worker_index) {
+static inline void running_leave(struct running_worker *worker_index) {
     atomic_store_explicit(&worker_index->phase, RUNNING_NONE, memory_order_relaxed);
 }
 

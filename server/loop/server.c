@@ -228,7 +228,7 @@ static struct worker_options worker_options_of(struct server *server) {
                                             .log = options->log,
                                             .process_data = server->process_data,
                                             .tag = tag,
-                                            .lane_bits = bits_of(server->count),
+                                            .worker_bits = bits_of(server->count),
                                             .shared = server->count > 1 ? &server->shared : NULL,
                                             .max_events = options->max_events,
                                             .stack_size = options->stack_size,

@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#include "rpc_conversation.h"
+
 /* One Step on its way. Owned by the waiting_rpc's worker, which frees it when all of its messages
  * have come back: `step` comes with the answer, unless `recall` was there first; `recall` always
  * does. Messages between two workers do not overtake each other. */
@@ -80,10 +82,11 @@ static void on_step(struct message *message, struct worker *worker) {
     struct frame frame = {forward->message, forward->len, forward->len};
     rpc_init(rpc, &worker->conns.rpc, on_wake);
     rpc->protocol = PROTOCOL_MSGPACK;
+    rpc->conversation = &rpc_msgpack_conversation;
     rpc->announced = true; /* by the waiting_rpc */
     rpc->feeding = true;
     arena_reset(&worker->scratch);
-    rpc_msgpack_message(rpc, &frame);
+    rpc->conversation->message(rpc, &frame);
     rpc->feeding = false;
     if (rpc->out.len > 0 || rpc->broken) {
         go_back(forward);

@@ -63,7 +63,7 @@ static void say(const struct line *line) {
 
 static void describe(struct running *running, int number, const void *address) {
     struct events *events = events_here;
-    struct running_lane *worker_index = events == NULL ? NULL : events_running(events);
+    struct running_worker *worker_index = events == NULL ? NULL : events_running(events);
     int32_t phase = worker_index == NULL ? RUNNING_NONE : atomic_load(&worker_index->phase);
     bool overflow = events != NULL && events_is_guard(events, address);
     struct line line = {.len = 0};

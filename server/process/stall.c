@@ -20,7 +20,7 @@ struct stall_watch {
     bool stop; /* under the lock */
 };
 
-const char *stall_phase(const struct running_lane *worker_index) {
+const char *stall_phase(const struct running_worker *worker_index) {
     int32_t phase = atomic_load(&worker_index->phase);
     return phase < 0 || phase >= KONG_PHASE_COUNT ? NULL : kong_phase_name((enum kong_phase)phase);
 }
@@ -48,7 +48,7 @@ void stall_init(struct stall *stall, const struct stall_options *options,
 /* Whether it has run for stall_ms. */
 static bool look_at(struct stall *stall, size_t index, uint64_t now_ms) {
     const struct stall_options *options = &stall->options;
-    const struct running_lane *worker_index = &stall->running->workers[index];
+    const struct running_worker *worker_index = &stall->running->workers[index];
     struct stall_lane *seen = &stall->workers[index];
     uint32_t runs = atomic_load(&worker_index->runs);
     const char *phase = stall_phase(worker_index);

@@ -40,7 +40,7 @@ int stall_look(struct stall *stall, uint64_t now_ms);
 uint64_t stall_poll_ms(const struct stall_options *options);
 
 /* The phase of the handler that runs there; NULL: none does. */
-const char *stall_phase(const struct running_lane *worker_index);
+const char *stall_phase(const struct running_worker *worker_index);
 
 /* --- in the process itself --- */
 

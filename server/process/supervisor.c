@@ -195,7 +195,7 @@ static bool child_is_gone(struct supervisor *s, int status, int *result) {
     struct running *running = &s->shared->running;
     atomic_store(&running->died_signal, WIFSIGNALED(status) ? WTERMSIG(status) : 0);
     bool certain;
-    const struct running_lane *worker_index = &running->workers[fatal_lane(s, &certain)];
+    const struct running_worker *worker_index = &running->workers[fatal_lane(s, &certain)];
     atomic_store(&running->died_instance, atomic_load(&worker_index->instance));
     atomic_store(&running->died_phase, atomic_load(&worker_index->phase));
     atomic_fetch_add(&s->shared->running.restarts, 1);

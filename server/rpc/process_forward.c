@@ -10,6 +10,7 @@
 
 #include "frame.h"
 #include "msgpack_rpc.h"
+#include "rpc_conversation.h"
 
 #define READ_SIZE 4096
 #define TRIES     64

@@ -1,8 +1,8 @@
 /* One peer's conversation: bytes in, bytes out, no I/O. conn gives it what was read and writes what
  * it leaves in `out`. The same code serves the fuzzers and the tests.
  *
- * Commands and their answers are here; how an event talks to Kong is in rpc_protobuf.c and
- * rpc_msgpack.c. */
+ * How an event talks to Kong is in rpc_protobuf.c and rpc_msgpack.c, commands are in
+ * rpc_command.c. */
 #ifndef SERVER_RPC_H
 #define SERVER_RPC_H
 
@@ -13,6 +13,7 @@
 #include "status.h"
 
 struct rpc;
+struct rpc_conversation;
 struct process_forward;
 struct process_forward_env;
 struct thread_forward;
@@ -54,6 +55,7 @@ struct status_source rpc_status_source(const struct rpc_env *env);
 struct rpc {
     const struct rpc_env *env;
     enum protocol protocol;
+    const struct rpc_conversation *conversation; /* of the protocol; NULL: not known yet */
     struct frame_reader reader;
     struct buffer in;              /* the message under way */
     struct buffer out;             /* for the caller to write and to consume */
@@ -104,42 +106,5 @@ bool rpc_answered(const struct rpc *rpc);
 bool rpc_nudge(struct rpc *rpc);
 /* Whether it would do something. */
 bool rpc_nudgeable(const struct rpc *rpc);
-
-/* --- between rpc.c and the two conversations --- */
-
-extern const struct event_ops rpc_protobuf_events;
-extern const struct event_ops rpc_msgpack_events;
-
-/* One message. 0, or -1 with rpc->reason. */
-int rpc_protobuf_message(struct rpc *rpc, const struct frame *frame);
-int rpc_msgpack_message(struct rpc *rpc, const struct frame *frame);
-/* The same, decoded. */
-int rpc_msgpack_call(struct rpc *rpc, const struct frame *frame, const struct rpc_call *call);
-void rpc_protobuf_close(struct rpc *rpc);
-void rpc_msgpack_close(struct rpc *rpc);
-
-/* Carries out a command that is no event: fills the reply (kind RPC_REPLY_ERROR with a text in the
- * scratch arena when it can't). */
-void rpc_command(struct rpc *rpc, const struct rpc_call *call, struct rpc_reply *reply);
-
-/* Looks up what a HANDLE_EVENT names: the instance (referenced) and the phase. NULL: *error is the
- * text for Kong. */
-struct instance *rpc_find_instance(struct rpc *rpc, const struct rpc_call *call,
-                                   enum kong_phase *phase, const char **error);
-
-/* What became of a relayed Step: the other server's answer, a whole message, or nothing. */
-void rpc_msgpack_forwarded(struct rpc *rpc, const uint8_t *data, size_t len);
-void rpc_msgpack_forward_failed(struct rpc *rpc, int64_t msgid);
-
-/* A copy (scratch arena) of "NAME: TEXT", or of the text where name is "", that Kong does not take
- * for its sign of a lost instance: "no plugin instance" anywhere in an error makes it forget all
- * instances and try again, without limit. */
-const char *rpc_error_text(struct rpc *rpc, const char *name, const char *text);
-
-int rpc_fail(struct rpc *rpc, const char *format, ...) __attribute__((format(printf, 2, 3)));
-void rpc_wake(struct rpc *rpc);
-
-/* KONG_E_* for a codec_error of an encoder. */
-int rpc_kong_error(int codec_error);
 
 #endif

@@ -2,28 +2,12 @@
  * brings its result and is the next request; any of them may come over any connection. Calls
  * without a result are queued while the handler goes on, and leave one a Step; neighbouring header
  * calls that mean the same as one set_headers leave as one. */
-#include "rpc.h"
-
-#include <strings.h>
-
 #include "limit.h"
+#include "msgpack_fast.h"
 #include "msgpack_rpc.h"
+#include "rpc_conversation.h"
+#include "rpc_queue.h"
 #include "value.h"
-
-/* A PDK call on its way to Kong. In the event's arena. */
-struct queued_call {
-    struct queued_call *next;
-    const struct pdk_method *method; /* NULL: outside the table */
-    struct kong_str name;
-    struct kong_value *args;
-    size_t count;
-    bool waits;
-    struct kong_pair *headers; /* merged: what set_headers will carry */
-    size_t header_count;
-    size_t header_room;
-};
-
-#define MERGE_MOST 64u
 
 /* An event is not bound to a connection: its peer is Kong as a whole, which never goes while the
  * server lives. What is bound is a request that waits for its answer, to the connection that
@@ -82,122 +66,6 @@ static void send_error(struct rpc *rpc, int64_t msgid, const char *text) {
     send(rpc, &reply);
 }
 
-/* --- the queue --- */
-
-static const struct pdk_method *merged_method(const struct pdk_method *method) {
-    if (method == &pdk_methods[PDK_RESPONSE_SET_HEADER]) {
-        return &pdk_methods[PDK_RESPONSE_SET_HEADERS];
-    }
-    if (method == &pdk_methods[PDK_SERVICE_REQUEST_SET_HEADER]) {
-        return &pdk_methods[PDK_SERVICE_REQUEST_SET_HEADERS];
-    }
-    return NULL;
-}
-
-/* In a response X_A and X-A are one header for nginx, and which of two comes last in a Lua table is
- * left to chance: names with an underscore stay alone. */
-static bool is_plain_name(struct kong_str name) {
-    return memchr(name.data, '_', name.len) == NULL;
-}
-
-static bool same_header(struct kong_str a, struct kong_str b) {
-    return a.len == b.len && strncasecmp(a.data, b.data, a.len) == 0;
-}
-
-/* Adds name and value to the header call at the queue's end, where that means the same: two
- * strings, the same function, nothing in between. */
-static bool merge(struct event *event, const struct pdk_method *method,
-                  const struct kong_value *args, size_t count) {
-    struct queued_call *last = event->queue_tail;
-    if (merged_method(method) == NULL || last == NULL || last->method != method || count != 2 ||
-        args[0].type != KONG_STRING || args[1].type != KONG_STRING ||
-        last->args[1].type != KONG_STRING || !is_plain_name(args[0].string) ||
-        !is_plain_name(last->args[0].string)) {
-        return false;
-    }
-    for (size_t i = 0; i < last->header_count; i++) {
-        if (same_header(last->headers[i].key, args[0].string)) {
-            struct kong_str value =
-                arena_copy(&event->arena, args[1].string.data, args[1].string.len);
-            if (value.data == NULL) {
-                return false;
-            }
-            last->headers[i].value = kong_bytes(value.data, value.len);
-            return true;
-        }
-    }
-    if (last->header_count == last->header_room) {
-        size_t room = last->header_room == 0 ? 4 : last->header_room * 2;
-        struct kong_pair *headers = arena_array(&event->arena, room, sizeof *headers);
-        if (headers == NULL || room > MERGE_MOST) {
-            return false;
-        }
-        if (last->header_count == 0) {
-            headers[0] = (struct kong_pair){last->args[0].string, last->args[1]};
-            last->header_count = 1;
-            if (same_header(headers[0].key, args[0].string)) {
-                last->headers = headers;
-                last->header_room = room;
-                return merge(event, method, args, count);
-            }
-        } else {
-            memcpy(headers, last->headers, last->header_count * sizeof *headers);
-        }
-        last->headers = headers;
-        last->header_room = room;
-    }
-    struct kong_str name = arena_copy(&event->arena, args[0].string.data, args[0].string.len);
-    struct kong_str value = arena_copy(&event->arena, args[1].string.data, args[1].string.len);
-    if (name.data == NULL || value.data == NULL) {
-        return false;
-    }
-    last->headers[last->header_count++] =
-        (struct kong_pair){name, kong_bytes(value.data, value.len)};
-    return true;
-}
-
-static int enqueue(struct event *event, const struct pdk_method *method, struct kong_str name,
-                   const struct kong_value *args, size_t count, bool waits) {
-    struct queued_call *call = arena_alloc(&event->arena, sizeof *call);
-    struct kong_value *copies = arena_array(&event->arena, count, sizeof *copies);
-    if (call == NULL || copies == NULL) {
-        return KONG_E_NOMEM;
-    }
-    for (size_t i = 0; i < count; i++) {
-        if (!value_copy(&event->arena, &args[i], &copies[i])) {
-            return KONG_E_NOMEM;
-        }
-    }
-    *call = (struct queued_call){
-        .method = method, .name = name, .args = copies, .count = count, .waits = waits};
-    if (method == NULL) {
-        call->name = arena_copy(&event->arena, name.data, name.len);
-        if (call->name.data == NULL) {
-            return KONG_E_NOMEM;
-        }
-    }
-    if (event->queue_tail != NULL) {
-        event->queue_tail->next = call;
-    } else {
-        event->queue_head = call;
-    }
-    event->queue_tail = call;
-    event->queued++;
-    return KONG_OK;
-}
-
-static struct queued_call *dequeue(struct event *event) {
-    struct queued_call *call = event->queue_head;
-    if (call != NULL) {
-        event->queue_head = call->next;
-        if (event->queue_head == NULL) {
-            event->queue_tail = NULL;
-        }
-        event->queued--;
-    }
-    return call;
-}
-
 /* --- the conversation --- */
 
 static bool is_terminal(const struct queued_call *call) {
@@ -215,7 +83,7 @@ static void answer_with_call(struct event *event, const struct queued_call *call
                               .arg_count = call->count};
     struct kong_value headers = kong_map(call->headers, call->header_count);
     if (call->header_count > 1) {
-        reply.method = merged_method(call->method)->name;
+        reply.method = rpc_queue_merged(call->method)->name;
         reply.args = &headers;
         reply.arg_count = 1;
     }
@@ -234,7 +102,7 @@ static void answer(struct event *event) {
     if (rpc == NULL) {
         return;
     }
-    struct queued_call *call = dequeue(event);
+    struct queued_call *call = rpc_queue_take(event);
     if (call != NULL) {
         answer_with_call(event, call);
     } else if (event->finished) {
@@ -256,14 +124,14 @@ static void started(struct event *event) {
  * called while the event is being finished leaves by `conversation_end`. */
 static int queue_call(struct event *event, const struct pdk_method *method, struct kong_str name,
                       const struct kong_value *args, size_t count, bool waits) {
-    if (method != NULL && merge(event, method, args, count)) {
+    if (method != NULL && rpc_queue_merge(event, method, args, count)) {
         return KONG_OK;
     }
     if (event->queued >= LIMIT_POSTED) {
         stats_count(&events_stats(event->events)->limits[STATS_LIMIT_POSTED], 1);
         return KONG_E_NOMEM;
     }
-    int rc = enqueue(event, method, name, args, count, waits);
+    int rc = rpc_queue_add(event, method, name, args, count, waits);
     if (rc == KONG_OK && !event->finished && (waits || is_terminal(event->queue_tail))) {
         answer(event);
     }
@@ -296,7 +164,7 @@ static void conversation_end(struct event *event) {
     }
 }
 
-const struct event_ops rpc_msgpack_events = {
+static const struct event_ops msgpack_events = {
     .protocol = PROTOCOL_MSGPACK,
     .started = started,
     .call = queue_call,
@@ -353,7 +221,7 @@ static void handle_event(struct rpc *rpc, const struct rpc_call *call) {
     }
     const char *refusal;
     rpc->sequence = call->sequence;
-    if (!event_start(rpc->env->events, instance, phase, &rpc_msgpack_events, rpc,
+    if (!event_start(rpc->env->events, instance, phase, &msgpack_events, rpc,
                      rpc->env->now_ms(rpc->env->clock), &refusal)) {
         refuse(rpc, call->sequence, phase, refusal);
         registry_release(rpc->env->registry, instance);
@@ -366,7 +234,7 @@ static bool send_on(struct rpc *rpc, const struct rpc_call *call, const struct f
     const struct rpc_env *env = rpc->env;
     const struct events_options *events = events_options(env->events);
     uint32_t tag = event_tag(call->event_id);
-    uint32_t worker_index = event_lane(call->event_id, events->lane_bits);
+    uint32_t worker_index = event_worker(call->event_id, events->worker_bits);
     if (tag != env->tag) {
         return env->relay != NULL && env->relay(rpc, tag, call->sequence, frame->data, frame->len);
     }
@@ -407,7 +275,7 @@ static void step(struct rpc *rpc, const struct rpc_call *call, const struct fram
         lost(rpc, call->sequence, "no such event");
         return;
     }
-    if (event->ops != &rpc_msgpack_events || !event->awaits_step) {
+    if (event->ops != &msgpack_events || !event->awaits_step) {
         send_error(rpc, call->sequence, "the event awaits no Step");
         return;
     }
@@ -430,7 +298,7 @@ static void step(struct rpc *rpc, const struct rpc_call *call, const struct fram
     event_deliver(event, KONG_OK, data, (struct kong_str){NULL, 0});
 }
 
-int rpc_msgpack_call(struct rpc *rpc, const struct frame *frame, const struct rpc_call *call) {
+static int take_call(struct rpc *rpc, const struct frame *frame, const struct rpc_call *call) {
     if (call->notification) {
         return 0;
     }
@@ -446,7 +314,7 @@ int rpc_msgpack_call(struct rpc *rpc, const struct frame *frame, const struct rp
     return rpc->broken ? -1 : 0;
 }
 
-int rpc_msgpack_message(struct rpc *rpc, const struct frame *frame) {
+static int take_message(struct rpc *rpc, const struct frame *frame) {
     struct rpc_call call;
     if (rpc->ending) {
         return 0;
@@ -464,7 +332,24 @@ int rpc_msgpack_message(struct rpc *rpc, const struct frame *frame) {
     if (rc != 0) {
         return rpc_fail(rpc, "message of %zu bytes: %s", frame->len, codec_strerror(rc));
     }
-    return rpc_msgpack_call(rpc, frame, &call);
+    return take_call(rpc, frame, &call);
+}
+
+/* MsgPack's requests of each event, which need not be cut out before they are decoded. 1: it was
+ * one, and is done; 0: it is something else; -1. */
+static int take_fast(struct rpc *rpc, const uint8_t *data, size_t len, size_t *total) {
+    struct rpc_call call;
+    if (rpc->ending || !frame_reader_at_start(&rpc->reader)) {
+        return 0;
+    }
+    *total = msgpack_fast_call(data, len, rpc->reader.limit, &call);
+    if (*total == 0) {
+        return 0;
+    }
+    struct frame frame = {data, *total, *total};
+    rpc->reader.limit = rpc->env->max_frame;
+    arena_reset(rpc->env->scratch);
+    return take_call(rpc, &frame, &call) == 0 ? 1 : -1;
 }
 
 void rpc_msgpack_forwarded(struct rpc *rpc, const uint8_t *data, size_t len) {
@@ -480,7 +365,7 @@ void rpc_msgpack_forward_failed(struct rpc *rpc, int64_t msgid) {
     lost(rpc, msgid, "no such event: the server that had it is gone");
 }
 
-void rpc_msgpack_close(struct rpc *rpc) {
+static void close_conversation(struct rpc *rpc) {
     if (rpc->process_forwards != NULL) {
         rpc->env->process_forward_forget(rpc);
     }
@@ -493,3 +378,9 @@ void rpc_msgpack_close(struct rpc *rpc) {
         event_cancel(event, KONG_E_GONE);
     }
 }
+
+const struct rpc_conversation rpc_msgpack_conversation = {
+    .message = take_message,
+    .fast = take_fast,
+    .close = close_conversation,
+};

@@ -3,10 +3,9 @@
  * all calls, the empty frame and RpcReturn in one write. Kong carries the calls out in order and
  * answers each; answers to posted ones are dropped as they come, before or together with the next
  * RpcCall (seen on 3.9.1 and 2.8.5). */
-#include "rpc.h"
-
 #include "limit.h"
 #include "protobuf_rpc.h"
+#include "rpc_conversation.h"
 
 static int send_call(struct event *event, const struct pdk_method *method, struct kong_str name,
                      const struct kong_value *args, size_t count, bool waits) {
@@ -56,7 +55,7 @@ static void conversation_end(struct event *event) {
     event_release(event);
 }
 
-const struct event_ops rpc_protobuf_events = {
+static const struct event_ops protobuf_events = {
     .protocol = PROTOCOL_PROTOBUF,
     .started = started,
     .call = send_call,
@@ -112,7 +111,7 @@ static void handle_event(struct rpc *rpc, const struct rpc_call *call) {
         return;
     }
     const char *refusal;
-    if (!event_start(rpc->env->events, instance, phase, &rpc_protobuf_events, rpc,
+    if (!event_start(rpc->env->events, instance, phase, &protobuf_events, rpc,
                      rpc->env->now_ms(rpc->env->clock), &refusal)) {
         refuse(rpc, phase, refusal);
         registry_release(rpc->env->registry, instance);
@@ -139,7 +138,7 @@ static int take_answer(struct rpc *rpc, const struct frame *frame) {
     return rpc->broken ? -1 : 0;
 }
 
-int rpc_protobuf_message(struct rpc *rpc, const struct frame *frame) {
+static int take_message(struct rpc *rpc, const struct frame *frame) {
     if (rpc->results_due > 0) {
         return take_answer(rpc, frame);
     }
@@ -173,10 +172,15 @@ int rpc_protobuf_message(struct rpc *rpc, const struct frame *frame) {
     return 0;
 }
 
-void rpc_protobuf_close(struct rpc *rpc) {
+static void close_conversation(struct rpc *rpc) {
     struct event *event = rpc->event;
     rpc->event = NULL;
     if (event != NULL) {
         event_cancel(event, KONG_E_GONE);
     }
 }
+
+const struct rpc_conversation rpc_protobuf_conversation = {
+    .message = take_message,
+    .close = close_conversation,
+};

@@ -1,274 +1,9 @@
-#include "event.h"
+/* An event's way through the loop: started, resumed by Kong's answers, cancelled, over. */
+#include "events_table.h"
 
-#include <assert.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <sys/random.h>
-
-#include "event_report.h"
-#include "limit.h"
-#include "value.h"
-
-/* An id is a tag above a generation above a slot number, 53 bits in all (a Lua number): looking one
- * up is an array access, and one that was used before is not found. */
-#define SLOT_MASK       ((1u << EVENT_SLOT_BITS) - 1)
-#define GENERATION_MASK ((1u << EVENT_GENERATION_BITS) - 1)
 /* Kong answers a PDK call in milliseconds, or never. */
 #define STEP_PATIENCE_MS 2000u
-#define IDLE_STACKS      64u
-#define KEPT_STACKS      4u /* … also when they are not used for long */
-#define FIRST_SLOTS      64u
-
-struct events {
-    struct events_options options;
-    struct fiber_pool *fibers;
-    struct event **slots; /* events are allocated once and used again */
-    uint32_t slot_count;
-    uint32_t slots_made;
-    struct event *free_list; /* linked by by_deadline.next */
-    size_t alive;
-    uint64_t generation;
-    struct event *soonest, *latest; /* by deadline, which is by start: all have the same time */
-    struct stats *stats;
-    struct stats *own_stats;  /* NULL: they are the creator's */
-    uint64_t generation_step; /* past the bits that are the worker_index's */
-    struct running_lane own_running;
-    struct events_shared own_shared;
-    struct limits_told limits_told;
-    char too_many[80]; /* why an event is refused at the limit */
-};
-
-/* Which state may follow which: asserted, for it is our own doing. */
-static const unsigned transitions[] = {
-    [EVENT_FREE] = 1u << EVENT_RUNNING,
-    [EVENT_RUNNING] = 1u << EVENT_WAITING | 1u << EVENT_SLEEPING | 1u << EVENT_RETURNED,
-    [EVENT_WAITING] = 1u << EVENT_RUNNING,
-    [EVENT_SLEEPING] = 1u << EVENT_RUNNING,
-    [EVENT_RETURNED] = 1u << EVENT_FREE,
-};
-
-static void set_state(struct event *event, enum event_state state) {
-    assert((transitions[event->state] & 1u << state) != 0);
-    event->state = state;
-}
-
-struct running_lane *events_running(struct events *events) {
-    return events->options.running;
-}
-
-bool events_is_guard(const struct events *events, const void *address) {
-    return fiber_pool_is_guard(events->fibers, address);
-}
-
-struct events *events_create(const struct events_options *options) {
-    struct events *events = calloc(1, sizeof *events);
-    if (events == NULL) {
-        return NULL;
-    }
-    events->options = *options;
-    if (events->options.running == NULL) {
-        events->options.running = &events->own_running;
-    }
-    running_leave(events->options.running);
-    if (events->options.shared == NULL) {
-        assert(options->lane_bits == 0);
-        events->options.shared = &events->own_shared;
-    }
-    if (events->options.max_events > SLOT_MASK) {
-        events->options.max_events = SLOT_MASK;
-    }
-    events->stats = options->stats;
-    if (events->stats == NULL) {
-        events->stats = events->own_stats = calloc(1, sizeof *events->own_stats);
-    }
-    snprintf(events->too_many, sizeof events->too_many,
-             "too many events at work: limit %zu (--max-events)", events->options.max_events);
-    events->fibers =
-        events->stats == NULL ? NULL : fiber_pool_create(options->stack_size, IDLE_STACKS);
-    if (events->fibers == NULL) {
-        free(events->own_stats);
-        free(events);
-        return NULL;
-    }
-    uint32_t seed = 0;
-    if (getrandom(&seed, sizeof seed, GRND_NONBLOCK) != (ssize_t)sizeof seed) {
-        seed = (uint32_t)(uintptr_t)events;
-    }
-    events->generation_step = (uint64_t)1 << options->lane_bits;
-    events->generation = (seed & ~(events->generation_step - 1)) | options->worker_index;
-    return events;
-}
-
-void events_destroy(struct events *events) {
-    if (events == NULL) {
-        return;
-    }
-    assert(events->alive == 0);
-    for (uint32_t i = 0; i < events->slots_made; i++) {
-        arena_free(&events->slots[i]->arena);
-        free(events->slots[i]);
-    }
-    free(events->slots);
-    fiber_pool_destroy(events->fibers);
-    free(events->own_stats);
-    free(events);
-}
-
-const struct events_options *events_options(const struct events *events) {
-    return &events->options;
-}
-
-struct stats *events_stats(const struct events *events) {
-    return events->stats;
-}
-
-size_t events_stacks(const struct events *events) {
-    return fiber_pool_mapped(events->fibers);
-}
-
-size_t events_alive(const struct events *events) {
-    return events->alive;
-}
-
-size_t events_alive_all(const struct events *events) {
-    return events->options.lane_bits == 0 ? events->alive
-                                          : atomic_load(&events->options.shared->alive);
-}
-
-static bool is_full(const struct events *events) {
-    return events_alive_all(events) >= events->options.max_events;
-}
-
-static __attribute__((noinline)) bool take_shared_place(struct events *events) {
-    size_t others = atomic_fetch_add(&events->options.shared->alive, 1);
-    if (others >= events->options.max_events) {
-        atomic_fetch_sub(&events->options.shared->alive, 1);
-        return false;
-    }
-    events->alive++;
-    return true;
-}
-
-/* One more event, where the limit allows it. */
-static inline bool reserve_slot(struct events *events) {
-    if (events->options.lane_bits != 0) {
-        return take_shared_place(events);
-    }
-    if (events->alive >= events->options.max_events) {
-        return false;
-    }
-    events->alive++;
-    return true;
-}
-
-static void leave_place(struct events *events) {
-    events->alive--;
-    if (events->options.lane_bits != 0) {
-        atomic_fetch_sub(&events->options.shared->alive, 1);
-    }
-}
-
-bool events_refusal_due(struct events *events) {
-    struct events_shared *shared = events->options.shared;
-    uint64_t times;
-    pthread_mutex_lock(&shared->lock);
-    bool due = recurrence_due(&shared->refusals, stats_clock(), &times);
-    pthread_mutex_unlock(&shared->lock);
-    return due;
-}
-
-struct notices *events_notices(struct events *events) {
-    return &events->options.shared->notices;
-}
-
-static void deadline_append(struct events *events, struct event *event) {
-    event->by_deadline = (struct event_link){events->latest, NULL};
-    *(events->latest != NULL ? &events->latest->by_deadline.next : &events->soonest) = event;
-    events->latest = event;
-}
-
-static void deadline_remove(struct events *events, struct event *event) {
-    struct event_link *link = &event->by_deadline;
-    *(link->prev != NULL ? &link->prev->by_deadline.next : &events->soonest) = link->next;
-    *(link->next != NULL ? &link->next->by_deadline.prev : &events->latest) = link->prev;
-}
-
-static struct event *event_make(struct events *events) {
-    if (events->slots_made == events->slot_count) {
-        uint32_t count = events->slot_count == 0 ? FIRST_SLOTS : events->slot_count * 2;
-        struct event **slots = realloc(events->slots, count * sizeof *slots);
-        if (slots == NULL) {
-            return NULL;
-        }
-        events->slots = slots;
-        events->slot_count = count;
-    }
-    struct event *event = calloc(1, sizeof *event);
-    if (event == NULL) {
-        return NULL;
-    }
-    arena_init(&event->arena, LIMIT_EVENT_MEMORY);
-    event->events = events;
-    event->slot = events->slots_made++;
-    events->slots[event->slot] = event;
-    return event;
-}
-
-static struct event *event_take(struct events *events) {
-    struct event *event = events->free_list;
-    if (event != NULL) {
-        events->free_list = event->by_deadline.next;
-    } else if ((event = event_make(events)) == NULL) {
-        return NULL;
-    }
-    events->generation = (events->generation + events->generation_step) & GENERATION_MASK;
-    event->id = (uint64_t)events->options.tag << (EVENT_GENERATION_BITS + EVENT_SLOT_BITS) |
-                events->generation << EVENT_SLOT_BITS | event->slot;
-    event->ended = event->finished = event->reporting = event->released = event->refused = false;
-    event->cancelled = event->rc = event->answer_rc = event->error_rc = 0;
-    event->fiber = NULL;
-    event->answer = kong_nil();
-    event->error = (struct kong_str){NULL, 0};
-    event->interrupt = NULL;
-    event->interrupt_arg = NULL;
-    event->waits_for = NULL;
-    event->request_id = NULL;
-    event->waiting_rpc = NULL;
-    event->queue_head = event->queue_tail = NULL;
-    event->queued = 0;
-    event->awaits_step = false;
-    return event;
-}
-
-static void event_free(struct event *event) {
-    struct events *events = event->events;
-    set_state(event, EVENT_FREE);
-    stats_uncount(&events->stats->phases[event->phase].running);
-    registry_release(events->options.registry, event->instance);
-    event->instance = NULL;
-    event->ops = NULL;
-    event->peer = NULL;
-    deadline_remove(events, event);
-    arena_reset(&event->arena);
-    event->by_deadline.next = events->free_list;
-    events->free_list = event;
-    leave_place(events);
-}
-
-struct event *events_find(struct events *events, uint64_t id) {
-    uint64_t slot = id & SLOT_MASK;
-    if (slot >= events->slots_made || events->slots[slot]->id != id ||
-        events->slots[slot]->state == EVENT_FREE) {
-        return NULL;
-    }
-    return events->slots[slot];
-}
-
-/* --- the handler's side --- */
-
-static struct stats_phase *phase_stats(const struct event *event) {
-    return &event->events->stats->phases[event->phase];
-}
+#define KEPT_STACKS      4u /* not given back when they are not used for long */
 
 static void event_end(struct event *event) {
     if (event->finished) {
@@ -304,9 +39,9 @@ static void after_run(struct event *event, bool returned) {
         return;
     }
     event->fiber = NULL;
-    set_state(event, EVENT_RETURNED);
+    event_set_state(event, EVENT_RETURNED);
     if (event->released) {
-        event_free(event);
+        events_free(event);
         return;
     }
     event_end(event);
@@ -329,7 +64,7 @@ static bool make_room(struct events *events, uint64_t now_ms) {
 }
 
 static __attribute__((noinline)) bool reserve_by_eviction(struct events *events, uint64_t now_ms) {
-    return make_room(events, now_ms) && reserve_slot(events);
+    return make_room(events, now_ms) && events_reserve_slot(events);
 }
 
 bool event_start(struct events *events, struct instance *instance, enum kong_phase phase,
@@ -337,12 +72,12 @@ bool event_start(struct events *events, struct instance *instance, enum kong_pha
     struct event *event = NULL;
     if (instance->failure == NULL && events->options.plugin->handlers[phase] == NULL) {
         *refusal = "the plugin has no handler for this phase";
-    } else if (!reserve_slot(events) && !reserve_by_eviction(events, now_ms)) {
+    } else if (!events_reserve_slot(events) && !reserve_by_eviction(events, now_ms)) {
         *refusal = events->too_many;
         stats_count(&events->stats->limits[STATS_LIMIT_EVENTS], 1);
-    } else if ((event = event_take(events)) == NULL) {
+    } else if ((event = events_take(events)) == NULL) {
         *refusal = "no memory for an event";
-        leave_place(events);
+        events_leave_slot(events);
     }
     if (event == NULL) {
         stats_count(&events->stats->phases[phase].refused, 1);
@@ -356,8 +91,8 @@ bool event_start(struct events *events, struct instance *instance, enum kong_pha
     event->peer = peer;
     event->deadline_ms = now_ms + events->options.timeout_ms;
     event->started_ns = stats_clock();
-    deadline_append(events, event);
-    set_state(event, EVENT_RUNNING);
+    events_append(events, event);
+    event_set_state(event, EVENT_RUNNING);
     ops->started(event);
     if (notices_pending(&events->options.shared->notices)) {
         event_post_notices(event);
@@ -380,7 +115,7 @@ bool event_start(struct events *events, struct instance *instance, enum kong_pha
 }
 
 static void resume(struct event *event) {
-    set_state(event, EVENT_RUNNING);
+    event_set_state(event, EVENT_RUNNING);
     struct fiber *fiber = event->fiber;
     running_enter(event->events->options.running, event->instance->id, (int32_t)event->phase);
     after_run(event, fiber_resume(fiber));
@@ -401,7 +136,7 @@ void event_release(struct event *event) {
     event->released = true;
     event->peer = NULL;
     if (event->state == EVENT_RETURNED && !event->reporting) {
-        event_free(event);
+        events_free(event);
     }
 }
 
@@ -445,6 +180,10 @@ void event_cancel(struct event *event, int error) {
     }
 }
 
+static bool is_full(const struct events *events) {
+    return events_alive_all(events) >= events->options.max_events;
+}
+
 /* Here for others, who found no place. */
 static void make_room_for_others(struct events *events, uint64_t now_ms) {
     while (is_full(events) && make_room(events, now_ms)) {
@@ -453,7 +192,7 @@ static void make_room_for_others(struct events *events, uint64_t now_ms) {
 
 void events_tick(struct events *events, uint64_t now_ms) {
     fiber_pool_trim_unused(events->fibers, KEPT_STACKS);
-    if (events->options.lane_bits == 0) { /* else the whole server's limits are told of */
+    if (events->options.worker_bits == 0) { /* else the whole server's limits are told of */
         notice_limits(events_notices(events), &events->limits_told, events->options.plugin->name,
                       events->stats->limits, now_ms);
     } else {
@@ -483,84 +222,6 @@ void events_cancel_all(struct events *events, int error) {
         }
         event = next;
     }
-}
-
-int event_fail(struct event *event, int error, struct kong_str text) {
-    event->error_rc = error;
-    event->error = text;
-    return error;
-}
-
-int event_call_error(const struct event *event) {
-    if (event->ended) {
-        return KONG_E_ENDED;
-    }
-    if (event->cancelled != 0) {
-        return event->cancelled;
-    }
-    return event->peer == NULL ? KONG_E_GONE : KONG_OK;
-}
-
-/* Kong's id of the request, for lines that are logged about it. It is never asked for: that would
- * be a wait more, and what goes to Kong's log gets it from Kong. */
-static void note_request_id(struct event *event, const struct kong_value *variable) {
-    static const char *const variables[] = {"kong_request_id", "request_id"};
-    for (size_t i = 0; i < sizeof variables / sizeof *variables; i++) {
-        if (variable->type == KONG_STRING && event->answer.type == KONG_STRING &&
-            event->answer.string.len > 0 &&
-            kong_str_equal(variable->string, kong_str(variables[i]))) {
-            event->request_id = event->answer.string.data;
-        }
-    }
-}
-
-int event_call(struct event *event, const struct pdk_method *method, struct kong_str name,
-               const struct kong_value *args, size_t count, struct kong_value *result) {
-    if (result != NULL) {
-        *result = kong_nil();
-    }
-    const struct kong_str no_text = {NULL, 0};
-    int over = event_call_error(event);
-    if (over != 0) {
-        return event_fail(event, over, no_text);
-    }
-    bool terminal = method != NULL && (method->flags & PDK_TERMINAL) != 0;
-    bool waits = !terminal && (method == NULL || (method->flags & PDK_POSTED) == 0);
-    int rc = event->ops->call(event, method, name, args, count, waits);
-    if (rc != 0) {
-        return event_fail(event, rc, no_text);
-    }
-    event->ended = terminal;
-    if (!waits) {
-        return KONG_OK;
-    }
-    if (event->cancelled != 0) { /* the peer went away while the call was written to it */
-        return event_fail(event, event->cancelled, no_text);
-    }
-    event->waits_for = method;
-    set_state(event, EVENT_WAITING);
-    event->fiber = fiber_current(event->events->fibers);
-    uint64_t begin = stats_clock();
-    fiber_park(event->fiber);
-    if (event->cancelled == 0 && method != NULL) {
-        stats_add(&event->events->stats->calls[method - pdk_methods], stats_clock() - begin);
-    }
-    if (result != NULL && event->answer_rc == 0) {
-        *result = event->answer;
-    }
-    if (method == &pdk_methods[PDK_NGINX_GET_VAR] && event->answer_rc == 0) {
-        note_request_id(event, &args[0]);
-    }
-    return event->answer_rc;
-}
-
-void event_sleep(struct event *event, void (*interrupt)(void *), void *arg) {
-    set_state(event, EVENT_SLEEPING);
-    event->interrupt = interrupt;
-    event->interrupt_arg = arg;
-    event->fiber = fiber_current(event->events->fibers);
-    fiber_park(event->fiber);
-    event->interrupt = NULL;
 }
 
 void event_wake(struct event *event) {

@@ -38,8 +38,8 @@ static inline uint32_t event_tag(uint64_t id) {
 }
 
 /* On which of the server's threads it lives. */
-static inline uint32_t event_lane(uint64_t id, unsigned lane_bits) {
-    return (uint32_t)(id >> EVENT_SLOT_BITS) & ((1u << lane_bits) - 1);
+static inline uint32_t event_worker(uint64_t id, unsigned worker_bits) {
+    return (uint32_t)(id >> EVENT_SLOT_BITS) & ((1u << worker_bits) - 1);
 }
 
 /* What the client gets, with status 500, from a plugin that fails closed: Kong's own words for a
@@ -122,17 +122,17 @@ struct events_shared {
 
 struct events_options {
     const struct kong_plugin *plugin;
-    struct registry *registry;    /* borrowed */
-    struct log *log;              /* borrowed */
-    void *process_data;           /* what the plugin's open left */
-    void *owner;                  /* of the loop, for those who park handlers */
-    struct running_lane *running; /* where it is told which handler runs; NULL: nowhere */
-    uint32_t tag;                 /* in all ids, up to EVENT_TAG_MASK */
-    uint32_t worker_index;        /* in all ids: which of … */
-    unsigned lane_bits;           /* … up to 2^lane_bits; 0: there is only one */
-    struct events_shared *shared; /* borrowed; NULL with one worker_index: the events' own */
-    struct stats *stats;          /* where events and calls are counted; NULL: the events' own */
-    size_t max_events;            /* of all workers together */
+    struct registry *registry;      /* borrowed */
+    struct log *log;                /* borrowed */
+    void *process_data;             /* what the plugin's open left */
+    void *owner;                    /* of the loop, for those who park handlers */
+    struct running_worker *running; /* where it is told which handler runs; NULL: nowhere */
+    uint32_t tag;                   /* in all ids, up to EVENT_TAG_MASK */
+    uint32_t worker_index;          /* in all ids: which of … */
+    unsigned worker_bits;           /* … up to 2^worker_bits; 0: there is only one */
+    struct events_shared *shared;   /* borrowed; NULL with one worker_index: the events' own */
+    struct stats *stats;            /* where events and calls are counted; NULL: the events' own */
+    size_t max_events;              /* of all workers together */
     size_t stack_size;
     uint64_t timeout_ms; /* of one event, from its start */
 };
@@ -157,7 +157,7 @@ bool events_refusal_due(struct events *events);
 struct notices *events_notices(struct events *events);
 
 /* Where it is told which handler runs: the options', or one of its own. */
-struct running_lane *events_running(struct events *events);
+struct running_worker *events_running(struct events *events);
 /* Whether an address (of a fault) says that the running handler's stack overflowed.
  * Async-signal-safe. */
 bool events_is_guard(const struct events *events, const void *address);

@@ -66,7 +66,7 @@ static struct rpc_reply step_over(struct crowd *crowd, size_t peer, uint64_t eve
 static uint32_t lane_of(struct crowd *crowd, size_t peer, int64_t id) {
     struct rpc_reply reply = begin_over(crowd, peer, id);
     assert_int_equal(reply.kind, RPC_REPLY_PDK_CALL);
-    uint32_t worker_index = event_lane(reply.event_id, LANE_BITS);
+    uint32_t worker_index = event_worker(reply.event_id, LANE_BITS);
     assert_in_range(worker_index, 0, LANES - 1);
     while (reply.kind == RPC_REPLY_PDK_CALL) {
         reply = step_over(crowd, peer, reply.event_id);
@@ -156,7 +156,7 @@ static void steps_come_over_any_connection(void **state) {
     int64_t id = start_over(&crowd, 3, "{\"mode\":\"loop\",\"count\":20}");
     for (size_t i = 0; i < EVENTS; i++) {
         events[i] = begin_over(&crowd, i % PEERS, id).event_id;
-        assert_int_equal(event_lane(events[i], LANE_BITS), i % LANES);
+        assert_int_equal(event_worker(events[i], LANE_BITS), i % LANES);
         assert_true(events[i] < (uint64_t)1 << 53);
     }
     for (size_t turn = 1; turn <= CALLS + 1; turn++) {

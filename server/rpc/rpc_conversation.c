@@ -1,0 +1,65 @@
+#include "rpc_conversation.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "phase.h"
+
+#define TEXT_NO_INSTANCE "no plugin instance"
+
+int rpc_fail(struct rpc *rpc, const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    vsnprintf(rpc->reason, sizeof rpc->reason, format, args);
+    va_end(args);
+    rpc->broken = true;
+    return -1;
+}
+
+int rpc_kong_error(int codec_error) {
+    switch (codec_error) {
+    case CODEC_OK:
+        return KONG_OK;
+    case CODEC_E_NOMEM:
+        return KONG_E_NOMEM;
+    default:
+        return KONG_E_INVALID;
+    }
+}
+
+void rpc_wake(struct rpc *rpc) {
+    if (!rpc->feeding) {
+        rpc->wake(rpc);
+    }
+}
+
+const char *rpc_error_text(struct rpc *rpc, const char *name, const char *text) {
+    struct kong_str whole =
+        arena_printf(rpc->env->scratch, "%s%s%s", name, name[0] != '\0' ? ": " : "", text);
+    if (whole.data == NULL) {
+        return "no memory";
+    }
+    char *writable = (char *)(uintptr_t)whole.data;
+    char *found;
+    while ((found = strcasestr(writable, TEXT_NO_INSTANCE)) != NULL) {
+        found[strlen("no")] = '_';
+    }
+    return whole.data;
+}
+
+struct instance *rpc_find_instance(struct rpc *rpc, const struct rpc_call *call,
+                                   enum kong_phase *phase, const char **error) {
+    int found = phase_by_name(call->event);
+    if (found < 0) {
+        *error = "unknown event";
+        return NULL;
+    }
+    *phase = (enum kong_phase)found;
+    struct instance *instance =
+        registry_use(rpc->env->registry, call->instance_id, rpc->env->now_ms(rpc->env->clock));
+    if (instance == NULL) {
+        stats_count(&events_stats(rpc->env->events)->unknown_instances, 1);
+        *error = TEXT_NO_INSTANCE;
+    }
+    return instance;
+}

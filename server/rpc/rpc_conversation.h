@@ -1,0 +1,50 @@
+/* What rpc.c knows of a protocol, and what both protocols need: private to rpc*.c, and to those who
+ * forward Steps. */
+#ifndef SERVER_RPC_CONVERSATION_H
+#define SERVER_RPC_CONVERSATION_H
+
+#include "rpc.h"
+
+/* A protocol's part in a conversation. */
+struct rpc_conversation {
+    /* One message. 0, or -1 with rpc->reason. */
+    int (*message)(struct rpc *rpc, const struct frame *frame);
+    /* The same for a message at the start of data that is known at a glance, before it is cut out.
+     * 1 with its length in *total; 0: it needs to be cut out; -1 with rpc->reason. NULL: there is
+     * no such message. */
+    int (*fast)(struct rpc *rpc, const uint8_t *data, size_t len, size_t *total);
+    /* The peer is gone: what is under way for it is cancelled. */
+    void (*close)(struct rpc *rpc);
+};
+
+extern const struct rpc_conversation rpc_protobuf_conversation;
+extern const struct rpc_conversation rpc_msgpack_conversation;
+
+/* Carries out a command that is no event: fills the reply (kind RPC_REPLY_ERROR with a text in the
+ * scratch arena when it can't). */
+void rpc_command(struct rpc *rpc, const struct rpc_call *call, struct rpc_reply *reply);
+
+/* Looks up what a HANDLE_EVENT names: the instance (referenced) and the phase. NULL: *error is the
+ * text for Kong. */
+struct instance *rpc_find_instance(struct rpc *rpc, const struct rpc_call *call,
+                                   enum kong_phase *phase, const char **error);
+
+/* What became of a forwarded Step: the other server's answer, a whole message, or nothing. */
+void rpc_msgpack_forwarded(struct rpc *rpc, const uint8_t *data, size_t len);
+void rpc_msgpack_forward_failed(struct rpc *rpc, int64_t msgid);
+
+/* A copy (scratch arena) of "NAME: TEXT", or of the text where name is "", that Kong does not take
+ * for its sign of a lost instance: "no plugin instance" anywhere in an error makes it forget all
+ * instances and try again, without limit. */
+const char *rpc_error_text(struct rpc *rpc, const char *name, const char *text);
+
+/* -1, with the text in rpc->reason: the connection cannot go on. */
+int rpc_fail(struct rpc *rpc, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Something was put into rpc->out. */
+void rpc_wake(struct rpc *rpc);
+
+/* KONG_E_* for a codec_error of an encoder. */
+int rpc_kong_error(int codec_error);
+
+#endif

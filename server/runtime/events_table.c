@@ -1,0 +1,218 @@
+#include "events_table.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/random.h>
+
+#include "limit.h"
+
+#define IDLE_STACKS 64u
+#define FIRST_SLOTS 64u
+
+struct running_worker *events_running(struct events *events) {
+    return events->options.running;
+}
+
+bool events_is_guard(const struct events *events, const void *address) {
+    return fiber_pool_is_guard(events->fibers, address);
+}
+
+struct events *events_create(const struct events_options *options) {
+    struct events *events = calloc(1, sizeof *events);
+    if (events == NULL) {
+        return NULL;
+    }
+    events->options = *options;
+    if (events->options.running == NULL) {
+        events->options.running = &events->own_running;
+    }
+    running_leave(events->options.running);
+    if (events->options.shared == NULL) {
+        assert(options->worker_bits == 0);
+        events->options.shared = &events->own_shared;
+    }
+    if (events->options.max_events > SLOT_MASK) {
+        events->options.max_events = SLOT_MASK;
+    }
+    events->stats = options->stats;
+    if (events->stats == NULL) {
+        events->stats = events->own_stats = calloc(1, sizeof *events->own_stats);
+    }
+    snprintf(events->too_many, sizeof events->too_many,
+             "too many events at work: limit %zu (--max-events)", events->options.max_events);
+    events->fibers =
+        events->stats == NULL ? NULL : fiber_pool_create(options->stack_size, IDLE_STACKS);
+    if (events->fibers == NULL) {
+        free(events->own_stats);
+        free(events);
+        return NULL;
+    }
+    uint32_t seed = 0;
+    if (getrandom(&seed, sizeof seed, GRND_NONBLOCK) != (ssize_t)sizeof seed) {
+        seed = (uint32_t)(uintptr_t)events;
+    }
+    events->generation_step = (uint64_t)1 << options->worker_bits;
+    events->generation = (seed & ~(events->generation_step - 1)) | options->worker_index;
+    return events;
+}
+
+void events_destroy(struct events *events) {
+    if (events == NULL) {
+        return;
+    }
+    assert(events->alive == 0);
+    for (uint32_t i = 0; i < events->slots_made; i++) {
+        arena_free(&events->slots[i]->arena);
+        free(events->slots[i]);
+    }
+    free(events->slots);
+    fiber_pool_destroy(events->fibers);
+    free(events->own_stats);
+    free(events);
+}
+
+const struct events_options *events_options(const struct events *events) {
+    return &events->options;
+}
+
+struct stats *events_stats(const struct events *events) {
+    return events->stats;
+}
+
+size_t events_stacks(const struct events *events) {
+    return fiber_pool_mapped(events->fibers);
+}
+
+size_t events_alive(const struct events *events) {
+    return events->alive;
+}
+
+size_t events_alive_all(const struct events *events) {
+    return events->options.worker_bits == 0 ? events->alive
+                                            : atomic_load(&events->options.shared->alive);
+}
+
+static __attribute__((noinline)) bool reserve_shared_slot(struct events *events) {
+    size_t others = atomic_fetch_add(&events->options.shared->alive, 1);
+    if (others >= events->options.max_events) {
+        atomic_fetch_sub(&events->options.shared->alive, 1);
+        return false;
+    }
+    events->alive++;
+    return true;
+}
+
+bool events_reserve_slot(struct events *events) {
+    if (events->options.worker_bits != 0) {
+        return reserve_shared_slot(events);
+    }
+    if (events->alive >= events->options.max_events) {
+        return false;
+    }
+    events->alive++;
+    return true;
+}
+
+void events_leave_slot(struct events *events) {
+    events->alive--;
+    if (events->options.worker_bits != 0) {
+        atomic_fetch_sub(&events->options.shared->alive, 1);
+    }
+}
+
+bool events_refusal_due(struct events *events) {
+    struct events_shared *shared = events->options.shared;
+    uint64_t times;
+    pthread_mutex_lock(&shared->lock);
+    bool due = recurrence_due(&shared->refusals, stats_clock(), &times);
+    pthread_mutex_unlock(&shared->lock);
+    return due;
+}
+
+struct notices *events_notices(struct events *events) {
+    return &events->options.shared->notices;
+}
+
+void events_append(struct events *events, struct event *event) {
+    event->by_deadline = (struct event_link){events->latest, NULL};
+    *(events->latest != NULL ? &events->latest->by_deadline.next : &events->soonest) = event;
+    events->latest = event;
+}
+
+static void deadline_remove(struct events *events, struct event *event) {
+    struct event_link *link = &event->by_deadline;
+    *(link->prev != NULL ? &link->prev->by_deadline.next : &events->soonest) = link->next;
+    *(link->next != NULL ? &link->next->by_deadline.prev : &events->latest) = link->prev;
+}
+
+static struct event *event_make(struct events *events) {
+    if (events->slots_made == events->slot_count) {
+        uint32_t count = events->slot_count == 0 ? FIRST_SLOTS : events->slot_count * 2;
+        struct event **slots = realloc(events->slots, count * sizeof *slots);
+        if (slots == NULL) {
+            return NULL;
+        }
+        events->slots = slots;
+        events->slot_count = count;
+    }
+    struct event *event = calloc(1, sizeof *event);
+    if (event == NULL) {
+        return NULL;
+    }
+    arena_init(&event->arena, LIMIT_EVENT_MEMORY);
+    event->events = events;
+    event->slot = events->slots_made++;
+    events->slots[event->slot] = event;
+    return event;
+}
+
+struct event *events_take(struct events *events) {
+    struct event *event = events->free_list;
+    if (event != NULL) {
+        events->free_list = event->by_deadline.next;
+    } else if ((event = event_make(events)) == NULL) {
+        return NULL;
+    }
+    events->generation = (events->generation + events->generation_step) & GENERATION_MASK;
+    event->id = (uint64_t)events->options.tag << (EVENT_GENERATION_BITS + EVENT_SLOT_BITS) |
+                events->generation << EVENT_SLOT_BITS | event->slot;
+    event->ended = event->finished = event->reporting = event->released = event->refused = false;
+    event->cancelled = event->rc = event->answer_rc = event->error_rc = 0;
+    event->fiber = NULL;
+    event->answer = kong_nil();
+    event->error = (struct kong_str){NULL, 0};
+    event->interrupt = NULL;
+    event->interrupt_arg = NULL;
+    event->waits_for = NULL;
+    event->request_id = NULL;
+    event->waiting_rpc = NULL;
+    event->queue_head = event->queue_tail = NULL;
+    event->queued = 0;
+    event->awaits_step = false;
+    return event;
+}
+
+void events_free(struct event *event) {
+    struct events *events = event->events;
+    event_set_state(event, EVENT_FREE);
+    stats_uncount(&events->stats->phases[event->phase].running);
+    registry_release(events->options.registry, event->instance);
+    event->instance = NULL;
+    event->ops = NULL;
+    event->peer = NULL;
+    deadline_remove(events, event);
+    arena_reset(&event->arena);
+    event->by_deadline.next = events->free_list;
+    events->free_list = event;
+    events_leave_slot(events);
+}
+
+struct event *events_find(struct events *events, uint64_t id) {
+    uint64_t slot = id & SLOT_MASK;
+    if (slot >= events->slots_made || events->slots[slot]->id != id ||
+        events->slots[slot]->state == EVENT_FREE) {
+        return NULL;
+    }
+    return events->slots[slot];
+}

@@ -1,0 +1,63 @@
+/* The events of one loop: their slots and ids, their order by deadline, their count. Private to
+ * event*.c. */
+#ifndef SERVER_EVENTS_TABLE_H
+#define SERVER_EVENTS_TABLE_H
+
+#include <assert.h>
+
+#include "event_report.h"
+
+/* An id is a tag above a generation above a slot number, 53 bits in all (a Lua number): looking one
+ * up is an array access, and one that was used before is not found. */
+#define SLOT_MASK       ((1u << EVENT_SLOT_BITS) - 1)
+#define GENERATION_MASK ((1u << EVENT_GENERATION_BITS) - 1)
+
+struct events {
+    struct events_options options;
+    struct fiber_pool *fibers;
+    struct event **slots; /* events are allocated once and used again */
+    uint32_t slot_count;
+    uint32_t slots_made;
+    struct event *free_list; /* linked by by_deadline.next */
+    size_t alive;
+    uint64_t generation;
+    struct event *soonest, *latest; /* by deadline, which is by start: all have the same time */
+    struct stats *stats;
+    struct stats *own_stats;  /* NULL: they are the creator's */
+    uint64_t generation_step; /* past the bits that are the worker_index's */
+    struct running_worker own_running;
+    struct events_shared own_shared;
+    struct limits_told limits_told;
+    char too_many[80]; /* why an event is refused at the limit */
+};
+
+/* One more event, where the limit allows it. */
+bool events_reserve_slot(struct events *events);
+/* The opposite. */
+void events_leave_slot(struct events *events);
+
+/* An event without a handler, its id new; a slot was reserved. NULL: no memory. */
+struct event *events_take(struct events *events);
+/* Puts it behind all others in the order of deadlines. */
+void events_append(struct events *events, struct event *event);
+/* The opposite of all three: frees slot, instance and memory. It has returned. */
+void events_free(struct event *event);
+
+static inline struct stats_phase *phase_stats(const struct event *event) {
+    return &event->events->stats->phases[event->phase];
+}
+
+/* Which state may follow which: asserted, for it is our own doing. */
+static inline void event_set_state(struct event *event, enum event_state state) {
+    static const unsigned transitions[] = {
+        [EVENT_FREE] = 1u << EVENT_RUNNING,
+        [EVENT_RUNNING] = 1u << EVENT_WAITING | 1u << EVENT_SLEEPING | 1u << EVENT_RETURNED,
+        [EVENT_WAITING] = 1u << EVENT_RUNNING,
+        [EVENT_SLEEPING] = 1u << EVENT_RUNNING,
+        [EVENT_RETURNED] = 1u << EVENT_FREE,
+    };
+    assert((transitions[event->state] & 1u << state) != 0);
+    event->state = state;
+}
+
+#endif
