@@ -3,81 +3,16 @@
 #include <ctype.h>
 #include <errno.h>
 #include <pwd.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "printable.h"
 #include "settings.h"
-#include "shell_words.h"
 
 #define VALUE DOCTOR_VALUE
 
-/* --- speaking --- */
-
-static void say(struct doctor *doctor, const char *what, const char *format, va_list args)
-    __attribute__((format(printf, 3, 0)));
-
-static void say(struct doctor *doctor, const char *what, const char *format, va_list args) {
-    char text[2048];
-    char line[2048];
-    if (vsnprintf(text, sizeof text, format, args) < 0) {
-        text[0] = '\0';
-    }
-    printable_copy(line, sizeof line, text, strlen(text));
-    fprintf(doctor->out, "%-4s %s\n", what, line);
-}
-
-void doctor_ok(struct doctor *doctor, const char *format, ...) {
-    va_list args;
-    va_start(args, format);
-    say(doctor, "ok", format, args);
-    va_end(args);
-}
-
-void doctor_note(struct doctor *doctor, const char *format, ...) {
-    va_list args;
-    va_start(args, format);
-    say(doctor, "note", format, args);
-    va_end(args);
-}
-
-void doctor_fail(struct doctor *doctor, const char *mend, const char *format, ...) {
-    char line[2048];
-    va_list args;
-    va_start(args, format);
-    say(doctor, "FAIL", format, args);
-    va_end(args);
-    printable_copy(line, sizeof line, mend, strlen(mend));
-    fprintf(doctor->out, "     mend: %s\n", line);
-    doctor->failed++;
-}
-
 /* --- the settings --- */
-
-const char *doctor_get(const struct patient *p, const char *key, const char *otherwise) {
-    return settings_get(&p->settings, key, otherwise);
-}
-
-void doctor_key(const struct patient *p, const char *what, char *key, size_t size) {
-    snprintf(key, size, "pluginserver_%s_%s", p->key, what);
-}
-
-void doctor_mend_setting(const char *key, const char *value, char *out, size_t size) {
-    char variable[256];
-    struct buffer quoted;
-    if (settings_variable(key, variable, sizeof variable) == NULL) {
-        snprintf(out, size, "%s = %s", key, value);
-        return;
-    }
-    buffer_init(&quoted, (size_t)16 << 10);
-    shell_append(&quoted, value);
-    snprintf(out, size, "%s=%.*s, in the environment, which wins over kong.conf", variable,
-             (int)quoted.len, quoted.data != NULL ? (const char *)quoted.data : "");
-    buffer_free(&quoted);
-}
 
 static const char *get_own(const struct patient *p, const char *what, const char *otherwise) {
     char key[160];
@@ -132,12 +67,6 @@ static void fill_in(struct patient *p) {
     p->uid = entry != NULL ? entry->pw_uid : geteuid();
     p->gid = entry != NULL ? entry->pw_gid : getegid();
     p->user = entry != NULL ? entry->pw_name : "";
-}
-
-bool doctor_may(const struct patient *p, const struct stat *status, unsigned bits) {
-    unsigned mode = status->st_mode;
-    unsigned shift = status->st_uid == p->uid ? 6 : status->st_gid == p->gid ? 3 : 0;
-    return p->uid == 0 || (mode >> shift & bits) == bits;
 }
 
 /* Kong's own order: kong start -p, a variable, the file, a default. */

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "dump.h"
 #include "limit.h"
@@ -26,6 +27,18 @@ static const struct option_name protocols[] = {
 
 static const struct option_name switches[] = {
     {"auto", OPTION_AUTO}, {"yes", OPTION_YES}, {"no", OPTION_NO}, {NULL, 0}};
+
+int options_check_name(const char *name, char *error, size_t error_size) {
+    size_t len = strlen(name);
+    if (len > 0 && len < 64 &&
+        name[strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-")] ==
+            '\0') {
+        return 0;
+    }
+    snprintf(error, error_size,
+             "a plugin server's name has letters, digits, - and _ only, at most 63");
+    return -1;
+}
 
 static int check_metrics(const char *text, char *error, size_t error_size) {
     struct metrics_address address;

@@ -275,18 +275,6 @@ static int parse_text(const struct option_parser *parser, const struct option_ro
     return 0;
 }
 
-int options_check_name(const char *name, char *error, size_t error_size) {
-    size_t len = strlen(name);
-    if (len > 0 && len < 64 &&
-        name[strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-")] ==
-            '\0') {
-        return 0;
-    }
-    snprintf(error, error_size,
-             "a plugin server's name has letters, digits, - and _ only, at most 63");
-    return -1;
-}
-
 static bool is_information(enum options_action action) {
     return action == OPTIONS_HELP || action == OPTIONS_MAN || action == OPTIONS_VERSION;
 }

@@ -14,6 +14,7 @@
 #include "limit.h"
 #include "metrics_text.h"
 #include "service_manager.h"
+#include "thread_forward.h"
 
 #define TICK_MS 1000
 
@@ -248,6 +249,8 @@ static struct worker_options worker_options_of(struct server *server) {
         .started_at = epoch_seconds(),
         .relay = server->relay_fd >= 0 ? process_forward_start : NULL,
         .process_forward_forget = process_forward_forget,
+        .pass = server->count > 1 ? thread_forward_start : NULL,
+        .pass_forget = thread_forward_forget,
         .tag = tag,
     };
     return wanted;

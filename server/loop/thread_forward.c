@@ -82,11 +82,10 @@ static void on_step(struct message *message, struct worker *worker) {
     struct frame frame = {forward->message, forward->len, forward->len};
     rpc_init(rpc, &worker->conns.rpc, on_wake);
     rpc->protocol = PROTOCOL_MSGPACK;
-    rpc->conversation = &rpc_msgpack_conversation;
     rpc->announced = true; /* by the waiting_rpc */
     rpc->feeding = true;
     arena_reset(&worker->scratch);
-    rpc->conversation->message(rpc, &frame);
+    rpc_msgpack_message(rpc, &frame);
     rpc->feeding = false;
     if (rpc->out.len > 0 || rpc->broken) {
         go_back(forward);

@@ -8,7 +8,6 @@
 
 #include "crash.h"
 #include "limit.h"
-#include "thread_forward.h"
 
 #define TICK_MS       1000
 #define DRAIN_TICK_MS 1
@@ -228,8 +227,6 @@ static void fill_conns(struct worker *worker) {
     rpc->clock = &worker->loop;
     if (options->count > 1) {
         rpc->gather = gather;
-        rpc->pass = thread_forward_start;
-        rpc->pass_forget = thread_forward_forget;
     }
 }
 

@@ -34,7 +34,9 @@ static int take_frame(struct rpc *rpc, const uint8_t *data, size_t len, size_t *
     }
     *total = frame.total;
     arena_reset(rpc->env->scratch);
-    return rpc->conversation->message(rpc, &frame) == 0 ? 1 : -1;
+    rc = rpc->protocol == PROTOCOL_PROTOBUF ? rpc_protobuf_message(rpc, &frame)
+                                            : rpc_msgpack_message(rpc, &frame);
+    return rc == 0 ? 1 : -1;
 }
 
 /* Whole messages out of data; *used says how far it came. */
@@ -43,8 +45,8 @@ static int take_messages(struct rpc *rpc, const uint8_t *data, size_t len, size_
     while (*used < len) {
         size_t total = 0;
         int rc = 0;
-        if (rpc->conversation->fast != NULL) {
-            rc = rpc->conversation->fast(rpc, data + *used, len - *used, &total);
+        if (rpc->protocol == PROTOCOL_MSGPACK) {
+            rc = rpc_msgpack_fast(rpc, data + *used, len - *used, &total);
         }
         if (rc == 0) {
             rc = take_frame(rpc, data + *used, len - *used, &total);
@@ -62,8 +64,6 @@ static bool detect(struct rpc *rpc, const uint8_t *data, size_t len) {
     if (rpc->protocol == PROTOCOL_UNKNOWN) {
         return false;
     }
-    rpc->conversation =
-        rpc->protocol == PROTOCOL_PROTOBUF ? &rpc_protobuf_conversation : &rpc_msgpack_conversation;
     size_t first =
         rpc->env->max_frame < LIMIT_FIRST_FRAME ? rpc->env->max_frame : LIMIT_FIRST_FRAME;
     frame_reader_init(&rpc->reader, rpc->protocol, first);
@@ -116,8 +116,10 @@ int rpc_feed(struct rpc *rpc, const uint8_t *data, size_t len) {
 void rpc_close(struct rpc *rpc) {
     rpc->broken = true;
     rpc->feeding = true; /* nobody is there to be woken for */
-    if (rpc->conversation != NULL) {
-        rpc->conversation->close(rpc);
+    if (rpc->protocol == PROTOCOL_PROTOBUF) {
+        rpc_protobuf_close(rpc);
+    } else if (rpc->protocol == PROTOCOL_MSGPACK) {
+        rpc_msgpack_close(rpc);
     }
     buffer_free(&rpc->in);
     buffer_free(&rpc->out);

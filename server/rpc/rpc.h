@@ -13,7 +13,6 @@
 #include "status.h"
 
 struct rpc;
-struct rpc_conversation;
 struct process_forward;
 struct process_forward_env;
 struct thread_forward;
@@ -55,7 +54,6 @@ struct status_source rpc_status_source(const struct rpc_env *env);
 struct rpc {
     const struct rpc_env *env;
     enum protocol protocol;
-    const struct rpc_conversation *conversation; /* of the protocol; NULL: not known yet */
     struct frame_reader reader;
     struct buffer in;              /* the message under way */
     struct buffer out;             /* for the caller to write and to consume */

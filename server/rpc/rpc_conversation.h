@@ -1,24 +1,21 @@
-/* What rpc.c knows of a protocol, and what both protocols need: private to rpc*.c, and to those who
- * forward Steps. */
+/* The two protocols as rpc.c calls them, and what both of them call. They do not call rpc.c: it
+ * stands above them. Private to rpc*.c, and to those who forward Steps. */
 #ifndef SERVER_RPC_CONVERSATION_H
 #define SERVER_RPC_CONVERSATION_H
 
 #include "rpc.h"
 
-/* A protocol's part in a conversation. */
-struct rpc_conversation {
-    /* One message. 0, or -1 with rpc->reason. */
-    int (*message)(struct rpc *rpc, const struct frame *frame);
-    /* The same for a message at the start of data that is known at a glance, before it is cut out.
-     * 1 with its length in *total; 0: it needs to be cut out; -1 with rpc->reason. NULL: there is
-     * no such message. */
-    int (*fast)(struct rpc *rpc, const uint8_t *data, size_t len, size_t *total);
-    /* The peer is gone: what is under way for it is cancelled. */
-    void (*close)(struct rpc *rpc);
-};
+/* One message. 0, or -1 with rpc->reason. */
+int rpc_protobuf_message(struct rpc *rpc, const struct frame *frame);
+int rpc_msgpack_message(struct rpc *rpc, const struct frame *frame);
 
-extern const struct rpc_conversation rpc_protobuf_conversation;
-extern const struct rpc_conversation rpc_msgpack_conversation;
+/* The same for a message at the start of data that is known at a glance, before it is cut out.
+ * 1 with its length in *total; 0: it needs to be cut out; -1 with rpc->reason. */
+int rpc_msgpack_fast(struct rpc *rpc, const uint8_t *data, size_t len, size_t *total);
+
+/* The peer is gone: what is under way for it is cancelled. */
+void rpc_protobuf_close(struct rpc *rpc);
+void rpc_msgpack_close(struct rpc *rpc);
 
 /* Carries out a command that is no event: fills the reply (kind RPC_REPLY_ERROR with a text in the
  * scratch arena when it can't). */

@@ -314,7 +314,7 @@ static int take_call(struct rpc *rpc, const struct frame *frame, const struct rp
     return rpc->broken ? -1 : 0;
 }
 
-static int take_message(struct rpc *rpc, const struct frame *frame) {
+int rpc_msgpack_message(struct rpc *rpc, const struct frame *frame) {
     struct rpc_call call;
     if (rpc->ending) {
         return 0;
@@ -335,9 +335,7 @@ static int take_message(struct rpc *rpc, const struct frame *frame) {
     return take_call(rpc, frame, &call);
 }
 
-/* MsgPack's requests of each event, which need not be cut out before they are decoded. 1: it was
- * one, and is done; 0: it is something else; -1. */
-static int take_fast(struct rpc *rpc, const uint8_t *data, size_t len, size_t *total) {
+int rpc_msgpack_fast(struct rpc *rpc, const uint8_t *data, size_t len, size_t *total) {
     struct rpc_call call;
     if (rpc->ending || !frame_reader_at_start(&rpc->reader)) {
         return 0;
@@ -365,7 +363,7 @@ void rpc_msgpack_forward_failed(struct rpc *rpc, int64_t msgid) {
     lost(rpc, msgid, "no such event: the server that had it is gone");
 }
 
-static void close_conversation(struct rpc *rpc) {
+void rpc_msgpack_close(struct rpc *rpc) {
     if (rpc->process_forwards != NULL) {
         rpc->env->process_forward_forget(rpc);
     }
@@ -378,9 +376,3 @@ static void close_conversation(struct rpc *rpc) {
         event_cancel(event, KONG_E_GONE);
     }
 }
-
-const struct rpc_conversation rpc_msgpack_conversation = {
-    .message = take_message,
-    .fast = take_fast,
-    .close = close_conversation,
-};

@@ -138,7 +138,7 @@ static int take_answer(struct rpc *rpc, const struct frame *frame) {
     return rpc->broken ? -1 : 0;
 }
 
-static int take_message(struct rpc *rpc, const struct frame *frame) {
+int rpc_protobuf_message(struct rpc *rpc, const struct frame *frame) {
     if (rpc->results_due > 0) {
         return take_answer(rpc, frame);
     }
@@ -172,15 +172,10 @@ static int take_message(struct rpc *rpc, const struct frame *frame) {
     return 0;
 }
 
-static void close_conversation(struct rpc *rpc) {
+void rpc_protobuf_close(struct rpc *rpc) {
     struct event *event = rpc->event;
     rpc->event = NULL;
     if (event != NULL) {
         event_cancel(event, KONG_E_GONE);
     }
 }
-
-const struct rpc_conversation rpc_protobuf_conversation = {
-    .message = take_message,
-    .close = close_conversation,
-};
