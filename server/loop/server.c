@@ -247,10 +247,8 @@ static struct worker_options worker_options_of(struct server *server) {
         .max_connections = server->max_connections,
         .pid = getpid(),
         .started_at = epoch_seconds(),
-        .relay = server->relay_fd >= 0 ? process_forward_start : NULL,
-        .process_forward_forget = process_forward_forget,
-        .pass = server->count > 1 ? thread_forward_start : NULL,
-        .pass_forget = thread_forward_forget,
+        .to_process = server->relay_fd >= 0 ? process_forward_start : NULL,
+        .to_thread = server->count > 1 ? thread_forward_start : NULL,
         .tag = tag,
     };
     return wanted;

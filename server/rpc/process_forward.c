@@ -10,19 +10,16 @@
 
 #include "frame.h"
 #include "msgpack_rpc.h"
-#include "rpc_conversation.h"
 
 #define READ_SIZE 4096
 #define TRIES     64
 
 /* One Step on its way. Owned by itself: freed when its handle is closed. */
 struct process_forward {
+    struct forward forward;
     uv_pipe_t pipe;
     uv_write_t write;
     struct process_forward_env *env;
-    struct rpc *waiting_rpc; /* NULL: gone */
-    struct process_forward *prev, *next;
-    int64_t msgid;
     struct frame_reader reader;
     struct buffer in;
     uint8_t *message; /* being written */
@@ -108,18 +105,6 @@ static int connect_to(const struct process_forward_env *env, uint32_t tag) {
 
 /* --- one Step --- */
 
-static void unlink_forward(struct process_forward *forward) {
-    struct rpc *rpc = forward->waiting_rpc;
-    if (rpc == NULL) {
-        return;
-    }
-    *(forward->prev != NULL ? &forward->prev->next : &rpc->process_forwards) = forward->next;
-    if (forward->next != NULL) {
-        forward->next->prev = forward->prev;
-    }
-    forward->waiting_rpc = NULL;
-}
-
 static void on_closed(uv_handle_t *handle) {
     struct process_forward *forward = handle->data;
     forward->env->count--;
@@ -128,20 +113,19 @@ static void on_closed(uv_handle_t *handle) {
     free(forward);
 }
 
-static void forward_end(struct process_forward *forward) {
-    unlink_forward(forward);
+static void end(struct process_forward *forward) {
     if (!uv_is_closing((uv_handle_t *)&forward->pipe)) {
         uv_close((uv_handle_t *)&forward->pipe, on_closed);
     }
 }
 
+static void recall(struct forward *forward) {
+    end((struct process_forward *)forward);
+}
+
 static void fail(struct process_forward *forward) {
-    struct rpc *rpc = forward->waiting_rpc;
-    int64_t msgid = forward->msgid;
-    forward_end(forward);
-    if (rpc != NULL) {
-        rpc_msgpack_forward_failed(rpc, msgid);
-    }
+    forward_fail(&forward->forward);
+    end(forward);
 }
 
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf) {
@@ -161,10 +145,8 @@ static void take_messages(struct process_forward *forward) {
                             forward->env->max_frame, &frame, &missing, &reason)) > 0) {
         int64_t pid;
         if (!msgpack_decode_server_pid(frame.data, frame.len, &pid)) {
-            struct rpc *rpc = forward->waiting_rpc;
-            unlink_forward(forward);
-            rpc_msgpack_forwarded(rpc, frame.data, frame.len);
-            forward_end(forward);
+            forward_answer(&forward->forward, frame.data, frame.len);
+            end(forward);
             return;
         }
         buffer_consume(&forward->in, frame.total);
@@ -176,7 +158,7 @@ static void take_messages(struct process_forward *forward) {
 
 static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buf) {
     struct process_forward *forward = stream->data;
-    if (count == 0 || forward->waiting_rpc == NULL) {
+    if (count == 0 || forward->forward.rpc == NULL) {
         return;
     }
     if (count > 0) {
@@ -215,13 +197,13 @@ static struct process_forward *forward_create(struct process_forward_env *env, i
     env->count++;
     if (uv_pipe_open(&forward->pipe, fd) != 0) {
         close(fd);
-        forward_end(forward);
+        end(forward);
         return NULL;
     }
     uv_buf_t buf = uv_buf_init((char *)message, (unsigned)len);
     if (uv_read_start((uv_stream_t *)&forward->pipe, on_alloc, on_read) != 0 ||
         uv_write(&forward->write, (uv_stream_t *)&forward->pipe, &buf, 1, on_written) != 0) {
-        forward_end(forward);
+        end(forward);
         return NULL;
     }
     return forward;
@@ -235,18 +217,7 @@ bool process_forward_start(struct rpc *rpc, uint32_t tag, int64_t msgid, const u
     if (forward == NULL) {
         return false;
     }
-    forward->waiting_rpc = rpc;
-    forward->msgid = msgid;
-    forward->next = rpc->process_forwards;
-    if (rpc->process_forwards != NULL) {
-        rpc->process_forwards->prev = forward;
-    }
-    rpc->process_forwards = forward;
+    forward->forward = (struct forward){.recall = recall, .msgid = msgid, .len = len};
+    forward_link(&forward->forward, rpc);
     return true;
-}
-
-void process_forward_forget(struct rpc *rpc) {
-    while (rpc->process_forwards != NULL) {
-        forward_end(rpc->process_forwards);
-    }
 }

@@ -11,7 +11,7 @@
 
 #include <uv.h>
 
-#include "rpc.h"
+#include "forward.h"
 
 struct process_forward_env {
     uv_loop_t *loop;
@@ -21,18 +21,14 @@ struct process_forward_env {
 };
 
 /* Listens for other generations: a descriptor (non-blocking, close-on-exec), owned by the caller,
- * and its tag; -1 when that cannot be had: then nothing is relayed to this server. */
+ * and its tag; -1 when that cannot be had: then nothing is forwarded to this server. */
 int process_forward_listen(struct process_forward_env *env, const char *path, uint32_t *tag);
 
 /* True when the peer at the other end of a Unix socket has our uid. */
 bool process_forward_is_own_uid(int fd);
 
-/* rpc_env.relay: passes a Step (a whole message) on to the server with that tag; its answer, or an
- * error, comes into rpc->out later. False: there is no such server. */
+/* rpc_env.to_process: to the server with that tag. */
 bool process_forward_start(struct rpc *rpc, uint32_t tag, int64_t msgid, const uint8_t *data,
                            size_t len);
-
-/* The waiting_rpc is going: what is under way for it is dropped. */
-void process_forward_forget(struct rpc *rpc);
 
 #endif

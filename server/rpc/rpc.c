@@ -126,8 +126,8 @@ void rpc_close(struct rpc *rpc) {
 }
 
 static bool is_quiet(const struct rpc *rpc) {
-    return rpc->event == NULL && rpc->requests == NULL && rpc->process_forwards == NULL &&
-           rpc->thread_forwards == NULL && rpc->in.len == 0 && rpc->out.len == 0;
+    return rpc->event == NULL && rpc->requests == NULL && rpc->forwards == NULL &&
+           rpc->in.len == 0 && rpc->out.len == 0;
 }
 
 bool rpc_idle(const struct rpc *rpc) {

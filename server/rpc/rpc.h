@@ -13,9 +13,13 @@
 #include "status.h"
 
 struct rpc;
-struct process_forward;
+struct forward;
 struct process_forward_env;
-struct thread_forward;
+
+/* Sends a Step (a whole message) to the thread or the server `to`; its answer, or an error, comes
+ * into rpc->out later. False: it could not be sent. */
+typedef bool forward_start(struct rpc *rpc, uint32_t to, int64_t msgid, const uint8_t *data,
+                           size_t len);
 
 /* What all conversations of one loop share. Everything is borrowed. */
 struct rpc_env {
@@ -31,17 +35,11 @@ struct rpc_env {
     const struct running *running; /* for its restarts; NULL: not known */
     /* Several threads: fills in what all of them have counted. NULL: there is only this one. */
     void (*gather)(const struct rpc_env *env, struct status_source *source);
-    /* … passes a Step (a whole message) to the thread that its event lives on; as `relay` below.
-     * NULL as above. */
-    bool (*pass)(struct rpc *rpc, uint32_t worker_index, int64_t msgid, const uint8_t *data,
-                 size_t len);
-    void (*pass_forget)(struct rpc *rpc);
     int64_t pid;
     double started_at;
-    /* Passes a Step on to the server of another generation (process_forward.h). NULL: there is
-     * none. */
-    bool (*relay)(struct rpc *rpc, uint32_t tag, int64_t msgid, const uint8_t *data, size_t len);
-    void (*process_forward_forget)(struct rpc *rpc);
+    /* Where the Step of an event goes that lives elsewhere: on another thread, in another server.
+     * NULL: nowhere else. */
+    forward_start *to_thread, *to_process;
     struct process_forward_env *process_forward_env;
     uint32_t tag;                    /* of this server's event ids */
     uint64_t (*now_ms)(void *clock); /* the loop's clock */
@@ -76,10 +74,8 @@ struct rpc {
     bool nudged;    /* rpc_nudge, and Kong has not said anything since */
     struct event
         *requests; /* events whose Kong request came over this connection and is unanswered */
-    struct process_forward
-        *process_forwards; /* Steps from this connection that are with another server */
-    struct thread_forward *thread_forwards; /* … with another thread */
-    size_t forwarded_bytes;                 /* bytes of these that wait there */
+    struct forward *forwards; /* Steps from this connection that are elsewhere (forward.h) */
+    size_t forwarded_bytes;   /* of these */
 };
 
 void rpc_init(struct rpc *rpc, const struct rpc_env *env, void (*wake)(struct rpc *));

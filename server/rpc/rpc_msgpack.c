@@ -2,6 +2,7 @@
  * brings its result and is the next request; any of them may come over any connection. Calls
  * without a result are queued while the handler goes on, and leave one a Step; neighbouring header
  * calls that mean the same as one set_headers leave as one. */
+#include "forward.h"
 #include "limit.h"
 #include "msgpack_fast.h"
 #include "msgpack_rpc.h"
@@ -235,11 +236,15 @@ static bool send_on(struct rpc *rpc, const struct rpc_call *call, const struct f
     const struct events_options *events = events_options(env->events);
     uint32_t tag = event_tag(call->event_id);
     uint32_t worker_index = event_worker(call->event_id, events->worker_bits);
+    forward_start *start = NULL;
+    uint32_t to = tag;
     if (tag != env->tag) {
-        return env->relay != NULL && env->relay(rpc, tag, call->sequence, frame->data, frame->len);
+        start = env->to_process;
+    } else if (worker_index != events->worker_index) {
+        start = env->to_thread;
+        to = worker_index;
     }
-    return worker_index != events->worker_index && env->pass != NULL &&
-           env->pass(rpc, worker_index, call->sequence, frame->data, frame->len);
+    return start != NULL && start(rpc, to, call->sequence, frame->data, frame->len);
 }
 
 /* A Step of an event that is not here any more: given up, because Kong took longer over its call
@@ -364,11 +369,10 @@ void rpc_msgpack_forward_failed(struct rpc *rpc, int64_t msgid) {
 }
 
 void rpc_msgpack_close(struct rpc *rpc) {
-    if (rpc->process_forwards != NULL) {
-        rpc->env->process_forward_forget(rpc);
-    }
-    if (rpc->thread_forwards != NULL) {
-        rpc->env->pass_forget(rpc);
+    while (rpc->forwards != NULL) {
+        struct forward *forward = rpc->forwards;
+        forward_unlink(forward);
+        forward->recall(forward);
     }
     while (rpc->requests != NULL) {
         struct event *event = rpc->requests;

@@ -1,0 +1,42 @@
+#include "forward.h"
+
+#include "rpc_conversation.h"
+
+void forward_link(struct forward *forward, struct rpc *rpc) {
+    forward->rpc = rpc;
+    forward->next = rpc->forwards;
+    if (rpc->forwards != NULL) {
+        rpc->forwards->prev = forward;
+    }
+    rpc->forwards = forward;
+    rpc->forwarded_bytes += forward->len;
+}
+
+void forward_unlink(struct forward *forward) {
+    struct rpc *rpc = forward->rpc;
+    if (rpc == NULL) {
+        return;
+    }
+    *(forward->prev != NULL ? &forward->prev->next : &rpc->forwards) = forward->next;
+    if (forward->next != NULL) {
+        forward->next->prev = forward->prev;
+    }
+    rpc->forwarded_bytes -= forward->len;
+    forward->rpc = NULL;
+}
+
+void forward_answer(struct forward *forward, const uint8_t *data, size_t len) {
+    struct rpc *rpc = forward->rpc;
+    forward_unlink(forward);
+    if (rpc != NULL) {
+        rpc_msgpack_forwarded(rpc, data, len);
+    }
+}
+
+void forward_fail(struct forward *forward) {
+    struct rpc *rpc = forward->rpc;
+    forward_unlink(forward);
+    if (rpc != NULL) {
+        rpc_msgpack_forward_failed(rpc, forward->msgid);
+    }
+}

@@ -1,0 +1,29 @@
+/* Steps of MsgPack:1 on their way to where their event lives: another thread (thread_forward.h), or
+ * the server of another generation (process_forward.h). */
+#ifndef SERVER_FORWARD_H
+#define SERVER_FORWARD_H
+
+#include "rpc.h"
+
+/* One Step. Embedded in its carrier's own struct, which the carrier owns. */
+struct forward {
+    struct rpc *rpc; /* that waits for the answer; NULL: none does any more */
+    struct forward *prev, *next;
+    /* The rpc is going: drop the Step. The forward is unlinked already. */
+    void (*recall)(struct forward *forward);
+    int64_t msgid;
+    size_t len; /* of the message */
+};
+
+/* The carrier has set recall, msgid and len. */
+void forward_link(struct forward *forward, struct rpc *rpc);
+
+/* Idempotent. */
+void forward_unlink(struct forward *forward);
+
+/* The Step is over: unlinks it and hands the rpc the answer (a whole message), or tells it that
+ * there will be none. Nothing happens when no rpc waits. */
+void forward_answer(struct forward *forward, const uint8_t *data, size_t len);
+void forward_fail(struct forward *forward);
+
+#endif
