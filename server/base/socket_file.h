@@ -4,8 +4,8 @@
  * socket is bound under a temporary name beside the path, gets its mode and group, listens, and is
  * then renamed onto the path: there is no moment without a socket, and nobody unlinks another's.
  *
- * Only a server that means to takes a path over: started beside one that serves, by mistake, it
- * would leave that one deaf. */
+ * Only a server that means to takes a path over: a second one, started by mistake, would leave the
+ * first without new connections. */
 #ifndef SERVER_SOCKET_FILE_H
 #define SERVER_SOCKET_FILE_H
 
@@ -13,15 +13,19 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-#define SOCKET_FILE_TEMP_BYTES 32
+#include "socket_leftovers.h"
+#include "socket_look.h"
+#include "socket_place.h"
 
 struct socket_file_options {
-    const char *path; /* absolute or relative; at most sizeof sun_path - 1 bytes, the temporary name
-                         may use a shorter alias (a directory descriptor through /proc/self/fd) */
+    const char *path; /* absolute or relative; at most SOCKET_PATH_BYTES. The temporary name may use
+                         a shorter alias (a directory descriptor through /proc/self/fd) */
     mode_t mode;      /* the file gets exactly this, whatever the umask; permission bits only */
-    const char *group; /* name or number; NULL leaves the process' group; outlives the object */
+    const char *group; /* name or number; NULL: that of the process. Outlives the object */
     int backlog;
-    bool take_over; /* the path, from a server that listens there */
+    bool take_over;        /* the path, from a server that listens there */
+    enum socket_lock lock; /* how publishing locks the directory. 0: SOCKET_LOCK_WAIT, for a process
+                              that serves nobody yet */
 };
 
 /* Owned by whoever embeds it. */
@@ -30,26 +34,18 @@ struct socket_file {
                it (sets it to -1) */
     char *path;
     struct socket_file_options options; /* as it was made; for another one like it */
-    char temp[SOCKET_FILE_TEMP_BYTES]; /* its name beside the path until it is published; else "" */
+    char temp[SOCKET_TEMP_BYTES];       /* its name until it is published; else "" */
     dev_t device;
     ino_t inode;
-    bool inherited; /* a service manager's, which it passed listening (service_manager.h): its file
-                   is left alone, `path` is for people to read, others may go on listening */
+    bool inherited; /* from a service manager, which passed it listening (service_manager.h): its
+                       file is left alone, `path` is for people to read, others may go on listening
+                     */
 };
-
-/* What a path is to who wants to listen there. */
-enum socket_path {
-    SOCKET_PATH_FREE, /* nothing is there, or a file that a server left */
-    SOCKET_PATH_LIVE,
-    SOCKET_PATH_UNKNOWN, /* we may not connect */
-};
-
-/* Found out by connecting: a server that is there sees a connection that ends at once. *pid is who
- * made it listen, 0 when that is not known. */
-enum socket_path socket_file_look(const char *path, pid_t *pid);
 
 /* A negative code beside -1: a server listens at the path, and take_over is not set. */
 #define SOCKET_FILE_BUSY (-2)
+/* … and another: with SOCKET_LOCK_TRY, somebody has the directory locked. */
+#define SOCKET_FILE_LOCKED (-3)
 
 /* 0, or a negative code with one line in `error` (error_size >= 4) that says what is wrong and what
  * to do (path too long, directory missing, no permission, path holds something that is not a
@@ -60,16 +56,17 @@ enum socket_path socket_file_look(const char *path, pid_t *pid);
  *
  * Clients that connected to the replaced socket and were not accepted yet wait in that server: it
  * goes on accepting until nobody waits any more, then closes. Asserts that mode has only permission
- * bits. Not async-signal-safe; the umask is neither used nor changed. */
+ * bits. Not async-signal-safe; the umask is neither used nor changed. What dead servers left under
+ * temporary names in the directory is removed (socket_leftovers.h). */
 int socket_file_open(const struct socket_file_options *options, struct socket_file *file,
                      bool *replaced, char *error, size_t error_size);
 
-/* The two halves of it: bound and listening under a name of its own, where nobody looks, so that
- * what can still fail fails without taking the path from the server that has it; then put onto the
- * path, which cannot be taken back. Publishing again, also in another process that has a copy of
- * the object, does nothing. Both look whether the path is live, publishing with the directory
- * locked. *replaced as above. 0, or a negative code with a line in `error`; after a failed prepare
- * *file holds nothing. */
+/* The two halves of it. Prepared, the socket listens under a name of its own, where nobody looks:
+ * what can still fail fails without taking the path from the server that has it. Published, it is
+ * at the path, which cannot be taken back. Publishing again, also in another process that has a
+ * copy of the object, does nothing. Both look whether the path is live, publishing with the
+ * directory locked. *replaced as above. 0, or a negative code with a line in `error`; after a
+ * failed prepare *file holds nothing. */
 int socket_file_prepare(const struct socket_file_options *options, struct socket_file *file,
                         char *error, size_t error_size);
 int socket_file_publish(struct socket_file *file, bool *replaced, char *error, size_t error_size);
@@ -78,17 +75,20 @@ int socket_file_publish(struct socket_file *file, bool *replaced, char *error, s
  */
 bool socket_file_is_ours(const struct socket_file *file);
 
-/* Another one of the same kind on the same path, which is free: file->fd is then the new one's, the
- * old one is closed. 0; or a negative code with a line in `error`, and all is as it was. */
-int socket_file_renew(struct socket_file *file, char *error, size_t error_size);
+/* Makes another one of the same kind on the same path, which is free: file->fd is then the new
+ * one's, the old one is closed. 0; or a negative code with a line in `error`, and all is as it was.
+ */
+int socket_file_renew(struct socket_file *file, enum socket_lock lock, char *error,
+                      size_t error_size);
 
-/* Unlinks the path only if it is still ours and not inherited; the descriptor goes on listening,
- * for those who have connected already. Idempotent. */
-void socket_file_remove(struct socket_file *file);
+/* Unlinks the path if it is still ours and not inherited; the descriptor goes on listening, for
+ * those who have connected already. False: SOCKET_LOCK_TRY found the directory locked, and nothing
+ * was done. Idempotent. */
+bool socket_file_remove(struct socket_file *file, enum socket_lock lock);
 
-/* Unlinks the path as socket_file_remove; closes fd unless taken; frees. Idempotent; a zeroed
- * object with fd -1 is allowed. A caller that took fd closes it after this, not before: as long as
- * the descriptor is open nobody else's file can get the same inode. */
+/* Unlinks the path as socket_file_remove, waiting for the lock; closes fd unless taken; frees.
+ * Idempotent; a zeroed object with fd -1 is allowed. A caller that took fd closes it after this,
+ * not before: as long as the descriptor is open nobody else's file can get the same inode. */
 void socket_file_close(struct socket_file *file);
 
 #endif

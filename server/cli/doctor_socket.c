@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "doctor.h"
-#include "socket_file.h"
+#include "socket_look.h"
 
 #define MEND (4 * DOCTOR_VALUE)
 
@@ -41,7 +41,7 @@ static void say_closed(struct patient *p, const struct stat *status) {
     const struct passwd *owner = getpwuid(status->st_uid);
     const struct group *group = getgrgid(p->gid);
     pid_t pid;
-    socket_file_look(p->socket, &pid);
+    socket_look(p->socket, &pid);
     if (p->start[0] != '\0' && pid > 0) {
         snprintf(mend, sizeof mend,
                  "end the server that was started by another, kill %d; then kong restart",
@@ -83,7 +83,7 @@ static bool check_socket(struct patient *p) {
         say_closed(p, &status);
         return false;
     }
-    if (socket_file_look(p->socket, &pid) == SOCKET_PATH_FREE) {
+    if (socket_look(p->socket, &pid) == SOCKET_PATH_FREE) {
         doctor_fail(&p->doctor, start_again(p, mend, sizeof mend),
                     "socket %.900s: nobody listens: the file is left over from a server that has "
                     "ended (the next one replaces it)",

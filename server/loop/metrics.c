@@ -19,6 +19,7 @@ struct metrics {
     struct metrics_options options;
     struct metrics_address address;
     struct socket_file file; /* if that is a path and it listens */
+    bool serving;            /* the loop runs: it must not wait for a lock */
     union {
         uv_handle_t handle;
         uv_stream_t stream;
@@ -85,6 +86,9 @@ static void stop_listening(struct metrics *metrics) {
     if (metrics->listening) {
         metrics->listening = false;
         if (metrics->address.path != NULL) {
+            if (!socket_file_remove(&metrics->file, SOCKET_LOCK_TRY)) {
+                socket_file_remove(&metrics->file, SOCKET_LOCK_SKIP);
+            }
             socket_file_close(&metrics->file);
         }
         uv_close(&metrics->listener.handle, on_listener_closed);
@@ -235,7 +239,12 @@ static int make_listener(struct metrics *metrics) {
 
 static int bind_listener(struct metrics *metrics, char *error, size_t size) {
     struct socket_file_options wanted = {
-        .path = metrics->address.path, .mode = 0600, .backlog = BACKLOG, .take_over = true};
+        .path = metrics->address.path,
+        .mode = 0600,
+        .backlog = BACKLOG,
+        .take_over = true,
+        .lock = metrics->serving ? SOCKET_LOCK_SKIP : SOCKET_LOCK_WAIT,
+    };
     if (metrics->address.path == NULL) {
         return uv_tcp_bind(&metrics->listener.tcp, (const struct sockaddr *)&metrics->address.ip,
                            0);
@@ -297,6 +306,7 @@ void metrics_tick(struct metrics *metrics) {
     if (metrics == NULL) {
         return;
     }
+    metrics->serving = true;
     uint64_t now = uv_now(metrics->options.loop);
     for (struct client *client = metrics->clients; client != NULL; client = client->next) {
         if (now - client->since >= TIMEOUT_MS) {

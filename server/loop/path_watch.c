@@ -37,9 +37,11 @@ static void listen_there(struct path_watch *watch, struct socket_file *socket,
 static void listen_again(struct path_watch *watch, struct socket_file *socket,
                          struct acceptor *listener, struct log *log) {
     char error[512];
-    int rc = socket_file_renew(socket, error, sizeof error);
-    if (rc == SOCKET_FILE_BUSY) {
-        return; /* the next look says who it is */
+    int rc = socket_file_renew(socket, watch->locked ? SOCKET_LOCK_SKIP : SOCKET_LOCK_TRY, error,
+                               sizeof error);
+    watch->locked = rc == SOCKET_FILE_LOCKED;
+    if (rc == SOCKET_FILE_BUSY || rc == SOCKET_FILE_LOCKED) {
+        return; /* the next look finds who has it, or goes on without the lock */
     }
     if (rc != 0) {
         tell_once(watch, log, LOG_LEVEL_ERROR, "the socket was removed, and cannot be made again",
@@ -66,7 +68,7 @@ void path_watch_tick(struct path_watch *watch, struct socket_file *socket,
         return;
     }
     pid_t pid = 0;
-    if (socket_file_look(socket->path, &pid) != SOCKET_PATH_FREE) {
+    if (socket_look(socket->path, &pid) != SOCKET_PATH_FREE) {
         if (!watch->told) {
             watch->told = true;
             char who[32] = "";

@@ -11,6 +11,7 @@ struct path_watch {
     uint64_t looked_ms;     /* when that was last done */
     bool told;              /* that another has the path, or that it cannot be had again */
     bool not_accepting_yet; /* the path is ours again, and the listener not yet there */
+    bool locked;            /* the last look found the directory locked */
 };
 
 /* On the loop's timer, while the server serves; looks every 3 s. `socket` becomes the new one where

@@ -19,12 +19,20 @@ static void close_handle(uv_handle_t *handle) {
     }
 }
 
-/* Nobody finds it any more, or finds the next server's in its place. Who connected before is still
- * accepted: the listener closes last. */
-static void remove_socket(struct server *server) {
-    if (server->options.socket != NULL) {
-        socket_file_remove(server->options.socket);
+/* A server has its directory locked for less than a millisecond. */
+#define LOCK_PATIENCE_MS 200
+
+/* Nobody finds the socket any more, or finds the next server's in its place. Clients that connected
+ * before are still accepted: the listener closes last. False while another process has the
+ * directory locked: the loop serves, and this is tried again. */
+static bool remove_socket(struct server *server) {
+    bool patient = uv_now(server->loop) < server->unlock_until_ms;
+    if (!server->socket_removed) {
+        server->socket_removed = server->options.socket == NULL ||
+                                 socket_file_remove(server->options.socket,
+                                                    patient ? SOCKET_LOCK_TRY : SOCKET_LOCK_SKIP);
     }
+    return server->socket_removed;
 }
 
 /* The port is for the next server. */
@@ -62,7 +70,10 @@ void server_close_all(struct server *server) {
         return;
     }
     server->closing = true;
-    remove_socket(server);
+    if (!remove_socket(server)) {
+        server->unlock_until_ms = 0;
+        remove_socket(server);
+    }
     close_metrics(server);
     acceptor_close(&server->listener);
     acceptor_close(&server->relay_listener);
@@ -80,7 +91,8 @@ void server_close_all(struct server *server) {
 static void on_drain_tick(uv_timer_t *timer) {
     struct server *server = timer->data;
     bool reachable = server->taken_over && server_events_at_work(server) > 0;
-    if (server_connections(server) == 0 && !reachable) {
+    bool removed = remove_socket(server);
+    if (server_connections(server) == 0 && !reachable && removed) {
         /* An event of MsgPack that waits for a Step is out of reach now, unless the next server has
          * the path, which relays it. */
         server_close_all(server);
@@ -110,6 +122,7 @@ void server_drain(struct server *server, const char *why) {
               server_events_at_work(server));
     server->taken_over =
         server->options.socket != NULL && !socket_file_is_ours(server->options.socket);
+    server->unlock_until_ms = uv_now(server->loop) + LOCK_PATIENCE_MS;
     remove_socket(server);
     close_metrics(server);
     leave_given_socket(server);

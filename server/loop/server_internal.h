@@ -30,6 +30,8 @@ struct server {
     bool draining;
     bool taken_over; /* draining, and the next server has the path */
     uint64_t drain_until_ms;
+    uint64_t unlock_until_ms; /* draining: when to unlink the socket without the directory's lock */
+    bool socket_removed;
     bool closing;
     _Atomic bool waiting;       /* somebody waits for another to close a connection */
     pthread_mutex_t ended_lock; /* zeroed is open, on Linux */

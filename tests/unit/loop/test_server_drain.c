@@ -6,11 +6,16 @@
 
 #include <cmocka.h>
 
+#include <fcntl.h>
+#include <libgen.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "frame.h"
@@ -230,6 +235,29 @@ static void nudge(void **state) {
     rig_stop(&rig);
 }
 
+static _Atomic unsigned pauses; /* that the server makes for a lock: others are longer */
+
+int nanosleep(const struct timespec *wanted, struct timespec *left) {
+    pauses += wanted->tv_sec == 0 && wanted->tv_nsec == 2000000;
+    return (int)syscall(SYS_nanosleep, wanted, left);
+}
+
+/* Another process has the directory locked and does not let go: the loop never waits for it, and
+ * the socket goes all the same. */
+static void locked_directory(void **state) {
+    struct rig rig;
+    char path[sizeof(struct sockaddr_un)];
+    rig_start(&rig, *(enum protocol *)*state, NULL);
+    snprintf(path, sizeof path, "%s", sim_server_path(rig.server));
+    int directory = open(dirname(path), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    assert_int_equal(flock(directory, LOCK_EX | LOCK_NB), 0);
+    pauses = 0;
+    begin_drain(&rig);
+    assert_int_equal(pauses, 0);
+    close(directory);
+    rig_stop(&rig);
+}
+
 int main(void) {
     static enum protocol protobuf = PROTOCOL_PROTOBUF;
     static enum protocol msgpack = PROTOCOL_MSGPACK;
@@ -241,6 +269,7 @@ int main(void) {
         cmocka_unit_test_prestate(behind_return, &protobuf),
         cmocka_unit_test_prestate(steps_to_come, &msgpack),
         cmocka_unit_test_prestate(nudge, &msgpack),
+        cmocka_unit_test_prestate(locked_directory, &protobuf),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

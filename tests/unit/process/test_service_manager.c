@@ -89,7 +89,7 @@ static void look(int fd, const char *pid, const char *count, const char *names) 
         seen->close_on_exec = (fcntl(3, F_GETFD) & FD_CLOEXEC) != 0;
         seen->ours = socket_file_is_ours(&file);
         snprintf(seen->path, sizeof seen->path, "%s", file.path);
-        socket_file_remove(&file);
+        socket_file_remove(&file, SOCKET_LOCK_WAIT);
         seen->ours = seen->ours && socket_file_is_ours(&file);
         socket_file_close(&file);
         seen->still_there = access(place.path, F_OK) == 0;
