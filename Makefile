@@ -315,7 +315,7 @@ $(PDK_OUT)/%.a:
 always:
 $(PDK_OUT)/%.pc: server/packaging/%.pc.in always
 	@mkdir -p $(@D)
-	$(Q)sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@VERSION@|$(PDK_VERSION)|' \
+	$(Q)sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@VERSION@|$(PDK_VERSION)|' -e 's| @CLASH@|$(CLASH:%= %)|' \
 		-e 's|@STATIC_LIBS@|$(strip $(LIBS) $(SYS_LIBS))|' $< >$@
 
 # --- The library's reference, out of its headers ------------------------------------------

@@ -4,14 +4,16 @@
 #ifndef PROTO_LIMIT_H
 #define PROTO_LIMIT_H
 
+#include <stdint.h>
+
 /* The first four bytes of a connection, read as a ProtoBuf:1 frame length, tell the protocol: read
  * that way a MessagePack-RPC request means more than 13 MB for every msgid that Kong can send, so a
  * first frame of at most 8 MiB cannot be mistaken for one. */
 #define LIMIT_FIRST_FRAME ((size_t)8 << 20)
 #define LIMIT_FRAME       ((size_t)64 << 20)
 
-/* Nesting of a value. protobuf-c unpacks by recursion: unbounded, 1,136 bytes overflow a 256 KiB
- * stack. */
+/* Nesting of a value. protobuf-c unpacks by recursion: unbounded, 1,136 bytes overflow a stack of
+ * 256 KiB. */
 #define LIMIT_NESTING 32
 
 /* Elements of all lists and maps in one message, together: each costs tens of bytes of memory for
@@ -40,8 +42,21 @@
 #define LIMIT_INSTANCES   131072
 #define LIMIT_EVENTS      16384
 
-/* The stack of a handler, without its guard page. */
-#define LIMIT_STACK ((size_t)256 << 10)
+/* The stack of a handler, unless the plugin says otherwise, and the guard below it. Both are
+ * address space: memory is taken by the pages that are touched. 64 bits have room for more than
+ * LIMIT_EVENTS of them, and for a guard that a large array in a handler of somebody's does not step
+ * over. 32 bits have room for some 2,000. */
+#if UINTPTR_MAX > UINT32_MAX
+#define LIMIT_STACK       ((size_t)1 << 20)
+#define LIMIT_STACK_GUARD ((size_t)4 << 20)
+#else
+#define LIMIT_STACK       ((size_t)256 << 10)
+#define LIMIT_STACK_GUARD ((size_t)1 << 20)
+#endif
+
+/* What a plugin may ask for. */
+#define LIMIT_STACK_LEAST ((size_t)64 << 10)
+#define LIMIT_STACK_MOST  ((size_t)64 << 20)
 
 /* Kong gives up on a plugin server after 60 s (cosocket time-out). */
 #define LIMIT_EVENT_MS 55000

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "limit.h"
 #include "printable.h"
 #include "schema.h"
 
@@ -97,10 +98,22 @@ static int check_phases(const struct kong_plugin *plugin, char *error, size_t er
     return 0;
 }
 
+static int check_stack(const struct kong_plugin *plugin, char *error, size_t error_size) {
+    size_t size = plugin->stack_size;
+    if (size != 0 && (size < LIMIT_STACK_LEAST || size > LIMIT_STACK_MOST)) {
+        return fail(error, error_size,
+                    "the plugin %.100s: .stack_size is %zu bytes: it must be from %zu to %zu, or 0 "
+                    "for %zu",
+                    plugin->name, size, LIMIT_STACK_LEAST, LIMIT_STACK_MOST, LIMIT_STACK);
+    }
+    return 0;
+}
+
 int plugin_check(const struct kong_plugin *plugin, char *error, size_t error_size) {
     char text[400];
     if (check_names(plugin, error, error_size) != 0 ||
-        check_phases(plugin, error, error_size) != 0) {
+        check_phases(plugin, error, error_size) != 0 ||
+        check_stack(plugin, error, error_size) != 0) {
         return -1;
     }
     if (schema_check(plugin->schema, text, sizeof text) != 0) {

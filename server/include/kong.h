@@ -17,8 +17,8 @@
  *     }
  *
  * Handlers are plain C that looks synchronous: a PDK function that needs Kong's answer suspends the
- * handler, not the server. A handler runs on a stack of 256 KiB (minus what the library needs): no
- * large arrays on it.
+ * handler, not the server. A handler runs on a stack of its own, of 1 MiB (256 KiB on machines of
+ * 32 bits), unless the plugin asks for another size: kong_plugin.stack_size.
  *
  * All handlers of a process take turns on one thread, so one that computes or blocks for long holds
  * up the others; between two of its calls of this library that wait, a handler is alone. With the
@@ -75,6 +75,14 @@ struct kong_plugin {
      * event stays on its thread from its start to its end; struct kong and what its functions gave
      * belong to that, and a configuration is only read. Without this --threads is refused. */
     bool thread_safe;
+    /* Of the stack that a handler runs on, in bytes: 65,536 to 67,108,864; 0: 1 MiB (256 KiB on
+     * machines of 32 bits). Each handler that waits has one. It takes memory for the pages that the
+     * handler touched; what lies deeper than it stands is given back while it waits, within a
+     * second or two. A handler that needs more dies in the guard below its stack ("stack overflow
+     * in a handler of phase …"): give it more, or do deep work in kong_run_blocking. The guard is
+     * 4 MiB (1 MiB with 32 bits); a single frame that is larger may step over it, unless the plugin
+     * is compiled with -fstack-clash-protection, as `pkg-config --cflags kong-pdk` says. */
+    size_t stack_size;
     const struct kong_schema *schema;         /* NULL: no configuration */
     kong_handler *handlers[KONG_PHASE_COUNT]; /* by enum kong_phase */
 

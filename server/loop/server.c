@@ -232,7 +232,9 @@ static struct worker_options worker_options_of(struct server *server) {
                                             .worker_bits = bits_of(server->count),
                                             .shared = server->count > 1 ? &server->shared : NULL,
                                             .max_events = options->max_events,
-                                            .stack_size = options->stack_size,
+                                            .stack_size = options->plugin->stack_size != 0
+                                                              ? options->plugin->stack_size
+                                                              : options->stack_size,
                                             .timeout_ms = options->event_ms};
     wanted.conns = (struct conn_env){.peer_patience_ms = options->event_ms,
                                      .record = options->record,

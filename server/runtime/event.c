@@ -190,8 +190,18 @@ static void make_room_for_others(struct events *events, uint64_t now_ms) {
     }
 }
 
-void events_tick(struct events *events, uint64_t now_ms) {
+/* A handler that waits keeps what it stands on, not what it needed for a moment before. */
+static void trim_stacks(struct events *events) {
     fiber_pool_trim_unused(events->fibers, KEPT_STACKS);
+    for (struct event *event = events->soonest; event != NULL; event = event->by_deadline.next) {
+        if (event->state == EVENT_WAITING || event->state == EVENT_SLEEPING) {
+            fiber_trim(event->fiber);
+        }
+    }
+}
+
+void events_tick(struct events *events, uint64_t now_ms) {
+    trim_stacks(events);
     if (events->options.worker_bits == 0) { /* else the whole server's limits are told of */
         notice_limits(events_notices(events), &events->limits_told, events->options.plugin->name,
                       events->stats->limits, now_ms);

@@ -188,8 +188,8 @@ void event_release(struct event *event);
 void event_cancel(struct event *event, int error);
 
 /* To be called about once a second. Cancels events that are over their time (cheap: they are in
- * order), gives back stacks that were not used since, and makes room at the limit where other
- * workers want it. */
+ * order), gives back stacks that were not used since and what others do not need any more, and
+ * makes room at the limit where other workers want it. */
 void events_tick(struct events *events, uint64_t now_ms);
 
 /* Cancels all that wait for Kong (the server is ending). */

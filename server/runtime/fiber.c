@@ -2,6 +2,7 @@
 
 #include "fiber_checkers.h"
 #include "fiber_switch.h"
+#include "limit.h"
 
 #include <assert.h>
 #include <pthread.h>
@@ -10,7 +11,11 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define GUARD ((size_t)64 << 10)
+/* Of an idle stack, so much is kept at its top: what most handlers touch. */
+#define KEPT ((size_t)64 << 10)
+/* A parked fiber may have something of its own below the place where it stands: what the switch
+ * itself saved, and the part below the stack pointer that the machine lets functions use. */
+#define BELOW ((size_t)8 << 10)
 
 enum state { IDLE, RUNNING, PARKED, RETURNED };
 
@@ -26,6 +31,7 @@ struct fiber {
     char *map; /* the guard, then the stack */
     pthread_t thread;
     enum state state;
+    bool trimmed; /* it has not run since what it does not need was given back */
 };
 
 struct fiber_pool {
@@ -33,6 +39,7 @@ struct fiber_pool {
     struct fiber *running;
     size_t stack_size;
     size_t guard_size;
+    size_t page;
     size_t max_idle;
     size_t idle_count;
     size_t idle_least; /* since fiber_pool_trim_unused */
@@ -48,7 +55,7 @@ static size_t round_up(size_t size, size_t page) {
 struct fiber_pool *fiber_pool_create(size_t stack_size, size_t max_idle) {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
     size_t rounded = round_up(stack_size, page);
-    size_t guard = round_up(GUARD, page);
+    size_t guard = round_up(LIMIT_STACK_GUARD, page);
     struct fiber_pool *pool;
 
     assert(stack_size > 0);
@@ -59,6 +66,7 @@ struct fiber_pool *fiber_pool_create(size_t stack_size, size_t max_idle) {
         return NULL;
     pool->stack_size = rounded;
     pool->guard_size = guard;
+    pool->page = page;
     pool->max_idle = max_idle;
     return pool;
 }
@@ -68,16 +76,20 @@ static struct fiber *map_fiber(struct fiber_pool *pool) {
 
     if (!fiber)
         return NULL;
-    /* NORESERVE: a stack costs what is touched of it, not its size, also where the system does not
-     * overcommit. */
+    /* NORESERVE: a stack costs what is touched of it, not its size (unless vm.overcommit_memory is
+     * 2, where its size counts as well). One mapping for guard and stack: two entries of the
+     * 65,530 that vm.max_map_count allows. */
     fiber->map = mmap(NULL, pool->guard_size + pool->stack_size, PROT_NONE,
                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
     if (fiber->map == MAP_FAILED)
         goto free_fiber;
     if (mprotect(fiber->map + pool->guard_size, pool->stack_size, PROT_READ | PROT_WRITE) != 0)
         goto unmap;
+    /* One touched page must not cost 2 MiB. Fails where the kernel has no such pages. */
+    madvise(fiber->map + pool->guard_size, pool->stack_size, MADV_NOHUGEPAGE);
     fiber->pool = pool;
     fiber->state = IDLE;
+    fiber->trimmed = true;
     checker_map(&fiber->checker, fiber->map + pool->guard_size, pool->stack_size);
     pool->mapped++;
     return fiber;
@@ -111,6 +123,23 @@ static struct fiber *pop_idle(struct fiber_pool *pool) {
     return fiber;
 }
 
+/* Pages below `end` go back to the system; they read as zeros when they are touched again. */
+static void give_back(struct fiber *fiber, char *end) {
+    const struct fiber_pool *pool = fiber->pool;
+    char *low = fiber->map + pool->guard_size;
+
+    fiber->trimmed = true;
+    end = (char *)((uintptr_t)end & ~(uintptr_t)(pool->page - 1));
+    if (end > low)
+        madvise(low, (size_t)(end - low), MADV_DONTNEED);
+}
+
+void fiber_trim(struct fiber *fiber) {
+    assert(fiber->state == PARKED);
+    if (!fiber->trimmed)
+        give_back(fiber, (char *)fiber->context.at - BELOW);
+}
+
 void fiber_pool_trim(struct fiber_pool *pool, size_t keep) {
     struct fiber **link = &pool->idle;
 
@@ -132,6 +161,10 @@ void fiber_pool_trim_unused(struct fiber_pool *pool, size_t keep) {
     size_t used = pool->idle_count - pool->idle_least;
 
     fiber_pool_trim(pool, used > keep ? used : keep);
+    for (struct fiber *fiber = pool->idle; fiber; fiber = fiber->next) {
+        if (!fiber->trimmed && pool->stack_size > KEPT)
+            give_back(fiber, fiber->map + pool->guard_size + pool->stack_size - KEPT);
+    }
     pool->idle_least = pool->idle_count;
 }
 
@@ -182,6 +215,7 @@ static bool enter(struct fiber *fiber) {
     assert(!pool->running);
     pool->running = fiber;
     fiber->state = RUNNING;
+    fiber->trimmed = false;
     checker_of_running(&fiber->caller_checker);
     checker_leave(&fiber->caller_checker, &fiber->checker, false);
     fiber_context_switch(&fiber->caller, &fiber->context);

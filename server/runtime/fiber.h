@@ -16,11 +16,11 @@ struct fiber_pool;
 
 typedef void fiber_fn(void *arg);
 
-/* Stacks of stack_size usable bytes (rounded up to pages), each with a guard of 64 KiB below it
- * that faults: an overflow does not reach another's memory, unless one frame is larger than that.
- * At most max_idle unused ones are kept mapped, the one used last is taken first; memory that
- * handlers touched stays in them, so max_idle * stack_size is the most that idle stacks hold. A
- * pool belongs to one thread at a time. NULL when out of memory. */
+/* Stacks of stack_size usable bytes (rounded up to pages), each with a guard of LIMIT_STACK_GUARD
+ * bytes below it that faults: an overflow does not reach another's memory, unless one frame is
+ * larger than that. A stack takes address space, two of the process's mappings, and memory for
+ * the pages that were touched. At most max_idle unused ones are kept mapped, the one used last is
+ * taken first. A pool belongs to one thread at a time. NULL when out of memory. */
 struct fiber_pool *fiber_pool_create(size_t stack_size, size_t max_idle);
 
 /* No fiber of the pool may be alive (asserted). NULL is allowed. */
@@ -29,8 +29,9 @@ void fiber_pool_destroy(struct fiber_pool *pool);
 /* Unmaps idle stacks until at most `keep` are left: for quiet moments after a burst. */
 void fiber_pool_trim(struct fiber_pool *pool, size_t keep);
 
-/* Unmaps stacks that were idle all the time since this was last called, but leaves `keep`: called
- * now and then, it gives back what only a burst needed. */
+/* Called now and then, it gives back what only a burst needed: stacks that were idle all the time
+ * since the last call, but for `keep` of them, and of those that it leaves, all that was touched
+ * deeper than 64 KiB. */
 void fiber_pool_trim_unused(struct fiber_pool *pool, size_t keep);
 
 /* Runs fn(arg) on a stack of the pool until it parks or returns. *finished says which: true, and
@@ -47,6 +48,10 @@ void fiber_park(struct fiber *self);
  * in the pool, the pointer is dead). On the thread that started it, and not from a fiber of the
  * same pool (both asserted). */
 bool fiber_resume(struct fiber *fiber);
+
+/* Gives back what a parked fiber has touched below the place where it stands. Cheap when it has not
+ * run since the last time. */
+void fiber_trim(struct fiber *fiber);
 
 /* The fiber of this pool that runs now; NULL on the loop's own stack. */
 struct fiber *fiber_current(struct fiber_pool *pool);

@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "limit.h"
 #include "plugin_check.h"
 
 static int handle(struct kong *kong, const void *config) {
@@ -133,6 +134,27 @@ static void phases(void **state) {
     refused(&plugin, "the plugin a-plugin has no handler: set .handlers, like [KONG_PHASE_ACCESS]");
 }
 
+static void stacks(void **state) {
+    static const size_t good[] = {0, LIMIT_STACK_LEAST, LIMIT_STACK, LIMIT_STACK_MOST};
+    static const size_t bad[] = {1, LIMIT_STACK_LEAST - 1, LIMIT_STACK_MOST + 1, SIZE_MAX};
+    struct kong_plugin plugin = sound();
+    char error[512];
+    char wanted[256];
+    (void)state;
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+        plugin.stack_size = good[i];
+        assert_int_equal(plugin_check(&plugin, error, sizeof error), 0);
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        plugin.stack_size = bad[i];
+        snprintf(wanted, sizeof wanted,
+                 "the plugin a-plugin: .stack_size is %zu bytes: it must be from 65536 to "
+                 "67108864, or 0 for %zu",
+                 bad[i], LIMIT_STACK);
+        refused(&plugin, wanted);
+    }
+}
+
 static void schemas(void **state) {
     struct kong_plugin plugin = sound();
     (void)state;
@@ -142,10 +164,8 @@ static void schemas(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(names),
-        cmocka_unit_test(versions),
-        cmocka_unit_test(phases),
-        cmocka_unit_test(schemas),
+        cmocka_unit_test(names),  cmocka_unit_test(versions), cmocka_unit_test(phases),
+        cmocka_unit_test(stacks), cmocka_unit_test(schemas),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,6 +9,7 @@
 
 #include <fenv.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -16,6 +17,7 @@
 #include <unistd.h>
 
 #include "fiber.h"
+#include "limit.h"
 
 #define STACK ((size_t)256 << 10)
 
@@ -410,6 +412,9 @@ static void write_to_constant(void *arg) {
     page[100] = 1;
 }
 
+/* Of the one that overflows: the stacks that a large frame would reach. */
+static struct player neighbours[4];
+
 static int status_of_child(fiber_fn *fn) {
     pid_t child = fork();
     int status = 0;
@@ -419,6 +424,7 @@ static int status_of_child(fiber_fn *fn) {
         static char other_stack[65536];
         stack_t alternate = {.ss_sp = other_stack, .ss_size = sizeof other_stack};
         struct sigaction action = {.sa_sigaction = on_segv, .sa_flags = SA_SIGINFO | SA_ONSTACK};
+        struct fiber *fibers[4];
         unsigned sum = 0;
         bool finished;
 
@@ -426,6 +432,10 @@ static int status_of_child(fiber_fn *fn) {
         sigaltstack(&alternate, NULL);
         sigaction(SIGSEGV, &action, NULL);
         sigaction(SIGBUS, &action, NULL);
+        for (size_t i = 0; i < 4; i++)
+            fibers[i] = parked(overflowing, &neighbours[i]);
+        fiber_resume(
+            fibers[1]); /* its stack is the next one's, and there are others on both sides */
         fiber_start(overflowing, fn, &sum, &finished);
         _exit(NO_FAULT);
     }
@@ -439,6 +449,28 @@ static void test_overflow_hits_the_guard(void **state) {
     assert_int_equal(status_of_child(overflow), IN_GUARD);
 }
 
+/* One frame of the whole stack and so much more, of which only the far end is written: what a
+ * compiler makes of a large array, without -fstack-clash-protection. */
+static size_t frame_beyond;
+
+static void write_beyond(void *arg) {
+    volatile char *here = __builtin_frame_address(0);
+
+    (void)arg;
+    here[-(ptrdiff_t)(STACK + frame_beyond)] = 1;
+}
+
+static void test_a_large_frame_hits_the_guard(void **state) {
+    static const size_t beyond[] = {4096, (size_t)384 << 10, (size_t)512 << 10, (size_t)900 << 10,
+                                    LIMIT_STACK_GUARD - 65536};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof beyond / sizeof *beyond; i++) {
+        frame_beyond = beyond[i];
+        assert_int_equal(status_of_child(write_beyond), IN_GUARD);
+    }
+}
+
 static void test_other_fault_is_not_the_guard(void **state) {
     (void)state;
     assert_int_equal(status_of_child(write_to_constant), ELSEWHERE);
@@ -446,7 +478,7 @@ static void test_other_fault_is_not_the_guard(void **state) {
 
 struct guard {
     struct fiber_pool *pool;
-    bool low, top, above;
+    bool low, top, above, below;
 };
 
 static void look_at_guard(void *arg) {
@@ -454,7 +486,8 @@ static void look_at_guard(void *arg) {
     char *here = __builtin_frame_address(0);
 
     guard->top = fiber_pool_is_guard(guard->pool, here - STACK - 4096);
-    guard->low = fiber_pool_is_guard(guard->pool, here - STACK - (65536 - 16384));
+    guard->low = fiber_pool_is_guard(guard->pool, here - STACK - (LIMIT_STACK_GUARD - 16384));
+    guard->below = fiber_pool_is_guard(guard->pool, here - STACK - LIMIT_STACK_GUARD - 4096);
     guard->above = fiber_pool_is_guard(guard->pool, here - STACK + 16384);
 }
 
@@ -469,6 +502,7 @@ static void test_guard_is_below_the_running_stack(void **state) {
     assert_true(guard.top);
     assert_true(guard.low);
     assert_false(guard.above);
+    assert_false(guard.below);
     assert_false(fiber_pool_is_guard(guard.pool, &on_this_stack));
     fiber_pool_destroy(guard.pool);
 }
@@ -534,6 +568,119 @@ static void test_backend(void **state) {
     print_message("backend: %s\n", name);
 }
 
+/* --- What a stack costs --- */
+
+static size_t count_mappings(void) {
+    FILE *maps = fopen("/proc/self/maps", "re");
+    size_t count = 0;
+    int c;
+
+    assert_non_null(maps);
+    while ((c = getc(maps)) != EOF)
+        count += c == '\n';
+    fclose(maps);
+    return count;
+}
+
+/* Linux allows a process 65,530: enough for all events that a server takes on. */
+static void test_a_stack_is_two_mappings(void **state) {
+    struct fiber_pool *pool = fiber_pool_create(STACK, 0);
+    static struct player players[200];
+    struct fiber *fibers[200];
+    size_t before = count_mappings();
+
+    (void)state;
+    for (size_t i = 0; i < 200; i++)
+        fibers[i] = parked(pool, &players[i]);
+    assert_in_range(count_mappings(), before + 200, before + 2 * 200 + 20);
+    for (size_t i = 0; i < 200; i++)
+        assert_true(fiber_resume(fibers[i]));
+    assert_in_range(count_mappings(), 0, before + 20);
+    fiber_pool_destroy(pool);
+}
+
+#define PAGE ((size_t)4096)
+
+struct diver {
+    struct fiber_pool *pool;
+    uintptr_t from, to; /* pages that were touched */
+    bool parks;         /* back at the top */
+    bool intact;
+};
+
+static void __attribute__((noinline)) dive(struct diver *diver, unsigned depth) {
+    volatile unsigned char frame[2048];
+
+    for (size_t i = 0; i < sizeof frame; i++)
+        frame[i] = (unsigned char)(depth + i);
+    if (depth > 0)
+        dive(diver, depth - 1);
+    else
+        diver->from = (uintptr_t)__builtin_frame_address(0) & ~(PAGE - 1);
+    diver->intact = diver->intact && frame[100] == (unsigned char)(depth + 100);
+}
+
+static void dive_and_park(void *arg) {
+    struct diver *diver = arg;
+    volatile unsigned char frame[3000];
+
+    for (size_t i = 0; i < sizeof frame; i++)
+        frame[i] = (unsigned char)i;
+    diver->to = (uintptr_t)__builtin_frame_address(0) & ~(PAGE - 1);
+    diver->intact = true;
+    dive(diver, 80);
+    if (diver->parks)
+        fiber_park(fiber_current(diver->pool));
+    for (size_t i = 0; i < sizeof frame; i++)
+        diver->intact = diver->intact && frame[i] == (unsigned char)i;
+}
+
+static size_t resident(const struct diver *diver) {
+    static unsigned char pages[STACK / PAGE];
+    size_t count = 0;
+
+    assert_int_equal(mincore((void *)diver->from, diver->to - diver->from, pages), 0);
+    for (size_t i = 0; i < (diver->to - diver->from) / PAGE; i++)
+        count += pages[i] & 1;
+    return count;
+}
+
+static void test_depth_is_given_back_while_parked(void **state) {
+    struct fiber_pool *pool = fiber_pool_create(STACK, 1);
+    struct diver diver = {.pool = pool, .parks = true};
+    bool finished;
+    struct fiber *fiber;
+
+    (void)state;
+    fiber = fiber_start(pool, dive_and_park, &diver, &finished);
+    assert_false(finished);
+    assert_in_range(resident(&diver), 40, STACK / PAGE);
+    fiber_trim(fiber);
+    assert_in_range(resident(&diver), 0, 6);
+    fiber_trim(fiber);
+    assert_true(fiber_resume(fiber));
+    assert_true(diver.intact);
+    fiber_pool_destroy(pool);
+}
+
+static void test_depth_is_given_back_while_idle(void **state) {
+    struct fiber_pool *pool = fiber_pool_create(STACK, 1);
+    struct diver diver = {.pool = pool};
+    bool finished;
+
+    (void)state;
+    for (int turn = 0; turn < 2; turn++) {
+        fiber_start(pool, dive_and_park, &diver, &finished);
+        assert_true(finished);
+        assert_true(diver.intact);
+        assert_in_range(resident(&diver), 40, STACK / PAGE);
+        fiber_pool_trim_unused(pool, 1);
+        assert_int_equal(fiber_pool_mapped(pool), 1);
+        assert_in_range(resident(&diver), 0, ((size_t)64 << 10) / PAGE);
+    }
+    fiber_pool_destroy(pool);
+}
+
 static void test_what_only_a_burst_needed_goes(void **state) {
     struct fiber_pool *pool = fiber_pool_create(STACK, 8);
     struct player players[6];
@@ -579,6 +726,10 @@ int main(void) {
         cmocka_unit_test(test_no_address_space),
         cmocka_unit_test(test_whole_stack_is_usable),
         cmocka_unit_test(test_overflow_hits_the_guard),
+        cmocka_unit_test(test_a_large_frame_hits_the_guard),
+        cmocka_unit_test(test_a_stack_is_two_mappings),
+        cmocka_unit_test(test_depth_is_given_back_while_parked),
+        cmocka_unit_test(test_depth_is_given_back_while_idle),
         cmocka_unit_test(test_other_fault_is_not_the_guard),
         cmocka_unit_test(test_guard_is_below_the_running_stack),
         cmocka_unit_test(test_misuse_is_asserted),
