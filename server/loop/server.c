@@ -34,11 +34,10 @@ void server_options_init(struct server_options *options) {
 
 /* --- time --- */
 
-/* Limits of several workers: each would tell of its own. */
 static void tell_limits(struct server *server, uint64_t now) {
     uint64_t limits[STATS_LIMIT_COUNT];
     for (unsigned i = 0; i < STATS_LIMIT_COUNT; i++) {
-        limits[i] = stats_read(&server->own_stats.limits[i]);
+        limits[i] = stats_read(&server->stats.limits[i]);
         for (uint32_t k = 0; k < server->count; k++) {
             limits[i] += stats_read(&server->workers[k].stats.limits[i]);
         }
@@ -55,12 +54,10 @@ static void on_tick(uv_timer_t *timer) {
         path_watch_tick(&server->path_watch, server->options.socket, &server->listener,
                         server->options.log, now);
     }
-    if (server->count > 1) {
-        tell_limits(server, now);
-    }
+    tell_limits(server, now);
     size_t expired = registry_expire(server->registry, now);
     if (expired > 0) {
-        stats_count(&server->stats->instances_expired, expired);
+        stats_count(&server->stats.instances_expired, expired);
         log_write(server->options.log, LOG_LEVEL_INFO, "%zu idle instances forgotten", expired);
     }
     if (server->options.watch_parent && getppid() != server->parent) {
@@ -70,16 +67,14 @@ static void on_tick(uv_timer_t *timer) {
 
 /* --- start --- */
 
-/* Of several workers, the environment of one, but with the clock of this thread and with sums. */
+/* The environment of one worker, but with the clock of this thread, and sums of this thread's. */
 static void render_metrics(void *arg, struct buffer *out) {
     struct server *server = arg;
     struct rpc_env env = server->workers[0].conns.rpc;
     env.clock = server->loop;
     env.gather = NULL;
     struct status_source source = rpc_status_source(&env);
-    if (server->count > 1) {
-        workers_gather(&server->workers[0].options, &server->sum, &source);
-    }
+    workers_gather(&server->workers[0].options, &server->sum, &source);
     metrics_text(&source, out);
 }
 
@@ -188,7 +183,7 @@ static struct registry *make_registry(struct server *server) {
     const struct server_options *options = &server->options;
     struct registry_options registry = {.plugin = options->plugin,
                                         .log = options->log,
-                                        .stats = server->stats,
+                                        .stats = &server->stats,
                                         .threads = server->count > 1,
                                         .max_instances = options->max_instances,
                                         .idle_ms = options->instance_idle_ms};
@@ -216,7 +211,7 @@ static struct worker_options worker_options_of(struct server *server) {
                                     .running = server->options.running,
                                     .all = server->workers,
                                     .count = server->count,
-                                    .rest = server->count > 1 ? &server->own_stats : NULL,
+                                    .rest = &server->stats,
                                     .watch_faults = options->handle_signals,
                                     .closed = server_on_ended,
                                     .closed_arg = server};
@@ -230,7 +225,7 @@ static struct worker_options worker_options_of(struct server *server) {
                                             .process_data = server->process_data,
                                             .tag = tag,
                                             .worker_bits = bits_of(server->count),
-                                            .shared = server->count > 1 ? &server->shared : NULL,
+                                            .shared = &server->shared,
                                             .max_events = options->max_events,
                                             .stack_size = options->plugin->stack_size != 0
                                                               ? options->plugin->stack_size
@@ -262,12 +257,8 @@ static int open_workers(struct server *server) {
     struct worker_options wanted = worker_options_of(server);
     running_clear(server->options.running);
     for (uint32_t i = 0; rc == 0 && i < server->count; i++) {
-        if (server->count > 1) {
-            rc = worker_init(&server->workers[i]);
-        }
-        if (rc == 0) {
-            rc = worker_open(&server->workers[i], i, &wanted);
-        }
+        uv_loop_t *loop = &server->loops[server->count > 1 ? i + 1 : 0];
+        rc = worker_open(&server->workers[i], i, loop, &wanted);
     }
     if (rc == 0) {
         notice_restart(events_notices(server->workers[0].events), server->options.plugin->name,
@@ -285,19 +276,20 @@ static int start_threads(struct server *server, char *error, size_t size) {
     return rc == 0 ? 0 : fail(error, size, "threads", rc);
 }
 
-/* With one worker all is on its loop. */
-static int init_loop(struct server *server) {
+static int init_loops(struct server *server) {
     server->count = (uint32_t)server->options.threads;
+    uint32_t loops = server->count > 1 ? server->count + 1 : 1;
+    int rc = 0;
     server->workers = calloc(server->count, sizeof *server->workers);
-    if (server->workers == NULL) {
+    server->loops = calloc(loops, sizeof *server->loops);
+    if (server->workers == NULL || server->loops == NULL) {
         return UV_ENOMEM;
     }
-    int rc =
-        server->count == 1 ? worker_init(&server->workers[0]) : uv_loop_init(&server->own_loop);
-    if (rc == 0) {
-        server->loop = server->count == 1 ? &server->workers[0].loop : &server->own_loop;
-        server->stats = server->count == 1 ? &server->workers[0].stats : &server->own_stats;
+    while (rc == 0 && server->loops_ready < loops) {
+        rc = uv_loop_init(&server->loops[server->loops_ready]);
+        server->loops_ready += rc == 0;
     }
+    server->loop = server->loops;
     return rc;
 }
 
@@ -313,7 +305,7 @@ static void watch_faults(struct server *server) {
 
 static int start(struct server *server, char *error, size_t size) {
     const struct server_options *options = &server->options;
-    int rc = init_loop(server);
+    int rc = init_loops(server);
     if (rc == 0) {
         rc = uv_async_init(server->loop, &server->stop, server_on_stop);
     }
@@ -409,7 +401,7 @@ void server_destroy(struct server *server) {
     if (server == NULL) {
         return;
     }
-    if (server->loop != NULL) {
+    if (server->loops_ready > 0) {
         if (server->handles_ready && workers_open(server)) {
             server_close_all(server);
         } else {
@@ -429,11 +421,12 @@ void server_destroy(struct server *server) {
     for (uint32_t i = 0; server->workers != NULL && i < server->count; i++) {
         worker_destroy(&server->workers[i]);
     }
-    if (server->loop == &server->own_loop) {
-        int rc = uv_loop_close(&server->own_loop);
+    for (uint32_t i = 0; i < server->loops_ready; i++) {
+        int rc = uv_loop_close(&server->loops[i]);
         assert(rc == 0);
         (void)rc;
     }
+    free(server->loops);
     free(server->workers);
     registry_destroy(server->registry);
     if (server->plugin_open && server->options.plugin->close != NULL) {

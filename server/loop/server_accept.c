@@ -47,10 +47,10 @@ void server_on_waiting(struct acceptor *acceptor) {
     struct server *server = acceptor->owner;
     size_t most = server->max_connections;
     server->waiting = true;
-    if (server->count > 1 && has_room(server)) { /* a worker closed one before it could know */
+    if (has_room(server)) { /* a worker closed one before it could know */
         uv_async_send(&server->news);
     }
-    stats_count(&server->stats->limits[STATS_LIMIT_CONNECTIONS], 1);
+    stats_count(&server->stats.limits[STATS_LIMIT_CONNECTIONS], 1);
     if (may_complain(server, &server->full_complaint_ms)) {
         log_write(server->options.log, LOG_LEVEL_ERROR,
                   "%zu connections, limit %zu: others wait (%s)", server_connections(server), most,
@@ -62,9 +62,7 @@ void server_on_waiting(struct acceptor *acceptor) {
 /* On the worker's thread. */
 void server_on_conn_closed(struct conn_env *env) {
     struct server *server = env->owner;
-    if (server->count == 1) {
-        server_resume_if_room(server);
-    } else if (server->waiting) {
+    if (server->waiting) {
         uv_async_send(&server->news);
     }
 }

@@ -41,8 +41,9 @@ static void close_metrics(struct server *server) {
     server->metrics = NULL;
 }
 
-static uint32_t threads_started(const struct server *server) {
-    uint32_t count = 0;
+/* Those whose loops run. */
+static uint32_t running_workers(const struct server *server) {
+    uint32_t count = server->count == 1 ? 1 : 0;
     while (count < server->count && server->workers[count].started) {
         count++;
     }
@@ -51,7 +52,7 @@ static uint32_t threads_started(const struct server *server) {
 
 static bool all_have_ended(struct server *server) {
     pthread_mutex_lock(&server->ended_lock);
-    bool all = server->ended == threads_started(server);
+    bool all = server->ended == running_workers(server);
     pthread_mutex_unlock(&server->ended_lock);
     return all;
 }

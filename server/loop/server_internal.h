@@ -16,9 +16,10 @@ struct server {
     struct worker *workers;
     uint32_t count;      /* of workers */
     uint32_t first_look; /* where the next connection looks first for a worker */
-    uv_loop_t *loop;     /* of all the handles here: that of the only worker, or our own, which no
-                            handler ever keeps from running */
-    uv_loop_t own_loop;
+    uv_loop_t *loops;    /* with one worker one, for all; else ours, then one for each worker */
+    uint32_t loops_ready;
+    uv_loop_t *loop; /* the first, of all the handles here. With several workers no handler ever
+                        keeps it from running */
     struct acceptor listener;
     struct path_watch path_watch;
     uv_timer_t tick;
@@ -43,11 +44,10 @@ struct server {
     bool plugin_open;
     bool watches_faults;
     struct registry *registry;
-    struct events_shared shared; /* of several workers */
+    struct events_shared shared; /* of all workers */
     struct running own_running;  /* where the options have none */
     struct limits_told limits_told;
-    struct stats *stats; /* what happens here: in those of the only worker, or our own */
-    struct stats own_stats;
+    struct stats stats;             /* what happens here, outside of workers */
     struct stats sum;               /* of all, while figures are made of it */
     struct acceptor relay_listener; /* for other generations of this server */
     int relay_fd;                   /* until relay_listener has it; -1 */

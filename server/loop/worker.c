@@ -19,7 +19,7 @@ static uint64_t loop_now(void *clock) {
 
 static void on_tick(uv_timer_t *timer) {
     struct worker *worker = timer->data;
-    uint64_t now = uv_now(&worker->loop);
+    uint64_t now = uv_now(worker->loop);
     events_tick(worker->events, now);
     conns_tick(&worker->conns, now);
 }
@@ -69,7 +69,7 @@ static void close_all(struct worker *worker) {
     conns_close_all(&worker->conns);
     events_cancel_all(worker->events, KONG_E_GONE);
     close_timers(worker);
-    if (worker->mailbox_ready) {
+    if (!uv_is_closing((uv_handle_t *)&worker->done_check)) {
         uv_prepare_start(&worker->done_check, on_done_check);
     }
 }
@@ -81,7 +81,7 @@ static void enter_state(struct worker *worker, enum worker_state wanted, bool ta
     if (wanted >= WORKER_CLOSE && worker->state < WORKER_CLOSE) {
         close_all(worker);
     }
-    if (wanted >= WORKER_END && worker->state < WORKER_END && worker->mailbox_ready) {
+    if (wanted >= WORKER_END && worker->state < WORKER_END) {
         close_mailbox(worker);
     }
     worker->state = wanted > worker->state ? wanted : worker->state;
@@ -117,12 +117,6 @@ void worker_post(struct worker *worker, struct message *message) {
 }
 
 void worker_request(struct worker *worker, enum worker_state wanted, bool taken_over) {
-    if (!worker->started) {
-        if (worker->events != NULL) {
-            enter_state(worker, wanted, taken_over);
-        }
-        return;
-    }
     pthread_mutex_lock(&worker->lock);
     if (wanted > worker->wanted_state) {
         worker->wanted_state = wanted;
@@ -137,28 +131,20 @@ struct arrival {
     int fd;
 };
 
-static int adopt(struct worker *worker, int fd) {
-    int rc = conn_adopt(&worker->conns, fd);
-    if (rc != 0) {
-        log_write(worker->conns.rpc.log, LOG_LEVEL_ERROR, "connection: %s", uv_strerror(rc));
-    }
-    return rc;
-}
-
 /* Counted twice for a moment, rather than not at all: a server with no connection ends. One that
  * took the moment for its limit hears that it is over. */
 static void on_arrival(struct message *message, struct worker *worker) {
     struct arrival *arrival = (struct arrival *)message;
-    adopt(worker, arrival->fd);
+    int rc = conn_adopt(&worker->conns, arrival->fd);
+    if (rc != 0) {
+        log_write(worker->conns.rpc.log, LOG_LEVEL_ERROR, "connection: %s", uv_strerror(rc));
+    }
     worker->on_their_way--;
     worker->conns.closed(&worker->conns);
     free(arrival);
 }
 
 int worker_adopt(struct worker *worker, int fd) {
-    if (!worker->started) {
-        return adopt(worker, fd);
-    }
     struct arrival *arrival = malloc(sizeof *arrival);
     if (arrival == NULL) {
         log_write(worker->conns.rpc.log, LOG_LEVEL_ERROR, "connection: %s", uv_strerror(UV_ENOMEM));
@@ -182,9 +168,7 @@ size_t worker_connections(const struct worker *worker) {
 void workers_gather(const struct worker_options *options, struct stats *sum,
                     struct status_source *source) {
     *sum = (struct stats){0};
-    if (options->rest != NULL) {
-        stats_gather(sum, options->rest);
-    }
+    stats_gather(sum, options->rest);
     source->stats = sum;
     source->threads = options->count;
     source->connections = 0;
@@ -202,38 +186,29 @@ static void gather(const struct rpc_env *env, struct status_source *source) {
 
 /* --- start and end --- */
 
-int worker_init(struct worker *worker) {
-    int rc = uv_loop_init(&worker->loop);
-    worker->loop_ready = rc == 0;
-    return rc;
-}
-
 static void fill_conns(struct worker *worker) {
     const struct worker_options *options = &worker->options;
     worker->relays = options->relays;
-    worker->relays.loop = &worker->loop;
+    worker->relays.loop = worker->loop;
     char *buffer = worker->conns.read_buffer;
     worker->conns = options->conns;
-    worker->conns.loop = &worker->loop;
+    worker->conns.loop = worker->loop;
     worker->conns.read_buffer = buffer;
     worker->conns.read_size = READ_SIZE;
     struct rpc_env *rpc = &worker->conns.rpc;
     rpc->events = worker->events;
     rpc->scratch = &worker->scratch;
-    rpc->connections = &worker->conns.count;
     rpc->running = options->running;
     rpc->process_forward_env = &worker->relays;
     rpc->now_ms = loop_now;
-    rpc->clock = &worker->loop;
-    if (options->count > 1) {
-        rpc->gather = gather;
-    }
+    rpc->clock = worker->loop;
+    rpc->gather = gather;
 }
 
 static int init_timers(struct worker *worker) {
-    int rc = uv_timer_init(&worker->loop, &worker->tick);
+    int rc = uv_timer_init(worker->loop, &worker->tick);
     if (rc == 0) {
-        rc = uv_timer_init(&worker->loop, &worker->drain_tick);
+        rc = uv_timer_init(worker->loop, &worker->drain_tick);
     }
     worker->tick.data = worker->drain_tick.data = worker;
     return rc;
@@ -241,27 +216,29 @@ static int init_timers(struct worker *worker) {
 
 static int init_mailbox(struct worker *worker) {
     pthread_mutex_init(&worker->lock, NULL); /* default attributes: cannot fail on Linux */
-    int rc = uv_async_init(&worker->loop, &worker->mailbox, on_mailbox);
+    int rc = uv_async_init(worker->loop, &worker->mailbox, on_mailbox);
     if (rc == 0) {
-        uv_prepare_init(&worker->loop, &worker->done_check); /* always 0 */
+        uv_prepare_init(worker->loop, &worker->done_check); /* always 0 */
         worker->mailbox.data = worker->done_check.data = worker;
         worker->mailbox_ready = true;
     }
     return rc;
 }
 
-int worker_open(struct worker *worker, uint32_t index, const struct worker_options *options) {
+int worker_open(struct worker *worker, uint32_t index, uv_loop_t *loop,
+                const struct worker_options *options) {
+    worker->loop = loop;
     worker->options = *options;
     worker->index = index;
     struct events_options events = options->events;
-    events.owner = &worker->loop;
+    events.owner = worker->loop;
     events.stats = &worker->stats;
     events.worker_index = index;
     events.running = &options->running->workers[index];
     arena_init(&worker->scratch, LIMIT_EVENT_MEMORY);
     worker->conns.read_buffer = malloc(READ_SIZE);
     int rc = worker->conns.read_buffer == NULL ? UV_ENOMEM : init_timers(worker);
-    if (rc == 0 && options->count > 1) {
+    if (rc == 0) {
         rc = init_mailbox(worker);
     }
     if (rc != 0) {
@@ -283,7 +260,7 @@ static void *run(void *arg) {
     if (worker->options.watch_faults) {
         crash_enter(worker->events);
     }
-    uv_run(&worker->loop, UV_RUN_DEFAULT);
+    uv_run(worker->loop, UV_RUN_DEFAULT);
     if (worker->options.watch_faults) {
         crash_leave();
     }
@@ -319,14 +296,11 @@ void worker_destroy(struct worker *worker) {
     } else if (worker->events != NULL) {
         enter_state(worker, WORKER_END, false);
     }
-    if (worker->loop_ready) {
+    if (worker->loop != NULL) {
         if (worker->events == NULL) { /* it did not come so far that anything is under way */
-            uv_walk(&worker->loop, close_walked, NULL);
+            uv_walk(worker->loop, close_walked, NULL);
         }
-        uv_run(&worker->loop, UV_RUN_DEFAULT);
-        int rc = uv_loop_close(&worker->loop);
-        assert(rc == 0);
-        (void)rc;
+        uv_run(worker->loop, UV_RUN_DEFAULT);
     }
     if (worker->mailbox_ready) {
         pthread_mutex_destroy(&worker->lock);

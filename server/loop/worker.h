@@ -1,9 +1,9 @@
 /* One loop, and all that lives on it: connections, their events, what they count. What belongs to
  * the whole server (the listening socket, signals, the registry of instances) is in server.c.
  *
- * The only worker of a server is run by whoever runs the server, on the same loop. Each of several
- * has a thread of its own; others reach it by messages, and by the state that they request.
- * Nothing but that is locked: a connection, and an event with its handler, stay on one thread. */
+ * The only worker of a server shares the server's loop and thread. Each of several has its own.
+ * Either way others reach it by messages, and by the state that they request. Nothing but that is
+ * locked: a connection, and an event with its handler, stay on one thread. */
 #ifndef SERVER_WORKER_H
 #define SERVER_WORKER_H
 
@@ -39,15 +39,14 @@ struct worker_options {
     struct running *running;           /* borrowed */
     struct worker *all;                /* the array that this one is in */
     uint32_t count;
-    const struct stats *rest;  /* what no worker has counted; NULL: nothing */
+    const struct stats *rest;  /* what no worker has counted */
     bool watch_faults;         /* crash.h */
-    void (*closed)(void *arg); /* of several: one has nothing left. On its thread */
+    void (*closed)(void *arg); /* one has nothing left. On its thread */
     void *closed_arg;
 };
 
 struct worker {
-    uv_loop_t loop;
-    bool loop_ready;
+    uv_loop_t *loop; /* borrowed; NULL: not open */
     struct worker_options options;
     uint32_t index;
     uv_timer_t tick, drain_tick;
@@ -59,9 +58,9 @@ struct worker {
     struct stats sum; /* of all workers, while a status is made of it */
     enum worker_state state;
 
-    /* With a thread of its own: */
     pthread_t thread;
-    bool mailbox_ready, started;
+    bool started; /* … the thread, where it has its own */
+    bool mailbox_ready;
     uv_async_t mailbox;
     uv_prepare_t done_check;
     bool done;
@@ -74,11 +73,9 @@ struct worker {
     bool taken_over; /* with WORKER_DRAIN: conn.h */
 };
 
-/* The loop alone, which others may use as well. 0, or a negative uv error. */
-int worker_init(struct worker *worker);
-
-/* The rest: from here on the loop has work until it is closed. 0, or a negative uv error. */
-int worker_open(struct worker *worker, uint32_t index, const struct worker_options *options);
+/* From here on the loop has work until the worker is closed. 0, or a negative uv error. */
+int worker_open(struct worker *worker, uint32_t index, uv_loop_t *loop,
+                const struct worker_options *options);
 
 /* Of several: begins to run, on its own thread. 0, or a negative uv error. */
 int worker_start(struct worker *worker);
@@ -90,7 +87,7 @@ void worker_post(struct worker *worker, struct message *message);
 void worker_request(struct worker *worker, enum worker_state wanted, bool taken_over);
 
 /* A connected descriptor, taken over in any case. From the server's thread. 0, or a negative uv
- * error; what goes wrong on another thread is logged there. */
+ * error; what goes wrong later is logged. */
 int worker_adopt(struct worker *worker, int fd);
 
 /* From any thread: connections, those on their way as well. */
@@ -100,8 +97,8 @@ size_t worker_connections(const struct worker *worker);
 void workers_gather(const struct worker_options *options, struct stats *sum,
                     struct status_source *source);
 
-/* Waits for the thread, or runs the loop to its end. WORKER_END has been requested, or the thread
- * was not started. For a zeroed one, too. */
+/* Waits for the thread, or runs the loop to its end, which is the caller's to close. WORKER_END has
+ * been requested, or the thread was not started. For a zeroed one, too. */
 void worker_destroy(struct worker *worker);
 
 #endif

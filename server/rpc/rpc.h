@@ -30,10 +30,9 @@ struct rpc_env {
     const struct rpc_plugin_info *info; /* what the dump says too */
     struct arena *scratch;              /* for one message, reset before each */
     size_t max_frame;
-    const _Atomic size_t *connections; /* open now; NULL: not known */
     size_t max_connections;
     const struct running *running; /* for its restarts; NULL: not known */
-    /* Several threads: fills in what all of them have counted. NULL: there is only this one. */
+    /* Fills in what all threads have counted. NULL: there is only this one. */
     void (*gather)(const struct rpc_env *env, struct status_source *source);
     int64_t pid;
     double started_at;

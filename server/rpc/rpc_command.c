@@ -79,7 +79,6 @@ struct status_source rpc_status_source(const struct rpc_env *env) {
                                    .registry = env->registry,
                                    .log = env->log,
                                    .threads = 1,
-                                   .connections = env->connections == NULL ? 0 : *env->connections,
                                    .max_connections = env->max_connections,
                                    .pid = env->pid,
                                    .started_at = env->started_at,

@@ -202,12 +202,7 @@ static void trim_stacks(struct events *events) {
 
 void events_tick(struct events *events, uint64_t now_ms) {
     trim_stacks(events);
-    if (events->options.worker_bits == 0) { /* else the whole server's limits are told of */
-        notice_limits(events_notices(events), &events->limits_told, events->options.plugin->name,
-                      events->stats->limits, now_ms);
-    } else {
-        make_room_for_others(events, now_ms);
-    }
+    make_room_for_others(events, now_ms);
     /* A handler that goes on sleeping after its time keeps its place; bounded by looking at each
      * event once. */
     size_t left = events->alive;

@@ -114,7 +114,7 @@ struct event {
 
 /* What the events of several threads have in common. Zeroed before the first use. */
 struct events_shared {
-    _Atomic size_t alive; /* where there are several workers */
+    _Atomic size_t alive;
     pthread_mutex_t lock;
     struct recurrence refusals; /* under the lock */
     struct notices notices;
@@ -126,12 +126,12 @@ struct events_options {
     struct log *log;                /* borrowed */
     void *process_data;             /* what the plugin's open left */
     void *owner;                    /* of the loop, for those who park handlers */
-    struct running_worker *running; /* where it is told which handler runs; NULL: nowhere */
+    struct running_worker *running; /* where it is told which handler runs */
     uint32_t tag;                   /* in all ids, up to EVENT_TAG_MASK */
     uint32_t worker_index;          /* in all ids: which of … */
     unsigned worker_bits;           /* … up to 2^worker_bits; 0: there is only one */
-    struct events_shared *shared;   /* borrowed; NULL with one worker_index: the events' own */
-    struct stats *stats;            /* where events and calls are counted; NULL: the events' own */
+    struct events_shared *shared;   /* borrowed */
+    struct stats *stats;            /* where events and calls are counted; borrowed */
     size_t max_events;              /* of all workers together */
     size_t stack_size;
     uint64_t timeout_ms; /* of one event, from its start */
@@ -143,7 +143,7 @@ struct events *events_create(const struct events_options *options);
 void events_destroy(struct events *events);
 
 const struct events_options *events_options(const struct events *events);
-struct stats *events_stats(const struct events *events); /* never NULL */
+struct stats *events_stats(const struct events *events);
 size_t events_alive(const struct events *events);
 /* Of all workers. */
 size_t events_alive_all(const struct events *events);
@@ -156,7 +156,7 @@ bool events_refusal_due(struct events *events);
 /* Lines for Kong's error.log, posted by the next event. */
 struct notices *events_notices(struct events *events);
 
-/* Where it is told which handler runs: the options', or one of its own. */
+/* Where it is told which handler runs. */
 struct running_worker *events_running(struct events *events);
 /* Whether an address (of a fault) says that the running handler's stack overflowed.
  * Async-signal-safe. */

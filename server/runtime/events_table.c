@@ -24,27 +24,15 @@ struct events *events_create(const struct events_options *options) {
         return NULL;
     }
     events->options = *options;
-    if (events->options.running == NULL) {
-        events->options.running = &events->own_running;
-    }
     running_leave(events->options.running);
-    if (events->options.shared == NULL) {
-        assert(options->worker_bits == 0);
-        events->options.shared = &events->own_shared;
-    }
     if (events->options.max_events > SLOT_MASK) {
         events->options.max_events = SLOT_MASK;
     }
     events->stats = options->stats;
-    if (events->stats == NULL) {
-        events->stats = events->own_stats = calloc(1, sizeof *events->own_stats);
-    }
     snprintf(events->too_many, sizeof events->too_many,
              "too many events at work: limit %zu (--max-events)", events->options.max_events);
-    events->fibers =
-        events->stats == NULL ? NULL : fiber_pool_create(options->stack_size, IDLE_STACKS);
+    events->fibers = fiber_pool_create(options->stack_size, IDLE_STACKS);
     if (events->fibers == NULL) {
-        free(events->own_stats);
         free(events);
         return NULL;
     }
@@ -68,7 +56,6 @@ void events_destroy(struct events *events) {
     }
     free(events->slots);
     fiber_pool_destroy(events->fibers);
-    free(events->own_stats);
     free(events);
 }
 
@@ -89,11 +76,10 @@ size_t events_alive(const struct events *events) {
 }
 
 size_t events_alive_all(const struct events *events) {
-    return events->options.worker_bits == 0 ? events->alive
-                                            : atomic_load(&events->options.shared->alive);
+    return atomic_load(&events->options.shared->alive);
 }
 
-static __attribute__((noinline)) bool reserve_shared_slot(struct events *events) {
+bool events_reserve_slot(struct events *events) {
     size_t others = atomic_fetch_add(&events->options.shared->alive, 1);
     if (others >= events->options.max_events) {
         atomic_fetch_sub(&events->options.shared->alive, 1);
@@ -103,22 +89,9 @@ static __attribute__((noinline)) bool reserve_shared_slot(struct events *events)
     return true;
 }
 
-bool events_reserve_slot(struct events *events) {
-    if (events->options.worker_bits != 0) {
-        return reserve_shared_slot(events);
-    }
-    if (events->alive >= events->options.max_events) {
-        return false;
-    }
-    events->alive++;
-    return true;
-}
-
 void events_leave_slot(struct events *events) {
     events->alive--;
-    if (events->options.worker_bits != 0) {
-        atomic_fetch_sub(&events->options.shared->alive, 1);
-    }
+    atomic_fetch_sub(&events->options.shared->alive, 1);
 }
 
 bool events_refusal_due(struct events *events) {

@@ -23,12 +23,8 @@ struct events {
     uint64_t generation;
     struct event *soonest, *latest; /* by deadline, which is by start: all have the same time */
     struct stats *stats;
-    struct stats *own_stats;  /* NULL: they are the creator's */
     uint64_t generation_step; /* past the bits that are the worker_index's */
-    struct running_worker own_running;
-    struct events_shared own_shared;
-    struct limits_told limits_told;
-    char too_many[80]; /* why an event is refused at the limit */
+    char too_many[80];        /* why an event is refused at the limit */
 };
 
 /* One more event, where the limit allows it. */

@@ -27,6 +27,9 @@ struct world {
     struct script_state script;
     struct registry *registry;
     struct events *events;
+    struct events_shared shared;
+    struct stats stats;
+    struct running_worker running;
     struct arena scratch;
     struct rpc_plugin_info info;
     struct rpc_env env;
@@ -109,7 +112,10 @@ static void create(struct world *world, enum protocol protocol, bool closed) {
                                     .process_data = &world->script,
                                     .max_events = 4,
                                     .stack_size = LIMIT_STACK,
-                                    .timeout_ms = 1000};
+                                    .timeout_ms = 1000,
+                                    .running = &world->running,
+                                    .shared = &world->shared,
+                                    .stats = &world->stats};
     world->events = events_create(&events);
     assert_non_null(world->events);
     world->info = (struct rpc_plugin_info){.name = kong_str("script")};

@@ -35,6 +35,9 @@ struct world {
     struct script_state script;
     struct registry *registry;
     struct events *events;
+    struct events_shared shared;
+    struct stats stats;
+    struct running_worker running;
     struct arena scratch;
     struct rpc_plugin_info info;
     struct rpc_env env;
@@ -142,7 +145,10 @@ static void world_create(struct world *world, bool closed) {
                                     .process_data = &world->script,
                                     .max_events = MOST_EVENTS,
                                     .stack_size = STACK,
-                                    .timeout_ms = EVENT_MS};
+                                    .timeout_ms = EVENT_MS,
+                                    .running = &world->running,
+                                    .shared = &world->shared,
+                                    .stats = &world->stats};
     world->events = events_create(&events);
     REQUIRE(world->events != NULL);
     static const struct kong_str phases[] = {{"access", 6}};

@@ -61,7 +61,10 @@ struct bench *bench_create(enum protocol protocol, void *loop) {
                                     .owner = loop,
                                     .max_events = 16,
                                     .stack_size = LIMIT_STACK,
-                                    .timeout_ms = 5000};
+                                    .timeout_ms = 5000,
+                                    .running = &bench->running_worker,
+                                    .shared = &bench->shared,
+                                    .stats = &bench->stats};
     bench->events = events_create(&events);
     assert_non_null(bench->events);
     bench->env = (struct rpc_env){.events = bench->events,

@@ -56,6 +56,9 @@ struct bench {
     struct kong_plugin plugin;
     struct registry *registry;
     struct events *events;
+    struct events_shared shared;
+    struct stats stats;
+    struct running_worker running_worker;
     struct arena memory, scratch;
     struct rpc_env env;
     struct rpc rpc;

@@ -76,6 +76,9 @@ struct fixture {
     struct seen seen;
     struct registry *registry;
     struct events *events;
+    struct events_shared shared;
+    struct stats stats;
+    struct running_worker running;
     struct instance *instance;
 };
 
@@ -90,7 +93,10 @@ static void begin(struct fixture *f, bool sleeps, bool gone) {
                                     .process_data = &f->seen,
                                     .max_events = 20,
                                     .stack_size = LIMIT_STACK,
-                                    .timeout_ms = 1000};
+                                    .timeout_ms = 1000,
+                                    .running = &f->running,
+                                    .shared = &f->shared,
+                                    .stats = &f->stats};
     f->events = events_create(&events);
     assert_non_null(f->events);
     assert_int_equal(
