@@ -44,7 +44,8 @@ SYS_LIBS := -lpthread -ldl -lrt -lm
 WARN     := -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 -Wvla $(WERROR)
 # a frame larger than a guard page must not step over it
 CLASH    := $(shell echo 'int main(void) { return 0; }' | $(CC) -Werror -fstack-clash-protection -x c -c -o /dev/null - 2>/dev/null && echo -fstack-clash-protection)
-HARDEN   := -fstack-protector-strong $(CLASH) -fPIC -fno-semantic-interposition $(if $(SAN),,$(if $(findstring -O0,$(CFLAGS)),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2))
+# unwind tables: exceptions of plugins in C++ pass through our frames
+HARDEN   := -fstack-protector-strong $(CLASH) -funwind-tables -fPIC -fno-semantic-interposition $(if $(SAN),,$(if $(findstring -O0,$(CFLAGS)),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2))
 LDHARDEN := -pie -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack
 ifneq ($(SAN),)
 SANFLAGS := -fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all
@@ -322,7 +323,8 @@ $(PDK_OUT)/%.pc: server/packaging/%.pc.in always
 DOCS        := $(addprefix $(BUILD)/docs/,kong-pdk.md kong-pdk.3)
 DOC_FIRST   := server/include/kong.h server/include/kong_event.h proto/kong_value.h proto/kong_phase.h
 DOC_LAST    := server/include/kong_schema.h tests/kong/kong_test.h
-DOC_HEADERS := $(DOC_FIRST) $(filter-out $(DOC_FIRST) $(DOC_LAST),$(PDK_HEADERS)) $(DOC_LAST)
+# what kong_schema.h says of C++ is enough of that
+DOC_HEADERS := $(DOC_FIRST) $(filter-out $(DOC_FIRST) $(DOC_LAST) %_schema_cxx.h,$(PDK_HEADERS)) $(DOC_LAST)
 DOC_DATE     = $(shell date -u -d "@$${SOURCE_DATE_EPOCH:-$$(date +%s)}" +%Y-%m-%d)
 
 .PHONY: docs

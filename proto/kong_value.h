@@ -18,6 +18,11 @@
 struct kong_str {
     const char *data;
     size_t len;
+#ifdef __cplusplus
+    kong_str() = default;
+    constexpr kong_str(const char *bytes, size_t length) : data(bytes), len(length) {}
+    kong_str(const char *text) : data(text), len(text == nullptr ? 0 : strlen(text)) {}
+#endif
 };
 
 enum kong_type {
@@ -59,12 +64,24 @@ struct kong_value {
 struct kong_pair {
     struct kong_str key;
     struct kong_value value;
+#ifdef __cplusplus
+    kong_pair() = default;
+    kong_pair(struct kong_str name, struct kong_value content) : key(name), value(content) {}
+#endif
 };
 
+/* In C++ these are the constructors. */
+#ifndef __cplusplus
 static inline struct kong_str kong_str(const char *text) {
     struct kong_str str = {text, text == NULL ? 0 : strlen(text)};
     return str;
 }
+
+static inline struct kong_pair kong_pair(const char *key, struct kong_value value) {
+    struct kong_pair pair = {kong_str(key), value};
+    return pair;
+}
+#endif
 
 static inline bool kong_str_equal(struct kong_str a, struct kong_str b) {
     return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
@@ -94,7 +111,11 @@ static inline struct kong_value kong_number(double number) {
 
 static inline struct kong_value kong_bytes(const void *data, size_t len) {
     struct kong_value value = {KONG_STRING, {false}};
-    value.string.data = (const char *)data;
+#ifdef __cplusplus
+    value.string.data = static_cast<const char *>(data);
+#else
+    value.string.data = data;
+#endif
     value.string.len = len;
     return value;
 }
@@ -116,11 +137,6 @@ static inline struct kong_value kong_map(const struct kong_pair *pairs, size_t c
     value.map.pairs = pairs;
     value.map.count = count;
     return value;
-}
-
-static inline struct kong_pair kong_pair(const char *key, struct kong_value value) {
-    struct kong_pair pair = {kong_str(key), value};
-    return pair;
 }
 
 #endif

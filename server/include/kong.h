@@ -30,6 +30,7 @@
 
 #include "kong_client.h"
 #include "kong_ctx.h"
+#include "kong_cxx.h"
 #include "kong_event.h"
 #include "kong_headers.h"
 #include "kong_log.h"
@@ -39,6 +40,7 @@
 #include "kong_response.h"
 #include "kong_router.h"
 #include "kong_schema.h"
+#include "kong_schema_cxx.h"
 #include "kong_service.h"
 #include "kong_value.h"
 
@@ -66,8 +68,8 @@ struct kong_plugin {
     const char *name;    /* as in Kong's `plugins`: lower case, digits, '-' and '_' */
     const char *version; /* "x.y" or "x.y.z" */
     int priority;        /* Kong runs higher ones first; unset, 0: behind most of its own */
-    unsigned phases;     /* KONG_PHASE_BITs to advertise by default: a subset of those that have a
-                            handler. 0: all of them but header_filter */
+    unsigned phases;     /* KONG_PHASE_BITs to advertise by default: a subset of those that
+                            have a handler. 0: all of them but header_filter */
     enum kong_on_error on_error;
     /* Handlers, configure and destroy may run at the same time on several threads, also for one
      * instance: what they share and change (state of configure, data of open, variables of the
@@ -83,8 +85,13 @@ struct kong_plugin {
      * 4 MiB (1 MiB with 32 bits); a single frame that is larger may step over it, unless the plugin
      * is compiled with -fstack-clash-protection, as `pkg-config --cflags kong-pdk` says. */
     size_t stack_size;
-    const struct kong_schema *schema;         /* NULL: no configuration */
-    kong_handler *handlers[KONG_PHASE_COUNT]; /* by enum kong_phase */
+    const struct kong_schema *schema; /* NULL: no configuration */
+    /* By enum kong_phase: {[KONG_PHASE_ACCESS] = access}; in C++ {{KONG_PHASE_ACCESS, access}}. */
+#ifdef __cplusplus
+    kong_cxx_handlers handlers;
+#else
+    kong_handler *handlers[KONG_PHASE_COUNT];
+#endif
 
     /* Hooks, each may be NULL. */
 
@@ -99,6 +106,15 @@ struct kong_plugin {
     int (*configure)(const void *config, void **state, char *error, size_t error_size);
     /* After the instance was closed and its last event is done. */
     void (*destroy)(const void *config, void *state);
+
+    /* How what the plugin wrote is called: fn(arg), from handlers to hooks and what
+     * kong_run_blocking runs. NULL: directly. C++ fills this in: an exception that leaves fn is a
+     * failure, with its text in `error` (kong_cxx.h). */
+    int (*guard)(int (*fn)(void *arg), void *arg, char *error, size_t error_size)
+#ifdef __cplusplus
+        = kong_cxx_guard
+#endif
+        ;
 };
 
 /* The whole program: options, dump, server. Returns the exit status: 2 with one line on stderr for

@@ -65,7 +65,7 @@ const char *kong_strerror(int error);
 const char *kong_error_text(struct kong *kong);
 
 /* Which phase is being handled. */
-enum kong_phase kong_phase(struct kong *kong);
+enum kong_phase kong_get_phase(struct kong *kong);
 
 /* --- Memory of the event --- */
 

@@ -27,8 +27,9 @@
  * see (a default that its own rules refuse, a pattern that is none) ends the program with one line
  * when it starts.
  *
- * The macros need C11 and are for tables at file scope; gcc and clang. From C++ the types can be
- * used, the table itself is written in a C file. */
+ * The macros need C11 or C++20 and are for tables at file scope; gcc and clang. In C++ the rules of
+ * a row stand in the order in which struct kong_field has them, and KONG_CONFIG_CHECKS before the
+ * flags of KONG_SCHEMA (C++17 uses the types; the table is then written in a C file). */
 #ifndef KONG_SCHEMA_H
 #define KONG_SCHEMA_H
 

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "crash.h"
+#include "hooks.h"
 #include "limit.h"
 #include "metrics_text.h"
 #include "service_manager.h"
@@ -169,10 +170,9 @@ static void start_relaying(struct server *server) {
 
 static int open_plugin(struct server *server, char *error, size_t size) {
     const struct kong_plugin *plugin = server->options.plugin;
-    char text[256] = "";
-    if (plugin->open != NULL && plugin->open(&server->process_data, text, sizeof text) != 0) {
-        text[sizeof text - 1] = '\0';
-        snprintf(error, size, "%s: %s", plugin->name, text[0] != '\0' ? text : "open failed");
+    char text[256];
+    if (hooks_open(plugin, &server->process_data, text, sizeof text) != 0) {
+        snprintf(error, size, "%s: %s", plugin->name, text);
         return -1;
     }
     server->plugin_open = true;
@@ -397,6 +397,14 @@ static bool workers_open(const struct server *server) {
     return server->workers[server->count - 1].events != NULL;
 }
 
+static void close_plugin(struct server *server) {
+    char error[256];
+    if (server->plugin_open &&
+        hooks_close(server->options.plugin, server->process_data, error, sizeof error) != 0) {
+        log_write(server->options.log, LOG_LEVEL_ERROR, "close: %s", error);
+    }
+}
+
 void server_destroy(struct server *server) {
     if (server == NULL) {
         return;
@@ -429,8 +437,6 @@ void server_destroy(struct server *server) {
     free(server->loops);
     free(server->workers);
     registry_destroy(server->registry);
-    if (server->plugin_open && server->options.plugin->close != NULL) {
-        server->options.plugin->close(server->process_data);
-    }
+    close_plugin(server);
     free(server);
 }

@@ -18,7 +18,7 @@ void *kong_process_data(struct kong *kong) {
     return events_options(pdk_event(kong)->events)->process_data;
 }
 
-enum kong_phase kong_phase(struct kong *kong) {
+enum kong_phase kong_get_phase(struct kong *kong) {
     return pdk_event(kong)->phase;
 }
 

@@ -2,8 +2,11 @@
  * knows libuv. What libuv needs lies on the handler's stack, which stays while it is suspended. */
 #include "event.h"
 
+#include <string.h>
+
 #include <uv.h>
 
+#include "hooks.h"
 #include "pdk_call.h"
 
 static uv_loop_t *loop_of(struct event *event) {
@@ -76,11 +79,20 @@ struct errand {
     struct event *event;
     void (*fn)(void *arg);
     void *arg;
+    int failed; /* fn ended by an exception, which has this text */
+    char error[256];
 };
+
+static int call_errand(void *arg) {
+    struct errand *errand = arg;
+    errand->fn(errand->arg);
+    return 0;
+}
 
 static void run_errand(uv_work_t *work) {
     struct errand *errand = work->data;
-    errand->fn(errand->arg);
+    errand->failed = hooks_guard(events_options(errand->event->events)->plugin, call_errand, errand,
+                                 errand->error, sizeof errand->error);
 }
 
 /* The request is libuv's until here; it was cancelled, or fn has returned. */
@@ -112,5 +124,10 @@ int kong_run_blocking(struct kong *kong, void (*fn)(void *arg), void *arg) {
         return event_fail(errand.event, KONG_E_IO, kong_str(uv_strerror(rc)));
     }
     event_sleep(errand.event, drop_errand, &errand);
-    return after_sleep(errand.event);
+    rc = after_sleep(errand.event);
+    if (rc == 0 && errand.failed != 0) {
+        rc = event_fail(errand.event, KONG_E_FAILED,
+                        arena_copy(&errand.event->arena, errand.error, strlen(errand.error)));
+    }
+    return rc;
 }

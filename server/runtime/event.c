@@ -1,6 +1,10 @@
 /* An event's way through the loop: started, resumed by Kong's answers, cancelled, over. */
 #include "events_table.h"
 
+#include <string.h>
+
+#include "hooks.h"
+
 /* Kong answers a PDK call in milliseconds, or never. */
 #define STEP_PATIENCE_MS 2000u
 #define KEPT_STACKS      4u /* not given back when they are not used for long */
@@ -26,10 +30,24 @@ static void event_end(struct event *event) {
     }
 }
 
-static void run_handler(void *arg) {
+static int call_handler(void *arg) {
     struct event *event = arg;
     kong_handler *handler = event->events->options.plugin->handlers[event->phase];
-    event->rc = handler((struct kong *)event, event->instance->config);
+    return handler((struct kong *)event, event->instance->config);
+}
+
+static void run_handler(void *arg) {
+    struct event *event = arg;
+    const struct kong_plugin *plugin = event->events->options.plugin;
+    if (plugin->guard == NULL) {
+        event->rc = call_handler(event);
+        return;
+    }
+    char text[256];
+    event->rc = hooks_guard(plugin, call_handler, event, text, sizeof text);
+    if (text[0] != '\0') {
+        event_fail(event, event->rc, arena_copy(&event->arena, text, strlen(text)));
+    }
 }
 
 /* The fiber gave control back: parked, or returned. */

@@ -1,6 +1,7 @@
 #include "fiber.h"
 
 #include "fiber_checkers.h"
+#include "fiber_exceptions.h"
 #include "fiber_switch.h"
 #include "limit.h"
 
@@ -24,6 +25,7 @@ struct fiber {
     struct fiber_context caller; /* who started or resumed it */
     struct checker checker;
     struct checker caller_checker;
+    struct exceptions exceptions; /* while it runs, those of the caller */
     struct fiber_pool *pool;
     struct fiber *next; /* while idle */
     fiber_fn *fn;
@@ -218,7 +220,9 @@ static bool enter(struct fiber *fiber) {
     fiber->trimmed = false;
     checker_of_running(&fiber->caller_checker);
     checker_leave(&fiber->caller_checker, &fiber->checker, false);
+    exceptions_exchange(&fiber->exceptions);
     fiber_context_switch(&fiber->caller, &fiber->context);
+    exceptions_exchange(&fiber->exceptions);
     checker_arrive(&fiber->caller_checker, NULL);
     pool->running = NULL;
     if (fiber->state == PARKED)
@@ -238,6 +242,7 @@ struct fiber *fiber_start(struct fiber_pool *pool, fiber_fn *fn, void *arg, bool
         return NULL;
     fiber->fn = fn;
     fiber->arg = arg;
+    fiber->exceptions = (struct exceptions){0};
     fiber->thread = pthread_self();
     checker_begin(&fiber->checker);
     fiber_context_make(&fiber->context, fiber->map + pool->guard_size, pool->stack_size, run,

@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "hooks.h"
 #include "limit.h"
 #include "protocol.h"
 #include "schema.h"
@@ -97,8 +98,11 @@ static void use_list_append(struct registry *registry, struct instance *instance
 
 /* Without the lock: `destroy` is the plugin's. */
 static void instance_free(struct registry *registry, struct instance *instance) {
-    if (instance->failure == NULL && registry->options.plugin->destroy != NULL) {
-        registry->options.plugin->destroy(instance->config, instance->state);
+    char error[256];
+    if (instance->failure == NULL && hooks_destroy(registry->options.plugin, instance->config,
+                                                   instance->state, error, sizeof error) != 0) {
+        log_write(registry->options.log, LOG_LEVEL_ERROR, "destroy of instance %d: %s",
+                  instance->id, error);
     }
     arena_free(&instance->arena);
     free(instance);
@@ -206,14 +210,9 @@ static int configure(struct registry *registry, struct instance *instance, struc
         instance->failure = join_report(&instance->arena, &report);
         return 0;
     }
-    if (plugin->configure == NULL) {
-        return 0;
-    }
-    char text[256] = "";
-    if (plugin->configure(instance->config, &instance->state, text, sizeof text) != 0) {
-        text[sizeof text - 1] = '\0';
-        const char *why = text[0] != '\0' ? text : "configure failed";
-        instance->failure = arena_copy(&instance->arena, why, strlen(why)).data;
+    char text[256];
+    if (hooks_configure(plugin, instance->config, &instance->state, text, sizeof text) != 0) {
+        instance->failure = arena_copy(&instance->arena, text, strlen(text)).data;
         if (instance->failure == NULL) {
             instance->failure = "configure failed";
         }

@@ -422,7 +422,7 @@ static int converse(struct kong *kong, const void *config) {
     (void)config;
     kong_log_notice(kong, "%s", "begin");
     int error = kong_request_get_path(kong, &path);
-    if (error == 0 && kong_phase(kong) == KONG_PHASE_RESPONSE) {
+    if (error == 0 && kong_get_phase(kong) == KONG_PHASE_RESPONSE) {
         return kong_response_set_header(kong, "X-Path", path.data);
     }
     error = error != 0 ? error : kong_request_get_query(kong, 0, &query);

@@ -351,7 +351,7 @@ static int use_memory(struct kong *kong, struct bench *bench) {
     }
     note_str(bench, text);
     note(bench, " %d", kong_alloc(kong, SIZE_MAX / 2) == NULL);
-    note(bench, " %d", kong_phase(kong) == KONG_PHASE_ACCESS);
+    note(bench, " %d", kong_get_phase(kong) == KONG_PHASE_ACCESS);
     return 0;
 }
 
