@@ -1,36 +1,38 @@
 #include "pdk_methods.h"
 
-/* The sets of phases in pdk_methods.def: where Kong 3.9.1 lets a plugin server call a method.
+/* The sets of phases in pdk_methods.def.
  *
- * The log phase of a plugin server runs in a timer, on a copy of ngx.ctx and of some request data:
- * what Kong has saved, what lives in ngx.ctx and what needs no request works there; everything that
- * reads ngx.var or ngx.req raises, although the PDK's own check lists the phase. Kong's
- * body_filter and client_hello phases never reach a plugin server, so a method that is allowed only
- * there has an empty set. */
+ * In the phase log a plugin server runs in a timer, on a copy of ngx.ctx and of some request data:
+ * what Kong has saved, what lives in ngx.ctx and what needs no request works there. What reads
+ * ngx.var or ngx.req raises, although Kong's own list of phases has log. Kong's phases body_filter
+ * and client_hello never reach a plugin server: a method that is allowed only there has an empty
+ * set. */
 enum {
     IN_NONE = 0,
     IN_CERTIFICATE = 1 << KONG_PHASE_CERTIFICATE,
+    IN_REWRITE = 1 << KONG_PHASE_REWRITE,
     IN_ACCESS = 1 << KONG_PHASE_ACCESS,
     IN_PREREAD = 1 << KONG_PHASE_PREREAD,
     IN_LOG = 1 << KONG_PHASE_LOG,
     /* while the request to the upstream can be changed */
-    IN_UPSTREAM = (1 << KONG_PHASE_REWRITE) | IN_ACCESS,
+    IN_UPSTREAM = IN_REWRITE | IN_ACCESS,
     /* once there is a response */
     IN_RESPONSE = (1 << KONG_PHASE_RESPONSE) | (1 << KONG_PHASE_HEADER_FILTER),
     /* while there is an HTTP request */
     IN_REQUEST = IN_UPSTREAM | IN_RESPONSE,
     /* until the answer starts to leave for the client */
     IN_BUFFERED = IN_UPSTREAM | (1 << KONG_PHASE_RESPONSE),
-    /* while there is a connection */
-    IN_CONNECTION = IN_CERTIFICATE | IN_PREREAD | IN_REQUEST,
+    /* while there is a connection whose variables nginx knows: not yet in certificate */
+    IN_CONNECTION = IN_PREREAD | IN_REQUEST,
     /* from the phase on in which consumer and route are known; both are in ngx.ctx */
     IN_AUTH_AND_LATER = IN_ACCESS | IN_RESPONSE | IN_LOG,
     IN_ANY = (1 << KONG_PHASE_COUNT) - 1,
 };
 
 const struct pdk_method pdk_methods[PDK_COUNT] = {
-#define PDK(id, name, args, result, flags, phases)                                                 \
-    [PDK_##id] = {{name, sizeof(name) - 1}, PDK_ARGS_##args, PDK_RESULT_##result, flags, phases},
+#define PDK(id, name, args, result, flags, phases, not_2_8)                                        \
+    [PDK_##id] = {                                                                                 \
+        {name, sizeof(name) - 1}, PDK_ARGS_##args, PDK_RESULT_##result, flags, phases, not_2_8},
 #include "pdk_methods.def"
 #undef PDK
 };

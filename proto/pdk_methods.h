@@ -49,25 +49,38 @@ enum pdk_flags {
     PDK_POSTED = 1,       /* nothing comes back: the handler goes on at once */
     PDK_TERMINAL = 2,     /* ends the event: no answer ever comes */
     PDK_MSGPACK_ONLY = 4, /* Kong has no ProtoBuf:1 message for it */
+    /* What else must be so in the phase log, or Kong raises there: */
+    PDK_LOG_OF_HTTP = 8,      /* the log is one of an HTTP request */
+    PDK_LOG_OF_STREAM = 16,   /* … of a stream */
+    PDK_LOG_IF_BUFFERED = 32, /* Kong buffered the upstream's response */
+    PDK_LOG_PROTOBUF = 64,    /* … on ProtoBuf:1 only */
+    PDK_2_8_PROTOBUF = 128,   /* not_2_8 holds on ProtoBuf:1 only */
 };
 
 struct pdk_method {
     struct kong_str name; /* "kong.response.set_header" */
     enum pdk_args args;
     enum pdk_result result;
-    unsigned flags;  /* enum pdk_flags */
-    unsigned phases; /* bits 1 << enum kong_phase in which Kong 3.9 allows the call; elsewhere it
-                        raises */
+    unsigned flags;   /* enum pdk_flags */
+    unsigned phases;  /* bits 1 << enum kong_phase in which Kong 3.9 allows the call; elsewhere it
+                         raises */
+    unsigned not_2_8; /* … in which Kong 2.8 raises nevertheless; all: it has no such function */
 };
 
 enum pdk_id {
-#define PDK(id, name, args, result, flags, phases) PDK_##id,
+#define PDK(id, name, args, result, flags, phases, not_2_8) PDK_##id,
 #include "pdk_methods.def"
 #undef PDK
     PDK_COUNT
 };
 
 extern const struct pdk_method pdk_methods[PDK_COUNT];
+
+/* Where the method may be called, of Kong 3.9 or (old) of 2.8: bits as above. */
+static inline unsigned pdk_phases(const struct pdk_method *method, bool old, bool on_protobuf) {
+    bool less = old && (on_protobuf || (method->flags & PDK_2_8_PROTOBUF) == 0);
+    return less ? method->phases & ~method->not_2_8 : method->phases;
+}
 
 /* By its full name; NULL when it is not in the table. */
 const struct pdk_method *pdk_method_find(struct kong_str name);

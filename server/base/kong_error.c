@@ -26,6 +26,8 @@ const char *kong_strerror(int error) {
         return "input or output failed";
     case KONG_E_FAILED:
         return "the plugin failed";
+    case KONG_E_PHASE:
+        return "Kong does not allow the call in this phase";
     default:
         return "unknown error";
     }

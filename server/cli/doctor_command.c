@@ -49,7 +49,7 @@ static void append_options(struct buffer *out, const struct shell_words *words, 
     for (size_t i = 1; i < words->count; i++) {
         const struct option_row *row = row_of(words->words[i]);
         row = row != NULL ? row : meant_row(words->words[i]);
-        if (row == NULL || options_use(row) != use || row->kind == OPTION_ACTION) {
+        if (row == NULL || !options_belongs(row, use) || row->kind == OPTION_ACTION) {
             i += row != NULL && row->argument != NULL && strchr(words->words[i], '=') == NULL;
             continue;
         }

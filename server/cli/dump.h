@@ -12,7 +12,7 @@ struct dump_options {
     unsigned phases; /* KONG_PHASE_BITs to advertise */
     int priority;
     enum protocol protocol;
-    int kong_major; /* 2, 3: what the schema may contain */
+    int kong_major; /* what the schema may contain: below 3 no descriptions */
     const char *socket_path;
 };
 

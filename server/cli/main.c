@@ -195,6 +195,7 @@ static struct server_options server_options_of(const struct service *service,
     wanted.metrics_listen = options->metrics_listen;
     wanted.drain_ms = options->drain_ms;
     wanted.event_ms = options->event_ms;
+    wanted.kong_2_8 = options->kong_major == 2;
     wanted.instance_idle_ms = options->instance_idle_ms;
     wanted.allow_uids = options->allow_uids.list;
     wanted.allow_uid_count = options->allow_uids.count;

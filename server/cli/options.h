@@ -68,7 +68,7 @@ struct options {
                         that the plugin has a handler for, never none */
     int priority;
     enum protocol protocol;
-    int kong_major; /* at least 2 */
+    int kong_major; /* at least 2; 0: any */
 
     /* limits */
     uint64_t event_ms;

@@ -56,8 +56,13 @@ const char *options_show(const struct option_row *row, const struct options *opt
     case OPTION_BYTES:
         show_bytes(*(const size_t *)value, scratch, size);
         break;
-    case OPTION_PRIORITY:
     case OPTION_KONG_VERSION:
+        if (*(const int *)value == 0) {
+            snprintf(scratch, size, "any");
+            break;
+        }
+        __attribute__((fallthrough));
+    case OPTION_PRIORITY:
         snprintf(scratch, size, "%d", *(const int *)value);
         break;
     case OPTION_NAME:

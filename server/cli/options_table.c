@@ -186,7 +186,10 @@ const struct option_row option_rows[] = {
      .argument = "X[.Y]",
      .kind = OPTION_KONG_VERSION,
      AT(kong_major),
-     .help = "the oldest Kong that reads the dump; from 3 on it has descriptions of the fields"},
+     .both = true,
+     .help = "the oldest Kong that this is for: 2.8, to the server, has calls refused in phases "
+             "where only 2.8 raises an error; 3, to --dump, adds descriptions of the fields, which "
+             "2.8 refuses"},
 
     {.section = "Limits",
      .use = OPTION_FOR_START,
@@ -329,7 +332,7 @@ void options_defaults(struct options *options, const struct kong_plugin *plugin)
         .phases = dump_default_phases(plugin),
         .priority = plugin->priority,
         .protocol = PROTOCOL_PROTOBUF,
-        .kong_major = 2,
+        .kong_major = 0,
         .event_ms = LIMIT_EVENT_MS,
         .instance_idle_ms = LIMIT_INSTANCE_IDLE_MS,
         .max_connections = LIMIT_CONNECTIONS,
@@ -339,11 +342,12 @@ void options_defaults(struct options *options, const struct kong_plugin *plugin)
     };
 }
 
-enum option_use options_use(const struct option_row *row) {
+bool options_belongs(const struct option_row *row, enum option_use use) {
+    bool both = row->both && use != OPTION_FOR_A_PERSON;
     while (row->section == NULL) {
         row--; /* the first one begins a section */
     }
-    return row->use;
+    return both || row->use == use;
 }
 
 void options_list_phases(unsigned phases, const char *between, char *out, size_t size) {

@@ -33,7 +33,7 @@ enum option_use {
 
 struct option_row {
     const char *section; /* begins one; NULL: as before */
-    enum option_use use; /* of all in the section; read by options_use */
+    enum option_use use; /* of all in the section; read by options_belongs */
     const char *name;
     const char *argument; /* placeholder; NULL: takes none */
     const char *help;     /* without a final period; may be followed by "(default X)" */
@@ -45,13 +45,14 @@ struct option_row {
     int (*check)(const char *text, char *error, size_t error_size);
     enum option_kind kind;
     unsigned number;
+    bool both;   /* belongs to the other one of Kong's commands, too */
     char letter; /* 0: none */
 };
 
 extern const struct option_row option_rows[];
 extern const size_t option_row_count;
 
-enum option_use options_use(const struct option_row *row);
+bool options_belongs(const struct option_row *row, enum option_use use);
 
 /* The value as it would be written on the command line, in `scratch` (1 KiB holds any) or the
  * option's own string; "" for none. A flag that is set is its own name. */

@@ -55,7 +55,7 @@ static void append_options(const struct print_conf *wanted, enum option_use use,
     options_defaults(&defaults, wanted->plugin);
     for (size_t i = 0; i < option_row_count; i++) {
         const struct option_row *row = &option_rows[i];
-        bool skip = options_use(row) != use;
+        bool skip = !options_belongs(row, use);
         for (size_t k = 0; but != NULL && but[k] != NULL; k++) {
             skip = skip || strcmp(row->name, but[k]) == 0;
         }

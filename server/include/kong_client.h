@@ -11,25 +11,25 @@ extern "C" {
 /* --- The client's address --- */
 
 /* kong.client.get_ip: the address of whoever is connected to Kong, maybe a proxy.
- * Phases: certificate, rewrite, access, response, header_filter, preread. */
+ * Phases: rewrite, access, response, header_filter, preread. */
 int kong_client_get_ip(struct kong *kong, struct kong_str *ip);
 
 /* kong.client.get_forwarded_ip: the client's address as a trusted proxy forwards it, else the same
  * as kong_client_get_ip (Kong's settings real_ip_header and trusted_ips).
- * Phases: certificate, rewrite, access, response, header_filter, preread. */
+ * Phases: rewrite, access, response, header_filter, preread. */
 int kong_client_get_forwarded_ip(struct kong *kong, struct kong_str *ip);
 
 /* kong.client.get_port: the port of whoever is connected to Kong.
- * Phases: certificate, rewrite, access, response, header_filter, preread. */
+ * Phases: rewrite, access, response, header_filter, preread. */
 int kong_client_get_port(struct kong *kong, int *port);
 
 /* kong.client.get_forwarded_port: the client's port as a trusted proxy forwards it.
- * Phases: certificate, rewrite, access, response, header_filter, preread. */
+ * Phases: rewrite, access, response, header_filter, preread. */
 int kong_client_get_forwarded_port(struct kong *kong, int *port);
 
 /* kong.client.get_protocol: "http", "https", "grpc", "tcp" and so on: by which of the route's
  * protocols the client came. allow_terminated: a TLS that ended at a trusted proxy counts.
- * Phases: access, response, header_filter.
+ * Phases: access, response, header_filter, log (of a stream).
  * nil: there is no route, or the X-Forwarded-Proto header is unusable. */
 int kong_client_get_protocol(struct kong *kong, bool allow_terminated, struct kong_str *protocol);
 
@@ -58,18 +58,18 @@ struct kong_credential {
 };
 
 /* kong.client.get_consumer: the consumer that an authentication plugin has found.
- * Phases: access, response, header_filter, log.
+ * Phases: access, response, header_filter, log. Kong 2.8: not in log.
  * No consumer is no error: consumer->id is nil. */
 int kong_client_get_consumer(struct kong *kong, struct kong_consumer *consumer);
 
 /* kong.client.get_credential: the credential that an authentication plugin has found.
- * Phases: access, response, header_filter, log.
+ * Phases: access, response, header_filter, log. Kong 2.8: not in log.
  * No credential is no error: credential->id is nil. */
 int kong_client_get_credential(struct kong *kong, struct kong_credential *credential);
 
 /* kong.client.load_consumer: looks a consumer up in Kong's database by its id (a UUID), or with
  * by_username by id or else by username.
- * Phases: access, response, header_filter, log.
+ * Phases: access, response, header_filter, log. Kong 2.8: not in log.
  * No such consumer is no error: consumer->id is nil. KONG_E_INVALID: no UUID, and not
  * by_username. */
 int kong_client_load_consumer(struct kong *kong, const char *id, bool by_username,
@@ -88,28 +88,28 @@ int kong_client_authenticate(struct kong *kong, const struct kong_consumer *cons
 /* --- TLS with the client --- */
 
 /* kong.client.tls.request_client_certificate: asks the client for a certificate.
- * Phases: certificate. MsgPack:1 only.
+ * Phases: certificate, preread. MsgPack:1 only.
  * KONG_E_KONG: it could not be asked for. */
 int kong_client_tls_request_client_certificate(struct kong *kong);
 
 /* kong.client.tls.disable_session_reuse: makes this TLS session one that is not taken up again.
- * Phases: certificate. MsgPack:1 only.
+ * Phases: certificate, preread. MsgPack:1 only.
  * KONG_E_KONG: it could not be done. */
 int kong_client_tls_disable_session_reuse(struct kong *kong);
 
 /* kong.client.tls.disable_http2_alpn: offers the client no HTTP/2.
- * Phases: none that reaches a plugin server (Kong allows it in client_hello). MsgPack:1 only.
+ * Phases: preread. MsgPack:1 only.
  * KONG_E_KONG: it could not be done. */
 int kong_client_tls_disable_http2_alpn(struct kong *kong);
 
 /* kong.client.tls.get_full_client_certificate_chain: the client's certificates in PEM.
- * Phases: rewrite, access, response. MsgPack:1 only.
+ * Phases: rewrite, access, response, preread. MsgPack:1 only.
  * nil: the client sent none. */
 int kong_client_tls_get_full_client_certificate_chain(struct kong *kong, struct kong_str *pem);
 
 /* kong.client.tls.set_client_verify: what kong.log.serialize and the upstream are told of the
  * verification: "SUCCESS", "NONE", or "FAILED:" and a reason.
- * Phases: rewrite, access, response. Posted. MsgPack:1 only.
+ * Phases: rewrite, access, response, preread. Posted. MsgPack:1 only.
  * KONG_E_INVALID: another text. */
 int kong_client_tls_set_client_verify(struct kong *kong, const char *result);
 

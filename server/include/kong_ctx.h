@@ -36,12 +36,12 @@ int kong_nginx_get_ctx(struct kong *kong, const char *key, struct kong_value *va
 int kong_nginx_set_ctx(struct kong *kong, const char *key, struct kong_value value);
 
 /* kong.nginx.get_var: a variable of nginx, without the `$`: "request_id", "upstream_status".
- * Phases: certificate, rewrite, access, response, header_filter, preread.
+ * Phases: rewrite, access, response, header_filter, preread.
  * nil: it does not exist, or is not set. */
 int kong_nginx_get_var(struct kong *kong, const char *name, struct kong_str *value);
 
 /* kong.nginx.get_tls1_version_str: "TLSv1.3" and so on.
- * Phases: certificate, rewrite, access, response, header_filter, preread.
+ * Phases: all.
  * nil: the client does not speak TLS. */
 int kong_nginx_get_tls1_version_str(struct kong *kong, struct kong_str *version);
 

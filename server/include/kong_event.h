@@ -14,12 +14,17 @@
  *   answer of Kong arrives or the handler ends. Whether Kong could do it is never known. All others
  *   wait for Kong's answer: the handler is suspended, other events go on. A terminal function ends
  *   the event: later calls fail with KONG_E_ENDED.
- * - Phases are those in which Kong allows the call. In any other it raises a Lua error: the client
- *   gets a 500 and the handler is told nothing but, later, KONG_E_GONE (ProtoBuf:1) or
- *   KONG_E_TIMEOUT (MsgPack:1). What Kong would refuse with an error for the arguments' sake is
- *   refused here with KONG_E_INVALID, and nothing is sent.
- * - In the phase log Kong runs handlers after the request, on a copy of some of its data: what is
- *   not in that copy raises there.
+ * - Phases are those in which Kong allows the call. In any other Kong would raise a Lua error, and
+ *   so the call is refused here with KONG_E_PHASE and nothing is sent. What Kong would refuse with
+ *   an error for the arguments' sake is refused here with KONG_E_INVALID, and nothing is sent.
+ * Where Kong raises nevertheless (a comment says where) the client gets a 500, and the handler is
+ * told nothing but, later, KONG_E_GONE (ProtoBuf:1) or KONG_E_TIMEOUT (MsgPack:1).
+ * - In the phase log Kong runs handlers after the request, on a copy of some of its data. A Lua
+ *   error there leaves the copy behind, and later requests of other clients read this one's
+ *   headers: the reason for KONG_E_PHASE. "log (not of a stream)" and the like is a condition of
+ *   that phase; where it is not certain the library asks Kong for it, once an event.
+ * - Phases are Kong 3.9's. "Kong 2.8:" says where 2.8 raises though 3.9 does not: the option
+ *   --kong-version 2.8 has the call refused there. A server for Kong 2.8 must have this option.
  * - nil is no error. On ProtoBuf:1 Kong's answer for nil is an empty message, which stands for "",
  * 0 and false as well; where Kong sends "" in a form of its own it comes as "", else as nil.
  * - Functions marked "MsgPack:1 only" fail with KONG_E_UNSUPPORTED on ProtoBuf:1, and nothing is
@@ -55,6 +60,7 @@ enum kong_error {
     KONG_E_TOO_BIG = -9,     /* larger than the limit that the caller gave */
     KONG_E_IO = -10,         /* a file or thread that the function needed failed */
     KONG_E_FAILED = -11,     /* for handlers: failed for a reason of the plugin's own */
+    KONG_E_PHASE = -12,      /* Kong does not allow the call in this phase: nothing was sent */
 };
 
 /* What a code means: static, English, without a final period. */
@@ -104,9 +110,20 @@ struct kong_str kong_to_str(const struct kong_value *value);
 /* Any function under kong., by its full Lua name ("kong.request.get_path"), with its Lua arguments.
  * Functions that have no typed function are MsgPack:1 only. *result is the first thing that Lua
  * returns; NULL when it is not wanted. A nil between the arguments arrives as "": Lua would cut the
- * list there. A name that Kong does not know gives nil and a line in its log. */
+ * list there. A name that Kong does not know gives nil and a line in its log.
+ * KONG_E_PHASE, KONG_E_INVALID: as the typed function gives them, where there is one. KONG_E_PHASE:
+ * in the phase log, a function that has none. */
 int kong_call(struct kong *kong, const char *method, const struct kong_value *args, size_t count,
               struct kong_value *result);
+
+/* The author knows that Kong allows the function in the phase log, with these arguments. If it
+ * raises an error there, this request's data stays behind in Kong and other clients' requests read
+ * it. */
+#define KONG_CALL_SAFE_IN_LOG 1u
+
+/* kong_call with KONG_CALL_* flags. */
+int kong_call_flags(struct kong *kong, unsigned flags, const char *method,
+                    const struct kong_value *args, size_t count, struct kong_value *result);
 
 /* --- Waiting --- */
 

@@ -59,7 +59,7 @@ int kong_log_deprecation(struct kong *kong, const char *after, const char *remov
 /* kong.log.set_serialize_value: adds a value to what kong.log.serialize gives, and so to what
  * logging plugins (file-log, http-log, …) write. A dot in the key descends into a table; nil
  * removes. On ProtoBuf:1 false arrives as nil.
- * Phases: rewrite, access, response, header_filter, log. Posted. */
+ * Phases: rewrite, access, response, header_filter, log. Kong 2.8: not in log. Posted. */
 int kong_log_set_serialize_value(struct kong *kong, const char *key, struct kong_value value);
 
 /* kong.log.serialize: what logging plugins write of this request, a JSON text.

@@ -20,7 +20,7 @@ int kong_request_get_scheme(struct kong *kong, struct kong_str *scheme);
 int kong_request_get_host(struct kong *kong, struct kong_str *host);
 
 /* kong.request.get_port: the port of Kong that the request came in by.
- * Phases: certificate, rewrite, access, response, header_filter, preread. */
+ * Phases: rewrite, access, response, header_filter, preread. */
 int kong_request_get_port(struct kong *kong, int *port);
 
 /* kong.request.get_forwarded_scheme: as kong_request_get_scheme, but what a trusted proxy says in
@@ -61,7 +61,7 @@ int kong_request_get_method(struct kong *kong, struct kong_str *method);
 int kong_request_get_path(struct kong *kong, struct kong_str *path);
 
 /* kong.request.get_raw_path: the path as the client sent it, without the query.
- * Phases: rewrite, access, response, header_filter. MsgPack:1 only. */
+ * Phases: rewrite, access, response, header_filter. Kong 2.8: none. MsgPack:1 only. */
 int kong_request_get_raw_path(struct kong *kong, struct kong_str *path);
 
 /* kong.request.get_path_with_query: path and query as the client sent them.
@@ -69,7 +69,7 @@ int kong_request_get_raw_path(struct kong *kong, struct kong_str *path);
 int kong_request_get_path_with_query(struct kong *kong, struct kong_str *path);
 
 /* kong.request.get_start_time: when Kong began with the request, in milliseconds since the epoch.
- * Phases: rewrite, access, response, header_filter, log. MsgPack:1 only. */
+ * Phases: rewrite, access, response, header_filter, log. Kong 2.8: none. MsgPack:1 only. */
 int kong_request_get_start_time(struct kong *kong, double *ms);
 
 /* What the router cut out of the path: "(?<name>...)" and "(...)" in the paths of routes. */
@@ -85,7 +85,7 @@ struct kong_captures {
 };
 
 /* kong.request.get_uri_captures: what the router cut out of the path.
- * Phases: rewrite, access, response, header_filter, log. */
+ * Phases: rewrite, access, response, header_filter, log. Kong 2.8: none. */
 int kong_request_get_uri_captures(struct kong *kong, struct kong_captures *captures);
 
 /* --- The request: query --- */
@@ -110,13 +110,14 @@ int kong_request_get_query(struct kong *kong, unsigned most, struct kong_headers
 
 /* kong.request.get_header: the first value of a header. Upper and lower case are the same; in the
  * phase log Kong takes "_" for "-" too.
- * Phases: rewrite, access, response, header_filter, log.
+ * Phases: rewrite, access, response, header_filter, log (not of a stream).
  * nil: no such header. */
 int kong_request_get_header(struct kong *kong, const char *name, struct kong_str *value);
 
 /* kong.request.get_headers: all headers, at most `most` of them (1 to 1000; 0: Kong's default,
  * which is 100). In the phase log the limit does nothing.
- * Phases: rewrite, access, response, header_filter, log.
+ * Phases: rewrite, access, response, header_filter, log (not of a stream). Kong 2.8 on ProtoBuf:1:
+ * not in log.
  * Kong 2.8.5 on ProtoBuf:1 fails the request with a 500 when a header is repeated; 3.9.1 does not.
  */
 int kong_request_get_headers(struct kong *kong, unsigned most, struct kong_headers *headers);

@@ -21,7 +21,7 @@ int kong_response_get_header(struct kong *kong, const char *name, struct kong_st
 
 /* kong.response.get_headers: all headers, at most `most` of them (1 to 1000; 0: Kong's default,
  * which is 100). In the phase log the limit does nothing.
- * Phases: response, header_filter, log. */
+ * Phases: response, header_filter, log (not of a stream). Kong 2.8 on ProtoBuf:1: not in log. */
 int kong_response_get_headers(struct kong *kong, unsigned most, struct kong_headers *headers);
 
 /* kong.response.get_source: who made the response: "service" (the upstream), "exit" (a plugin's

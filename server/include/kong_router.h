@@ -66,12 +66,13 @@ struct kong_service {
 };
 
 /* kong.router.get_route: the route that the request matched.
- * Phases: access, response, header_filter, log.
+ * Phases: access, response, header_filter, log (on ProtoBuf:1 not of a stream). Kong 2.8: not in
+ * log.
  * No route is no error: route->id is nil. */
 int kong_router_get_route(struct kong *kong, struct kong_route *route);
 
 /* kong.router.get_service: the service that the request goes to.
- * Phases: access, response, header_filter, log.
+ * Phases: access, response, header_filter, log. Kong 2.8: not in log.
  * No service is no error: service->id is nil. */
 int kong_router_get_service(struct kong *kong, struct kong_service *service);
 

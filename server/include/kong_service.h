@@ -12,21 +12,21 @@ extern "C" {
 
 /* kong.service.set_upstream: sends the request to the Upstream entity of this name, which balances
  * over its targets.
- * Phases: access.
+ * Phases: access. Kong 2.8 on ProtoBuf:1: none.
  * KONG_E_KONG: there is no such Upstream. */
 int kong_service_set_upstream(struct kong *kong, const char *name);
 
 /* kong.service.set_target: sends the request to this host (a name or an address) and port (0 to
  * 65535).
- * Phases: rewrite, access, preread. Posted. */
+ * Phases: access, preread. Kong 2.8: not in preread. Posted. */
 int kong_service_set_target(struct kong *kong, const char *host, int port);
 
 /* kong.service.set_retries: how often Kong tries again when the upstream fails, 0 to 32767.
- * Phases: access. Posted. MsgPack:1 only. */
+ * Phases: access. Kong 2.8: none. Posted. MsgPack:1 only. */
 int kong_service_set_retries(struct kong *kong, int retries);
 
 /* kong.service.set_timeouts: in milliseconds, 1 to 2147483646 each.
- * Phases: access. Posted. MsgPack:1 only. */
+ * Phases: access. Kong 2.8: none. Posted. MsgPack:1 only. */
 int kong_service_set_timeouts(struct kong *kong, int connect_timeout, int write_timeout,
                               int read_timeout);
 
@@ -44,12 +44,12 @@ int kong_service_set_tls_verify_depth(struct kong *kong, int depth);
 /* --- The request to the upstream --- */
 
 /* kong.service.request.set_scheme: "http" or "https".
- * Phases: rewrite, access. Posted.
+ * Phases: rewrite, access. Kong 2.8: not in rewrite. Posted.
  * KONG_E_INVALID: another one. */
 int kong_service_request_set_scheme(struct kong *kong, const char *scheme);
 
 /* kong.service.request.set_path: begins with "/"; without a query.
- * Phases: rewrite, access. Posted.
+ * Phases: rewrite, access. Kong 2.8: not in rewrite. Posted.
  * KONG_E_INVALID: begins otherwise. */
 int kong_service_request_set_path(struct kong *kong, const char *path);
 
@@ -64,7 +64,7 @@ int kong_service_request_set_raw_query(struct kong *kong, const char *query);
 int kong_service_request_set_query(struct kong *kong, struct kong_value query);
 
 /* kong.service.request.clear_query_arg: removes all arguments of this name.
- * Phases: rewrite, access. Posted. MsgPack:1 only. */
+ * Phases: rewrite, access. Kong 2.8: none. Posted. MsgPack:1 only. */
 int kong_service_request_clear_query_arg(struct kong *kong, const char *name);
 
 /* kong.service.request.set_method: GET, HEAD, PUT, POST, DELETE, OPTIONS, MKCOL, COPY, MOVE,
@@ -124,39 +124,41 @@ int kong_service_request_set_body(struct kong *kong, struct kong_value body, con
 int kong_service_request_enable_buffering(struct kong *kong);
 
 /* kong.service.request.disable_tls: speaks to the upstream of a stream without TLS.
- * Phases: preread. MsgPack:1 only.
+ * Phases: certificate, rewrite, access, response, header_filter, preread, log (not of a stream).
+ * MsgPack:1 only.
  * KONG_E_KONG: it could not be done. */
 int kong_service_request_disable_tls(struct kong *kong);
 
 /* --- The response of the upstream --- */
 
 /* kong.service.response.get_status: the upstream's status; 0 when it was not reached.
- * Phases: response, header_filter. */
+ * Phases: response, header_filter, log (of a buffered response). Kong 2.8: not in log. */
 int kong_service_response_get_status(struct kong *kong, int *status);
 
 /* kong.service.response.get_header: the first value of a header that the upstream sent. Upper and
  * lower case are the same.
- * Phases: response, header_filter.
+ * Phases: response, header_filter, log (of a buffered response). Kong 2.8: not in log.
  * nil: no such header. */
 int kong_service_response_get_header(struct kong *kong, const char *name, struct kong_str *value);
 
 /* kong.service.response.get_headers: all headers that the upstream sent, at most `most` of them (1
  * to 1000; 0: Kong's default, which is 100).
- * Phases: response, header_filter.
+ * Phases: response, header_filter, log (of a buffered response). Kong 2.8: not in log.
  * Kong 3.9.1 sends an EMPTY answer in the phase response, on either protocol: use
  * kong_service_response_get_header, or kong_response_get_headers. */
 int kong_service_response_get_headers(struct kong *kong, unsigned most,
                                       struct kong_headers *headers);
 
 /* kong.service.response.get_raw_body: the body that the upstream sent. No body is an empty one.
- * Phases: response, header_filter.
+ * Phases: response, header_filter, log (of a buffered response). Kong 2.8: not in log.
  * KONG_E_TOO_BIG: it has more than `limit` bytes. Kong fails the request with a 500 when the
  * response is not buffered, which it is in the phase response. */
 int kong_service_response_get_raw_body(struct kong *kong, size_t limit, struct kong_str *body);
 
 /* kong.service.response.get_body: the upstream's body, decoded by Kong, as
  * kong_request_get_body.
- * Phases: response, header_filter. MsgPack:1 only.
+ * Phases: response, header_filter, log (of a buffered response). Kong 2.8: not in log. MsgPack:1
+ * only.
  * KONG_E_KONG: another type, or not to be decoded. */
 int kong_service_response_get_body(struct kong *kong, const char *mimetype,
                                    struct kong_value *body);

@@ -230,6 +230,7 @@ static struct worker_options worker_options_of(struct server *server) {
                                             .stack_size = options->plugin->stack_size != 0
                                                               ? options->plugin->stack_size
                                                               : options->stack_size,
+                                            .kong_2_8 = options->kong_2_8,
                                             .timeout_ms = options->event_ms};
     wanted.conns = (struct conn_env){.peer_patience_ms = options->event_ms,
                                      .record = options->record,

@@ -38,6 +38,7 @@ struct server_options {
     bool watch_parent; /* drain when the process that started us is gone */
     uint64_t drain_ms; /* then what is still at work is given up */
     uint64_t event_ms; /* time limit of one event */
+    bool kong_2_8;     /* see events_options */
     uint64_t instance_idle_ms;
     const uid_t *allow_uids; /* borrowed; of processes that may connect */
     size_t allow_uid_count;  /* 0: any that may open the socket's file */

@@ -71,17 +71,3 @@ struct kong_str kong_to_str(const struct kong_value *value) {
     }
     return value->string;
 }
-
-/* --- Anything else --- */
-
-int kong_call(struct kong *kong, const char *method, const struct kong_value *args, size_t count,
-              struct kong_value *result) {
-    struct kong_str name = kong_str(method);
-    if (name.len == 0) {
-        if (result != NULL) {
-            *result = kong_nil();
-        }
-        return event_fail(pdk_event(kong), KONG_E_INVALID, kong_str("a call must have a name"));
-    }
-    return event_call(pdk_event(kong), pdk_method_find(name), name, args, count, result);
-}

@@ -53,7 +53,9 @@ static int call(struct kong *kong, enum pdk_id id, const struct kong_value *args
     if (first_is_string(method) && (count == 0 || args[0].type != KONG_STRING)) {
         return pdk_fail(kong, id, KONG_E_INVALID, "the first argument must be a string");
     }
-    return event_call(pdk_event(kong), method, method->name, args, count, result);
+    int error = pdk_check_phase(kong, method);
+    return error != 0 ? error
+                      : event_call(pdk_event(kong), method, method->name, args, count, result);
 }
 
 int pdk_post(struct kong *kong, enum pdk_id id, const struct kong_value *args, size_t count) {

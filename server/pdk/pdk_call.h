@@ -25,6 +25,12 @@ static inline bool pdk_is_msgpack(struct kong *kong) {
     return pdk_event(kong)->ops->protocol == PROTOCOL_MSGPACK;
 }
 
+/* Kong gives no more headers, or arguments of a query. */
+#define PDK_MOST_HEADERS 1000u
+
+/* No method of the table looks at more arguments. */
+#define PDK_MOST_ARGS 5
+
 /* Notes an error with a text ("kong.request.get_port: " before it) and returns it. */
 int pdk_fail(struct kong *kong, enum pdk_id id, int error, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
@@ -34,8 +40,12 @@ int pdk_no_memory(struct kong *kong);
 int pdk_fail_type(struct kong *kong, enum pdk_id id, const char *what,
                   const struct kong_value *value);
 
-/* Calls, after a look at the arguments: where the table says that the first is a string, nil is
- * KONG_E_INVALID. A posted function. */
+/* KONG_E_PHASE, with a text, where Kong would raise an error on this call in the phase at hand. In
+ * the phase log it may have to ask Kong first, which waits. */
+int pdk_check_phase(struct kong *kong, const struct pdk_method *method);
+
+/* Calls, after a look at phase and arguments: where the table says that the first is a string, nil
+ * is KONG_E_INVALID. A posted function. */
 int pdk_post(struct kong *kong, enum pdk_id id, const struct kong_value *args, size_t count);
 
 /* A function whose answer is of any type. */
@@ -83,6 +93,9 @@ int pdk_check_headers(struct kong *kong, enum pdk_id id, struct kong_value heade
  * ones as 1e+15. Booleans too where `booleans_too`: on ProtoBuf:1 false arrives as nil. */
 int pdk_scalar(struct kong *kong, enum pdk_id id, const struct kong_value *value, bool booleans_too,
                struct kong_value *scalar);
+
+/* "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx". */
+bool pdk_is_uuid(struct kong_str text);
 
 /* A list of strings; nil is an empty one. `what` names it in an error's text. */
 int pdk_to_strings(struct kong *kong, enum pdk_id id, const char *what,

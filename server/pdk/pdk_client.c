@@ -76,19 +76,18 @@ int kong_client_get_credential(struct kong *kong, struct kong_credential *creden
 }
 
 /* Kong raises an error for anything else when it is not to search by the name. */
-static bool is_uuid(const char *text) {
+bool pdk_is_uuid(struct kong_str text) {
     static const char form[] = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
-    size_t i = 0;
-    while (text[i] != '\0' && form[i] != '\0' &&
-           (form[i] == '-' ? text[i] == '-' : isxdigit((unsigned char)text[i]) != 0)) {
-        i++;
+    bool good = text.len == sizeof form - 1;
+    for (size_t i = 0; good && i < text.len; i++) {
+        good = form[i] == '-' ? text.data[i] == '-' : isxdigit((unsigned char)text.data[i]) != 0;
     }
-    return text[i] == '\0' && form[i] == '\0';
+    return good;
 }
 
 int kong_client_load_consumer(struct kong *kong, const char *id, bool by_username,
                               struct kong_consumer *consumer) {
-    if (id == NULL || (!by_username && !is_uuid(id))) {
+    if (id == NULL || (!by_username && !pdk_is_uuid(kong_str(id)))) {
         *consumer = (struct kong_consumer){.fields = kong_nil()};
         return pdk_fail(kong, PDK_CLIENT_LOAD_CONSUMER, KONG_E_INVALID, "the id is no UUID");
     }

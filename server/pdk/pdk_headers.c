@@ -2,7 +2,6 @@
 
 #include <strings.h>
 
-#define MOST_HEADERS    1000u
 #define DEFAULT_HEADERS 100
 
 /* --- From Kong --- */
@@ -102,8 +101,8 @@ int pdk_to_headers(struct kong *kong, enum pdk_id id, const struct kong_value *m
 int pdk_get_headers(struct kong *kong, enum pdk_id id, unsigned most, bool exact,
                     struct kong_headers *headers) {
     *headers = (struct kong_headers){.exact = exact};
-    if (most > MOST_HEADERS) {
-        return pdk_fail(kong, id, KONG_E_INVALID, "at most %u, not %u", MOST_HEADERS, most);
+    if (most > PDK_MOST_HEADERS) {
+        return pdk_fail(kong, id, KONG_E_INVALID, "at most %u, not %u", PDK_MOST_HEADERS, most);
     }
     struct kong_value number = kong_integer(most == 0 ? DEFAULT_HEADERS : most);
     bool leave_off = most == 0 && pdk_is_msgpack(kong);

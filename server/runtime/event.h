@@ -101,6 +101,7 @@ struct event {
     uint64_t started_ns; /* stats_clock */
     struct event_link by_deadline;
     const struct pdk_method *waits_for; /* while WAITING */
+    unsigned asked;                     /* pdk_phase.c: what Kong said of this event */
     const char *request_id;             /* where the handler has asked Kong for it; NULL */
     /* MsgPack's conversation: */
     void *waiting_rpc; /* the connection that brought Kong's unanswered request; NULL: none is
@@ -134,6 +135,7 @@ struct events_options {
     struct stats *stats;            /* where events and calls are counted; borrowed */
     size_t max_events;              /* of all workers together */
     size_t stack_size;
+    bool kong_2_8;       /* calls are allowed as Kong 2.8 does it, else as 3.9 does */
     uint64_t timeout_ms; /* of one event, from its start */
 };
 

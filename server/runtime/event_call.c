@@ -64,7 +64,7 @@ int event_call(struct event *event, const struct pdk_method *method, struct kong
     if (result != NULL && event->answer_rc == 0) {
         *result = event->answer;
     }
-    if (method == &pdk_methods[PDK_NGINX_GET_VAR] && event->answer_rc == 0) {
+    if (method == &pdk_methods[PDK_NGINX_GET_VAR] && event->answer_rc == 0 && count > 0) {
         note_request_id(event, &args[0]);
     }
     return event->answer_rc;

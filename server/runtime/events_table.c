@@ -159,6 +159,7 @@ struct event *events_take(struct events *events) {
     event->interrupt_arg = NULL;
     event->waits_for = NULL;
     event->request_id = NULL;
+    event->asked = 0;
     event->waiting_rpc = NULL;
     event->queue_head = event->queue_tail = NULL;
     event->queued = 0;

@@ -24,8 +24,8 @@ struct schema_report {
 int schema_decode(const struct kong_schema *schema, struct kong_str json, struct arena *arena,
                   void **config, struct schema_report *report);
 
-/* The `Schema` of the dump. kong_major: 2 leaves out what 2.8 does not load (`description`). A new
- * reference; NULL when out of memory. */
+/* The `Schema` of the dump. kong_major: below 3 leaves out what 2.8 does not load (`description`).
+ * A new reference; NULL when out of memory. */
 json_t *schema_to_json(const struct kong_schema *schema, const char *plugin_name, int kong_major);
 
 /* The fields as a table in Markdown. malloc'ed, freed by the caller; NULL when out of memory. */

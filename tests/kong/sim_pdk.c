@@ -88,7 +88,7 @@ void sim_pdk_destroy(struct sim_pdk *pdk) {
 typedef int pdk_function(struct call *call);
 
 static pdk_function *const functions[PDK_COUNT] = {
-#define PDK(id, name, args, result, flags, phases) [PDK_##id] = sim_pdk_##id,
+#define PDK(id, name, args, result, flags, phases, not_2_8) [PDK_##id] = sim_pdk_##id,
 #include "pdk_methods.def"
 #undef PDK
 };
@@ -136,6 +136,11 @@ int sim_pdk_call(void *ctx, const struct pdk_method *method, struct kong_str nam
     pdk->called[call.method - pdk_methods]++;
     if ((call.method->phases & (1u << pdk->phase)) == 0) {
         return refuse_phase(&call);
+    }
+    bool unbuffered = !pdk->upstream.buffered || pdk->service.status == 0;
+    if (pdk->phase == KONG_PHASE_LOG && (call.method->flags & PDK_LOG_IF_BUFFERED) != 0 &&
+        unbuffered) {
+        return call_raise(&call, "API disabled in the context of ngx.timer");
     }
     return functions[call.method - pdk_methods](&call);
 }

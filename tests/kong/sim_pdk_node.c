@@ -34,7 +34,25 @@ PDK_FUNCTION(NGINX_SET_CTX) {
     return map_write(call, &call->pdk->ngx_ctx);
 }
 
+/* What Kong itself notes there of a response that it buffered. */
+static bool buffered_note(struct call *call, struct kong_value *value) {
+    const struct sim_pdk *pdk = call->pdk;
+    bool named = call->count > 0 && call->args[0].type == KONG_STRING;
+    struct kong_str key = named ? call->args[0].string : kong_str(NULL);
+    if (!pdk->upstream.buffered || pdk->service.status == 0) {
+        return false;
+    }
+    *value = kong_str_equal(key, kong_str("buffered_status")) ? kong_integer(pdk->service.status)
+                                                              : kong_boolean(true);
+    return kong_str_equal(key, kong_str("buffered_status")) ||
+           kong_str_equal(key, kong_str("buffered_proxying"));
+}
+
 PDK_FUNCTION(NGINX_GET_CTX) {
+    struct kong_value value;
+    if (buffered_note(call, &value)) {
+        return call_value(call, value);
+    }
     return map_read(call, &call->pdk->ngx_ctx);
 }
 

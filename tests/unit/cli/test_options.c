@@ -27,7 +27,7 @@ static void test_defaults(void **state) {
     assert_int_equal(options.phases, KONG_PHASE_BIT(KONG_PHASE_ACCESS));
     assert_int_equal(options.priority, 3000);
     assert_int_equal(options.protocol, PROTOCOL_PROTOBUF);
-    assert_int_equal(options.kong_major, 2);
+    assert_int_equal(options.kong_major, 0);
     assert_int_equal(options.event_ms, 55000);
     assert_int_equal(options.instance_idle_ms, 3600000);
     assert_int_equal(options.max_connections, 16384);

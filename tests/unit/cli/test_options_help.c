@@ -39,7 +39,7 @@ static void test_help_says(void **state) {
         "                               response, header_filter (default access)\n",
         "(default 3000)\n",
         "(default ProtoBuf:1)\n",
-        "(default 2)\n",
+        "(default any)\n",
         "\nLimits:\n",
         "(default 55)\n",
         "(default 16384)\n",

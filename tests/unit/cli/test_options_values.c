@@ -29,12 +29,21 @@ static void test_show(void **state) {
                 size_t len = strlen(shown);
                 snprintf(shown + len, sizeof shown - len, "%s=%s;", names[k],
                          options_show(&option_rows[i], &options, scratch, sizeof scratch));
-                assert_int_equal(options_use(&option_rows[i]), OPTION_FOR_START);
+                assert_true(options_belongs(&option_rows[i], OPTION_FOR_START));
             }
         if (strcmp(option_rows[i].name, "phases") == 0)
-            assert_int_equal(options_use(&option_rows[i]), OPTION_FOR_QUERY);
+            assert_true(options_belongs(&option_rows[i], OPTION_FOR_QUERY));
+        if (strcmp(option_rows[i].name, "kong-version") == 0) {
+            assert_true(options_belongs(&option_rows[i], OPTION_FOR_START));
+            assert_true(options_belongs(&option_rows[i], OPTION_FOR_QUERY));
+            assert_string_equal(options_show(&option_rows[i], &options, scratch, sizeof scratch),
+                                "any");
+        } else {
+            bool query = options_belongs(&option_rows[i], OPTION_FOR_QUERY);
+            assert_false(query && options_belongs(&option_rows[i], OPTION_FOR_START));
+        }
         if (strcmp(option_rows[i].name, "status") == 0)
-            assert_int_equal(options_use(&option_rows[i]), OPTION_FOR_A_PERSON);
+            assert_true(options_belongs(&option_rows[i], OPTION_FOR_A_PERSON));
     }
     assert_string_equal(shown, "socket-mode=0660;socket-group=;allow-uid=33,0;take-over=take-over;"
                                "log-level=warn;drain-timeout=0.5;max-frame=128K;");
@@ -74,6 +83,7 @@ static void test_values(void **state) {
     assert_int_equal(values_of("--priority 1").priority, 1);
     assert_int_equal(values_of("--priority -7").priority, -7);
     assert_int_equal(values_of("--priority 2147483647").priority, INT32_MAX);
+    assert_int_equal(values_of("").kong_major, 0);
     assert_int_equal(values_of("--kong-version 3").kong_major, 3);
     assert_int_equal(values_of("--kong-version 3.9").kong_major, 3);
     assert_int_equal(values_of("--kong-version 2.8.5").kong_major, 2);

@@ -95,7 +95,7 @@ static void elsewhere_everything_is_said(void **state) {
     expect("/opt/x/apiversion-server", false,
            "--print-conf|--protocol|msgpack:1|--priority|-5|--kong-version|3.9",
            NAMES HERE KEY "start_cmd = /opt/x/apiversion-server --socket "
-                          "/usr/local/kong/apiversion-server.socket\n" KEY
+                          "/usr/local/kong/apiversion-server.socket --kong-version 3\n" KEY
                           "query_cmd = /opt/x/apiversion-server --dump --priority "
                           "-5 --protocol MsgPack:1 --kong-version 3\n");
     /* Kong lower-cases names; ours is called as it was said. */

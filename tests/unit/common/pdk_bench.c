@@ -42,14 +42,18 @@ static void on_wake(struct rpc *rpc) {
     }
 }
 
-struct bench *bench_create(enum protocol protocol, void *loop) {
+static struct bench *create(enum protocol protocol, void *loop, bool kong_2_8) {
     static const struct rpc_plugin_info info = {.name = {"bench", 5}, .version = {"1.0", 3}};
     struct bench *bench = calloc(1, sizeof *bench);
     assert_non_null(bench);
     bench->protocol = protocol;
     bench->now_ms = 1000;
     bench->plugin = (struct kong_plugin){.name = "bench", .version = "1.0"};
-    bench->plugin.handlers[KONG_PHASE_ACCESS] = run_handler;
+    for (int phase = 0; phase < KONG_PHASE_COUNT; phase++) {
+        bench->plugin.handlers[phase] = run_handler;
+    }
+    bench->phase = KONG_PHASE_ACCESS;
+    bench->kong_2_8 = kong_2_8;
     arena_init(&bench->memory, LIMIT_EVENT_MEMORY);
     arena_init(&bench->scratch, LIMIT_EVENT_MEMORY);
     struct registry_options registry = {.plugin = &bench->plugin, .max_instances = 8};
@@ -61,6 +65,7 @@ struct bench *bench_create(enum protocol protocol, void *loop) {
                                     .owner = loop,
                                     .max_events = 16,
                                     .stack_size = LIMIT_STACK,
+                                    .kong_2_8 = kong_2_8,
                                     .timeout_ms = 5000,
                                     .running = &bench->running_worker,
                                     .shared = &bench->shared,
@@ -87,7 +92,16 @@ struct bench *bench_create(enum protocol protocol, void *loop) {
     return bench;
 }
 
+struct bench *bench_create(enum protocol protocol, void *loop) {
+    return create(protocol, loop, false);
+}
+
+struct bench *bench_create_2_8(enum protocol protocol) {
+    return create(protocol, NULL, true);
+}
+
 void bench_destroy(struct bench *bench) {
+    assert_false(bench->raised);
     bench_close(bench);
     events_cancel_all(bench->events, KONG_E_GONE);
     assert_int_equal(bench->running, 0);
@@ -189,6 +203,12 @@ static void take_call(struct bench *bench, const struct pdk_method *method, stru
     call->method = arena_copy(&bench->memory, name.data, name.len);
     assert_true(value_copy(&bench->memory, &args, &call->args));
     unsigned flags = method == NULL ? 0 : method->flags;
+    bool protobuf = bench->protocol == PROTOCOL_PROTOBUF;
+    if (method != NULL &&
+        (pdk_phases(method, bench->kong_2_8, protobuf) & KONG_PHASE_BIT(bench->phase)) == 0) {
+        print_error("%s arrived in %s\n", name.data, kong_phase_name(bench->phase));
+        bench->raised = true;
+    }
     if ((flags & PDK_TERMINAL) != 0) {
         bench->ended = true;
         return;
@@ -280,8 +300,9 @@ void bench_pump(struct bench *bench) {
 
 void bench_run(struct bench *bench, bench_handler *handler, void *data,
                const struct bench_answer *answers, size_t count) {
-    struct rpc_call call = {
-        .command = RPC_HANDLE_EVENT, .instance_id = bench->instance, .event = kong_str("access")};
+    struct rpc_call call = {.command = RPC_HANDLE_EVENT,
+                            .instance_id = bench->instance,
+                            .event = kong_str(kong_phase_name(bench->phase))};
     if (bench->closed || bench->ended) {
         bench_close(bench);
         bench_open(bench);
@@ -318,9 +339,9 @@ void note(struct bench *bench, const char *format, ...) {
 }
 
 void note_error(struct bench *bench, int error) {
-    static const char *const names[] = {"ok",    "GONE",        "ENDED",   "TIMEOUT",
-                                        "NOMEM", "UNSUPPORTED", "INVALID", "KONG",
-                                        "TYPE",  "TOO_BIG",     "IO",      "FAILED"};
+    static const char *const names[] = {"ok",          "GONE",    "ENDED", "TIMEOUT", "NOMEM",
+                                        "UNSUPPORTED", "INVALID", "KONG",  "TYPE",    "TOO_BIG",
+                                        "IO",          "FAILED",  "PHASE"};
     note(bench, "%s ", names[-error]);
 }
 

@@ -36,7 +36,8 @@ struct bench_call {
 struct bench {
     enum protocol protocol;
     bench_handler *handler;
-    void *data; /* for the handler */
+    void *data;            /* for the handler */
+    enum kong_phase phase; /* of the events; access by default */
     const struct bench_answer *answers;
     size_t answer_count, answers_given;
 
@@ -44,6 +45,7 @@ struct bench {
     size_t call_count;
     bool over;             /* Kong was told that the event is over */
     bool ended;            /* a terminal call arrived */
+    bool raised;           /* a call arrived that Kong does not allow in the phase */
     bool closed;           /* by bench_close */
     bool close_at_write;   /* the connection breaks when something is to be written */
     struct kong_str error; /* MsgPack: the error that answered the event */
@@ -54,6 +56,7 @@ struct bench {
 
     /* private */
     struct kong_plugin plugin;
+    bool kong_2_8; /* what Kong is */
     struct registry *registry;
     struct events *events;
     struct events_shared shared;
@@ -73,7 +76,9 @@ struct bench {
 
 /* loop: a uv_loop_t for handlers that wait on it, or NULL. Fails the test when it can't. */
 struct bench *bench_create(enum protocol protocol, void *loop);
-/* No event may be alive (asserted). */
+/* The same for a Kong 2.8, and a server that knows it. */
+struct bench *bench_create_2_8(enum protocol protocol);
+/* No event may be alive, and no call may have arrived on which Kong raises (both asserted). */
 void bench_destroy(struct bench *bench);
 
 /* One event: the handler runs, Kong answers, until there is nothing more to do. A closed connection

@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "event.h"
 #include "rig.h"
 #include "value.h"
 
@@ -148,10 +149,13 @@ static int mode_fail(struct kong *kong, const struct config *config) {
 }
 
 static int mode_badphase(struct kong *kong, const struct config *config) {
+    const struct pdk_method *method = &pdk_methods[PDK_RESPONSE_GET_HEADERS];
     struct kong_value max = kong_integer(100);
     struct kong_value headers;
     (void)config;
-    int rc = call(kong, "kong.response.get_headers", &max, 1, &headers);
+    /* past the library, which refuses it */
+    int rc = event_call((struct event *)kong, method, method->name, &max, 1, &headers);
+    notes.last = rc;
     return rc == KONG_OK ? post_header(kong, "X-After", kong_string("no")) : rc;
 }
 

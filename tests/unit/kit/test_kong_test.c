@@ -208,12 +208,14 @@ static void fails_closed(void **state) {
     kong_test_close(test);
 }
 
-/* As in Kong: the request is over, with 500, and the handler is never answered. */
+/* The library refuses the call: Kong raises no error, and the event ends as a failed one. */
 static void wrong_phase(void **state) {
     struct kong_test *test = gateway(state, "{\"trouble\":\"wrong phase\"}");
-    assert_run(test, KONG_TEST_FAILED);
-    assert_string_equal(kong_test_error(test), "function cannot be called in access phase (only "
-                                               "in: response, header_filter, log)");
+    assert_run(test, KONG_TEST_EXITED);
+    assert_true(kong_test_logged(test, "err",
+                                 "kit: access failed: kong.response.get_status: Kong does not "
+                                 "allow it in the phase access, only in response, header_filter, "
+                                 "log; not sent"));
     assert_int_equal(kong_test_response_status(test), 500);
     assert_false(kong_test_reached_upstream(test));
     kong_test_close(test);

@@ -67,6 +67,7 @@ static void check_memory(enum protocol protocol, bench_handler *handler, const c
                          size_t limit, const char *seen) {
     const struct bench_answer answer = {.kind = BENCH_JSON, .text = json};
     struct bench *bench = bench_create(protocol, NULL);
+    bench->phase = KONG_PHASE_RESPONSE;
     bench_run(bench, handler, &limit, &answer, 1);
     assert_string_equal(bench_notes(bench), seen);
     assert_true(bench->over);

@@ -208,7 +208,7 @@ static void test_msgpack_methods(void **state) {
 /* The ids follow the names. */
 static void test_ids(void **state) {
     static const char *const ids[] = {
-#define PDK(id, name, args, result, flags, phases) #id,
+#define PDK(id, name, args, result, flags, phases, not_2_8) #id,
 #include "pdk_methods.def"
 #undef PDK
     };
@@ -285,8 +285,7 @@ static void test_flags(void **state) {
         if (starts_with(last, "get_") || starts_with(last, "is_")) {
             assert_int_equal(kind, PDK_WAITED);
         }
-        assert_int_equal(method->flags & ~(unsigned)(PDK_POSTED | PDK_TERMINAL | PDK_MSGPACK_ONLY),
-                         0);
+        assert_true(method->flags < 2u * PDK_2_8_PROTOBUF);
         if (!(method->flags & PDK_MSGPACK_ONLY)) {
             assert_int_not_equal(method->args, PDK_ARGS_ANY);
             assert_int_not_equal(method->result, PDK_RESULT_ANY);
@@ -313,12 +312,94 @@ static void test_phases(void **state) {
                      BIT(REWRITE) | BIT(ACCESS) | BIT(RESPONSE));
     assert_int_equal(pdk_methods[PDK_LOG_SERIALIZE].phases, BIT(LOG));
     assert_int_equal(pdk_methods[PDK_LOG_ERR].phases, (1U << KONG_PHASE_COUNT) - 1);
-    assert_int_equal(pdk_methods[PDK_SERVICE_SET_TARGET].phases,
-                     BIT(REWRITE) | BIT(ACCESS) | BIT(PREREAD));
+    assert_int_equal(pdk_methods[PDK_SERVICE_SET_TARGET].phases, BIT(ACCESS) | BIT(PREREAD));
     assert_int_equal(pdk_methods[PDK_RESPONSE_SET_RAW_BODY].phases, 0);
     for (size_t i = 0; i < PDK_COUNT; i++) {
         assert_int_equal(pdk_methods[i].phases >> KONG_PHASE_COUNT, 0);
     }
+}
+
+/* --- What a running Kong did --- */
+
+struct seen {
+    const char *name;
+    const char *on[2]; /* ProtoBuf:1, MsgPack:1 */
+};
+
+static const struct seen kong_phases[] = {
+#define KONG_PHASES(name, protobuf, msgpack) {name, {protobuf, msgpack}},
+#include "kong_phases.def"
+#undef KONG_PHASES
+};
+
+enum { SEEN_LOG = 5, SEEN_STREAM_LOG = 6 };
+
+static const enum kong_phase seen_phases[] = {
+    KONG_PHASE_CERTIFICATE, KONG_PHASE_REWRITE, KONG_PHASE_ACCESS, KONG_PHASE_RESPONSE,
+    KONG_PHASE_PREREAD,     KONG_PHASE_LOG,     KONG_PHASE_LOG,
+};
+
+/* Whether the table lets the call through. */
+static bool is_sent(const struct pdk_method *method, bool protobuf, size_t where) {
+    bool conditional = protobuf || (method->flags & PDK_LOG_PROTOBUF) == 0;
+    if ((method->phases & (1u << seen_phases[where])) == 0) {
+        return false;
+    }
+    if (where == SEEN_LOG) { /* of a response that was buffered */
+        return (method->flags & PDK_LOG_OF_STREAM) == 0;
+    }
+    if (where == SEEN_STREAM_LOG && conditional) {
+        return (method->flags & (PDK_LOG_OF_HTTP | PDK_LOG_IF_BUFFERED)) == 0;
+    }
+    return true;
+}
+
+static void check_seen(const struct seen *seen, bool protobuf) {
+    const struct pdk_method *method = pdk_method_find(kong_str(seen->name));
+    const char *what = seen->on[!protobuf];
+    assert_non_null(method);
+    assert_int_equal(strlen(what), sizeof seen_phases / sizeof *seen_phases);
+    for (size_t where = 0; what[where] != '\0'; where++) {
+        bool sent = is_sent(method, protobuf, where);
+        if (where == SEEN_STREAM_LOG && starts_with(seen->name, "kong.client.tls.")) {
+            assert_false(sent); /* Kong's answer is that it can do nothing: not worth a condition */
+            continue;
+        }
+        if (what[where] == '-') {
+            assert_true(protobuf && (method->flags & PDK_MSGPACK_ONLY) != 0);
+        } else if (what[where] != '?' && sent != (what[where] == '.')) {
+            fail_msg("%s (%s): %s in %s, where Kong %s", seen->name,
+                     protobuf ? "ProtoBuf:1" : "MsgPack:1", sent ? "sent" : "refused",
+                     where == SEEN_STREAM_LOG ? "log of a stream"
+                                              : kong_phase_name(seen_phases[where]),
+                     what[where] == '.' ? "answers" : "raises");
+        }
+    }
+}
+
+/* The table allows what Kong answers, and nothing on which it raises. */
+static void test_seen(void **state) {
+    (void)state;
+    assert_int_equal(sizeof kong_phases / sizeof *kong_phases, PDK_COUNT);
+    for (size_t i = 0; i < PDK_COUNT; i++) {
+        check_seen(&kong_phases[i], true);
+        check_seen(&kong_phases[i], false);
+    }
+}
+
+/* Kong 2.8 takes phases away only, and only from methods where the table says it. */
+static void test_2_8(void **state) {
+    const struct pdk_method *route = &pdk_methods[PDK_ROUTER_GET_ROUTE];
+    const struct pdk_method *headers = &pdk_methods[PDK_REQUEST_GET_HEADERS];
+    (void)state;
+    assert_int_equal(pdk_phases(route, true, true), route->phases & ~BIT(LOG));
+    assert_int_equal(pdk_phases(route, true, false), route->phases & ~BIT(LOG));
+    assert_int_equal(pdk_phases(route, false, true), route->phases);
+    assert_int_equal(pdk_phases(headers, true, true), headers->phases & ~BIT(LOG));
+    assert_int_equal(pdk_phases(headers, true, false), headers->phases);
+    assert_int_equal(pdk_phases(&pdk_methods[PDK_SERVICE_SET_RETRIES], true, false), 0);
+    assert_int_equal(pdk_phases(&pdk_methods[PDK_SERVICE_SET_UPSTREAM], true, true), 0);
+    assert_int_equal(pdk_phases(&pdk_methods[PDK_SERVICE_SET_UPSTREAM], true, false), BIT(ACCESS));
 }
 
 int main(void) {
@@ -330,6 +411,8 @@ int main(void) {
         cmocka_unit_test(test_find),
         cmocka_unit_test(test_flags),
         cmocka_unit_test(test_phases),
+        cmocka_unit_test(test_seen),
+        cmocka_unit_test(test_2_8),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,178 @@
+/* Any function by its name. Nothing has looked at the arguments: where the table knows their shape,
+ * what Kong would raise on is refused here. */
+#include "pdk_call.h"
+
+#include "value.h"
+
+static const struct kong_value nil = {.type = KONG_NIL};
+
+static bool is_map(const struct kong_value *value) {
+    return value->type == KONG_MAP || (value->type == KONG_LIST && value->list.count == 0);
+}
+
+static bool is_nil_or(const struct kong_value *value, enum kong_type type) {
+    return value->type == KONG_NIL || value->type == type;
+}
+
+static bool is_integer(const struct kong_value *value, int64_t least, int64_t most) {
+    int64_t integer;
+    return value_to_integer(value, &integer) && integer >= least && integer <= most;
+}
+
+/* How many headers or arguments: Kong's own limits. On ProtoBuf:1 Kong reads a number that is left
+ * off as 0. */
+static const char *check_count(const struct kong_value *value, bool msgpack) {
+    return (msgpack && value->type == KONG_NIL) || is_integer(value, 1, PDK_MOST_HEADERS)
+               ? NULL
+               : "the first argument must be an integer from 1 to 1000";
+}
+
+static const char *check_string(const struct kong_value *value) {
+    return value->type == KONG_STRING ? NULL : "the first argument must be a string";
+}
+
+/* What Lua takes as a mode of kong.log.set_serialize_value. */
+static const char *check_options(const struct kong_value *options) {
+    static const char *const modes[] = {"set", "add", "replace"};
+    const struct kong_value *mode = kong_map_get(options, "mode");
+    if (options->type == KONG_NIL || (is_map(options) && mode == NULL)) {
+        return NULL;
+    }
+    for (size_t i = 0; i < 3; i++) {
+        if (kong_str_equal(kong_to_str(mode), kong_str(modes[i]))) {
+            return NULL;
+        }
+    }
+    return "the third argument must be a map whose mode is set, add or replace";
+}
+
+static const char *check_exit(const struct kong_value *const *args, int64_t least, bool table) {
+    if (!is_integer(args[0], least, 599)) {
+        return "the first argument must be a status";
+    }
+    if (!is_nil_or(args[1], KONG_STRING) && !(table && is_map(args[1]))) {
+        return "the second argument must be a body";
+    }
+    return args[2]->type == KONG_NIL || is_map(args[2]) ? NULL : "the third argument must be a map";
+}
+
+static const char *check_telemetry(const struct kong_value *const *args) {
+    bool good = args[0]->type == KONG_STRING && is_map(args[1]) && args[2]->type == KONG_STRING &&
+                is_nil_or(args[3], KONG_STRING) && (args[4]->type == KONG_NIL || is_map(args[4]));
+    return good ? NULL : "the arguments must be a name, a map, a type, a text, and a map";
+}
+
+static const char *check_integer(const struct pdk_method *method, const struct kong_value *value,
+                                 bool msgpack) {
+    int64_t integer;
+    if (method->result == PDK_RESULT_STRUCT) {
+        return check_count(value, msgpack);
+    }
+    return value_to_integer(value, &integer) && integer >= 0
+               ? NULL
+               : "the first argument must be an integer, 0 or more";
+}
+
+/* NULL, or what is wrong. args has PDK_MOST_ARGS places, nil where there is no argument. */
+static const char *check_shape(const struct pdk_method *method,
+                               const struct kong_value *const *args, size_t count, bool msgpack) {
+    enum pdk_id id = (enum pdk_id)(method - pdk_methods);
+    switch (method->args) {
+    case PDK_ARGS_EMPTY:
+        return count > 0 && id != PDK_REQUEST_GET_RAW_BODY ? "it takes no argument" : NULL;
+    case PDK_ARGS_STRING:
+    case PDK_ARGS_BYTES:
+        return check_string(args[0]);
+    case PDK_ARGS_KV:
+        return args[0]->type == KONG_STRING && id == PDK_LOG_SET_SERIALIZE_VALUE
+                   ? check_options(args[2])
+                   : check_string(args[0]);
+    case PDK_ARGS_TARGET:
+        return is_integer(args[1], 0, 65535) ? check_string(args[0])
+                                             : "the second argument must be a port";
+    case PDK_ARGS_CONSUMER_SPEC:
+        return args[0]->type != KONG_STRING ||
+                       (args[1]->type == KONG_BOOLEAN && args[1]->boolean) ||
+                       pdk_is_uuid(args[0]->string)
+                   ? check_string(args[0])
+                   : "the id is no UUID";
+    case PDK_ARGS_INT:
+        return check_integer(method, args[0], msgpack);
+    case PDK_ARGS_BOOL:
+        return is_nil_or(args[0], KONG_BOOLEAN) ? NULL : "the first argument must be a boolean";
+    case PDK_ARGS_STRUCT:
+        return is_map(args[0]) ? NULL : "the first argument must be a map";
+    case PDK_ARGS_EXIT:
+        return check_exit(args, id == PDK_RESPONSE_ERROR ? 400 : 100, msgpack);
+    case PDK_ARGS_AUTHENTICATE:
+        return (args[0]->type == KONG_NIL || is_map(args[0])) &&
+                       (args[1]->type == KONG_NIL || is_map(args[1]))
+                   ? NULL
+                   : "the arguments must be maps or nil";
+    case PDK_ARGS_ANY:
+        return id == PDK_TELEMETRY_LOG ? check_telemetry(args) : NULL;
+    case PDK_ARGS_LIST:
+        break;
+    }
+    return NULL;
+}
+
+static int check_known(struct kong *kong, const struct pdk_method *method,
+                       const struct kong_value *args, size_t count) {
+    const struct kong_value *places[PDK_MOST_ARGS];
+    for (size_t i = 0; i < PDK_MOST_ARGS; i++) {
+        places[i] = i < count ? &args[i] : &nil;
+    }
+    int error = pdk_check_phase(kong, method);
+    if (error != 0) {
+        return error;
+    }
+    bool msgpack = pdk_is_msgpack(kong);
+    const char *wrong = !msgpack && (method->flags & PDK_MSGPACK_ONLY) != 0
+                            ? NULL
+                            : check_shape(method, places, count, msgpack);
+    return wrong == NULL
+               ? KONG_OK
+               : pdk_fail(kong, (enum pdk_id)(method - pdk_methods), KONG_E_INVALID, "%s", wrong);
+}
+
+static int check_unknown(struct kong *kong, struct kong_str name, unsigned flags) {
+    struct event *event = pdk_event(kong);
+    if (!pdk_is_msgpack(kong) || event->phase != KONG_PHASE_LOG ||
+        (flags & KONG_CALL_SAFE_IN_LOG) != 0) {
+        return KONG_OK;
+    }
+    return event_fail(event, KONG_E_PHASE,
+                      arena_printf(&event->arena,
+                                   "%.*s: this library does not know whether Kong allows it in "
+                                   "the phase log; not sent (see KONG_CALL_SAFE_IN_LOG)",
+                                   name.len < 200 ? (int)name.len : 200, name.data));
+}
+
+int kong_call_flags(struct kong *kong, unsigned flags, const char *method,
+                    const struct kong_value *args, size_t count, struct kong_value *result) {
+    struct kong_str name = kong_str(method);
+    if (result != NULL) {
+        *result = kong_nil();
+    }
+    int error = event_call_error(pdk_event(kong));
+    if (error != 0) {
+        return event_fail(pdk_event(kong), error, (struct kong_str){NULL, 0});
+    }
+    if (name.len == 0) {
+        return event_fail(pdk_event(kong), KONG_E_INVALID, kong_str("a call must have a name"));
+    }
+    if (args == NULL && count > 0) {
+        return event_fail(pdk_event(kong), KONG_E_INVALID,
+                          kong_str("the arguments of a call are NULL"));
+    }
+    const struct pdk_method *known = pdk_method_find(name);
+    error =
+        known != NULL ? check_known(kong, known, args, count) : check_unknown(kong, name, flags);
+    return error != 0 ? error : event_call(pdk_event(kong), known, name, args, count, result);
+}
+
+int kong_call(struct kong *kong, const char *method, const struct kong_value *args, size_t count,
+              struct kong_value *result) {
+    return kong_call_flags(kong, 0, method, args, count, result);
+}
