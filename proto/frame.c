@@ -140,7 +140,7 @@ static int next_msgpack(struct frame_reader *reader, const uint8_t *data, size_t
                 return error;
             }
         }
-        bool follows = head.kind != MSGPACK_LIST && head.kind != MSGPACK_MAP && result > 0;
+        bool follows = result > 0 && head.kind != MSGPACK_LIST && head.kind != MSGPACK_MAP;
         uint64_t size = head.size + (follows ? (uint64_t)head.count : 0);
         if (size > rest) {
             *missing = (size_t)(size - rest + values_to_come(reader) - 1);

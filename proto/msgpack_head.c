@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "value.h"
+
 /* How many bytes follow the first one of a head, for c0 to df. 255: reserved. */
 static const uint8_t tails[0x20] = {
     0, 255, 0, 0, 1, 2, 4, 2, 3, 5, 4, 8, 1, 2, 4, 8, /* nil .. uint64 */
@@ -144,4 +146,42 @@ int msgpack_head_read(const uint8_t *data, size_t len, struct msgpack_head *head
     }
     read_typed(head, first, data + 1, tail);
     return 1;
+}
+
+struct kong_value msgpack_head_scalar(const struct msgpack_head *head) {
+    switch (head->kind) {
+    case MSGPACK_BOOLEAN:
+        return kong_boolean(head->boolean);
+    case MSGPACK_INTEGER:
+        return kong_integer(head->integer);
+    case MSGPACK_UNSIGNED:
+        return kong_number((double)head->unsigned_);
+    case MSGPACK_NUMBER:
+        return kong_number(head->number);
+    case MSGPACK_NIL:
+    case MSGPACK_STRING:
+    case MSGPACK_EXT:
+    case MSGPACK_LIST:
+    case MSGPACK_MAP:
+        break;
+    }
+    return kong_nil();
+}
+
+bool msgpack_head_to_integer(const struct msgpack_head *head, int64_t *out) {
+    struct kong_value value = msgpack_head_scalar(head);
+    return value_to_integer(&value, out);
+}
+
+bool msgpack_head_to_uint(const struct msgpack_head *head, uint64_t *out) {
+    int64_t integer;
+    if (head->kind == MSGPACK_UNSIGNED) {
+        *out = head->unsigned_;
+        return true;
+    }
+    if (!msgpack_head_to_integer(head, &integer) || integer < 0) {
+        return false;
+    }
+    *out = (uint64_t)integer;
+    return true;
 }

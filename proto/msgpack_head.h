@@ -8,6 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "kong_value.h"
+
 enum msgpack_kind {
     MSGPACK_NIL,
     MSGPACK_BOOLEAN,
@@ -35,5 +37,13 @@ struct msgpack_head {
 /* Reads the head at the start of data. 1: done. 0: it is not all there; head->size says how long it
  * is (1 when there is no byte at all). -1: the byte that MessagePack reserves (c1). */
 int msgpack_head_read(const uint8_t *data, size_t len, struct msgpack_head *head);
+
+/* A head that is a scalar but no string, as a value: nil for all others. An integer above INT64_MAX
+ * becomes a number, as it is in Lua. */
+struct kong_value msgpack_head_scalar(const struct msgpack_head *head);
+
+/* A head as a whole number: of any integer type, or a float without fraction, inside int64. */
+bool msgpack_head_to_integer(const struct msgpack_head *head, int64_t *out);
+bool msgpack_head_to_uint(const struct msgpack_head *head, uint64_t *out); /* none below 0 */
 
 #endif

@@ -34,6 +34,7 @@ struct rpc_call {
     struct kong_value
         data; /* STEP: the result of the PDK call; nil when absent. Deep, in the arena */
     struct kong_str error; /* STEP by plugin.StepError: the text; data NULL otherwise */
+    int data_error; /* STEP: a codec_error; not CODEC_OK: Kong sent what `data` cannot hold */
 };
 
 enum rpc_reply_kind {

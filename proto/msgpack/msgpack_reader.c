@@ -79,36 +79,13 @@ int msgpack_read_fields(struct msgpack_reader *reader, msgpack_field *field, voi
     return error;
 }
 
-/* A head that is a scalar but no string, as a value. An integer above INT64_MAX becomes a number,
- * as it is in Lua. */
-static struct kong_value scalar(const struct msgpack_head *head) {
-    switch (head->kind) {
-    case MSGPACK_BOOLEAN:
-        return kong_boolean(head->boolean);
-    case MSGPACK_INTEGER:
-        return kong_integer(head->integer);
-    case MSGPACK_UNSIGNED:
-        return kong_number((double)head->unsigned_);
-    case MSGPACK_NUMBER:
-        return kong_number(head->number);
-    case MSGPACK_NIL:
-    case MSGPACK_STRING:
-    case MSGPACK_EXT:
-    case MSGPACK_LIST:
-    case MSGPACK_MAP:
-        break;
-    }
-    return kong_nil();
-}
-
 int msgpack_read_int(struct msgpack_reader *reader, int64_t *out) {
     struct msgpack_head head;
     int error = msgpack_read_head(reader, &head);
     if (error < 0) {
         return error;
     }
-    struct kong_value value = scalar(&head);
-    return value_to_integer(&value, out) ? CODEC_OK : CODEC_E_SHAPE;
+    return msgpack_head_to_integer(&head, out) ? CODEC_OK : CODEC_E_SHAPE;
 }
 
 int msgpack_read_uint(struct msgpack_reader *reader, uint64_t *out) {
@@ -117,17 +94,7 @@ int msgpack_read_uint(struct msgpack_reader *reader, uint64_t *out) {
     if (error < 0) {
         return error;
     }
-    if (head.kind == MSGPACK_UNSIGNED) {
-        *out = head.unsigned_;
-        return CODEC_OK;
-    }
-    struct kong_value value = scalar(&head);
-    int64_t integer;
-    if (!value_to_integer(&value, &integer) || integer < 0) {
-        return CODEC_E_SHAPE;
-    }
-    *out = (uint64_t)integer;
-    return CODEC_OK;
+    return msgpack_head_to_uint(&head, out) ? CODEC_OK : CODEC_E_SHAPE;
 }
 
 int msgpack_read_msgid(struct msgpack_reader *reader, int64_t *out) {
@@ -265,7 +232,7 @@ static int read_value(struct msgpack_reader *reader, struct kong_value *value, u
     case MSGPACK_NUMBER:
         break;
     }
-    *value = scalar(&head);
+    *value = msgpack_head_scalar(&head);
     return CODEC_OK;
 }
 

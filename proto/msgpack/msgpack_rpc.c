@@ -125,6 +125,19 @@ static int read_handle_event(struct msgpack_reader *reader, struct rpc_call *cal
     return error;
 }
 
+/* What cannot be taken over is passed over: whose answer it is stands beside it. */
+static int read_data(struct msgpack_reader *reader, struct rpc_call *call) {
+    struct msgpack_reader before = *reader;
+    int error = msgpack_read_value(reader, &call->data);
+    if (error == CODEC_OK || error == CODEC_E_MALFORMED) {
+        return error;
+    }
+    *reader = before;
+    call->data = kong_nil();
+    call->data_error = error;
+    return msgpack_read_skip(reader);
+}
+
 static int step_field(struct msgpack_reader *reader, struct kong_str key, void *target) {
     struct fields *fields = target;
     if (key_is(key, "EventId")) {
@@ -132,7 +145,10 @@ static int step_field(struct msgpack_reader *reader, struct kong_str key, void *
         return msgpack_read_uint(reader, &fields->call->event_id);
     }
     if (key_is(key, "Data")) {
-        return msgpack_read_value(reader, &fields->call->data);
+        return read_data(reader, fields->call);
+    }
+    if (key_is(key, "TooBig")) {
+        fields->call->data_error = CODEC_E_LIMIT;
     }
     return msgpack_read_skip(reader);
 }
@@ -143,7 +159,9 @@ static int read_step(struct msgpack_reader *reader, struct rpc_call *call) {
     if (error == CODEC_OK && !fields.has_id) {
         error = CODEC_E_SHAPE;
     }
-    if (error == CODEC_OK && kong_str_equal(call->method, step_error)) {
+    if (error == CODEC_OK && call->data_error != CODEC_OK) {
+        call->data = kong_nil();
+    } else if (error == CODEC_OK && kong_str_equal(call->method, step_error)) {
         bool text = call->data.type == KONG_STRING;
         call->error = text ? call->data.string : kong_str("");
         call->data = text ? kong_nil() : call->data;
@@ -214,9 +232,14 @@ static void write_pair_int(struct msgpack_writer *writer, const char *key, int64
 
 static void write_step(struct msgpack_writer *writer, const struct rpc_call *call) {
     bool has_data = call->error.data != NULL || call->data.type != KONG_NIL;
-    msgpack_pack_map(&writer->packer, has_data ? 2 : 1);
+    bool too_big = call->data_error == CODEC_E_LIMIT;
+    msgpack_pack_map(&writer->packer, 1u + has_data + too_big);
     msgpack_write_text(writer, "EventId");
     msgpack_pack_uint64(&writer->packer, call->event_id);
+    if (too_big) {
+        msgpack_write_text(writer, "TooBig");
+        msgpack_pack_true(&writer->packer);
+    }
     if (has_data) {
         msgpack_write_text(writer, "Data");
     }

@@ -22,13 +22,16 @@
  * can be answered (sequence is -1 when not even that was there, and for a notification). Keys of an
  * argument that we do not know are passed over, so are arguments of a method that takes none. Every
  * method "plugin.Step…" is STEP. For "plugin.StepError" `Data` is in call->error when it is a
- * string; else call->error is "" and call->data has it. */
+ * string; else call->error is "" and call->data has it. `Data` that is over a limit or that no
+ * value can hold (an ext) is passed over: call->data_error says why, call->data is nil. */
 int msgpack_decode_call(struct arena *arena, const uint8_t *data, size_t len,
                         struct rpc_call *call);
 
 /* What Kong sends. For STEP the method is call->method when set ("plugin.StepMultiMap"), else
- * "plugin.StepError" with call->error set, else "plugin.Step"; a nil `data` is left out. UNKNOWN:
- * call->method with call->data as its argument, without one when that is nil. */
+ * "plugin.StepError" with call->error set, else "plugin.Step"; a nil `data` is left out; with a
+ * data_error CODEC_E_LIMIT there is `TooBig`, a key of ours, which Kong does not send: a Step of
+ * Kong's that was over a limit, on its way to where its event lives. UNKNOWN: call->method with
+ * call->data as its argument, without one when that is nil. */
 int msgpack_encode_call(struct buffer *out, const struct rpc_call *call);
 
 /* A response [1, msgid, error, result]: server -> Kong. Results:

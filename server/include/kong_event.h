@@ -57,7 +57,8 @@ enum kong_error {
     KONG_E_INVALID = -6,     /* an argument that Kong would not take: nothing was sent */
     KONG_E_KONG = -7,        /* Kong could not do it: kong_error_text may know why */
     KONG_E_TYPE = -8,        /* Kong's answer is not of the type that the function promises */
-    KONG_E_TOO_BIG = -9,     /* larger than the limit that the caller gave */
+    KONG_E_TOO_BIG = -9,     /* larger than the limit that the caller gave, or than what the server
+                                takes of Kong: --max-frame, nesting 32, 2^20 elements */
     KONG_E_IO = -10,         /* a file or thread that the function needed failed */
     KONG_E_FAILED = -11,     /* for handlers: failed for a reason of the plugin's own */
     KONG_E_PHASE = -12,      /* Kong does not allow the call in this phase: nothing was sent */

@@ -39,8 +39,7 @@ struct conn {
     struct write *unsent, **unsent_end;
     uint64_t heard_ms; /* when the peer last sent something, or connected */
     uint64_t ended_ms;
-    size_t unwritten;  /* in `unsent` */
-    size_t stuck_size; /* of it when it last became shorter, */
+    size_t stuck_size; /* of rpc.unwritten, which is in `unsent`, when it last became shorter, */
     uint64_t stuck_ms; /* and when that was; while something is unwritten */
     unsigned recorded; /* its number in a recording */
     bool
@@ -85,13 +84,12 @@ static void conn_close(struct conn *conn) {
 static void on_ready(uv_poll_t *poll, int status, int events);
 
 /* A peer that does not take its answers is not read from until it does; nor one whose Steps pile up
- * at a busy thread. */
+ * at a busy thread. What was held meanwhile is taken up when the loop comes round again, never from
+ * inside a handler. */
 static void watch(struct conn *conn) {
-    /* Kong writes its answers to posted calls before it reads on: they must be taken. */
-    bool taken =
-        conn->unwritten + conn->rpc.forwarded_bytes <= LIMIT_OUT_PAUSE || conn->rpc.results_due > 0;
-    int wanted =
-        (!conn->rpc.broken && taken ? UV_READABLE : 0) | (conn->unsent != NULL ? UV_WRITABLE : 0);
+    bool reads = !conn->rpc.broken && !rpc_is_paused(&conn->rpc);
+    bool writes = conn->unsent != NULL || rpc_resumable(&conn->rpc);
+    int wanted = (reads ? UV_READABLE : 0) | (writes ? UV_WRITABLE : 0);
     if (conn->closing || conn->failed || wanted == conn->watched) {
         return;
     }
@@ -128,7 +126,7 @@ static int send_unsent(struct conn *conn) {
             return (int)sent;
         }
         write->sent += (size_t)sent;
-        conn->unwritten -= (size_t)sent;
+        conn->rpc.unwritten -= (size_t)sent;
         if (write->sent == write->len) {
             conn->unsent = write->next;
             free(write->data);
@@ -144,7 +142,7 @@ static int send_unsent(struct conn *conn) {
 static int write_out(struct conn *conn) {
     struct buffer *out = &conn->rpc.out;
     struct stats *stats = events_stats(conn->env->rpc.events);
-    if (conn->unwritten == 0) {
+    if (conn->rpc.unwritten == 0) {
         ssize_t sent = send_now(conn->fd, out->data, out->len);
         if (sent < 0) {
             return (int)sent;
@@ -157,11 +155,11 @@ static int write_out(struct conn *conn) {
             return 0;
         }
     }
-    if (conn->unwritten + out->len > LIMIT_OUT) {
+    if (conn->rpc.unwritten + out->len > LIMIT_OUT) {
         stats_count(&stats->limits[STATS_LIMIT_OUTPUT], 1);
         log_write(conn->env->rpc.log, LOG_LEVEL_WARN,
                   "connection dropped: %zu bytes that its peer has not read, limit %zu",
-                  conn->unwritten + out->len, LIMIT_OUT);
+                  conn->rpc.unwritten + out->len, LIMIT_OUT);
         return UV_ENOBUFS;
     }
     struct write *write = malloc(sizeof *write);
@@ -171,7 +169,7 @@ static int write_out(struct conn *conn) {
     *write = (struct write){.len = out->len, .data = out->data};
     *conn->unsent_end = write;
     conn->unsent_end = &write->next;
-    conn->unwritten += write->len;
+    conn->rpc.unwritten += write->len;
     stats_count(&stats->bytes_out, write->len);
     record_bytes(conn->env->record, conn->recorded, '<', write->data, write->len);
     buffer_init(out, LIMIT_OUT); /* its bytes are the write's now */
@@ -194,7 +192,7 @@ static void conn_end(struct conn *conn) {
  * that. */
 static void end_behind_answer(struct conn *conn) {
     int unread = 0;
-    if (conn->unwritten == 0 && rpc_answered(&conn->rpc) &&
+    if (conn->rpc.unwritten == 0 && rpc_answered(&conn->rpc) &&
         ioctl(conn->fd, SIOCOUTQ, &unread) == 0 && unread > 0) {
         conn_end(conn);
     }
@@ -207,7 +205,7 @@ static void conn_flush(struct conn *conn);
  * it. */
 static void nudge_if_idle(struct conn *conn) {
     int unread = 0;
-    if (conn->unwritten == 0 && rpc_nudgeable(&conn->rpc) &&
+    if (conn->rpc.unwritten == 0 && rpc_nudgeable(&conn->rpc) &&
         ioctl(conn->fd, SIOCOUTQ, &unread) == 0 && unread == 0 && rpc_nudge(&conn->rpc)) {
         conn_flush(conn);
     }
@@ -232,7 +230,7 @@ static void nudge_others(struct conn *conn) {
  * the very moment in which it ends. */
 static void end_if_idle(struct conn *conn, uint64_t now_ms) {
     char byte;
-    if (now_ms - conn->heard_ms >= FRESH_MS && rpc_idle(&conn->rpc) && conn->unwritten == 0 &&
+    if (now_ms - conn->heard_ms >= FRESH_MS && rpc_idle(&conn->rpc) && conn->rpc.unwritten == 0 &&
         recv(conn->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) <= 0) {
         conn_end(conn);
     }
@@ -250,7 +248,7 @@ static void conn_flush(struct conn *conn) {
     if (speaks && conn->env->draining && !conn->ended) {
         end_behind_answer(conn);
     }
-    if (conn->rpc.broken && conn->unwritten == 0) {
+    if (conn->rpc.broken && conn->rpc.unwritten == 0) {
         conn_close(conn);
         return;
     }
@@ -259,6 +257,18 @@ static void conn_flush(struct conn *conn) {
 
 static void on_wake(struct rpc *rpc) {
     conn_flush(conn_of(rpc));
+}
+
+/* Something of the peer's was taken up: rpc_feed's result. */
+static void after_feed(struct conn *conn, int rc) {
+    if (rc != 0) {
+        stats_count(&events_stats(conn->env->rpc.events)->limits[STATS_LIMIT_MESSAGE], 1);
+        log_write(conn->env->rpc.log, LOG_LEVEL_WARN, "connection dropped: %s", conn->rpc.reason);
+    }
+    if (conn->env->taken_over) {
+        nudge_others(conn);
+    }
+    conn_flush(conn);
 }
 
 /* False when nothing was there. */
@@ -276,14 +286,7 @@ static bool on_readable(struct conn *conn) {
     struct stats *stats = events_stats(conn->env->rpc.events);
     stats_count(&stats->bytes_in, (uint64_t)count);
     record_bytes(conn->env->record, conn->recorded, '>', data, (size_t)count);
-    if (rpc_feed(&conn->rpc, data, (size_t)count) != 0) {
-        stats_count(&stats->limits[STATS_LIMIT_MESSAGE], 1);
-        log_write(conn->env->rpc.log, LOG_LEVEL_WARN, "connection dropped: %s", conn->rpc.reason);
-    }
-    if (conn->env->taken_over) {
-        nudge_others(conn);
-    }
-    conn_flush(conn);
+    after_feed(conn, rpc_feed(&conn->rpc, data, (size_t)count));
     return true;
 }
 
@@ -310,6 +313,9 @@ static void on_ready(uv_poll_t *poll, int status, int events) {
             return;
         }
         conn_flush(conn);
+        if (!conn->closing && rpc_resumable(&conn->rpc)) {
+            after_feed(conn, rpc_resume(&conn->rpc));
+        }
     }
     if ((events & UV_READABLE) != 0 && (conn->watched & UV_READABLE) != 0 && !conn->closing) {
         on_readable(conn);
@@ -344,7 +350,7 @@ int conn_adopt(struct conn_env *env, int fd) {
 
 /* True when the peer has taken nothing of what waits for it for too long. */
 static bool is_stuck(struct conn *conn, uint64_t now_ms) {
-    size_t size = conn->unwritten;
+    size_t size = conn->rpc.unwritten;
     if (size == 0 || size != conn->stuck_size) {
         conn->stuck_size = size;
         conn->stuck_ms = now_ms;

@@ -3,12 +3,18 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "limit.h"
 
 /* A file up to this size is read at once: that takes no longer than to hand it to another thread
  * and back. */
 #define READ_AT_ONCE ((size_t)256 << 10)
+
+/* A Lua number is exact up to here; 0 has Kong read a file of any size. */
+#define LUA_MOST ((uint64_t)1 << 53)
 
 static int too_big(struct kong *kong, enum pdk_id id, size_t len, size_t limit) {
     return pdk_fail(kong, id, KONG_E_TOO_BIG, "the body has %zu bytes, the limit is %zu", len,
@@ -128,15 +134,45 @@ static int get_body(struct kong *kong, enum pdk_id id, size_t limit, struct kong
     return error != 0 ? error : take_body(kong, id, &value, limit, body);
 }
 
-/* Without its argument, Kong raises an error for a body that lies in a file on MsgPack:1; 0 has it
- * read the file, of any size. On ProtoBuf:1 the message has no argument, and Kong names the file.
- */
+/* What the client says; *known is false where it says nothing, as for a body sent in chunks. */
+static int content_length(struct kong *kong, uint64_t *len, bool *known) {
+    struct kong_value name = kong_string("Content-Length");
+    struct kong_str text;
+    int error = pdk_get_str(kong, PDK_REQUEST_GET_HEADER, &name, 1, &text);
+    char *end = NULL;
+    *len = text.data == NULL ? 0 : strtoull(text.data, &end, 10);
+    *known = end != NULL && end != text.data && *end == '\0';
+    return error;
+}
+
+/* MsgPack:1. Kong takes the size of a body that lies in a file as an argument: without one, and for
+ * a file that is larger, it raises an error and fails the request, so that no answer ever comes.
+ * What is too big is found before that where the client says how long its body is. Where it does
+ * not, Kong may read as much as one message can carry, rather than all that a client sends. */
+static int ask_msgpack(struct kong *kong, size_t limit, struct kong_value *value) {
+    const enum pdk_id id = PDK_REQUEST_GET_RAW_BODY;
+    uint64_t len = 0;
+    bool known = false;
+    bool allowed = (pdk_methods[id].phases & KONG_PHASE_BIT(pdk_event(kong)->phase)) != 0;
+    int error = allowed ? content_length(kong, &len, &known) : KONG_OK;
+    if (error != 0) {
+        return error;
+    }
+    if (known && len > limit) {
+        return too_big(kong, id, (size_t)(len < SIZE_MAX ? len : SIZE_MAX), limit);
+    }
+    uint64_t most = limit > LIMIT_FRAME ? limit : LIMIT_FRAME;
+    struct kong_value arg = kong_integer(most < LUA_MOST ? (int64_t)most : 0);
+    return pdk_get(kong, id, &arg, 1, value);
+}
+
+/* On ProtoBuf:1 the message has no argument, and Kong names the file. */
 int kong_request_get_raw_body(struct kong *kong, size_t limit, struct kong_str *body) {
     const enum pdk_id id = PDK_REQUEST_GET_RAW_BODY;
-    static const struct kong_value any_size = {.type = KONG_INTEGER, .integer = 0};
-    struct kong_value value;
+    struct kong_value value = kong_nil();
     *body = (struct kong_str){NULL, 0};
-    int error = pdk_get(kong, id, &any_size, pdk_is_msgpack(kong) ? 1 : 0, &value);
+    int error = pdk_is_msgpack(kong) ? ask_msgpack(kong, limit, &value)
+                                     : pdk_get(kong, id, NO_ARGS, &value);
     if (error != 0 || value.type != KONG_MAP) {
         return error != 0 ? error : take_body(kong, id, &value, limit, body);
     }

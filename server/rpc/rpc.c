@@ -1,5 +1,7 @@
 #include "rpc.h"
 
+#include <stdio.h>
+
 #include "limit.h"
 #include "msgpack_rpc.h"
 #include "rpc_conversation.h"
@@ -16,6 +18,48 @@ void rpc_init(struct rpc *rpc, const struct rpc_env *env, void (*wake)(struct rp
     buffer_init(&rpc->out, LIMIT_OUT);
 }
 
+/* --- what is over a limit --- */
+
+/* Passes over the message at the start of data. False: it is not one that can be passed over. */
+static bool start_skip(struct rpc *rpc, const uint8_t *data, const char *why) {
+    bool known = rpc->protocol == PROTOCOL_MSGPACK || rpc->results_due > 0;
+    rpc_fail(rpc, "%s", why);
+    if (!known) {
+        return false;
+    }
+    rpc->broken = false;
+    rpc->skipping = true;
+    rpc->skip = (struct msgpack_skip){0};
+    rpc->skip_left = rpc->protocol == PROTOCOL_PROTOBUF ? frame_protobuf_total(data) : 0;
+    return true;
+}
+
+static int skip_protobuf(struct rpc *rpc, size_t len, size_t *used) {
+    *used = rpc->skip_left < len ? (size_t)rpc->skip_left : len;
+    rpc->skip_left -= *used;
+    return rpc->skip_left == 0;
+}
+
+/* 1: the message has come to its end; 0: more is to come; -1: it is none that may be so long. */
+static int take_skipped(struct rpc *rpc, const uint8_t *data, size_t len, size_t *used) {
+    int rc = rpc->protocol == PROTOCOL_PROTOBUF ? skip_protobuf(rpc, len, used)
+                                                : msgpack_skip_take(&rpc->skip, data, len, used);
+    if (rc < 0) {
+        rpc->broken = true; /* `reason` is there */
+        return -1;
+    }
+    if (rc == 0) {
+        return 0;
+    }
+    rpc->skipping = false;
+    frame_reader_init(&rpc->reader, rpc->protocol, rpc->env->max_frame);
+    arena_reset(rpc->env->scratch);
+    rc = rpc->protocol == PROTOCOL_PROTOBUF ? rpc_protobuf_too_big(rpc) : rpc_msgpack_too_big(rpc);
+    return rc == 0 ? 1 : -1;
+}
+
+/* --- what is not --- */
+
 static int take_frame(struct rpc *rpc, const uint8_t *data, size_t len, size_t *total) {
     struct codec_reason reason;
     struct frame frame;
@@ -29,6 +73,9 @@ static int take_frame(struct rpc *rpc, const uint8_t *data, size_t len, size_t *
     if (rc == 0) {
         return 0;
     }
+    if (rc == CODEC_E_LIMIT && start_skip(rpc, data, reason.text)) {
+        return 1; /* nothing is used yet */
+    }
     if (rc < 0) {
         return rpc_fail(rpc, "%s", reason.text);
     }
@@ -39,22 +86,32 @@ static int take_frame(struct rpc *rpc, const uint8_t *data, size_t len, size_t *
     return rc == 0 ? 1 : -1;
 }
 
+static int take_message(struct rpc *rpc, const uint8_t *data, size_t len, size_t *total) {
+    int rc = 0;
+    if (rpc->skipping) {
+        return take_skipped(rpc, data, len, total);
+    }
+    if (rpc_is_paused(rpc) && !rpc->ending) {
+        rpc->held = true;
+        return 0;
+    }
+    if (rpc->protocol == PROTOCOL_MSGPACK) {
+        rc = rpc_msgpack_fast(rpc, data, len, total);
+    }
+    return rc == 0 ? take_frame(rpc, data, len, total) : rc;
+}
+
 /* Whole messages out of data; *used says how far it came. */
 static int take_messages(struct rpc *rpc, const uint8_t *data, size_t len, size_t *used) {
     *used = 0;
+    rpc->held = false;
     while (*used < len) {
         size_t total = 0;
-        int rc = 0;
-        if (rpc->protocol == PROTOCOL_MSGPACK) {
-            rc = rpc_msgpack_fast(rpc, data + *used, len - *used, &total);
-        }
-        if (rc == 0) {
-            rc = take_frame(rpc, data + *used, len - *used, &total);
-        }
+        int rc = take_message(rpc, data + *used, len - *used, &total);
+        *used += total;
         if (rc <= 0) {
             return rc;
         }
-        *used += total;
     }
     return 0;
 }
@@ -64,16 +121,49 @@ static bool detect(struct rpc *rpc, const uint8_t *data, size_t len) {
     if (rpc->protocol == PROTOCOL_UNKNOWN) {
         return false;
     }
-    size_t first =
-        rpc->env->max_frame < LIMIT_FIRST_FRAME ? rpc->env->max_frame : LIMIT_FIRST_FRAME;
+    size_t first = rpc->env->max_frame;
+    if (rpc->protocol == PROTOCOL_PROTOBUF && first > LIMIT_FIRST_FRAME) {
+        first = LIMIT_FIRST_FRAME;
+    }
     frame_reader_init(&rpc->reader, rpc->protocol, first);
     return true;
 }
 
+/* What has come, as far as it is whole. */
+static int take_in(struct rpc *rpc) {
+    size_t used;
+    if (take_messages(rpc, rpc->in.data, rpc->in.len, &used) != 0) {
+        return -1;
+    }
+    buffer_consume(&rpc->in, used);
+    return 0;
+}
+
+/* Adds bytes to those that have come. Where there is no memory for them, the message under way is
+ * one that is over a limit. */
+static int add_in(struct rpc *rpc, const uint8_t *data, size_t len) {
+    buffer_append(&rpc->in, data, len);
+    if (!rpc->in.failed) {
+        return 0;
+    }
+    char why[sizeof rpc->reason];
+    snprintf(why, sizeof why, "no memory for a message of more than %zu bytes", rpc->in.len);
+    buffer_truncate(&rpc->in, rpc->in.len);
+    if (rpc->held || !start_skip(rpc, rpc->in.data, why) || take_in(rpc) != 0) {
+        return -1;
+    }
+    buffer_clear(&rpc->in, 0);
+    buffer_append(&rpc->in, data, len);
+    return rpc->in.failed ? rpc_fail(rpc, "%s", why) : 0;
+}
+
 /* Messages are read in place where nothing came before them; else bytes are added to what did. */
 static int feed(struct rpc *rpc, const uint8_t *data, size_t len) {
-    size_t used;
+    if (rpc->held && take_in(rpc) != 0) {
+        return -1;
+    }
     if (rpc->in.len == 0 && rpc->protocol != PROTOCOL_UNKNOWN) {
+        size_t used;
         if (take_messages(rpc, data, len, &used) != 0) {
             return -1;
         }
@@ -82,19 +172,17 @@ static int feed(struct rpc *rpc, const uint8_t *data, size_t len) {
     }
     while (len > 0) {
         size_t piece = len < PIECE ? len : PIECE;
-        buffer_append(&rpc->in, data, piece);
-        if (rpc->in.failed) {
-            return rpc_fail(rpc, "no memory for a message of more than %zu bytes", rpc->in.len);
+        if (add_in(rpc, data, piece) != 0) {
+            return -1;
         }
         data += piece;
         len -= piece;
         if (rpc->protocol == PROTOCOL_UNKNOWN && !detect(rpc, rpc->in.data, rpc->in.len)) {
             continue;
         }
-        if (take_messages(rpc, rpc->in.data, rpc->in.len, &used) != 0) {
+        if (take_in(rpc) != 0) {
             return -1;
         }
-        buffer_consume(&rpc->in, used);
     }
     if (rpc->in.len == 0) {
         buffer_clear(&rpc->in, 0);
@@ -113,6 +201,14 @@ int rpc_feed(struct rpc *rpc, const uint8_t *data, size_t len) {
     return rc;
 }
 
+bool rpc_resumable(const struct rpc *rpc) {
+    return rpc->held && !rpc->broken && !rpc_is_paused(rpc);
+}
+
+int rpc_resume(struct rpc *rpc) {
+    return rpc_feed(rpc, NULL, 0);
+}
+
 void rpc_close(struct rpc *rpc) {
     rpc->broken = true;
     rpc->feeding = true; /* nobody is there to be woken for */
@@ -127,7 +223,7 @@ void rpc_close(struct rpc *rpc) {
 
 static bool is_quiet(const struct rpc *rpc) {
     return rpc->event == NULL && rpc->requests == NULL && rpc->forwards == NULL &&
-           rpc->in.len == 0 && rpc->out.len == 0;
+           rpc->in.len == 0 && rpc->out.len == 0 && !rpc->skipping;
 }
 
 bool rpc_idle(const struct rpc *rpc) {

@@ -9,6 +9,8 @@
 #include "buffer.h"
 #include "event.h"
 #include "frame.h"
+#include "limit.h"
+#include "msgpack_skip.h"
 #include "rpc_message.h"
 #include "status.h"
 
@@ -54,10 +56,15 @@ struct rpc {
     struct frame_reader reader;
     struct buffer in;              /* the message under way */
     struct buffer out;             /* for the caller to write and to consume */
+    size_t unwritten;              /* the caller's: bytes taken from `out` that wait elsewhere */
     void (*wake)(struct rpc *rpc); /* something was put in `out` outside of rpc_feed */
     bool feeding;
-    bool ending; /* what comes is thrown away, but for answers that are due */
-    bool broken; /* nothing more can be said on this connection: close it once `out` is written */
+    bool ending;   /* what comes is thrown away, but for answers that are due */
+    bool broken;   /* nothing more can be said on this connection: close it once `out` is written */
+    bool held;     /* `in` has messages that are taken up when the peer has read its answers */
+    bool skipping; /* the message under way is over a limit, which `reason` names */
+    uint64_t skip_left; /* ProtoBuf: bytes of it still to come */
+    struct msgpack_skip skip;
     char reason[200];
 
     /* ProtoBuf:1 */
@@ -79,9 +86,23 @@ struct rpc {
 
 void rpc_init(struct rpc *rpc, const struct rpc_env *env, void (*wake)(struct rpc *));
 
-/* Takes all of data. 0, or -1: the stream is broken, rpc->reason says why (static text and figures
- * only, nothing of the peer's bytes); write what is in `out`, then close. */
+/* Takes all of data; a message over a limit is passed over without being kept, and the event whose
+ * answer it is gets KONG_E_TOO_BIG. 0, or -1: the stream is broken, rpc->reason says why (static
+ * text and figures only, nothing of the peer's bytes); write what is in `out`, then close. */
 int rpc_feed(struct rpc *rpc, const uint8_t *data, size_t len);
+
+/* True when messages are held and can be taken up: call rpc_resume. */
+bool rpc_resumable(const struct rpc *rpc);
+/* Takes up what was held, as rpc_feed does. */
+int rpc_resume(struct rpc *rpc);
+
+/* More waits for the peer, or for other threads on its behalf, than LIMIT_OUT_PAUSE: nothing new of
+ * it is taken up, and nothing should be read. ProtoBuf:1: answers that are due are taken all the
+ * same, for Kong writes them before it reads on. */
+static inline bool rpc_is_paused(const struct rpc *rpc) {
+    return rpc->out.len + rpc->unwritten + rpc->forwarded_bytes > LIMIT_OUT_PAUSE &&
+           rpc->results_due == 0;
+}
 
 /* The peer is gone: its events are resumed with KONG_E_GONE. Frees everything. */
 void rpc_close(struct rpc *rpc);

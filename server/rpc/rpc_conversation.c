@@ -27,6 +27,18 @@ int rpc_kong_error(int codec_error) {
     }
 }
 
+void rpc_deliver_refused(struct rpc *rpc, struct event *event, int codec_error) {
+    int error = codec_error == CODEC_E_LIMIT   ? KONG_E_TOO_BIG
+                : codec_error == CODEC_E_NOMEM ? KONG_E_NOMEM
+                                               : KONG_E_TYPE;
+    const char *why = codec_error == CODEC_E_LIMIT && rpc->reason[0] != '\0'
+                          ? rpc->reason
+                          : codec_strerror(codec_error);
+    stats_count(&events_stats(rpc->env->events)->limits[STATS_LIMIT_MESSAGE],
+                codec_error == CODEC_E_LIMIT);
+    event_deliver(event, error, kong_nil(), arena_printf(&event->arena, "Kong's answer: %s", why));
+}
+
 void rpc_wake(struct rpc *rpc) {
     if (!rpc->feeding) {
         rpc->wake(rpc);

@@ -9,8 +9,14 @@
 int rpc_protobuf_message(struct rpc *rpc, const struct frame *frame);
 int rpc_msgpack_message(struct rpc *rpc, const struct frame *frame);
 
-/* The same for a message at the start of data that is known at a glance, before it is cut out.
- * 1 with its length in *total; 0: it needs to be cut out; -1 with rpc->reason. */
+/* One message that was over a limit, which rpc->reason names: it was passed over, and is not kept.
+ * MsgPack: rpc->skip says what was found in it. */
+int rpc_protobuf_too_big(struct rpc *rpc);
+int rpc_msgpack_too_big(struct rpc *rpc);
+
+/* The same as rpc_msgpack_message for a message at the start of data that is known at a glance,
+ * before it is cut out. 1 with its length in *total; 0: it needs to be cut out; -1 with
+ * rpc->reason. */
 int rpc_msgpack_fast(struct rpc *rpc, const uint8_t *data, size_t len, size_t *total);
 
 /* The peer is gone: what is under way for it is cancelled. */
@@ -40,6 +46,11 @@ int rpc_fail(struct rpc *rpc, const char *format, ...) __attribute__((format(pri
 
 /* Something was put into rpc->out. */
 void rpc_wake(struct rpc *rpc);
+
+/* Kong's answer cannot be handed to the handler that waits for it: it gets KONG_E_TOO_BIG for
+ * CODEC_E_LIMIT, with what rpc->reason says unless that is empty, or KONG_E_NOMEM or KONG_E_TYPE.
+ */
+void rpc_deliver_refused(struct rpc *rpc, struct event *event, int codec_error);
 
 /* KONG_E_* for a codec_error of an encoder. */
 int rpc_kong_error(int codec_error);

@@ -229,9 +229,9 @@ static void handle_event(struct rpc *rpc, const struct rpc_call *call) {
     }
 }
 
-/* To the thread, or the server of another generation, that the event lives in. False: it can only
- * live here. */
-static bool send_on(struct rpc *rpc, const struct rpc_call *call, const struct frame *frame) {
+/* A whole message, to the thread, or the server of another generation, that the event lives in.
+ * False: it can only live here. */
+static bool send_on(struct rpc *rpc, const struct rpc_call *call, const uint8_t *data, size_t len) {
     const struct rpc_env *env = rpc->env;
     const struct events_options *events = events_options(env->events);
     uint32_t tag = event_tag(call->event_id);
@@ -244,7 +244,21 @@ static bool send_on(struct rpc *rpc, const struct rpc_call *call, const struct f
         start = env->to_thread;
         to = worker_index;
     }
-    return start != NULL && start(rpc, to, call->sequence, frame->data, frame->len);
+    return start != NULL && start(rpc, to, call->sequence, data, len);
+}
+
+/* The same for a Step that was over a limit, and is gone: one that says so goes in its place. A
+ * server that does not know our key takes it for an error of Kong's. */
+static bool send_on_too_big(struct rpc *rpc, const struct rpc_call *call) {
+    struct rpc_call small = *call;
+    struct buffer out;
+    small.method = kong_str("plugin.StepError");
+    small.error = kong_str(rpc->reason);
+    buffer_init(&out, LIMIT_OUT);
+    bool sent =
+        msgpack_encode_call(&out, &small) == CODEC_OK && send_on(rpc, &small, out.data, out.len);
+    buffer_free(&out);
+    return sent;
 }
 
 /* A Step of an event that is not here any more: given up, because Kong took longer over its call
@@ -268,14 +282,25 @@ static void lost(struct rpc *rpc, int64_t msgid, const char *why) {
     send_exit(rpc, msgid, due ? "event lost, its request ended" : NULL, why);
 }
 
+/* What the handler gets of a Step. */
+static void deliver(struct rpc *rpc, struct event *event, const struct rpc_call *call) {
+    const struct kong_str none = {NULL, 0};
+    struct kong_value data;
+    if (call->data_error != CODEC_OK) {
+        rpc_deliver_refused(rpc, event, call->data_error);
+    } else if (call->error.data != NULL) {
+        event_deliver(event, KONG_E_KONG, kong_nil(),
+                      arena_copy(&event->arena, call->error.data, call->error.len));
+    } else if (!value_copy(&event->arena, &call->data, &data)) {
+        event_deliver(event, KONG_E_NOMEM, kong_nil(), none);
+    } else {
+        event_deliver(event, KONG_OK, data, none);
+    }
+}
+
 /* The result of the call that went out last: for the handler when it waits for it, for nobody when
  * it was posted. Either way Kong now waits for the next call. */
-static void step(struct rpc *rpc, const struct rpc_call *call, const struct frame *frame) {
-    const struct rpc_env *env = rpc->env;
-    struct event *event = events_find(env->events, call->event_id);
-    if (event == NULL && send_on(rpc, call, frame)) {
-        return;
-    }
+static void take_result(struct rpc *rpc, struct event *event, const struct rpc_call *call) {
     if (event == NULL || event->released) {
         lost(rpc, call->sequence, "no such event");
         return;
@@ -290,17 +315,33 @@ static void step(struct rpc *rpc, const struct rpc_call *call, const struct fram
         answer(event);
         return;
     }
-    if (call->error.data != NULL) {
-        event_deliver(event, KONG_E_KONG, kong_nil(),
-                      arena_copy(&event->arena, call->error.data, call->error.len));
-        return;
+    deliver(rpc, event, call);
+}
+
+static void step(struct rpc *rpc, const struct rpc_call *call, const struct frame *frame) {
+    struct event *event = events_find(rpc->env->events, call->event_id);
+    if (event != NULL || !send_on(rpc, call, frame->data, frame->len)) {
+        take_result(rpc, event, call);
     }
-    struct kong_value data;
-    if (!value_copy(&event->arena, &call->data, &data)) {
-        event_deliver(event, KONG_E_NOMEM, kong_nil(), (struct kong_str){NULL, 0});
-        return;
+}
+
+int rpc_msgpack_too_big(struct rpc *rpc) {
+    struct rpc_call call = {.command = RPC_STEP,
+                            .sequence = rpc->skip.sequence,
+                            .event_id = rpc->skip.event_id,
+                            .data_error = CODEC_E_LIMIT};
+    if (rpc->ending || call.sequence < 0) {
+        return 0;
     }
-    event_deliver(event, KONG_OK, data, (struct kong_str){NULL, 0});
+    if (!rpc->skip.has_event_id) {
+        send_error(rpc, call.sequence, "arguments that this method does not take");
+        return rpc->broken ? -1 : 0;
+    }
+    struct event *event = events_find(rpc->env->events, call.event_id);
+    if (event != NULL || !send_on_too_big(rpc, &call)) {
+        take_result(rpc, event, &call);
+    }
+    return rpc->broken ? -1 : 0;
 }
 
 static int take_call(struct rpc *rpc, const struct frame *frame, const struct rpc_call *call) {

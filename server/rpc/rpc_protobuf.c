@@ -118,12 +118,19 @@ static void handle_event(struct rpc *rpc, const struct rpc_call *call) {
     }
 }
 
-/* An answer to the last call that was sent is for the handler, when it waits; all others are for
- * posted calls. */
-static int take_answer(struct rpc *rpc, const struct frame *frame) {
+/* The event whose handler waits for the answer that has come; NULL: it is for nobody. An answer to
+ * the last call that was sent is for the handler, when it waits; all others are for posted calls.
+ */
+static struct event *waiting_event(struct rpc *rpc) {
     struct event *event = rpc->event;
     rpc->results_due--;
-    if (event == NULL || event->state != EVENT_WAITING || rpc->results_due > 0) {
+    bool waits = event != NULL && event->state == EVENT_WAITING && rpc->results_due == 0;
+    return waits ? event : NULL;
+}
+
+static int take_answer(struct rpc *rpc, const struct frame *frame) {
+    struct event *event = waiting_event(rpc);
+    if (event == NULL) {
         return 0;
     }
     struct kong_value value;
@@ -132,8 +139,16 @@ static int take_answer(struct rpc *rpc, const struct frame *frame) {
     if (rc == CODEC_OK) {
         event_deliver(event, KONG_OK, value, (struct kong_str){NULL, 0});
     } else {
-        int error = rc == CODEC_E_NOMEM ? KONG_E_NOMEM : KONG_E_TYPE;
-        event_deliver(event, error, kong_nil(), kong_str(codec_strerror(rc)));
+        rpc->reason[0] = '\0';
+        rpc_deliver_refused(rpc, event, rc);
+    }
+    return rpc->broken ? -1 : 0;
+}
+
+int rpc_protobuf_too_big(struct rpc *rpc) {
+    struct event *event = waiting_event(rpc);
+    if (event != NULL) {
+        rpc_deliver_refused(rpc, event, CODEC_E_LIMIT);
     }
     return rpc->broken ? -1 : 0;
 }

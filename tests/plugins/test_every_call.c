@@ -69,11 +69,13 @@ static bool is_allowed(const struct pdk_method *method, enum kong_phase phase) {
            (phase != KONG_PHASE_LOG || (method->flags & not_here) == 0);
 }
 
-/* What else arrives: a question of the library's, for a condition of the phase log. */
+/* What else arrives: a question of the library's, for a condition of the phase log, or for the
+ * length of a body. */
 static size_t questions(const struct pdk_method *method, enum kong_phase phase, bool on_msgpack) {
     bool asks = (method->flags & PDK_LOG_OF_HTTP) != 0 &&
                 (!on_msgpack || (method->flags & PDK_LOG_PROTOBUF) == 0);
-    return phase == KONG_PHASE_LOG && asks;
+    bool asks_length = on_msgpack && method == &pdk_methods[PDK_REQUEST_GET_RAW_BODY];
+    return (phase == KONG_PHASE_LOG && asks) || asks_length;
 }
 
 static void check_refused(struct kong_test *test, const struct pdk_method *method,

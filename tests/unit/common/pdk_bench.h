@@ -18,6 +18,7 @@ enum bench_kind {
     BENCH_ERROR,   /* MsgPack: StepError with the text; ProtoBuf: closes, as after a Lua error */
     BENCH_GARBAGE, /* answers something of no use: MsgPack a map in a list, ProtoBuf a broken frame
                     */
+    BENCH_RAW,     /* answers with the bytes of *value: MsgPack a Step's `Data`, ProtoBuf a frame */
     BENCH_GONE,    /* closes the connection, in the middle of the event */
     BENCH_STALL,   /* does not answer */
 };
@@ -40,6 +41,10 @@ struct bench {
     enum kong_phase phase; /* of the events; access by default */
     const struct bench_answer *answers;
     size_t answer_count, answers_given;
+    const char *content_length; /* answers each question for this header, which is not in `calls`;
+                                   NULL: there is none */
+    size_t posted_answer_len;   /* so many bytes answer a posted call; 0: as Kong does */
+    size_t piece;               /* Kong's bytes arrive so many at a time; 0: all at once */
 
     struct bench_call calls[BENCH_CALLS]; /* what arrived at Kong */
     size_t call_count;

@@ -416,7 +416,7 @@ const struct pdk_row pdk_rows[] = {
          "ok 4 a=\"1\" b?=\"\" c=\"x\",\"y\" e=\"\"", ZERO,
          .answer_protobuf = "{\"a\":\"1\",\"b\":true,\"c\":[\"x\",\"y\"],\"e\":\"\"}"),
     GETS(request_get_query_arg, REQUEST_GET_QUERY_ARG, "[\"a\"]", "\"1\"", "ok \"1\"", NIL),
-    GETS(request_get_raw_body, REQUEST_GET_RAW_BODY, "[0]", "\"bytes\"", "ok \"bytes\"", NIL,
+    GETS(request_get_raw_body, REQUEST_GET_RAW_BODY, "[67108864]", "\"bytes\"", "ok \"bytes\"", NIL,
          .nil = "ok \"\"", .args_protobuf = "[]", .answer_protobuf = "{\"content\":\"bytes\"}"),
     GETS(request_get_raw_path, REQUEST_GET_RAW_PATH, "[]", "\"/%78\"", "ok \"/%78\"", NIL),
     GETS(request_get_raw_query, REQUEST_GET_RAW_QUERY, "[]", "\"a=1\"", "ok \"a=1\"", NIL),

@@ -182,6 +182,25 @@ static void steps_come_over_any_connection(void **state) {
     crowd_stop(&crowd);
 }
 
+/* Too big for the thread that gets it, and of an event of another: of the event that it is of. */
+static void steps_that_are_too_big(void **state) {
+    enum { MANY = 128 << 10 };
+    static char text[MANY];
+    struct crowd crowd;
+    (void)state;
+    crowd_start(&crowd, (struct sim_server_options){.max_frame = 64 << 10});
+    int64_t id = start_over(&crowd, 0, "{\"mode\":\"wait\",\"count\":1}");
+    for (size_t i = 0; i < PEERS; i++) {
+        struct rpc_call call = step_call(begin_over(&crowd, i, id).event_id);
+        call.data = kong_bytes(text, MANY);
+        ask(&crowd, (i + 1) % PEERS, call);
+        assert_int_equal(rig_notes()->last, KONG_E_TOO_BIG);
+    }
+    assert_int_equal(figure(status(&crowd, 0), "Limits", "refused-message", NULL), PEERS);
+    rig_alive(&crowd.rig);
+    crowd_stop(&crowd);
+}
+
 /* Many at once over one connection: each answer has its own msgid, and comes when its event has
  * one. */
 static void answers_overtake_each_other(void **state) {
@@ -519,6 +538,7 @@ static void events_cross_the_drain(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(steps_come_over_any_connection),
+        cmocka_unit_test(steps_that_are_too_big),
         cmocka_unit_test(answers_overtake_each_other),
         cmocka_unit_test(invented_ids),
         cmocka_unit_test(an_asker_that_leaves),

@@ -395,7 +395,28 @@ static void test_deepest_step(void **state) {
     /* one level more, made by hand: the empty list inside becomes a list in a list */
     assert_int_equal(f->out.data[len - 1], 0x01);
     f->out.data[len - 1] = 0x90;
-    assert_int_equal(msgpack_decode_call(&f->arena, f->out.data, len, &again), CODEC_E_LIMIT);
+    assert_int_equal(msgpack_decode_call(&f->arena, f->out.data, len, &again), CODEC_OK);
+    assert_int_equal(again.data_error, CODEC_E_LIMIT);
+    assert_same_call(&again,
+                     &(struct rpc_call){.command = RPC_STEP, .method = kong_str("plugin.Step")});
+}
+
+/* What another thread or process is told of a Step that was over a limit. */
+static void test_step_too_big(void **state) {
+    struct fixture *f = *state;
+    struct rpc_call call = {.command = RPC_STEP,
+                            .sequence = 5,
+                            .event_id = 6,
+                            .method = kong_str("plugin.StepError"),
+                            .error = kong_str("message of so many bytes"),
+                            .data_error = CODEC_E_LIMIT};
+    struct rpc_call again;
+    assert_int_equal(msgpack_encode_call(&f->out, &call), CODEC_OK);
+    assert_int_equal(msgpack_decode_call(&f->arena, f->out.data, f->out.len, &again), CODEC_OK);
+    assert_int_equal(again.data_error, CODEC_E_LIMIT);
+    assert_int_equal(again.event_id, 6);
+    assert_int_equal(again.data.type, KONG_NIL);
+    assert_null(again.error.data);
 }
 
 int main(void) {
@@ -413,6 +434,7 @@ int main(void) {
         TEST(test_hot_calls_cost_little_memory),
         TEST(test_decoding_at_every_memory_limit),
         TEST(test_deepest_step),
+        TEST(test_step_too_big),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

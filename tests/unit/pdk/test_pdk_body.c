@@ -98,6 +98,48 @@ static void test_memory(void **state) {
     }
 }
 
+/* On MsgPack:1 Kong fails the request for a file that is larger than it is told: so it is asked
+ * only for what is not. */
+static void test_what_kong_is_asked_for(void **state) {
+    static const struct {
+        const char *content_length;
+        size_t limit;
+        const char *args; /* NULL: nothing */
+        const char *notes;
+    } rows[] = {
+        {"5", 5, "[67108864]", "ok \"12345\""},
+        {NULL, 5, "[67108864]", "ok \"12345\""},
+        {"junk", 5, "[67108864]", "ok \"12345\""},
+        {"", 5, "[67108864]", "ok \"12345\""},
+        {NULL, 67108865, "[67108865]", "ok \"12345\""},
+        {"6", 5, NULL,
+         "TOO_BIG nil: kong.request.get_raw_body: the body has 6 bytes, the limit is 5"},
+        {"1073741824", 8192, NULL,
+         "TOO_BIG nil: kong.request.get_raw_body: the body has 1073741824 bytes, the limit is "
+         "8192"},
+        {"1", 0, NULL,
+         "TOO_BIG nil: kong.request.get_raw_body: the body has 1 bytes, the limit is 0"},
+    };
+    const struct bench_answer body = {.kind = BENCH_JSON, .text = "\"12345\""};
+    struct bench *bench = bench_create(PROTOCOL_MSGPACK, NULL);
+    (void)state;
+    for (size_t i = 0; i < LENGTH(rows); i++) {
+        size_t limit = rows[i].limit;
+        bench->content_length = rows[i].content_length;
+        bench_run(bench, get_request_body, &limit, &body, 1);
+        assert_string_equal(bench_notes(bench), rows[i].notes);
+        assert_true(bench->over);
+        assert_int_equal(bench->call_count, rows[i].args == NULL ? 0 : 1);
+        if (rows[i].args != NULL) {
+            assert_string_equal(bench_args(bench, 0), rows[i].args);
+        }
+    }
+    size_t limit = SIZE_MAX;
+    bench_run(bench, get_request_body, &limit, &body, 1);
+    assert_string_equal(bench_args(bench, 0), sizeof limit > 4 ? "[0]" : "[4294967295]");
+    bench_destroy(bench);
+}
+
 /* --- In a file --- */
 
 struct files {
@@ -224,6 +266,7 @@ static void test_descriptors(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_what_kong_is_asked_for),
         cmocka_unit_test_setup_teardown(test_small_file, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(test_large_file, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(test_unreadable, make_dir, remove_dir),

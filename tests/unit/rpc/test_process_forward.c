@@ -221,6 +221,29 @@ static void a_peer_that_leaves_harms_nobody(void **state) {
     assert_int_equal(step(pair, other).kind, RPC_REPLY_RETURN);
 }
 
+/* A Step of more bytes than the server takes, over a new connection to the server that does not
+ * have its event: the handler hears of it, and the event goes on. */
+static void a_step_that_is_too_big(void **state) {
+    enum { MANY = 128 << 10 };
+    static char text[MANY];
+    struct pair *pair = *state;
+    struct rpc_reply reply = begin(pair, "{\"mode\":\"wait\",\"count\":1}");
+    struct sim_server_options small = {
+        .plugin = &rig_plugin, .socket_path = pair->path, .drain_ms = 3000, .max_frame = 64 << 10};
+    char error[256];
+    pair->second = sim_server_start(&small, error, sizeof error);
+    assert_non_null(pair->second);
+    struct rpc_call call = {
+        .command = RPC_STEP, .event_id = reply.event_id, .data = kong_bytes(text, MANY)};
+    int fd = dial(pair);
+    reply = ask(pair, fd, call);
+    assert_int_equal(rig_notes()->last, KONG_E_TOO_BIG);
+    /* the connection lives */
+    assert_int_equal(ask(pair, fd, (struct rpc_call){.command = RPC_PLUGIN_NAMES}).kind,
+                     RPC_REPLY_NAMES);
+    close(fd);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(steps_reach_the_server_that_has_the_event, setup, teardown),
@@ -229,6 +252,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_plugin_that_fails_closed_ends_the_request, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(a_peer_that_leaves_harms_nobody, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_step_that_is_too_big, setup, teardown),
     };
     return cmocka_run_group_tests_name("test_process_forward", tests, NULL, NULL);
 }

@@ -1,0 +1,190 @@
+/* What Kong answers is more than the server takes: too deep, too many elements, too many bytes, or
+ * nothing that a value can hold. The handler hears of it and decides; the connection lives. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <fnmatch.h>
+#include <stdlib.h>
+
+#include "limit.h"
+#include "pdk_bench.h"
+
+#define LENGTH(array) (sizeof(array) / sizeof(array)[0])
+
+static const size_t pieces[] = {0, 1, 7, 4096};
+
+/* The answer that is refused, and one behind it. */
+static int ask_twice(struct kong *kong, struct bench *bench) {
+    struct kong_value args[] = {kong_string("key")};
+    struct kong_value value;
+    struct kong_str header;
+    note_error(bench, kong_call(kong, "kong.ctx.shared.get", args, 1, &value));
+    note(bench, "(%s) ", value.type == KONG_NIL ? kong_error_text(kong) : "no nil");
+    note_error(bench, kong_request_get_header(kong, "X-A", &header));
+    note_str(bench, header);
+    return kong_response_set_header(kong, "X-B", "b");
+}
+
+/* The same with a posted call in front, whose answer is the one that is refused on ProtoBuf:1. */
+static int post_and_ask(struct kong *kong, struct bench *bench) {
+    struct kong_str header;
+    note_error(bench, kong_log_info(kong, "posted"));
+    note_error(bench, kong_request_get_header(kong, "X-A", &header));
+    note_str(bench, header);
+    return 0;
+}
+
+/* `seen`: what the handler notes, a pattern of the shell. */
+static void check(enum protocol protocol, size_t max_frame, struct kong_str raw, const char *seen) {
+    const struct kong_value bytes = kong_bytes(raw.data, raw.len);
+    const struct bench_answer answers[] = {{.kind = BENCH_RAW, .value = &bytes},
+                                           {.kind = BENCH_JSON, .text = "\"a\""}};
+    struct bench *bench = bench_create(protocol, NULL);
+    bench->env.max_frame = max_frame;
+    for (size_t i = 0; i < 2 * LENGTH(pieces); i++) {
+        bench->piece = pieces[i / 2];
+        if (bench->piece == 1 && raw.len > 100000) {
+            continue;
+        }
+        bench_run(bench, ask_twice, NULL, answers, LENGTH(answers));
+        const char *notes = bench_notes(bench);
+        if (fnmatch(seen, notes, 0) != 0) {
+            fail_msg("%s", notes);
+        }
+        assert_true(bench->over && !bench->closed);
+        assert_int_equal(bench->rpc.in.capacity, 0);
+    }
+    assert_int_equal(bench->call_count, 3);
+    bench_destroy(bench);
+}
+
+/* --- MsgPack:1 --- */
+
+/* `depth` lists in one another. */
+static struct kong_str nested(size_t depth) {
+    char *data = malloc(depth + 1);
+    assert_non_null(data);
+    memset(data, '\x91', depth);
+    data[depth] = '\x01';
+    return (struct kong_str){data, depth + 1};
+}
+
+static void check_nested(size_t depth, const char *seen) {
+    struct kong_str raw = nested(depth);
+    check(PROTOCOL_MSGPACK, LIMIT_FRAME, raw, seen);
+    free((char *)(uintptr_t)raw.data);
+}
+
+static void nesting(void **state) {
+    (void)state;
+    check_nested(33, "TOO_BIG (Kong's answer: message over a limit: nesting 32, elements 2^20, or "
+                     "size) ok \"a\"");
+    check_nested(34, "TOO_BIG (Kong's answer: message nested deeper than 36 levels) ok \"a\"");
+    check_nested(50000, "TOO_BIG (Kong's answer: message nested deeper than 36 levels) ok \"a\"");
+}
+
+static void elements(void **state) {
+    size_t len = 5 + LIMIT_ELEMENTS;
+    char *data = calloc(1, len);
+    (void)state;
+    assert_non_null(data);
+    memcpy(data, "\xdd\x00\x10\x00\x00", 5);
+    check(PROTOCOL_MSGPACK, LIMIT_FRAME, (struct kong_str){data, len},
+          "TOO_BIG (Kong's answer: message of 104858? elements, limit 1048576) ok \"a\"");
+    free(data);
+}
+
+static void bytes_of_msgpack(void **state) {
+    enum { MANY = 5000 };
+    char text[3 + MANY] = "\xda\x13\x88";
+    char small[5 + MANY] = "\xdc\x13\x88";
+    (void)state;
+    check(PROTOCOL_MSGPACK, 4096, (struct kong_str){text, 3 + MANY},
+          "TOO_BIG (Kong's answer: message of at least 50?? bytes, limit 4096) ok \"a\"");
+    check(PROTOCOL_MSGPACK, 4096, (struct kong_str){small, 3 + MANY},
+          "TOO_BIG (Kong's answer: message of at least 50?? bytes, limit 4096) ok \"a\"");
+}
+
+/* Well formed, but no value: Lua has neither. */
+static void no_value(void **state) {
+    static const char ext[] = "\xd4\x01\x00";
+    static const char key[] = "\x81\x90\x01";
+    const char *seen = "TYPE (Kong's answer: not the message that belongs here) ok \"a\"";
+    (void)state;
+    check(PROTOCOL_MSGPACK, LIMIT_FRAME, (struct kong_str){ext, 3}, seen);
+    check(PROTOCOL_MSGPACK, LIMIT_FRAME, (struct kong_str){key, 3}, seen);
+}
+
+/* --- ProtoBuf:1 --- */
+
+/* A Value that is `depth` lists in one another, built from the inside. */
+static struct kong_str nested_value(size_t depth) {
+    size_t room = depth * 12 + 16;
+    char *data = malloc(room);
+    assert_non_null(data);
+    size_t len = 0;
+    for (size_t i = 0; i < 2 * depth; i++) {
+        char head[8] = {i % 2 == 0 ? 1 << 3 | 2 : 6 << 3 | 2};
+        size_t size = 1;
+        size_t rest = len;
+        do {
+            head[size++] = (char)((rest & 0x7f) | (rest > 0x7f ? 0x80 : 0));
+            rest >>= 7;
+        } while (rest > 0);
+        assert_true(len + size <= room);
+        memmove(data + size, data, len);
+        memcpy(data, head, size);
+        len += size;
+    }
+    return (struct kong_str){data, len};
+}
+
+static void nesting_of_protobuf(void **state) {
+    (void)state;
+    struct kong_str deep = nested_value(40);
+    check(PROTOCOL_PROTOBUF, LIMIT_FRAME, deep,
+          "TOO_BIG (Kong's answer: message over a limit: nesting 32, elements 2^20, or size) ok "
+          "\"a\"");
+    free((char *)(uintptr_t)deep.data);
+}
+
+static void bytes_of_protobuf(void **state) {
+    enum { MANY = 5000 };
+    static char frame[MANY];
+    (void)state;
+    check(PROTOCOL_PROTOBUF, 4096, (struct kong_str){frame, MANY},
+          "TOO_BIG (Kong's answer: frame of 5000 bytes, limit 4096) ok \"a\"");
+}
+
+/* The answer to a posted call is for nobody, whatever its size. */
+static void answers_that_nobody_waits_for(void **state) {
+    static const enum protocol protocols[] = {PROTOCOL_PROTOBUF, PROTOCOL_MSGPACK};
+    (void)state;
+    for (size_t i = 0; i < LENGTH(protocols); i++) {
+        const struct bench_answer answer = {.kind = BENCH_JSON, .text = "\"a\""};
+        struct bench *bench = bench_create(protocols[i], NULL);
+        bench->env.max_frame = 4096;
+        bench->posted_answer_len = 5000;
+        bench_run(bench, post_and_ask, NULL, &answer, 1);
+        assert_string_equal(bench_notes(bench), "ok ok \"a\"");
+        assert_true(bench->over && !bench->closed);
+        bench_destroy(bench);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(nesting),
+        cmocka_unit_test(elements),
+        cmocka_unit_test(bytes_of_msgpack),
+        cmocka_unit_test(no_value),
+        cmocka_unit_test(nesting_of_protobuf),
+        cmocka_unit_test(bytes_of_protobuf),
+        cmocka_unit_test(answers_that_nobody_waits_for),
+    };
+    return cmocka_run_group_tests_name("test_too_big", tests, NULL, NULL);
+}
