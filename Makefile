@@ -88,8 +88,9 @@ SERVER_ROOMS          := $(addprefix server/,include base schema runtime pdk rpc
 ROOMS                 := proto $(CODECS) $(SERVER_ROOMS)
 # $(call sees,room): the compiler's options
 sees                   = $(addprefix -I,$(filter-out plugins,$(1)) $(SEES_$(1)))
-# Tests see all of it.
+# Tests see all of it, and go on after a signal.
 TEST_SEES             := $(addprefix -I,$(ROOMS) tests/kong tests/unit/common $(BUILD)/gen)
+RETRY                 := -include tests/unit/common/retry.h
 
 # --- Sources -------------------------------------------------------------------
 PROTO_SRC   := $(wildcard $(addsuffix /*.c,proto $(CODECS)))
@@ -133,16 +134,21 @@ FLAGS := $(BUILD)/flags
 HASH       := \#
 BUILT_WITH := $(CC) $(OWN) $(LTO_CC) $(if $(shell echo '$(HASH)include <valgrind/memcheck.h>' | $(CC) -E - >/dev/null 2>&1 && echo yes),and valgrind)
 $(FLAGS): FORCE
-	@test -n "$(MSGPACK_PC)" && command -v protoc-c >/dev/null && $(PKG_CONFIG) --exists $(PC_NAMES) || \
+	@test -n "$(MSGPACK_PC)" && { command -v protoc-c || command -v protoc-gen-c; } >/dev/null && $(PKG_CONFIG) --exists $(PC_NAMES) || \
 		{ echo 'A tool or a library that the build needs is not here: `make deps` installs them, or names them' >&2; exit 1; }
 	@mkdir -p $(@D)
 	@echo '$(BUILT_WITH)' | cmp -s - $@ || echo '$(BUILT_WITH)' >$@
 
 # --- Generated code ---------------------------------------------------------
+# GNU Make 4.4 takes these for intermediate files, which it removes.
+.SECONDARY: $(GEN)/pluginsocket.pb-c.c $(GEN)/pluginsocket.pb-c.h
+# protobuf-c 1.5 warns of protoc-c where protoc is there.
+PROTOC := $(if $(shell command -v protoc && command -v protoc-gen-c),protoc,protoc-c)
+
 $(GEN)/%.pb-c.c $(GEN)/%.pb-c.h &: proto/protobuf/%.proto | $(FLAGS)
 	@mkdir -p $(GEN)
 	$(call say,GEN,$@)
-	$(Q)protoc-c --proto_path=$(<D) --c_out=$(GEN) $<
+	$(Q)$(PROTOC) --proto_path=$(<D) --c_out=$(GEN) $<
 
 $(GEN)/%.o: $(GEN)/%.c $(FLAGS)
 	$(call say,CC,$@)
@@ -169,7 +175,7 @@ $(PLUGIN_UNIT:%=%.o): $(BUILD)/%.o: %.c $(FLAGS)
 	$(call compile,$(call sees,plugins) -Itests/kong)
 
 $(BUILD)/tests/%.o: tests/%.c $(FLAGS)
-	$(call compile,$(TEST_SEES))
+	$(call compile,$(if $(filter tests/plugins/%,$<),,$(RETRY)) $(TEST_SEES))
 
 $(call obj,$(PROTO_SRC) $(wildcard tests/*/*.c tests/unit/*/*.c)): | $(GEN)/pluginsocket.pb-c.h
 

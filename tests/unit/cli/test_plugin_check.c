@@ -50,7 +50,8 @@ static void refused(const struct kong_plugin *plugin, const char *wanted) {
         char said[1024];
         int out[2];
         int status;
-        assert_int_equal(pipe(out), 0);
+        /* what is read is one write: several would tear the line where the pipe is shared */
+        assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM, 0, out), 0);
         pid_t child = fork();
         assert_true(child >= 0);
         if (child == 0) {
