@@ -1,55 +1,89 @@
-/* What a server is doing this moment, in memory that outlives it: a supervisor that shares it can
- * say which handlers were running when the process died, and whether one hangs. */
+/* Which handlers a server process is running this moment, in memory that outlives it: a supervisor
+ * shares it, and can say what was running when the process died, and whether a handler hangs. In
+ * the other direction it carries the supervisor's quarantine. */
 #ifndef SERVER_RUNNING_H
 #define SERVER_RUNNING_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
-/* Threads that run handlers. */
-#define RUNNING_WORKERS 64
+#include "quarantine.h"
+
+/* Slots: one for each worker thread, which runs handlers; and some for kong_run_blocking's
+ * functions, which run on threads of libuv. */
+#define RUNNING_WORKERS  64
+#define RUNNING_BLOCKING 64
+#define RUNNING_SLOTS    (RUNNING_WORKERS + RUNNING_BLOCKING)
 
 #define RUNNING_NONE (-1)
 
-/* One such thread: written by it around each run of a handler, read by others. */
-struct running_worker {
-    _Atomic uint32_t runs; /* counts up whenever a handler is entered: standing still while `phase`
-                              is set means that it hangs */
-    _Atomic int32_t instance;             /* of the handler that runs */
-    _Atomic int32_t phase;                /* enum kong_phase; RUNNING_NONE: no handler runs */
-    char apart[64 - 3 * sizeof(int32_t)]; /* from the next one's cache line */
-};
+/* What one thread runs. Written by that thread only. */
+struct running_slot {
+    _Atomic uint32_t runs; /* counts up whenever a handler is entered: while `phase` is set, a count
+                              that stands still means that the handler hangs */
+    _Atomic int32_t instance;
+    _Atomic int32_t phase; /* enum kong_phase, or QUARANTINE_CONFIGURE; RUNNING_NONE: nothing */
+    uint32_t request_run;  /* the run that `request` belongs to; it is unknown in any other */
+    uint64_t config;       /* config_identity */
+    char request[QUARANTINE_ID_SIZE];
+}; /* 64 bytes: no two threads write to one cache line */
 
 struct running {
     _Atomic uint32_t restarts; /* by the supervisor, because the process before died */
     /* How it died: the signal, 0 when it exited; and the handler that it was running. */
     _Atomic int32_t died_signal, died_instance, died_phase;
     _Atomic int32_t overflow; /* 1: the process is dying of a handler's stack overflow */
-    _Atomic int32_t fault; /* the worker_index whose handler the process is dying of; RUNNING_NONE:
-                              not known */
-    struct running_worker workers[RUNNING_WORKERS];
+    _Atomic int32_t fault;    /* the slot whose handler the process is dying of; RUNNING_NONE: not
+                                 known */
+    char apart[40];           /* from the first slot's cache line */
+    struct running_slot slots[RUNNING_SLOTS];
+    struct quarantine quarantine;
 };
 
-static inline void running_enter(struct running_worker *worker_index, int32_t instance,
-                                 int32_t phase) {
-    atomic_store_explicit(&worker_index->instance, instance, memory_order_relaxed);
-    atomic_store_explicit(&worker_index->phase, phase, memory_order_relaxed);
-    uint32_t runs = atomic_load_explicit(&worker_index->runs, memory_order_relaxed);
-    atomic_store_explicit(&worker_index->runs, runs + 1, memory_order_relaxed);
+static inline void running_enter(struct running_slot *slot, int32_t instance, int32_t phase,
+                                 uint64_t config) {
+    atomic_store_explicit(&slot->instance, instance, memory_order_relaxed);
+    slot->config = config;
+    atomic_store_explicit(&slot->phase, phase, memory_order_relaxed);
+    uint32_t runs = atomic_load_explicit(&slot->runs, memory_order_relaxed);
+    atomic_store_explicit(&slot->runs, runs + 1, memory_order_relaxed);
 }
 
-static inline void running_leave(struct running_worker *worker_index) {
-    atomic_store_explicit(&worker_index->phase, RUNNING_NONE, memory_order_relaxed);
+/* Behind running_enter: the request that the handler runs for. */
+static inline void running_note_request(struct running_slot *slot, const char *id) {
+    size_t len = strnlen(id, sizeof slot->request - 1);
+    memcpy(slot->request, id, len);
+    slot->request[len] = '\0';
+    slot->request_run = atomic_load_explicit(&slot->runs, memory_order_relaxed);
 }
 
-/* Nothing runs: before a server begins. */
-static inline void running_clear(struct running *running) {
-    atomic_store(&running->overflow, 0);
-    atomic_store(&running->fault, RUNNING_NONE);
-    for (size_t i = 0; i < RUNNING_WORKERS; i++) {
-        running_leave(&running->workers[i]);
-    }
+static inline void running_leave(struct running_slot *slot) {
+    atomic_store_explicit(&slot->phase, RUNNING_NONE, memory_order_relaxed);
 }
+
+static inline bool running_is_phase(int32_t phase) {
+    return phase >= 0 && phase <= QUARANTINE_CONFIGURE;
+}
+
+/* "access" …, "configure"; NULL: no phase. Async-signal-safe, as the next one is. */
+const char *running_name_of(int32_t phase);
+/* … of what runs there; NULL: nothing does. */
+const char *running_phase_name(const struct running_slot *slot);
+
+/* Nothing runs, nothing has run: before a server process begins. */
+void running_clear(struct running *running);
+
+/* A free slot for a function of kong_run_blocking, entered; NULL: all are in use. From any thread.
+ * It is given back by running_leave. */
+struct running_slot *running_take(struct running *running, int32_t instance, int32_t phase,
+                                  uint64_t config, const char *request);
+
+/* The slot in which the calling thread runs handlers; NULL: it runs none. Set by the thread itself.
+ * Async-signal-safe. */
+void running_set_here(struct running_slot *slot);
+struct running_slot *running_here(void);
 
 #endif

@@ -234,7 +234,7 @@ int worker_open(struct worker *worker, uint32_t index, uv_loop_t *loop,
     events.owner = worker->loop;
     events.stats = &worker->stats;
     events.worker_index = index;
-    events.running = &options->running->workers[index];
+    events.running = options->running;
     arena_init(&worker->scratch, LIMIT_EVENT_MEMORY);
     worker->conns.read_buffer = malloc(READ_SIZE);
     int rc = worker->conns.read_buffer == NULL ? UV_ENOMEM : init_timers(worker);

@@ -89,10 +89,13 @@ static int call_errand(void *arg) {
     return 0;
 }
 
+/* While it runs, the crash record says whose it is. The event lies still until it is done. */
 static void run_errand(uv_work_t *work) {
     struct errand *errand = work->data;
+    struct running_slot *slot = event_enter_blocking(errand->event);
     errand->failed = hooks_guard(events_options(errand->event->events)->plugin, call_errand, errand,
                                  errand->error, sizeof errand->error);
+    event_leave_blocking(slot);
 }
 
 /* The request is libuv's until here; it was cancelled, or fn has returned. */

@@ -11,18 +11,27 @@
 
 #define STACK_SIZE ((size_t)64 << 10)
 
-/* A signal handler is given nothing of ours: what it has to know must be found without an argument.
- * Written by crash_watch and crash_forget only. */
+/* A signal handler gets no argument of ours: what it needs is found here. Written by crash_watch
+ * and crash_forget only. */
 static struct {
     struct running *_Atomic running; /* NULL: nothing is watched */
     const char *plugin;
 } watched;
 
-/* The handlers that this thread runs, and a stack: a handler's own may be the one that is full. */
+/* The events that this thread runs, and a stack for the signal handler: a handler's own may be
+ * full.
+ */
 static _Thread_local struct events *volatile events_here;
 static _Thread_local void *stack_here;
 
-static const int signals[] = {SIGSEGV, SIGBUS};
+static const struct {
+    int number;
+    const char *what;
+} signals[] = {{SIGSEGV, "invalid access"},
+               {SIGBUS, "bus error"},
+               {SIGFPE, "arithmetic error"},
+               {SIGILL, "illegal instruction"},
+               {SIGABRT, "abort"}};
 
 /* No printf in a signal handler. */
 struct line {
@@ -53,7 +62,7 @@ static void put_number(struct line *line, long number) {
     put(line, at);
 }
 
-/* Waits for nobody: a full pipe gets nothing. */
+/* Does not wait: a full pipe gets nothing. */
 static void say(const struct line *line) {
     struct pollfd room = {.fd = STDERR_FILENO, .events = POLLOUT};
     if (poll(&room, 1, 0) == 1 && room.revents == POLLOUT) {
@@ -61,23 +70,43 @@ static void say(const struct line *line) {
     }
 }
 
+/* What this thread runs; NULL: no handler. */
+static struct running_slot *slot_at_work(void) {
+    struct running_slot *slot = running_here();
+    return slot != NULL && running_phase_name(slot) != NULL ? slot : NULL;
+}
+
+static void blame(struct running *running, const struct running_slot *slot) {
+    if (slot >= running->slots && slot < running->slots + RUNNING_SLOTS) {
+        int32_t none = RUNNING_NONE; /* of several threads that fault, the first is named */
+        atomic_compare_exchange_strong(&running->fault, &none, (int32_t)(slot - running->slots));
+    }
+}
+
+static const char *name_of(int number) {
+    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) {
+        if (signals[i].number == number) {
+            return signals[i].what;
+        }
+    }
+    return "signal";
+}
+
 static void describe(struct running *running, int number, const void *address) {
-    struct events *events = events_here;
-    struct running_worker *worker_index = events == NULL ? NULL : events_running(events);
-    int32_t phase = worker_index == NULL ? RUNNING_NONE : atomic_load(&worker_index->phase);
-    bool overflow = events != NULL && events_is_guard(events, address);
+    struct running_slot *slot = slot_at_work();
+    bool overflow = events_here != NULL && events_is_guard(events_here, address);
     struct line line = {.len = 0};
     put(&line, watched.plugin);
     put(&line, "[");
     put_number(&line, (long)getpid());
     put(&line, "]: ");
-    put(&line, overflow ? "stack overflow" : number == SIGBUS ? "bus error" : "invalid access");
-    if (phase >= 0 && phase < KONG_PHASE_COUNT) {
+    put(&line, overflow ? "stack overflow" : name_of(number));
+    if (slot != NULL) {
         put(&line, " in a handler of phase ");
-        put(&line, kong_phase_name((enum kong_phase)phase));
+        put(&line, running_phase_name(slot));
         put(&line, ", instance ");
-        put_number(&line, (long)atomic_load(&worker_index->instance));
-        atomic_store(&running->fault, (int32_t)events_options(events)->worker_index);
+        put_number(&line, (long)atomic_load(&slot->instance));
+        blame(running, slot);
     }
     put(&line, "\n");
     if (overflow) {
@@ -86,32 +115,49 @@ static void describe(struct running *running, int number, const void *address) {
     say(&line);
 }
 
-/* SA_RESETHAND: the fault that happens again when this returns ends the process. */
+/* The default action is restored at the end, not by SA_RESETHAND: a second thread that faults must
+ * not end the process before the first is noted. The fault that happens again when this returns
+ * ends the process. A signal that another process sent, or another thread (the watch for handlers
+ * that hang), says nothing about the handler that this thread runs. */
 static void on_fault(int number, siginfo_t *info, void *context) {
     struct running *running = atomic_load(&watched.running);
+    bool own = info->si_code > 0 || info->si_code == SI_TKILL; /* SI_TKILL: abort() */
     (void)context;
-    if (running != NULL) {
+    if (running != NULL && own) {
         describe(running, number, info->si_code > 0 ? info->si_addr : NULL);
     }
+    signal(number, SIG_DFL);
     if (info->si_code <= 0) {
-        raise(number); /* sent by somebody: nothing happens again by itself */
+        raise(number); /* it does not happen again by itself */
+    }
+}
+
+/* exit() in a handler. After the server's own end no thread is in a handler. */
+static void on_exit_in_handler(void) {
+    struct running *running = atomic_load(&watched.running);
+    struct running_slot *slot = slot_at_work();
+    if (running != NULL && slot != NULL) {
+        blame(running, slot);
     }
 }
 
 void crash_watch(const char *plugin, struct running *running) {
-    struct sigaction action = {.sa_sigaction = on_fault,
-                               .sa_flags = SA_SIGINFO | SA_ONSTACK | (int)SA_RESETHAND};
+    static atomic_flag hears_exit = ATOMIC_FLAG_INIT;
+    struct sigaction action = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_ONSTACK};
     sigemptyset(&action.sa_mask);
     watched.plugin = plugin;
     atomic_store(&watched.running, running);
     for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) {
-        sigaction(signals[i], &action, NULL);
+        sigaction(signals[i].number, &action, NULL);
+    }
+    if (!atomic_flag_test_and_set(&hears_exit)) {
+        atexit(on_exit_in_handler); /* without memory for it exit() is not told apart */
     }
 }
 
 void crash_forget(void) {
     for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) {
-        signal(signals[i], SIG_DFL);
+        signal(signals[i].number, SIG_DFL);
     }
     atomic_store(&watched.running, NULL);
 }
@@ -123,11 +169,13 @@ void crash_enter(struct events *events) {
         sigaltstack(&stack, NULL);
     }
     events_here = events;
+    running_set_here(events_running(events));
 }
 
 void crash_leave(void) {
     const stack_t none = {.ss_flags = SS_DISABLE};
     events_here = NULL;
+    running_set_here(NULL);
     sigaltstack(&none, NULL);
     free(stack_here);
     stack_here = NULL;

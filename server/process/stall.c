@@ -6,8 +6,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "kong_phase.h"
-
 #define LEAST_POLL_MS 10u
 #define MOST_POLL_MS  1000u
 
@@ -19,11 +17,6 @@ struct stall_watch {
     pthread_cond_t changed;
     bool stop; /* under the lock */
 };
-
-const char *stall_phase(const struct running_worker *worker_index) {
-    int32_t phase = atomic_load(&worker_index->phase);
-    return phase < 0 || phase >= KONG_PHASE_COUNT ? NULL : kong_phase_name((enum kong_phase)phase);
-}
 
 uint64_t stall_poll_ms(const struct stall_options *options) {
     uint64_t shorter = options->stall_ms > 0 && options->stall_ms < options->report_ms
@@ -45,19 +38,19 @@ void stall_init(struct stall *stall, const struct stall_options *options,
     begin_anew(stall, now_ms);
 }
 
-/* Whether it has run for stall_ms. */
+/* Whether its handler has run for stall_ms. */
 static bool look_at(struct stall *stall, size_t index, uint64_t now_ms) {
     const struct stall_options *options = &stall->options;
-    const struct running_worker *worker_index = &stall->running->workers[index];
-    struct stall_lane *seen = &stall->workers[index];
-    uint32_t runs = atomic_load(&worker_index->runs);
-    const char *phase = stall_phase(worker_index);
+    const struct running_slot *slot = &stall->running->slots[index];
+    struct stall_worker *seen = &stall->workers[index];
+    uint32_t runs = atomic_load(&slot->runs);
+    const char *phase = running_phase_name(slot);
     if (phase == NULL || runs != seen->seen_runs) {
-        *seen = (struct stall_lane){.seen_runs = runs, .seen_since = now_ms};
+        *seen = (struct stall_worker){.seen_runs = runs, .seen_since = now_ms};
         return false;
     }
     uint64_t stalled = now_ms - seen->seen_since;
-    int instance = (int)atomic_load(&worker_index->instance);
+    int instance = (int)atomic_load(&slot->instance);
     if (stalled >= options->report_ms && !seen->reported) {
         seen->reported = true;
         log_write(options->log, LOG_LEVEL_ERROR,

@@ -11,6 +11,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "death.h"
+#include "printable.h"
 #include "stall.h"
 
 #define STEADY_MS      10000u /* a child that lived so long was all right */
@@ -38,6 +40,8 @@ struct supervisor {
     uint64_t child_since;
     uint64_t delay_ms;
     uint64_t next_start;
+    uint32_t restarts;
+    struct quarantine quarantine; /* the child gets a copy: it may damage what it can write to */
     bool ending;
     uint64_t kill_at;
     /* the watch for a handler that hangs */
@@ -52,35 +56,6 @@ static uint64_t now_ms(void) {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
-/* NULL: no handler runs on that thread. */
-static const char *phase_text(const struct supervisor *s, size_t worker_index) {
-    return stall_phase(&s->shared->running.workers[worker_index]);
-}
-
-static int instance(const struct supervisor *s, size_t worker_index) {
-    return (int)atomic_load(&s->shared->running.workers[worker_index].instance);
-}
-
-/* The thread whose handler the child died of, as far as that can be known: the one that faulted, or
- * the first that ran one. *certain: no other can have been it. */
-static size_t fatal_lane(const struct supervisor *s, bool *certain) {
-    int32_t fault = atomic_load(&s->shared->running.fault);
-    size_t first = 0;
-    size_t count = 0;
-    *certain = true;
-    if (fault >= 0 && (size_t)fault < s->threads) {
-        return (size_t)fault;
-    }
-    for (size_t i = s->threads; i-- > 0;) {
-        if (phase_text(s, i) != NULL) {
-            first = i;
-            count++;
-        }
-    }
-    *certain = count <= 1;
-    return first;
 }
 
 /* --- the child --- */
@@ -113,6 +88,8 @@ static void run_child(const struct supervisor *s, pid_t parent) {
 static int start_child(struct supervisor *s) {
     pid_t self = getpid();
     running_clear(&s->shared->running);
+    quarantine_prune(&s->quarantine, now_ms());
+    memcpy(&s->shared->running.quarantine, &s->quarantine, sizeof s->quarantine);
     atomic_store(&s->shared->returned, 0);
     pid_t child = fork();
     if (child < 0) {
@@ -148,39 +125,59 @@ static void end_child(struct supervisor *s, bool impatient) {
     }
 }
 
-/* "while mine ran access for instance 3", and whatever else ran where it could have been that. */
-static void describe_death(const struct supervisor *s, char *out, size_t size) {
-    bool certain;
-    size_t fatal = fatal_lane(s, &certain);
-    size_t len = 0;
-    snprintf(out, size, "between handlers");
-    for (size_t i = 0; i < s->threads && len < size; i++) {
-        const char *phase = phase_text(s, i);
-        if (phase == NULL || (certain && i != fatal)) {
-            continue;
-        }
-        int more = len == 0 ? snprintf(out, size, "while %s ran %s for instance %d",
-                                       s->options->plugin, phase, instance(s, i))
-                            : snprintf(out + len, size - len, ", %s for instance %d", phase,
-                                       instance(s, i));
-        len += more > 0 ? (size_t)more : size;
+static void report_death(const struct supervisor *s, const struct death *death) {
+    char text[512];
+    death_describe(death, s->options->plugin, text, sizeof text);
+    log_write(s->options->log, LOG_LEVEL_ERROR, "server process %d %s", (int)s->child, text);
+}
+
+static void report_quarantine(const struct supervisor *s, const struct death_suspect *suspect,
+                              const struct quarantine_effect *effect) {
+    char request[QUARANTINE_ID_SIZE];
+    if (effect->handler_refused_ms > 0) {
+        log_write(s->options->log, LOG_LEVEL_ERROR,
+                  "instance %d: requests with its configuration crash the server process again and "
+                  "again: %s does not run for them for %llu s",
+                  (int)suspect->instance, running_name_of(suspect->crash.phase),
+                  (unsigned long long)(effect->handler_refused_ms / 1000));
+    } else if (effect->request_refused) {
+        printable_copy(request, sizeof request, suspect->crash.request,
+                       strlen(suspect->crash.request));
+        log_write(s->options->log, LOG_LEVEL_ERROR,
+                  "request %s crashed the server process: it does not run again", request);
     }
 }
 
-/* What the child left behind says what it was doing. */
-static void report_death(struct supervisor *s, int status) {
-    const struct supervisor_options *options = s->options;
-    char doing[400];
-    describe_death(s, doing, sizeof doing);
-    if (WIFSIGNALED(status)) {
-        log_write(options->log, LOG_LEVEL_ERROR,
-                  "server process %d was killed by signal %d (%s%s) %s", (int)s->child,
-                  WTERMSIG(status), strsignal(WTERMSIG(status)),
-                  atomic_load(&s->shared->running.overflow) != 0 ? ", stack overflow" : "", doing);
-    } else {
-        log_write(options->log, LOG_LEVEL_ERROR, "server process %d exited with status %d %s",
-                  (int)s->child, WEXITSTATUS(status), doing);
+/* False: too many handlers crash for all of them to be remembered. */
+static bool note_crashes(struct supervisor *s, const struct death *death, uint64_t now) {
+    bool remembered = true;
+    quarantine_collect(&s->quarantine, &s->shared->running.quarantine);
+    for (size_t i = 0; i < death->count; i++) {
+        const struct death_suspect *suspect = &death->suspects[i];
+        struct quarantine_effect effect = quarantine_add(&s->quarantine, &suspect->crash, now);
+        report_quarantine(s, suspect, &effect);
+        remembered = remembered && !effect.crowded;
     }
+    return remembered;
+}
+
+/* For the next child, which tells Kong of it. */
+static void note_death(struct supervisor *s, const struct death *death) {
+    struct running *running = &s->shared->running;
+    const struct death_suspect *first = &death->suspects[0];
+    atomic_store(&running->died_signal, WIFSIGNALED(death->status) ? WTERMSIG(death->status) : 0);
+    atomic_store(&running->died_instance, death->count > 0 ? first->instance : 0);
+    atomic_store(&running->died_phase, death->count > 0 ? first->crash.phase : RUNNING_NONE);
+    atomic_store(&running->restarts, ++s->restarts);
+}
+
+/* A child that dies at its start, without having run a handler, is started less and less often. One
+ * that has served is followed at once: other requests wait, and what crashed it is quarantined. */
+static uint64_t next_delay(const struct supervisor *s, bool served, uint64_t now) {
+    if (served || now - s->child_since >= STEADY_MS || s->delay_ms == 0) {
+        return FIRST_DELAY_MS;
+    }
+    return s->delay_ms * 4 < MOST_DELAY_MS ? s->delay_ms * 4 : MOST_DELAY_MS;
 }
 
 /* True when the supervisor is done; *result is its exit status. */
@@ -191,21 +188,14 @@ static bool child_is_gone(struct supervisor *s, int status, int *result) {
         *result = returned ? WEXITSTATUS(status) : EXIT_SUCCESS;
         return true;
     }
-    report_death(s, status);
-    struct running *running = &s->shared->running;
-    atomic_store(&running->died_signal, WIFSIGNALED(status) ? WTERMSIG(status) : 0);
-    bool certain;
-    const struct running_worker *worker_index = &running->workers[fatal_lane(s, &certain)];
-    atomic_store(&running->died_instance, atomic_load(&worker_index->instance));
-    atomic_store(&running->died_phase, atomic_load(&worker_index->phase));
-    atomic_fetch_add(&s->shared->running.restarts, 1);
-    s->child = 0;
+    struct death death;
     uint64_t now = now_ms();
-    if (now - s->child_since >= STEADY_MS || s->delay_ms == 0) {
-        s->delay_ms = FIRST_DELAY_MS;
-    } else {
-        s->delay_ms = s->delay_ms * 4 < MOST_DELAY_MS ? s->delay_ms * 4 : MOST_DELAY_MS;
-    }
+    death_examine(&death, status, &s->shared->running);
+    report_death(s, &death);
+    bool remembered = note_crashes(s, &death, now);
+    note_death(s, &death);
+    s->child = 0;
+    s->delay_ms = next_delay(s, death.served && remembered, now);
     s->next_start = now + s->delay_ms;
     log_write(s->options->log, LOG_LEVEL_NOTICE, "starting another in %llu ms",
               (unsigned long long)s->delay_ms);
@@ -291,6 +281,7 @@ int supervisor_run(const struct supervisor_options *options,
                                              .threads = s.threads,
                                              .report_ms = options->report_ms,
                                              .stall_ms = options->stall_ms};
+    s.quarantine.watch_ms = QUARANTINE_WATCH_MS + options->stall_ms;
     s.poll_ms = stall_poll_ms(&s.stall_options);
     s.shared =
         mmap(NULL, sizeof *s.shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);

@@ -50,9 +50,29 @@ static void run_handler(void *arg) {
     }
 }
 
+static void run_watched(void *arg) {
+    struct event *event = arg;
+    if (event_admit(event)) {
+        run_handler(event);
+        atomic_fetch_add(&event->watched->survived, 1);
+    }
+}
+
+static __attribute__((noinline)) void note_request(const struct event *event) {
+    running_note_request(event->events->running, event->watched_request);
+}
+
+static inline void enter_handler(const struct event *event) {
+    const struct instance *instance = event->instance;
+    running_enter(event->events->running, instance->id, (int32_t)event->phase, instance->identity);
+    if (__builtin_expect(event->watched_request != NULL, 0)) {
+        note_request(event);
+    }
+}
+
 /* The fiber gave control back: parked, or returned. */
 static void after_run(struct event *event, bool returned) {
-    running_leave(event->events->options.running);
+    running_leave(event->events->running);
     if (!returned) {
         return;
     }
@@ -118,12 +138,17 @@ bool event_start(struct events *events, struct instance *instance, enum kong_pha
     if (instance->failure != NULL) {
         event->refused = true;
         event->rc = event_fail(event, KONG_E_INVALID, kong_str(instance->failure));
+    } else if (events->guarded) {
+        event_judge(event);
+    }
+    if (event->refused) {
         after_run(event, true);
         return true;
     }
-    running_enter(events->options.running, instance->id, (int32_t)phase);
+    enter_handler(event);
     bool returned;
-    struct fiber *fiber = fiber_start(events->fibers, run_handler, event, &returned);
+    struct fiber *fiber = fiber_start(
+        events->fibers, event->watched != NULL ? run_watched : run_handler, event, &returned);
     if (fiber == NULL && !returned) {
         event->rc = event_fail(event, KONG_E_NOMEM, kong_str("no memory for a handler's stack"));
         returned = true;
@@ -135,7 +160,7 @@ bool event_start(struct events *events, struct instance *instance, enum kong_pha
 static void resume(struct event *event) {
     event_set_state(event, EVENT_RUNNING);
     struct fiber *fiber = event->fiber;
-    running_enter(event->events->options.running, event->instance->id, (int32_t)event->phase);
+    enter_handler(event);
     after_run(event, fiber_resume(fiber));
 }
 
@@ -219,6 +244,8 @@ static void trim_stacks(struct events *events) {
 }
 
 void events_tick(struct events *events, uint64_t now_ms) {
+    events->guarded = events->guarded && quarantine_active(&events->options.running->quarantine,
+                                                           stats_clock() / 1000000);
     trim_stacks(events);
     make_room_for_others(events, now_ms);
     /* A handler that goes on sleeping after its time keeps its place; bounded by looking at each

@@ -78,7 +78,7 @@ struct event {
     enum event_state state;
     bool ended;     /* a terminal call was made */
     bool finished;  /* ops->conversation_end was called */
-    bool refused;   /* there is no handler run: its instance cannot be used */
+    bool refused;   /* no handler runs: its instance cannot be used, or it is quarantined */
     bool reporting; /* a failure, to Kong: not freed, whatever that write brings about */
     bool released;  /* the conversation is over: free as soon as the handler has returned */
     int cancelled;  /* KONG_E_*: all calls fail with it */
@@ -103,6 +103,8 @@ struct event {
     const struct pdk_method *waits_for; /* while WAITING */
     unsigned asked;                     /* pdk_phase.c: what Kong said of this event */
     const char *request_id;             /* where the handler has asked Kong for it; NULL */
+    struct quarantine_handler *watched; /* its handler crashed the process lately; NULL: no */
+    const char *watched_request;        /* … its request's id, once it is known; NULL */
     /* MsgPack's conversation: */
     void *waiting_rpc; /* the connection that brought Kong's unanswered request; NULL: none is
                           unanswered */
@@ -123,17 +125,18 @@ struct events_shared {
 
 struct events_options {
     const struct kong_plugin *plugin;
-    struct registry *registry;      /* borrowed */
-    struct log *log;                /* borrowed */
-    void *process_data;             /* what the plugin's open left */
-    void *owner;                    /* of the loop, for those who park handlers */
-    struct running_worker *running; /* where it is told which handler runs */
-    uint32_t tag;                   /* in all ids, up to EVENT_TAG_MASK */
-    uint32_t worker_index;          /* in all ids: which of … */
-    unsigned worker_bits;           /* … up to 2^worker_bits; 0: there is only one */
-    struct events_shared *shared;   /* borrowed */
-    struct stats *stats;            /* where events and calls are counted; borrowed */
-    size_t max_events;              /* of all workers together */
+    struct registry *registry;    /* borrowed */
+    struct log *log;              /* borrowed */
+    void *process_data;           /* what the plugin's open left */
+    void *owner;                  /* of the loop, for those who park handlers */
+    struct running *running;      /* where it is told which handler runs, in the slot of
+                                     worker_index; and who is quarantined. Borrowed */
+    uint32_t tag;                 /* in all ids, up to EVENT_TAG_MASK */
+    uint32_t worker_index;        /* in all ids: which of … */
+    unsigned worker_bits;         /* … up to 2^worker_bits; 0: there is only one */
+    struct events_shared *shared; /* borrowed */
+    struct stats *stats;          /* where events and calls are counted; borrowed */
+    size_t max_events;            /* of all workers together */
     size_t stack_size;
     bool kong_2_8;       /* calls are allowed as Kong 2.8 does it, else as 3.9 does */
     uint64_t timeout_ms; /* of one event, from its start */
@@ -159,7 +162,7 @@ bool events_refusal_due(struct events *events);
 struct notices *events_notices(struct events *events);
 
 /* Where it is told which handler runs. */
-struct running_worker *events_running(struct events *events);
+struct running_slot *events_running(struct events *events);
 /* Whether an address (of a fault) says that the running handler's stack overflowed.
  * Async-signal-safe. */
 bool events_is_guard(const struct events *events, const void *address);
@@ -167,8 +170,8 @@ bool events_is_guard(const struct events *events, const void *address);
 /* Runs the handler of `phase` until it first parks or returns; ops may be called from inside, and
  * may release the event before this returns. true: started, the caller's reference of the instance
  * is taken over. An instance whose configuration was refused gives an event too, which fails
- * without a handler. false: not started, the reference stays the caller's, *refusal (static) says
- * why: Kong must be told as plugin->on_error wants. */
+ * without a handler; so does one whose handler is quarantined. false: not started, the reference
+ * stays the caller's, *refusal (static) says why: Kong must be told as plugin->on_error wants. */
 bool event_start(struct events *events, struct instance *instance, enum kong_phase phase,
                  const struct event_ops *ops, void *peer, uint64_t now_ms, const char **refusal);
 
@@ -210,6 +213,11 @@ int event_call(struct event *event, const struct pdk_method *method, struct kong
 void event_sleep(struct event *event, void (*interrupt)(void *arg), void *arg);
 /* From the loop: continues a sleeping handler. */
 void event_wake(struct event *event);
+
+/* Around a function of a sleeping handler that runs on another thread: tells, as for a handler,
+ * that it runs. May be NULL: nobody is told. */
+struct running_slot *event_enter_blocking(const struct event *event);
+void event_leave_blocking(struct running_slot *slot);
 
 /* What stands in the way of any further call: 0, or KONG_E_ENDED, KONG_E_GONE, KONG_E_TIMEOUT. */
 int event_call_error(const struct event *event);

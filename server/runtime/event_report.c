@@ -28,20 +28,23 @@ static const char *aside(struct event *event, uint64_t times) {
     return text != NULL ? text : "";
 }
 
-/* The first time, and then no more than once a minute for an instance: here, and in Kong's log. */
+/* The first time, and then no more than once a minute for an instance: here, and in Kong's log. A
+ * single request that is refused for a crash is always told of. */
 static void log_failure(struct event *event) {
     const struct kong_plugin *plugin = events_options(event->events)->plugin;
     bool known = event->rc == event->error_rc && event->error.data != NULL;
     const char *text = known ? event->error.data : kong_strerror(event->rc);
-    uint64_t times;
-    if (!registry_failed(events_options(event->events)->registry, event->instance, stats_clock(),
-                         &times)) {
+    uint64_t times = 1;
+    bool due = registry_failed(events_options(event->events)->registry, event->instance,
+                               stats_clock(), &times);
+    bool request_refused = event->refused && event->watched != NULL;
+    if (!due && !request_refused) {
         return;
     }
-    struct kong_str line =
-        arena_printf(&event->arena, "%s: %s %s: %s%s", plugin->name,
-                     event->refused ? "configuration" : kong_phase_name(event->phase),
-                     event->refused ? "refused" : "failed", text, aside(event, times));
+    struct kong_str line = arena_printf(
+        &event->arena, "%s: %s %s: %s%s", plugin->name,
+        event->instance->failure != NULL ? "configuration" : kong_phase_name(event->phase),
+        event->refused ? "refused" : "failed", text, aside(event, times));
     log_write_for(events_options(event->events)->log, LOG_LEVEL_ERROR, event->request_id,
                   "instance %d: %s", event->instance->id,
                   line.data != NULL ? line.data + strlen(plugin->name) + 2 : text);

@@ -10,8 +10,8 @@
 #define IDLE_STACKS 64u
 #define FIRST_SLOTS 64u
 
-struct running_worker *events_running(struct events *events) {
-    return events->options.running;
+struct running_slot *events_running(struct events *events) {
+    return events->running;
 }
 
 bool events_is_guard(const struct events *events, const void *address) {
@@ -24,7 +24,9 @@ struct events *events_create(const struct events_options *options) {
         return NULL;
     }
     events->options = *options;
-    running_leave(events->options.running);
+    events->running = &options->running->slots[options->worker_index];
+    events->guarded = options->running->quarantine.handler_count > 0;
+    running_leave(events->running);
     if (events->options.max_events > SLOT_MASK) {
         events->options.max_events = SLOT_MASK;
     }
@@ -160,6 +162,8 @@ struct event *events_take(struct events *events) {
     event->waits_for = NULL;
     event->request_id = NULL;
     event->asked = 0;
+    event->watched = NULL;
+    event->watched_request = NULL;
     event->waiting_rpc = NULL;
     event->queue_head = event->queue_tail = NULL;
     event->queued = 0;

@@ -23,8 +23,10 @@ struct events {
     uint64_t generation;
     struct event *soonest, *latest; /* by deadline, which is by start: all have the same time */
     struct stats *stats;
-    uint64_t generation_step; /* past the bits that are the worker_index's */
-    char too_many[80];        /* why an event is refused at the limit */
+    uint64_t generation_step;     /* past the bits that are the worker_index's */
+    struct running_slot *running; /* of the options, this worker's */
+    bool guarded;                 /* somebody is quarantined */
+    char too_many[80];            /* why an event is refused at the limit */
 };
 
 /* One more event, where the limit allows it. */
@@ -38,6 +40,12 @@ struct event *events_take(struct events *events);
 void events_append(struct events *events, struct event *event);
 /* The opposite of all three: frees slot, instance and memory. It has returned. */
 void events_free(struct event *event);
+
+/* event_quarantine.c. Looks its handler up: sets event->watched, or event->refused with rc. */
+void event_judge(struct event *event);
+/* On the handler's fiber: watched, its request must be known before the handler runs. False: it
+ * does not run, rc says why. */
+bool event_admit(struct event *event);
 
 static inline struct stats_phase *phase_stats(const struct event *event) {
     return &event->events->stats->phases[event->phase];

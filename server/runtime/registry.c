@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "hooks.h"
+#include "identity.h"
 #include "limit.h"
 #include "protocol.h"
 #include "schema.h"
@@ -284,6 +285,7 @@ static struct instance *instance_make(struct registry *registry, int32_t id, str
     struct timeval now;
     gettimeofday(&now, NULL);
     instance->id = id;
+    instance->identity = config_identity(config);
     instance->started_at = (double)now.tv_sec + (double)now.tv_usec / 1e6;
     instance->used_ms = now_ms;
     return instance;

@@ -28,10 +28,11 @@ struct instance {
     uint64_t events;  /* acquired so often */
     uint64_t
         placed_ms; /* when it took its place in the order of use: used_ms, or a little earlier */
-    void *config;  /* decoded; NULL without a schema */
-    void *state;   /* what the plugin's configure left */
+    uint64_t identity; /* of its configuration, identity.h */
+    void *config;      /* decoded; NULL without a schema */
     const char
         *failure; /* why no event can run: refused configuration, failed configure. NULL: fine */
+    void *state;  /* what the plugin's configure left */
     struct instance *older; /* in order of use */
     struct instance *newer;
     bool listed;

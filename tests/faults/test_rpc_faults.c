@@ -29,7 +29,7 @@ struct world {
     struct events *events;
     struct events_shared shared;
     struct stats stats;
-    struct running_worker running;
+    struct running running;
     struct arena scratch;
     struct rpc_plugin_info info;
     struct rpc_env env;

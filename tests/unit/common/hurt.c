@@ -102,6 +102,16 @@ static int mode_text(struct kong *kong, const struct config *config) {
     return rc == KONG_OK ? kong_response_set_header(kong, "X-Text", config->text.data) : rc;
 }
 
+static void write_nowhere(void *arg) {
+    *(volatile int *)arg = 1;
+}
+
+static int mode_blocking(struct kong *kong, const struct config *config) {
+    return kong_run_blocking(kong, write_nowhere, (void *)((uintptr_t)config->ms * 8));
+}
+
+static int mode_header(struct kong *kong, const struct config *config);
+
 static const struct {
     const char *name;
     int (*run)(struct kong *kong, const struct config *config);
@@ -117,16 +127,31 @@ static const struct {
     {"sleep", mode_sleep},
     {"text", mode_text},
     {"value", mode_value},
+    {"blocking", mode_blocking},
+    {"header", mode_header},
 };
 
-static int handle(struct kong *kong, const void *data) {
-    const struct config *config = data;
+static int run_mode(const char *mode, struct kong *kong, const struct config *config) {
     for (size_t i = 0; i < sizeof modes / sizeof *modes; i++) {
-        if (strcmp(modes[i].name, config->mode) == 0) {
+        if (strcmp(modes[i].name, mode) == 0) {
             return modes[i].run(kong, config);
         }
     }
     return KONG_E_FAILED;
+}
+
+static int mode_header(struct kong *kong, const struct config *config) {
+    struct kong_str mode;
+    int rc = kong_request_get_header(kong, "X-Mode", &mode);
+    if (rc != KONG_OK) {
+        return rc;
+    }
+    return mode.data == NULL ? mode_ok(kong, config) : run_mode(mode.data, kong, config);
+}
+
+static int handle(struct kong *kong, const void *data) {
+    const struct config *config = data;
+    return run_mode(config->mode, kong, config);
 }
 
 /* Says what it was given, as a plugin may. */
@@ -136,6 +161,9 @@ static int configure(const void *data, void **state, char *error, size_t error_s
     if (strcmp(config->mode, "refuse") == 0) {
         snprintf(error, error_size, "refused: %s", config->text.data);
         return -1;
+    }
+    if (strcmp(config->mode, "configure-segv") == 0) {
+        write_nowhere((void *)((uintptr_t)config->ms * 8));
     }
     return 0;
 }

@@ -67,7 +67,7 @@ static struct bench *create(enum protocol protocol, void *loop, bool kong_2_8) {
                                     .stack_size = LIMIT_STACK,
                                     .kong_2_8 = kong_2_8,
                                     .timeout_ms = 5000,
-                                    .running = &bench->running_worker,
+                                    .running = &bench->crash_record,
                                     .shared = &bench->shared,
                                     .stats = &bench->stats};
     bench->events = events_create(&events);

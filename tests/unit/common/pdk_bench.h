@@ -66,7 +66,7 @@ struct bench {
     struct events *events;
     struct events_shared shared;
     struct stats stats;
-    struct running_worker running_worker;
+    struct running crash_record;
     struct arena memory, scratch;
     struct rpc_env env;
     struct rpc rpc;

@@ -75,7 +75,11 @@ bool process_serves(int argc, char **argv, int *status) {
     if (argc < 2 || strcmp(argv[1], "serve") != 0) {
         return false;
     }
-    *status = kong_main(argc - 1, argv + 1, &hurt_plugin);
+    struct kong_plugin plugin = hurt_plugin;
+    const char *on_error = getenv("HURT_ON_ERROR");
+    plugin.on_error =
+        on_error != NULL && strcmp(on_error, "closed") == 0 ? KONG_FAIL_CLOSED : KONG_FAIL_OPEN;
+    *status = kong_main(argc - 1, argv + 1, &plugin);
     return true;
 }
 

@@ -18,7 +18,11 @@
  * value: ctx.shared.get("key"), then as ok
  * sleep: kong_sleep for ms, then as ok
  * text: text goes to kong.log.err and into the header X-Text
- * refuse: configure fails, with text in its error */
+ * blocking: as segv, in a function of kong_run_blocking
+ * header: what the request's header X-Mode says; without one as ok
+ * refuse: configure fails, with text in its error
+ * configure-segv: as segv, in configure
+ * It fails closed where the environment says HURT_ON_ERROR=closed, else open. */
 extern const struct kong_plugin hurt_plugin;
 
 /* First thing in main: true, and *status, when the program was executed to serve. */

@@ -78,7 +78,7 @@ struct fixture {
     struct events *events;
     struct events_shared shared;
     struct stats stats;
-    struct running_worker running;
+    struct running running;
     struct instance *instance;
 };
 

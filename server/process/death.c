@@ -1,0 +1,71 @@
+#include "death.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+
+/* The process did it itself: nobody sends these. */
+static bool is_own_doing(int status) {
+    static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGSYS, SIGTRAP};
+    for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) {
+        if (WIFSIGNALED(status) && WTERMSIG(status) == faults[i]) {
+            return true;
+        }
+    }
+    return WIFEXITED(status);
+}
+
+static void add_suspect(struct death *death, const struct running_slot *slot) {
+    struct death_suspect *suspect = &death->suspects[death->count++];
+    *suspect = (struct death_suspect){
+        .instance = atomic_load(&slot->instance),
+        .crash = {.config = slot->config, .phase = atomic_load(&slot->phase)}};
+    if (slot->request_run == atomic_load(&slot->runs)) {
+        memcpy(suspect->crash.request, slot->request, sizeof suspect->crash.request - 1);
+    }
+}
+
+static bool is_running(const struct running_slot *slot) {
+    return running_is_phase(atomic_load(&slot->phase));
+}
+
+void death_examine(struct death *death, int status, const struct running *running) {
+    int32_t fault = atomic_load(&running->fault);
+    *death = (struct death){.status = status, .overflow = atomic_load(&running->overflow) != 0};
+    for (size_t i = 0; i < RUNNING_SLOTS; i++) {
+        death->served = death->served || atomic_load(&running->slots[i].runs) > 0;
+    }
+    if (fault >= 0 && fault < RUNNING_SLOTS && is_running(&running->slots[fault])) {
+        add_suspect(death, &running->slots[fault]);
+        death->suspects[0].crash.certain = true;
+        return;
+    }
+    for (size_t i = 0; i < RUNNING_SLOTS; i++) {
+        if (is_running(&running->slots[i])) {
+            add_suspect(death, &running->slots[i]);
+        }
+    }
+    death->suspects[0].crash.certain = death->count == 1 && is_own_doing(status);
+}
+
+void death_describe(const struct death *death, const char *plugin, char *out, size_t size) {
+    int len = WIFSIGNALED(death->status)
+                  ? snprintf(out, size, "was killed by signal %d (%s%s)", WTERMSIG(death->status),
+                             strsignal(WTERMSIG(death->status)),
+                             death->overflow ? ", stack overflow" : "")
+                  : snprintf(out, size, "exited with status %d", WEXITSTATUS(death->status));
+    size_t at = len < 0 ? size : (size_t)len;
+    if (death->count == 0 && at < size) {
+        snprintf(out + at, size - at, " between handlers");
+    }
+    for (size_t i = 0; i < death->count && at < size; i++) {
+        const struct death_suspect *suspect = &death->suspects[i];
+        int more = i == 0
+                       ? snprintf(out + at, size - at, " while %s ran %s for instance %d", plugin,
+                                  running_name_of(suspect->crash.phase), (int)suspect->instance)
+                       : snprintf(out + at, size - at, ", %s for instance %d",
+                                  running_name_of(suspect->crash.phase), (int)suspect->instance);
+        at += more < 0 ? size : (size_t)more;
+    }
+}
