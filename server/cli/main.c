@@ -181,6 +181,7 @@ struct service {
     struct dump dump;
     struct log *log;
     struct record *record;
+    struct fd_store *store; /* NULL: no supervisor, or no memory */
     bool watch_parent;
 };
 
@@ -200,6 +201,7 @@ static struct server_options server_options_of(const struct service *service,
     wanted.watch_parent = service->watch_parent;
     wanted.supervised = running != NULL;
     wanted.record = service->record;
+    wanted.store = service->store;
     wanted.metrics_listen = options->metrics_listen;
     wanted.drain_ms = options->drain_ms;
     wanted.event_ms = options->event_ms;
@@ -282,7 +284,9 @@ static int serve_supervised(struct service *service) {
                                         .watch_parent = service->watch_parent};
     char error[256];
     service->watch_parent = true; /* the child's parent is the supervisor */
+    service->store = wanted.store = fd_store_create(service->socket);
     int status = supervisor_run(&wanted, serve, service, error, sizeof error);
+    fd_store_destroy(service->store);
     return status < 0 ? complain(service->program, error, EXIT_FAILURE) : status;
 }
 

@@ -78,7 +78,8 @@ static void conn_close(struct conn *conn) {
         free(write);
     }
     uv_close((uv_handle_t *)&conn->poll, on_closed);
-    close(conn->fd);
+    /* A peer that broke the protocol must not read "closed": Kong would send the same again. */
+    fd_store_close(conn->env->store, conn->fd, !conn->rpc.broken);
 }
 
 static void on_ready(uv_poll_t *poll, int status, int events);
@@ -326,7 +327,7 @@ int conn_adopt(struct conn_env *env, int fd) {
     struct conn *conn = calloc(1, sizeof *conn);
     int rc = conn == NULL ? UV_ENOMEM : uv_poll_init(env->loop, &conn->poll, fd);
     if (rc != 0) {
-        close(fd);
+        fd_store_close(env->store, fd, true);
         free(conn);
         return rc;
     }

@@ -4,6 +4,7 @@
 
 #include <uv.h>
 
+#include "fd_store.h"
 #include "record.h"
 #include "rpc.h"
 
@@ -23,6 +24,7 @@ struct conn_env {
     struct conn *first;                   /* all open connections */
     _Atomic size_t count;                 /* for others to read */
     struct record *record;                /* borrowed; NULL: nothing is recorded */
+    struct fd_store *store;               /* borrowed; NULL: nobody keeps connections */
     void (*closed)(struct conn_env *env); /* one fewer; called from the loop */
     void *owner;
 };

@@ -48,6 +48,7 @@ static void listen_again(struct path_watch *watch, struct socket_file *socket,
                   error);
         return;
     }
+    fd_store_keep_socket(watch->store, socket);
     watch->not_accepting_yet = true;
     listen_there(watch, socket, listener, log);
 }

@@ -4,13 +4,15 @@
 #define SERVER_PATH_WATCH_H
 
 #include "acceptor.h"
+#include "fd_store.h"
 #include "socket_file.h"
 
-/* Zeroed to begin with. */
+/* Zeroed to begin with, but for the store. */
 struct path_watch {
     uint64_t looked_ms;     /* when that was last done */
     bool told;              /* that another has the path, or that it cannot be had again */
     bool not_accepting_yet; /* the path is ours again, and the listener not yet there */
+    struct fd_store *store; /* told of the new socket; borrowed; may be NULL */
     bool locked;            /* the last look found the directory locked */
 };
 

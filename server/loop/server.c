@@ -234,6 +234,7 @@ static struct worker_options worker_options_of(struct server *server) {
                                             .timeout_ms = options->event_ms};
     wanted.conns = (struct conn_env){.peer_patience_ms = options->event_ms,
                                      .record = options->record,
+                                     .store = options->store,
                                      .closed = server_on_conn_closed,
                                      .owner = server};
     wanted.conns.rpc = (struct rpc_env){
@@ -363,6 +364,7 @@ int server_create(const struct server_options *options, struct server **out, cha
         server_destroy(server);
         return -1;
     }
+    server->path_watch.store = options->store;
     *out = server;
     return 0;
 }

@@ -7,6 +7,7 @@
 
 #include <sys/types.h>
 
+#include "fd_store.h"
 #include "kong.h"
 #include "log.h"
 #include "record.h"
@@ -28,6 +29,7 @@ struct server_options {
     struct running *running;    /* told which handler runs; NULL: nobody is */
     const char *metrics_listen; /* see metrics.h; NULL: nowhere */
     struct record *record;      /* borrowed; of all that is said on connections. NULL: none */
+    struct fd_store *store;     /* borrowed; the supervisor's, of the connections. NULL: none */
     size_t threads;             /* that run handlers, up to WORKERS_MOST. The plugin is thread-safe,
                                    where there are several */
     bool tell_manager;          /* READY=1 and STOPPING=1 (service_manager_notify) */

@@ -129,6 +129,7 @@ void server_on_accepted(struct acceptor *acceptor, int fd) {
         close(fd);
         return;
     }
+    fd_store_keep(server->options.store, fd);
     server_hand_over(server, fd);
 }
 

@@ -148,7 +148,7 @@ int worker_adopt(struct worker *worker, int fd) {
     struct arrival *arrival = malloc(sizeof *arrival);
     if (arrival == NULL) {
         log_write(worker->conns.rpc.log, LOG_LEVEL_ERROR, "connection: %s", uv_strerror(UV_ENOMEM));
-        close(fd);
+        fd_store_close(worker->conns.store, fd, true);
         return UV_ENOMEM;
     }
     *arrival = (struct arrival){.message.deliver = on_arrival, .fd = fd};

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -35,6 +36,7 @@ struct supervisor {
     void *arg;
     struct shared *shared; /* with the child */
     sigset_t waited;       /* blocked in the parent */
+    int signal_fd;         /* of these */
     pid_t parent;
     pid_t child; /* 0: none */
     uint64_t child_since;
@@ -96,6 +98,8 @@ static int start_child(struct supervisor *s) {
         return -1;
     }
     if (child == 0) {
+        close(s->signal_fd);
+        fd_store_enter_child(s->options->store);
         run_child(s, self);
     }
     s->child = child;
@@ -183,6 +187,7 @@ static uint64_t next_delay(const struct supervisor *s, bool served, uint64_t now
 /* True when the supervisor is done; *result is its exit status. */
 static bool child_is_gone(struct supervisor *s, int status, int *result) {
     bool returned = WIFEXITED(status) && atomic_load(&s->shared->returned) != 0;
+    fd_store_end_all(s->options->store); /* before anything else: peers wait */
     if (returned || s->ending) {
         s->child = 0;
         *result = returned ? WEXITSTATUS(status) : EXIT_SUCCESS;
@@ -235,6 +240,13 @@ static void on_time(struct supervisor *s) {
     }
 }
 
+/* Waits for a signal, for at most so long. Its number; 0: none came. */
+static int wait_for_signal(const struct supervisor *s, uint64_t timeout_ms) {
+    struct signalfd_siginfo info;
+    fd_store_wait(s->options->store, s->signal_fd, timeout_ms);
+    return read(s->signal_fd, &info, sizeof info) == (ssize_t)sizeof info ? (int)info.ssi_signo : 0;
+}
+
 static int supervise(struct supervisor *s) {
     for (;;) {
         if (s->child == 0) {
@@ -246,10 +258,7 @@ static int supervise(struct supervisor *s) {
                 s->next_start = now_ms() + 1000;
             }
         }
-        uint64_t wait_ms = time_to_wait(s);
-        struct timespec timeout = {.tv_sec = (time_t)(wait_ms / 1000),
-                                   .tv_nsec = (long)(wait_ms % 1000) * 1000000};
-        int number = sigtimedwait(&s->waited, NULL, &timeout);
+        int number = wait_for_signal(s, time_to_wait(s));
         int status;
         int result = 0;
         if (number == SIGTERM || number == SIGINT) {
@@ -300,8 +309,15 @@ int supervisor_run(const struct supervisor_options *options,
     sigaddset(&s.waited, SIGCHLD);
     sigaddset(&s.waited, SIGUSR1);
     sigaddset(&s.waited, SIGUSR2);
+    s.signal_fd = signalfd(-1, &s.waited, SFD_NONBLOCK | SFD_CLOEXEC);
+    if (s.signal_fd < 0) {
+        snprintf(error, error_size, "supervisor: %s", strerror(errno));
+        munmap(s.shared, sizeof *s.shared);
+        return -1;
+    }
     sigprocmask(SIG_BLOCK, &s.waited, NULL);
     int result = supervise(&s);
+    close(s.signal_fd);
     munmap(s.shared, sizeof *s.shared);
     return result;
 }

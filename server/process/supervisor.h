@@ -1,7 +1,7 @@
 /* A small parent that owns the listening socket while a child serves. When the child dies the
  * parent says what it was doing, and starts another within milliseconds; who connects meanwhile
- * waits in the socket's backlog instead of being refused. No libuv, no threads: one loop around
- * sigtimedwait.
+ * waits in the socket's backlog instead of being refused. Connections that the
+ * child had end in order (fd_store.h). No libuv, no threads: one loop around a signalfd.
  *
  * The first child that dies is followed by another after 5 ms; the next delays are 20, 80, 320,
  * 1,280 and then 5,000 ms, until a child has lived for 10 s.
@@ -21,6 +21,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "fd_store.h"
 #include "log.h"
 #include "running.h"
 
@@ -32,6 +33,7 @@ struct supervisor_options {
     uint64_t report_ms; /* a handler that runs for so long without a pause is reported */
     uint64_t stall_ms;  /* … and the child ended (SIGABRT), so that another starts; 0: never */
     bool watch_parent;  /* end when the process that started us is gone */
+    struct fd_store *store; /* borrowed; of the child's connections. NULL: they end with it */
 };
 
 /* Forks; the child runs serve(arg, running) and exits with what it returns, the parent supervises.

@@ -149,7 +149,10 @@ enum sim_event_outcome client_wire_outcome(struct sim_client *client, const stru
     case WIRE_OK:
         return SIM_EVENT_OK;
     case WIRE_CLOSED:
-        client_text(client, "closed");
+        client_text(client, "%s",
+                    wire->error == ECONNRESET ? "connection reset by peer"
+                    : wire->error == EPIPE    ? "broken pipe"
+                                              : "closed");
         return SIM_EVENT_CLOSED;
     case WIRE_TIMEOUT:
         client_text(client, "timeout");
@@ -214,6 +217,10 @@ enum sim_event_outcome sim_client_stop(struct sim_client *client, int64_t id) {
     struct rpc_reply reply;
     arena_reset(&client->arena);
     return sim_client_command(client, &call, &client->arena, &reply, NULL);
+}
+
+const char *sim_client_text(const struct sim_client *client) {
+    return client->text;
 }
 
 enum sim_event_outcome sim_client_event(struct sim_client *client, int64_t instance,

@@ -54,7 +54,8 @@ enum sim_event_outcome {
     SIM_EVENT_NO_METHOD,   /* ProtoBuf: `method "TEXT" not found`: logged, 500 */
     SIM_EVENT_ERROR,       /* MsgPack: an error text: logged, the request goes on without */
     SIM_EVENT_NO_INSTANCE, /* either, with "no plugin instance" in it: start one and try again */
-    SIM_EVENT_CLOSED,      /* ProtoBuf: Kong 3.9 would try again, for ever */
+    SIM_EVENT_CLOSED,      /* "closed": on ProtoBuf Kong 3.9 would try again, for ever. "connection
+                              reset by peer" and "broken pipe": it would not, and answer 500 */
     SIM_EVENT_TIMEOUT,
     SIM_EVENT_BROKEN,  /* the server broke the protocol: text says how */
     SIM_EVENT_DROPPED, /* sim_behaviour.drop_at */
@@ -101,6 +102,9 @@ enum sim_event_outcome sim_client_command(struct sim_client *client, struct rpc_
 enum sim_event_outcome sim_client_start(struct sim_client *client, const char *plugin,
                                         const char *config, int64_t *id);
 enum sim_event_outcome sim_client_stop(struct sim_client *client, int64_t id);
+
+/* What went wrong with the last command or event that was not SIM_EVENT_OK. The client's. */
+const char *sim_client_text(const struct sim_client *client);
 
 /* One event: event is Kong's name of the phase. Kong's next steps (starting an instance, trying
  * again) are the caller's. */

@@ -59,6 +59,7 @@ static enum wire_status write_all(struct wire *wire, const uint8_t *data, size_t
                 return status;
             }
         } else if (n < 0 && errno != EINTR) {
+            wire->error = errno;
             return WIRE_CLOSED;
         } else if (n > 0) {
             data += n;
@@ -125,6 +126,7 @@ static enum wire_status read_more(struct wire *wire, int64_t deadline) {
             return WIRE_OK;
         }
         if (n == 0 || (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)) {
+            wire->error = n == 0 ? 0 : errno;
             return WIRE_CLOSED;
         }
         enum wire_status status = await(wire, POLLIN, deadline);

@@ -9,7 +9,7 @@
 
 enum wire_status {
     WIRE_OK,
-    WIRE_CLOSED,  /* the server closed, or the connection broke */
+    WIRE_CLOSED,  /* the server closed, or the connection broke: wire->error */
     WIRE_TIMEOUT, /* nothing, or not enough, came in time */
     WIRE_BROKEN,  /* what came is no message: wire->reason */
     WIRE_DROPPED, /* closed by us, as the test wanted */
@@ -28,6 +28,7 @@ struct wire {
     struct buffer held; /* to be written before anything else */
     struct frame_reader reader;
     struct codec_reason reason;
+    int error;       /* of a connection that broke: ECONNRESET, EPIPE …; 0: closed in order */
     size_t reads;    /* read calls that gave bytes */
     size_t messages; /* read so far */
 };

@@ -46,7 +46,7 @@ static void sleep_until(const struct timespec *when) {
 
 struct tally {
     unsigned hit, retried, refused;
-    bool good;
+    bool good, reset;
     char why[200];
 };
 
@@ -68,7 +68,7 @@ static enum sim_event_outcome try_once(struct worker *worker, struct sim_event *
         event->outcome = start_instance(worker);
     }
     if (event->outcome != SIM_EVENT_OK) {
-        snprintf(event->text, sizeof event->text, "starting an instance");
+        snprintf(event->text, sizeof event->text, "%s", sim_client_text(worker->client));
         return event->outcome;
     }
     return sim_client_event(worker->client, worker->instance, "access", event);
@@ -87,7 +87,10 @@ static void carry_out(struct worker *worker, struct tally *tally) {
         enum sim_event_outcome outcome = try_once(worker, &event);
         tally->hit += outcome == SIM_EVENT_CLOSED;
         tally->refused += outcome == SIM_EVENT_REFUSED;
-        bool again = outcome == SIM_EVENT_NO_INSTANCE || (outcome == SIM_EVENT_CLOSED && protobuf);
+        tally->reset =
+            outcome == SIM_EVENT_CLOSED && strcmp(event.text, "connection reset by peer") == 0;
+        bool again = outcome == SIM_EVENT_NO_INSTANCE ||
+                     (outcome == SIM_EVENT_CLOSED && protobuf && !tally->reset);
         if (!again) {
             tally->good = outcome == SIM_EVENT_OK && is_marked(worker);
             snprintf(tally->why, sizeof tally->why, "%s: %.100s", sim_event_outcome_name(outcome),
@@ -108,6 +111,7 @@ static void count(struct kong_load *load, const struct tally *tally) {
     counts->hit += tally->hit;
     counts->retried += tally->retried;
     counts->refused += tally->refused;
+    counts->reset += tally->reset;
     if (!tally->good && counts->lost++ == 0) {
         snprintf(counts->first, sizeof counts->first, "%s", tally->why);
     }

@@ -1,8 +1,8 @@
 /* Workers of Kong under load: threads, each a simulated client with a pool of its own, each with
  * one event at a time. They do what Kong 3.9.1 does when a call fails: an instance that the server
  * does not know is started anew and the event sent again; so is (ProtoBuf:1) an event whose
- * connection was closed. A write that fails counts as closed, where Kong would say "broken pipe"
- * and answer 500: tests/gateway shows that. */
+ * connection was closed, but not one that reads "connection reset". A write that fails counts as
+ * closed, where Kong would say "broken pipe" and answer 500: tests/gateway shows that. */
 #ifndef TESTS_UNIT_KONG_LOAD_H
 #define TESTS_UNIT_KONG_LOAD_H
 
@@ -29,6 +29,7 @@ struct kong_load_counts {
     uint64_t hit;     /* connections closed under an event or a command */
     uint64_t retried; /* sent again: closed, or no instance */
     uint64_t lost;    /* ended without the header */
+    uint64_t reset;   /* of these, by "connection reset" */
     uint64_t refused; /* connects that were refused */
     char first[200];  /* what was wrong with the first that was lost; "" */
 };

@@ -119,7 +119,8 @@ static void new_ends_first(void **state) {
     process_end(&old, 0);
 }
 
-/* kill -9 of the old one: at most what is under way is hit. */
+/* kill -9 of the old one: at most what is under way is hit. Nobody is left to end its connections
+ * in order, as a supervisor would, so a peer whose bytes it had not read may be reset. */
 static void old_is_killed(void **state) {
     enum protocol protocol = *(enum protocol *)*state;
     struct process_setup setup = {.options = patient};
@@ -136,7 +137,7 @@ static void old_is_killed(void **state) {
     assert_true(counts.events >= 20000);
     assert_int_equal(counts.refused, 0);
     assert_true(counts.hit <= THREADS);
-    assert_true(counts.lost <= (protocol == PROTOCOL_PROTOBUF ? 0 : THREADS));
+    assert_true(counts.lost <= (protocol == PROTOCOL_PROTOBUF ? counts.reset : THREADS));
     assert_orderly(process_end(&next, SIGTERM));
     process_end(&old, 0);
 }

@@ -16,7 +16,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "kong_load.h"
 #include "process_peer.h"
 
 #define LENGTH(array) (sizeof(array) / sizeof *(array))
@@ -532,50 +531,6 @@ static void inherited_signals(void **state) {
     }
 }
 
-/* --- Under load --- */
-
-#define KILLS   4
-#define THREADS 8
-
-/* kill -9 of the child at 1,000 events/s: at most what is under way is hit; nobody is refused.
- * ProtoBuf: Kong tries again, so nothing is lost at all. */
-static void killed_under_load(void **state) {
-    enum protocol protocol = *(enum protocol *)*state;
-    struct process_setup setup = {.options = supervised};
-    struct process process;
-    process_start(&process, &setup);
-    struct kong_load_options options = {.path = process.path,
-                                        .protocol = protocol,
-                                        .threads = THREADS,
-                                        .rate = 1000,
-                                        .mode = "wait"};
-    double before = seconds_now();
-    struct kong_load *load = kong_load_start(&options);
-    for (int i = 0; i < KILLS; i++) {
-        kong_load_wait(load, kong_load_counts(load).events + 300);
-        kill_child(&process, SIGKILL);
-    }
-    kong_load_wait(load, kong_load_counts(load).events + 500);
-    struct kong_load_counts counts = kong_load_stop(load);
-    print_message("  %s: %llu events at %.0f/s, child killed %d times: %llu connections hit under "
-                  "an event, %llu tried again, %llu lost, %llu refused\n",
-                  protocol == PROTOCOL_PROTOBUF ? "ProtoBuf:1" : "MsgPack:1",
-                  (unsigned long long)counts.events,
-                  (double)counts.events / (seconds_now() - before), KILLS,
-                  (unsigned long long)counts.hit, (unsigned long long)counts.retried,
-                  (unsigned long long)counts.lost, (unsigned long long)counts.refused);
-    assert_int_equal(process_count(&process, "was killed by signal 9"), KILLS);
-    assert_int_equal(counts.refused, 0);
-    assert_true(counts.hit <= KILLS * THREADS);
-    if (protocol == PROTOCOL_PROTOBUF) {
-        assert_int_equal(counts.lost, 0);
-    } else {
-        print_message("  the first that was lost: %s\n", counts.first);
-        assert_true(counts.lost <= KILLS * THREADS);
-    }
-    assert_orderly(process_end(&process, SIGTERM));
-}
-
 /* --- What it costs --- */
 
 static void memory_of_the_parent(void **state) {
@@ -601,8 +556,6 @@ static void memory_of_the_parent(void **state) {
 }
 
 int main(int argc, char **argv) {
-    static enum protocol protobuf = PROTOCOL_PROTOBUF;
-    static enum protocol msgpack = PROTOCOL_MSGPACK;
     int status;
     if (process_serves(argc, argv, &status)) {
         return status;
@@ -630,8 +583,6 @@ int main(int argc, char **argv) {
         cmocka_unit_test(stall_without_a_supervisor),
         cmocka_unit_test(stall_is_reported_without_a_supervisor),
         cmocka_unit_test(inherited_signals),
-        cmocka_unit_test_prestate(killed_under_load, &protobuf),
-        cmocka_unit_test_prestate(killed_under_load, &msgpack),
         cmocka_unit_test(memory_of_the_parent),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

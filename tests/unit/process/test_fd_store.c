@@ -1,0 +1,354 @@
+/* The supervisor's duplicates of connections. A forked process is the child, this one the
+ * supervisor and the peer. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <dirent.h>
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "fd_store.h"
+
+#define PATIENCE_MS 10000
+#define MANY        5000
+
+static size_t count_descriptors(void) {
+    DIR *directory = opendir("/proc/self/fd");
+    size_t count = 0;
+    assert_non_null(directory);
+    while (readdir(directory) != NULL) {
+        count++;
+    }
+    closedir(directory);
+    return count;
+}
+
+struct bench {
+    struct fd_store *store;
+    struct socket_file socket;
+    int server, peer; /* the two ends of a connection */
+    int said;         /* the child has come so far that it says so */
+    pid_t child;
+    size_t descriptors;
+};
+
+/* In the child; what it leaves open at its return is what its death finds. */
+typedef void child_fn(struct bench *bench);
+
+static void start(struct bench *bench, child_fn *run) {
+    int ends[2];
+    int said[2];
+    *bench = (struct bench){.descriptors = count_descriptors(), .socket.fd = -1};
+    bench->store = fd_store_create(&bench->socket);
+    assert_non_null(bench->store);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+    assert_int_equal(pipe(said), 0);
+    bench->server = ends[0];
+    bench->peer = ends[1];
+    bench->child = fork();
+    assert_true(bench->child >= 0);
+    if (bench->child == 0) {
+        alarm(60);
+        close(bench->peer);
+        fd_store_enter_child(bench->store);
+        run(bench);
+        (void)!write(said[1], "!", 1);
+        pause();
+        _exit(0);
+    }
+    close(bench->server);
+    close(said[1]);
+    bench->said = said[0];
+}
+
+/* Until it has done its part. */
+static void await_child(struct bench *bench) {
+    char byte;
+    assert_int_equal(read(bench->said, &byte, 1), 1);
+}
+
+static void kill_child(struct bench *bench) {
+    assert_int_equal(kill(bench->child, SIGKILL), 0);
+    assert_int_equal(waitpid(bench->child, NULL, 0), bench->child);
+}
+
+/* The supervisor's loop, until so many are left. */
+static void supervise_until(struct bench *bench, size_t count) {
+    for (int i = 0; fd_store_count(bench->store) != count; i++) {
+        assert_true(i < PATIENCE_MS / 10);
+        fd_store_wait(bench->store, -1, 10);
+    }
+}
+
+static void end(struct bench *bench) {
+    fd_store_destroy(bench->store);
+    if (bench->socket.fd >= 0) {
+        close(bench->socket.fd);
+    }
+    close(bench->said);
+    if (bench->peer >= 0) {
+        close(bench->peer);
+    }
+    assert_int_equal(count_descriptors(), bench->descriptors);
+}
+
+static void keep_one(struct bench *bench) {
+    fd_store_keep(bench->store, bench->server);
+}
+
+/* Bytes that the dead process had not read: an orderly end, behind which the peer can still write;
+ * it is over when the peer closes. */
+static void death_is_an_orderly_end(void **state) {
+    struct bench bench;
+    char byte;
+    (void)state;
+    start(&bench, keep_one);
+    await_child(&bench);
+    assert_int_equal(send(bench.peer, "unread", 6, MSG_NOSIGNAL), 6);
+    kill_child(&bench);
+    fd_store_end_all(bench.store);
+    assert_int_equal(fd_store_count(bench.store), 1);
+    assert_int_equal(recv(bench.peer, &byte, 1, 0), 0);
+    assert_int_equal(send(bench.peer, "late", 4, MSG_NOSIGNAL), 4);
+    fd_store_wait(bench.store, -1, 0);
+    assert_int_equal(fd_store_count(bench.store), 1);
+    close(bench.peer);
+    bench.peer = -1;
+    supervise_until(&bench, 0);
+    end(&bench);
+}
+
+static void keep_nothing(struct bench *bench) {
+    (void)bench;
+}
+
+/* What the store is for: without it the kernel tells the peer otherwise. */
+static void death_without_a_duplicate(void **state) {
+    struct bench bench;
+    char byte;
+    (void)state;
+    start(&bench, keep_nothing);
+    await_child(&bench);
+    assert_int_equal(send(bench.peer, "unread", 6, MSG_NOSIGNAL), 6);
+    kill_child(&bench);
+    fd_store_end_all(bench.store);
+    assert_int_equal(recv(bench.peer, &byte, 1, 0), -1);
+    assert_int_equal(errno, ECONNRESET);
+    end(&bench);
+}
+
+/* One that does not close is given up. */
+static void peer_that_stays(void **state) {
+    struct bench bench;
+    (void)state;
+    start(&bench, keep_one);
+    await_child(&bench);
+    kill_child(&bench);
+    fd_store_end_all(bench.store);
+    assert_int_equal(fd_store_count(bench.store), 1);
+    supervise_until(&bench, 0);
+    assert_int_equal(send(bench.peer, "late", 4, MSG_NOSIGNAL), -1);
+    end(&bench);
+}
+
+/* The next child has no part in what the last one left. */
+static void next_child_holds_nothing(void **state) {
+    struct bench bench;
+    (void)state;
+    start(&bench, keep_one);
+    await_child(&bench);
+    fd_store_wait(bench.store, -1, PATIENCE_MS);
+    assert_int_equal(fd_store_count(bench.store), 1);
+    size_t mine = count_descriptors();
+    pid_t next = fork();
+    if (next == 0) {
+        fd_store_enter_child(bench.store);
+        _exit(count_descriptors() == mine - 2 ? 0 : 1); /* the connection, the supervisor's end */
+    }
+    int status;
+    assert_int_equal(waitpid(next, &status, 0), next);
+    assert_int_equal(status, 0);
+    kill_child(&bench);
+    end(&bench);
+}
+
+static void keep_and_close(struct bench *bench) {
+    fd_store_keep(bench->store, bench->server);
+    fd_store_close(bench->store, bench->server, true);
+}
+
+/* The peer reads the end although the supervisor, which still has its duplicate, does nothing. Then
+ * the duplicate goes too. */
+static void close_is_seen_at_once(void **state) {
+    struct bench bench;
+    char byte;
+    (void)state;
+    start(&bench, keep_and_close);
+    assert_int_equal(recv(bench.peer, &byte, 1, 0), 0);
+    assert_int_equal(send(bench.peer, "x", 1, MSG_NOSIGNAL), -1);
+    await_child(&bench);
+    fd_store_wait(bench.store, -1, PATIENCE_MS);
+    supervise_until(&bench, 0);
+    kill_child(&bench);
+    end(&bench);
+}
+
+static void keep_and_reset(struct bench *bench) {
+    char byte;
+    (void)!recv(bench->server, &byte, 1, MSG_PEEK);
+    fd_store_keep(bench->store, bench->server);
+    fd_store_close(bench->store, bench->server, false);
+}
+
+/* A peer that broke the protocol reads what close() means. */
+static void close_that_is_not_orderly(void **state) {
+    struct bench bench;
+    char byte;
+    (void)state;
+    start(&bench, keep_and_reset);
+    assert_int_equal(send(bench.peer, "unread", 6, MSG_NOSIGNAL), 6);
+    await_child(&bench);
+    fd_store_wait(bench.store, -1, PATIENCE_MS);
+    assert_int_equal(fd_store_count(bench.store), 0);
+    assert_int_equal(recv(bench.peer, &byte, 1, 0), -1);
+    assert_int_equal(errno, ECONNRESET);
+    kill_child(&bench);
+    end(&bench);
+}
+
+/* More than the channel takes: nothing waits (alarm), and what could not be said is done here. */
+static void keep_many(struct bench *bench) {
+    char byte;
+    for (int i = 0; i < MANY; i++) {
+        int fd = dup(bench->server);
+        fd_store_keep(bench->store, fd);
+        close(fd);
+    }
+    (void)!recv(bench->server, &byte, 1, MSG_PEEK);
+    fd_store_close(bench->store, bench->server, false);
+}
+
+static void supervisor_that_does_not_listen(void **state) {
+    struct bench bench;
+    char byte;
+    (void)state;
+    start(&bench, keep_many);
+    assert_int_equal(send(bench.peer, "x", 1, MSG_NOSIGNAL), 1);
+    await_child(&bench);
+    assert_int_equal(recv(bench.peer, &byte, 1, 0), 0);
+    fd_store_wait(bench.store, -1, PATIENCE_MS);
+    kill_child(&bench);
+    fd_store_end_all(bench.store);
+    supervise_until(&bench, 0);
+    end(&bench);
+}
+
+/* A supervisor without descriptors keeps what it can. */
+static void supervisor_without_descriptors(void **state) {
+    struct bench bench;
+    struct rlimit limit;
+    (void)state;
+    start(&bench, keep_many);
+    assert_int_equal(send(bench.peer, "x", 1, MSG_NOSIGNAL), 1);
+    await_child(&bench);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    struct rlimit small = {.rlim_cur = count_descriptors() + 8, .rlim_max = limit.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &small), 0);
+    fd_store_wait(bench.store, -1, PATIENCE_MS);
+    assert_in_range(fd_store_count(bench.store), 0, 10);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    kill_child(&bench);
+    fd_store_end_all(bench.store);
+    supervise_until(&bench, 0);
+    end(&bench);
+}
+
+static void outlive_the_supervisor(struct bench *bench) {
+    char byte;
+    /* The supervisor closes its ends when the peer has said something. */
+    (void)!recv(bench->server, &byte, 1, MSG_PEEK);
+    fd_store_keep(bench->store, bench->server);
+    fd_store_close(bench->store, bench->server, true);
+}
+
+static void supervisor_is_gone(void **state) {
+    struct bench bench;
+    char byte;
+    (void)state;
+    start(&bench, outlive_the_supervisor);
+    fd_store_destroy(bench.store);
+    bench.store = NULL;
+    assert_int_equal(send(bench.peer, "x", 1, MSG_NOSIGNAL), 1);
+    await_child(&bench); /* no SIGPIPE */
+    ssize_t count = recv(bench.peer, &byte, 1, 0);
+    assert_true(count == 0 || (count < 0 && errno == ECONNRESET));
+    kill_child(&bench);
+    end(&bench);
+}
+
+static void hand_back_a_socket(struct bench *bench) {
+    struct socket_file made = {.fd = bench->server, .device = 12, .inode = 34};
+    fd_store_keep_socket(bench->store, &made);
+}
+
+/* Its old descriptor is closed; the new one is the one that the child has. */
+static void socket_is_handed_back(void **state) {
+    struct bench bench;
+    char byte;
+    (void)state;
+    start(&bench, hand_back_a_socket);
+    bench.socket.fd = dup(STDERR_FILENO);
+    await_child(&bench);
+    kill_child(&bench);
+    fd_store_end_all(bench.store);
+    assert_int_equal(bench.socket.device, 12);
+    assert_int_equal(bench.socket.inode, 34);
+    assert_int_equal(send(bench.socket.fd, "s", 1, MSG_NOSIGNAL), 1);
+    assert_int_equal(recv(bench.peer, &byte, 1, 0), 1);
+    end(&bench);
+}
+
+/* Without memory for a store all that is left is close(), and waiting. */
+static void no_store(void **state) {
+    int ends[2];
+    char byte;
+    (void)state;
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+    fd_store_enter_child(NULL);
+    fd_store_keep(NULL, ends[0]);
+    fd_store_close(NULL, ends[0], true);
+    assert_int_equal(recv(ends[1], &byte, 1, 0), 0);
+    fd_store_wait(NULL, ends[1], PATIENCE_MS); /* readable: returns */
+    fd_store_end_all(NULL);
+    assert_int_equal(fd_store_count(NULL), 0);
+    fd_store_destroy(NULL);
+    close(ends[1]);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(death_is_an_orderly_end),
+        cmocka_unit_test(death_without_a_duplicate),
+        cmocka_unit_test(peer_that_stays),
+        cmocka_unit_test(next_child_holds_nothing),
+        cmocka_unit_test(close_is_seen_at_once),
+        cmocka_unit_test(close_that_is_not_orderly),
+        cmocka_unit_test(supervisor_that_does_not_listen),
+        cmocka_unit_test(supervisor_without_descriptors),
+        cmocka_unit_test(supervisor_is_gone),
+        cmocka_unit_test(socket_is_handed_back),
+        cmocka_unit_test(no_store),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
