@@ -223,7 +223,11 @@ each_of = bad=; for t in $(1); do echo "== $$t"; $(TEST_WRAPPER) $$t || bad="$$b
 ALONE := $(call unit_program,test_bench test_reload)
 
 unit: unit-programs ## build and run the unit tests, those of the plugins too
-	@$(if $(PARALLEL),printf '%s\n' $(filter-out $(ALONE),$(UNIT) $(PLUGIN_UNIT)) | tests/parallel,$(call each_of,$(UNIT) $(PLUGIN_UNIT)))
+	@$(if $(PARALLEL),printf '$(TEST_WRAPPER) %s\n' $(filter-out $(ALONE),$(UNIT) $(PLUGIN_UNIT)) | tests/parallel,$(call each_of,$(UNIT) $(PLUGIN_UNIT)))
+
+.PHONY: unit-alone
+unit-alone: unit-programs
+	@$(call each_of,$(ALONE))
 
 # --- The same tests in other builds ------------------------------------------------
 VALGRIND := valgrind --quiet --error-exitcode=99 --leak-check=full --show-leak-kinds=definite,possible \
@@ -258,7 +262,7 @@ unit-ucontext: ## the unit tests with the portable fibers
 	+$(MAKE) BUILD=$(BUILD)/ucontext FIBER=ucontext all unit
 
 unit-valgrind: unit-programs ## the unit tests under valgrind
-	+$(MAKE) unit TEST_WRAPPER="$(VALGRIND)" UNIT="$(filter-out %/test_reload %/test_threads_load,$(UNIT))"
+	+$(MAKE) unit TEST_WRAPPER="$(VALGRIND)" UNIT="$(filter-out %/test_reload %/test_threads_load %/test_bench,$(UNIT))"
 
 test-install: all ## what `make install` leaves: the files, and a binary that needs libc only
 	@tests/install_test.sh $(MAKE)
@@ -269,6 +273,7 @@ TIDY_FILES := $(PROTO_SRC) $(SERVER_SRC) $(PLUGIN_SRC)
 
 TIDY_FLAGS := -std=gnu11 -D_GNU_SOURCE $(TEST_SEES) -DFIBER_BACKEND_$(FIBER_BACKEND) $(PC_CFLAGS)
 
+with_tool = tests/lint/with-tool.sh $(1) $(BUILD)/lint-tools
 # for check-rooms.sh: each room and the options that it is compiled with
 .PHONY: print-rooms
 print-rooms:
@@ -276,17 +281,17 @@ print-rooms:
 
 lint: $(GEN)/pluginsocket.pb-c.h $(LIB) ## formatting, clang-tidy, dependency rules
 	@test $(words $(C_FILES)) -gt 20 || { echo "lint saw no files"; exit 1; }
-	@clang-format --dry-run --Werror $(C_FILES)
-	@echo "clang-format: $(words $(C_FILES)) files, nothing found"
+	@$(call with_tool,clang-format) clang-format --dry-run --Werror $(C_FILES)
+	@echo "clang-format: $(words $(C_FILES)) files"
 	@tests/lint/check-includes.sh
 	@CC='$(CC)' tests/lint/check-rooms.sh $(MAKE) $(PC_CFLAGS)
 	@tests/lint/check-lengths.sh $(PROTO_SRC) $(SERVER_SRC) $(PLUGIN_SRC) $(KONG_SRC)
 	@tests/lint/check-circles.py $(BUILD) $(PROTO_SRC) $(SERVER_SRC)
-	@printf '%s\n' $(TIDY_FILES) | xargs -P 2 -n 6 tests/lint/tidy.sh $(TIDY_FLAGS) --
-	@echo "clang-tidy: $(words $(TIDY_FILES)) files, nothing found"
+	@printf '%s\n' $(TIDY_FILES) | $(call with_tool,clang-tidy) xargs -P 2 -n 6 tests/lint/tidy.sh $(TIDY_FLAGS) --
+	@echo "clang-tidy: $(words $(TIDY_FILES)) files"
 
 format: ## format all C files
-	clang-format -i $(C_FILES)
+	$(call with_tool,clang-format) clang-format -i $(C_FILES)
 
 # --- The library as it is installed ------------------------------------------------------
 PDK_VERSION := 0.1.0

@@ -89,14 +89,25 @@ want_demo() {
     tool awk mawk
 }
 
+# The version that tests/lint/with-tool.sh takes; pip gets it where the distribution has another.
+lint_tool() { # COMMAND
+    if command -v "$1-14" >/dev/null 2>&1 || "$1" --version 2>/dev/null | grep -q 'version 14\.'; then
+        return
+    fi
+    if python3 -m pip --version >/dev/null 2>&1 && ! apt-cache show "$1-14" >/dev/null 2>&1; then
+        return
+    fi
+    add "$1-14|python3-pip"
+}
+
 want_test() {
     want_demo
     tool gcc gcc
     tool clang clang
     file libclang-rt-dev /usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.asan-*.a \
         /usr/lib/clang/*/lib/linux/libclang_rt.asan-*.a
-    tool clang-format clang-format
-    tool clang-tidy clang-tidy
+    lint_tool clang-format
+    lint_tool clang-tidy
     library libcmocka-dev cmocka
     tool valgrind valgrind
     tool gcovr gcovr

@@ -57,7 +57,7 @@ check 'make new-plugin' "$make" new-plugin NAME=rate-card
 check 'again: refused' refused rate-card 'plugins/rate_card exists already'
 check 'make new-plugin with the longest name' "$make" new-plugin NAME=$LONG
 check 'it builds without a warning' "$make" all
-formatted() { ! command -v clang-format >/dev/null || clang-format --dry-run --Werror plugins/*/*.c; }
+formatted() { tests/lint/with-tool.sh clang-format build/lint-tools clang-format --dry-run --Werror plugins/*/*.c; }
 check 'it is formatted' formatted
 check 'it keeps the dependency rules' tests/lint/check-includes.sh
 
