@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "checkers.h"
 #include "lua_pattern.h"
 
 /* --- A table of cases --------------------------------------------------------------------- */
@@ -375,11 +376,6 @@ static const char SUBJECT_BYTES[] = "aaabbbcab()A1 _-.%]\n\0\xe9";
 static const char NOISE[] = "ab%[]()^$.*+-?fb1w";
 /* Few enough for valgrind, too. */
 enum { PAIRS = 300000, PAIRS_UNDER_VALGRIND = 2000 };
-
-static bool under_valgrind(void) {
-    const char *preload = getenv("LD_PRELOAD");
-    return preload != NULL && strstr(preload, "vgpreload") != NULL;
-}
 
 static void differ_never(const struct lua *lua, bool jit) {
     uint64_t seed = 0x9e3779b97f4a7c15u;
