@@ -4,6 +4,10 @@
 
 #include <stddef.h>
 
+/* Room for a text in a line of Kong's error.log, with its NUL. nginx cuts its lines at 4,096 bytes;
+ * the rest is for what it writes around the text: the client, the request, its id. */
+#define PRINTABLE_KONG_LINE 2048
+
 /* Copies len bytes of text to out as one line of printable UTF-8: control characters (C0, DEL, C1)
  * and bytes that are not UTF-8 become \xNN. What does not fit in `size` bytes with the closing NUL
  * is cut between characters and the cut marked with "...". Returns the length written; size >= 4

@@ -24,7 +24,8 @@ int kong_client_get_forwarded_ip(struct kong *kong, struct kong_str *ip);
 int kong_client_get_port(struct kong *kong, int *port);
 
 /* kong.client.get_forwarded_port: the client's port as a trusted proxy forwards it.
- * Phases: rewrite, access, response, header_filter, preread. */
+ * Phases: rewrite, access, response, header_filter, preread.
+ * 0: a trusted proxy forwards an address without a port. */
 int kong_client_get_forwarded_port(struct kong *kong, int *port);
 
 /* kong.client.get_protocol: "http", "https", "grpc", "tcp" and so on: by which of the route's
@@ -64,7 +65,10 @@ int kong_client_get_consumer(struct kong *kong, struct kong_consumer *consumer);
 
 /* kong.client.get_credential: the credential that an authentication plugin has found.
  * Phases: access, response, header_filter, log. Kong 2.8: not in log.
- * No credential is no error: credential->id is nil. */
+ * No credential is no error: credential->id is nil. On ProtoBuf:1 consumer_id is nil for
+ * credentials of Kong's own plugins (key-auth and the like): Kong's message has no room for their
+ * `consumer`.
+ */
 int kong_client_get_credential(struct kong *kong, struct kong_credential *credential);
 
 /* kong.client.load_consumer: looks a consumer up in Kong's database by its id (a UUID), or with
@@ -89,17 +93,17 @@ int kong_client_authenticate(struct kong *kong, const struct kong_consumer *cons
 
 /* kong.client.tls.request_client_certificate: asks the client for a certificate.
  * Phases: certificate, preread. MsgPack:1 only.
- * KONG_E_KONG: it could not be asked for. */
+ * KONG_E_KONG: it could not be asked for, as always in preread. */
 int kong_client_tls_request_client_certificate(struct kong *kong);
 
 /* kong.client.tls.disable_session_reuse: makes this TLS session one that is not taken up again.
  * Phases: certificate, preread. MsgPack:1 only.
- * KONG_E_KONG: it could not be done. */
+ * KONG_E_KONG: it could not be done, as always in preread. */
 int kong_client_tls_disable_session_reuse(struct kong *kong);
 
 /* kong.client.tls.disable_http2_alpn: offers the client no HTTP/2.
  * Phases: preread. MsgPack:1 only.
- * KONG_E_KONG: it could not be done. */
+ * KONG_E_KONG: always. Kong does it in its phase client_hello, which reaches no plugin server. */
 int kong_client_tls_disable_http2_alpn(struct kong *kong);
 
 /* kong.client.tls.get_full_client_certificate_chain: the client's certificates in PEM.

@@ -15,7 +15,8 @@ extern "C" {
  * empty Lua table comes as an empty map on ProtoBuf:1, as an empty list on MsgPack:1; a list with
  * holes ends at the first on ProtoBuf:1, and comes as a map of numbers on MsgPack:1.
  * Phases: all.
- * nil: nothing is there. Kong fails the request with a 500 for what cannot travel (functions). */
+ * nil: nothing is there. Kong raises an error for what cannot travel (functions): the request fails
+ * with a 500. In log never ask for a key that may hold such a thing. */
 int kong_ctx_shared_get(struct kong *kong, const char *key, struct kong_value *value);
 
 /* kong.ctx.shared.set: leaves a value for other plugins; nil removes it. On ProtoBuf:1 false
@@ -42,7 +43,7 @@ int kong_nginx_get_var(struct kong *kong, const char *name, struct kong_str *val
 
 /* kong.nginx.get_tls1_version_str: "TLSv1.3" and so on.
  * Phases: all.
- * nil: the client does not speak TLS. */
+ * nil: the client does not speak TLS; always in log. */
 int kong_nginx_get_tls1_version_str(struct kong *kong, struct kong_str *version);
 
 /* kong.nginx.get_subsystem: "http" or "stream".
@@ -50,7 +51,8 @@ int kong_nginx_get_tls1_version_str(struct kong *kong, struct kong_str *version)
 int kong_nginx_get_subsystem(struct kong *kong, struct kong_str *subsystem);
 
 /* kong.nginx.req_start_time: when the request came, in seconds since the epoch, with fraction.
- * Phases: all. */
+ * Phases: all.
+ * 0 in certificate, in preread and in the log of a stream. */
 int kong_nginx_req_start_time(struct kong *kong, double *seconds);
 
 /* What nginx counts, over all of its workers since it started. */

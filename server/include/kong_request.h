@@ -16,11 +16,13 @@ int kong_request_get_scheme(struct kong *kong, struct kong_str *scheme);
 
 /* kong.request.get_host: the host that was asked for, from the request line or the Host header, in
  * lower case, without the port.
- * Phases: rewrite, access, response, header_filter. */
+ * Phases: rewrite, access, response, header_filter.
+ * In response it is the host that was set for the upstream, if one was set. */
 int kong_request_get_host(struct kong *kong, struct kong_str *host);
 
 /* kong.request.get_port: the port of Kong that the request came in by.
- * Phases: rewrite, access, response, header_filter, preread. */
+ * Phases: rewrite, access, response, header_filter, preread.
+ * 0 in preread behind TLS. */
 int kong_request_get_port(struct kong *kong, int *port);
 
 /* kong.request.get_forwarded_scheme: as kong_request_get_scheme, but what a trusted proxy says in
@@ -85,7 +87,9 @@ struct kong_captures {
 };
 
 /* kong.request.get_uri_captures: what the router cut out of the path.
- * Phases: rewrite, access, response, header_filter, log. Kong 2.8: none. */
+ * Phases: rewrite, access, response, header_filter, log. Kong 2.8: none.
+ * Empty in rewrite, where there is no route yet. On ProtoBuf:1 `unnamed` ends at the first group
+ * that took no part. */
 int kong_request_get_uri_captures(struct kong *kong, struct kong_captures *captures);
 
 /* --- The request: query --- */
@@ -96,26 +100,30 @@ int kong_request_get_raw_query(struct kong *kong, struct kong_str *query);
 
 /* kong.request.get_query_arg: the first value of an argument, decoded. Names are exact.
  * Phases: rewrite, access, response, header_filter.
- * nil: no such argument. "": it is empty, or (on MsgPack:1) has no `=`. On ProtoBuf:1 Kong cannot
- * send an argument without `=` and fails the request with a 500: where a client may send `?name`,
- * use kong_request_get_query. */
+ * nil: no such argument. "": it is empty, or has no `=`. On ProtoBuf:1 the library asks for all
+ * arguments (kong.request.get_query, at most 1000), for Kong's own function fails the request with
+ * a 500 when a client sends `?name`. */
 int kong_request_get_query_arg(struct kong *kong, const char *name, struct kong_str *value);
 
 /* kong.request.get_query: all arguments, decoded, at most `most` of them (1 to 1000; 0: Kong's
  * default, which is 100).
- * Phases: rewrite, access, response, header_filter. */
+ * Phases: rewrite, access, response, header_filter.
+ * Kong 2.8.5 on ProtoBuf:1 fails the request with a 500 when an argument is repeated; 3.9.1 does
+ * not. For 2.8 use kong_request_get_raw_query where clients are not trusted. */
 int kong_request_get_query(struct kong *kong, unsigned most, struct kong_headers *query);
 
 /* --- The request: headers --- */
 
-/* kong.request.get_header: the first value of a header. Upper and lower case are the same; in the
- * phase log Kong takes "_" for "-" too.
+/* kong.request.get_header: the first value of a header; of Cookie all, with "; " between them.
+ * Upper and lower case are the same. In rewrite and access so are "-" and "_"; in log "_" finds
+ * "-", but
+ * "-" does not find "_".
  * Phases: rewrite, access, response, header_filter, log (not of a stream).
  * nil: no such header. */
 int kong_request_get_header(struct kong *kong, const char *name, struct kong_str *value);
 
 /* kong.request.get_headers: all headers, at most `most` of them (1 to 1000; 0: Kong's default,
- * which is 100). In the phase log the limit does nothing.
+ * which is 100). In the phase log there are at most 100, whatever `most` says.
  * Phases: rewrite, access, response, header_filter, log (not of a stream). Kong 2.8 on ProtoBuf:1:
  * not in log.
  * Kong 2.8.5 on ProtoBuf:1 fails the request with a 500 when a header is repeated; 3.9.1 does not.

@@ -26,7 +26,9 @@ int kong_response_get_headers(struct kong *kong, unsigned most, struct kong_head
 
 /* kong.response.get_source: who made the response: "service" (the upstream), "exit" (a plugin's
  * exit), "error" (Kong).
- * Phases: response, header_filter, log. */
+ * Phases: response, header_filter, log.
+ * A 404 without a route is "exit". 502 and 504 of Kong are "error", but "exit" when the response
+ * was to be buffered; the phase response is not called for them. */
 int kong_response_get_source(struct kong *kong, struct kong_str *source);
 
 /* kong.response.get_raw_body: the body as it goes to the client.
@@ -44,7 +46,9 @@ int kong_response_set_status(struct kong *kong, int status);
 /* kong.response.set_header: replaces a header of the response.
  * Phases: rewrite, access, response, header_filter. Posted.
  * In rewrite and access an upstream's header of the same name is not replaced: the client sees
- * both. A value of "" arrives as one space, Transfer-Encoding is ignored. KONG_E_INVALID: an empty
+ * both. A value of "" arrives as one space, Transfer-Encoding is ignored, Content-Type is in
+ * rewrite and access. Never set Content-Length, here or by the functions below: Kong sends it as it
+ * is, and a short one cuts the body, a long one lets the client wait. KONG_E_INVALID: an empty
  * name. */
 int kong_response_set_header(struct kong *kong, const char *name, const char *value);
 
@@ -64,7 +68,7 @@ int kong_response_add_header(struct kong *kong, const char *name, const char *va
 int kong_response_add_header_value(struct kong *kong, const char *name, struct kong_value value);
 
 /* kong.response.clear_header: removes all headers of this name. In rewrite and access an upstream's
- * header is not there yet, and stays.
+ * header is not there yet, and stays. Without Content-Length the client waits for the end.
  * Phases: rewrite, access, response, header_filter. Posted. */
 int kong_response_clear_header(struct kong *kong, const char *name);
 
@@ -80,18 +84,21 @@ int kong_response_set_raw_body(struct kong *kong, struct kong_str body);
 
 /* --- The response: ends --- */
 
-/* kong.response.exit: ends the request with this answer. status is 100 to 599; body may be nil;
- * headers is a map of name to a value as kong_response_set_header_value takes it, or nil.
- * Phases: rewrite, access, response, header_filter, preread. Terminal.
- * In preread only the statuses 200, 400, 403, 500, 502 and 503 are taken, and headers do nothing.
- */
+/* kong.response.exit: ends the request with this answer. status is 100 to 599; body may be nil: an
+ * empty one; headers is a map of name to a value as kong_response_set_header_value takes it, or
+ * nil. Phases: rewrite, access, response, header_filter, preread. Terminal. KONG_E_INVALID: a
+ * Content-Length that is not the body's (Kong sets it by itself); in preread a status other than
+ * 200, 400, 403, 500, 502 and 503. There headers do nothing, and only with 200 the body reaches the
+ * client. */
 int kong_response_exit(struct kong *kong, int status, struct kong_str body,
                        struct kong_value headers);
 
 /* kong.response.error: ends the request with an error in the format that the client accepts (JSON,
- * HTML, text, …). status is 400 to 599; message may be NULL: Kong's own for the status, or an empty
- * one when there are headers; headers as in kong_response_exit.
- * Phases: rewrite, access, response, header_filter. Terminal. MsgPack:1 only. */
+ * HTML, XML, text, gRPC), or that a header "Content-Type" names. status is 400 to 599; message may
+ * be NULL: Kong's own for the status, or an empty one when there are headers; headers as in
+ * kong_response_exit. The message is not escaped for the format: put no client's text into it.
+ * Phases: rewrite, access, response, header_filter. Terminal. MsgPack:1 only.
+ * KONG_E_INVALID: a "Content-Type" other than these, with or without "; charset=utf-8". */
 int kong_response_error(struct kong *kong, int status, const char *message,
                         struct kong_value headers);
 

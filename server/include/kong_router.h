@@ -68,7 +68,8 @@ struct kong_service {
 /* kong.router.get_route: the route that the request matched.
  * Phases: access, response, header_filter, log (on ProtoBuf:1 not of a stream). Kong 2.8: not in
  * log.
- * No route is no error: route->id is nil. */
+ * No route is no error: route->id is nil. On ProtoBuf:1 Kong fails the request with a 500 for a
+ * route with sources or destinations (those of streams). */
 int kong_router_get_route(struct kong *kong, struct kong_route *route);
 
 /* kong.router.get_service: the service that the request goes to.

@@ -13,12 +13,15 @@ extern "C" {
 /* kong.service.set_upstream: sends the request to the Upstream entity of this name, which balances
  * over its targets.
  * Phases: access. Kong 2.8 on ProtoBuf:1: none.
- * KONG_E_KONG: there is no such Upstream. */
+ * KONG_E_KONG: there is no such Upstream. Where the service's own host is an IP address the request
+ * fails later: with 500 on Kong 3.9.1, with 502 on 2.8.5. */
 int kong_service_set_upstream(struct kong *kong, const char *name);
 
 /* kong.service.set_target: sends the request to this host (a name or an address) and port (0 to
  * 65535).
- * Phases: access, preread. Kong 2.8: not in preread. Posted. */
+ * Phases: access, preread. Kong 2.8: not in preread. Posted.
+ * A name where the service's own host is an IP address: as kong_service_set_upstream.
+ * KONG_E_INVALID: an empty host, another port. */
 int kong_service_set_target(struct kong *kong, const char *host, int port);
 
 /* kong.service.set_retries: how often Kong tries again when the upstream fails, 0 to 32767.
@@ -38,19 +41,19 @@ int kong_service_set_tls_verify(struct kong *kong, bool on);
 /* kong.service.set_tls_verify_depth: how many certificates may stand between the upstream's and a
  * trusted one.
  * Phases: rewrite, access, preread. MsgPack:1 only.
- * KONG_E_KONG: it could not be set. */
+ * KONG_E_KONG: it could not be set. KONG_E_INVALID: below 0. */
 int kong_service_set_tls_verify_depth(struct kong *kong, int depth);
 
 /* --- The request to the upstream --- */
 
 /* kong.service.request.set_scheme: "http" or "https".
  * Phases: rewrite, access. Kong 2.8: not in rewrite. Posted.
- * KONG_E_INVALID: another one. */
+ * In rewrite it has no effect: the router sets it again. KONG_E_INVALID: another one. */
 int kong_service_request_set_scheme(struct kong *kong, const char *scheme);
 
 /* kong.service.request.set_path: begins with "/"; without a query.
  * Phases: rewrite, access. Kong 2.8: not in rewrite. Posted.
- * KONG_E_INVALID: begins otherwise. */
+ * In rewrite it has no effect: the router sets it again. KONG_E_INVALID: begins otherwise. */
 int kong_service_request_set_path(struct kong *kong, const char *path);
 
 /* kong.service.request.set_raw_query: what stands behind the `?`, encoded already.
@@ -70,19 +73,21 @@ int kong_service_request_clear_query_arg(struct kong *kong, const char *name);
 /* kong.service.request.set_method: GET, HEAD, PUT, POST, DELETE, OPTIONS, MKCOL, COPY, MOVE,
  * PROPFIND, PROPPATCH, LOCK, UNLOCK, PATCH or TRACE.
  * Phases: rewrite, access. Posted.
- * KONG_E_INVALID: another one. */
+ * With HEAD for a client's GET and a buffered response the client waits for ever. (A client's PURGE
+ * reaches the upstream as GET when the response is buffered.) KONG_E_INVALID: another one. */
 int kong_service_request_set_method(struct kong *kong, const char *method);
 
 /* kong.service.request.set_header: replaces a header that the upstream gets. "Host" changes the
  * host that the upstream is asked for.
  * Phases: rewrite, access. Posted.
- * A value of "" arrives as one space. KONG_E_INVALID: an empty name. */
+ * A value of "" arrives as one space. Host set in rewrite has no effect on a route with
+ * preserve_host. KONG_E_INVALID: an empty name. */
 int kong_service_request_set_header(struct kong *kong, const char *name, const char *value);
 
 /* kong.service.request.set_header with a value of other types: a string with its length, a number,
  * a boolean ("true", "false"), or a list of strings: the header repeated.
  * Phases: rewrite, access. Posted.
- * KONG_E_INVALID: nil, a map, a list with anything else in it. */
+ * KONG_E_INVALID: nil, a map, a list with anything else in it, several values of Host. */
 int kong_service_request_set_header_value(struct kong *kong, const char *name,
                                           struct kong_value value);
 
@@ -91,7 +96,7 @@ int kong_service_request_set_header_value(struct kong *kong, const char *name,
 int kong_service_request_add_header(struct kong *kong, const char *name, const char *value);
 
 /* kong.service.request.add_header with a value of other types, as
- * kong_service_request_set_header_value takes them.
+ * kong_service_request_set_header_value takes them. A list is sent one by one.
  * Phases: rewrite, access. Posted. */
 int kong_service_request_add_header_value(struct kong *kong, const char *name,
                                           struct kong_value value);
@@ -144,7 +149,7 @@ int kong_service_response_get_header(struct kong *kong, const char *name, struct
 /* kong.service.response.get_headers: all headers that the upstream sent, at most `most` of them (1
  * to 1000; 0: Kong's default, which is 100).
  * Phases: response, header_filter, log (of a buffered response). Kong 2.8: not in log.
- * Kong 3.9.1 sends an EMPTY answer in the phase response, on either protocol: use
+ * Kong 3.9.1 and 2.8.5 send an EMPTY answer in the phase response, on either protocol: use
  * kong_service_response_get_header, or kong_response_get_headers. */
 int kong_service_response_get_headers(struct kong *kong, unsigned most,
                                       struct kong_headers *headers);

@@ -2,6 +2,7 @@
  * what Kong would raise on is refused here. */
 #include "pdk_call.h"
 
+#include "printable.h"
 #include "value.h"
 
 static const struct kong_value nil = {.type = KONG_NIL};
@@ -46,8 +47,10 @@ static const char *check_options(const struct kong_value *options) {
     return "the third argument must be a map whose mode is set, add or replace";
 }
 
-static const char *check_exit(const struct kong_value *const *args, int64_t least, bool table) {
-    if (!is_integer(args[0], least, 599)) {
+static const char *check_exit(const struct kong_value *const *args, int64_t least, bool table,
+                              enum kong_phase phase) {
+    if (!is_integer(args[0], least, 599) ||
+        (phase == KONG_PHASE_PREREAD && !pdk_is_stream_status(args[0]))) {
         return "the first argument must be a status";
     }
     if (!is_nil_or(args[1], KONG_STRING) && !(table && is_map(args[1]))) {
@@ -75,7 +78,8 @@ static const char *check_integer(const struct pdk_method *method, const struct k
 
 /* NULL, or what is wrong. args has PDK_MOST_ARGS places, nil where there is no argument. */
 static const char *check_shape(const struct pdk_method *method,
-                               const struct kong_value *const *args, size_t count, bool msgpack) {
+                               const struct kong_value *const *args, size_t count, bool msgpack,
+                               enum kong_phase phase) {
     enum pdk_id id = (enum pdk_id)(method - pdk_methods);
     switch (method->args) {
     case PDK_ARGS_EMPTY:
@@ -103,7 +107,7 @@ static const char *check_shape(const struct pdk_method *method,
     case PDK_ARGS_STRUCT:
         return is_map(args[0]) ? NULL : "the first argument must be a map";
     case PDK_ARGS_EXIT:
-        return check_exit(args, id == PDK_RESPONSE_ERROR ? 400 : 100, msgpack);
+        return check_exit(args, id == PDK_RESPONSE_ERROR ? 400 : 100, msgpack, phase);
     case PDK_ARGS_AUTHENTICATE:
         return (args[0]->type == KONG_NIL || is_map(args[0])) &&
                        (args[1]->type == KONG_NIL || is_map(args[1]))
@@ -130,7 +134,7 @@ static int check_known(struct kong *kong, const struct pdk_method *method,
     bool msgpack = pdk_is_msgpack(kong);
     const char *wrong = !msgpack && (method->flags & PDK_MSGPACK_ONLY) != 0
                             ? NULL
-                            : check_shape(method, places, count, msgpack);
+                            : check_shape(method, places, count, msgpack, kong_get_phase(kong));
     return wrong == NULL
                ? KONG_OK
                : pdk_fail(kong, (enum pdk_id)(method - pdk_methods), KONG_E_INVALID, "%s", wrong);
@@ -147,6 +151,25 @@ static int check_unknown(struct kong *kong, struct kong_str name, unsigned flags
                                    "%.*s: this library does not know whether Kong allows it in "
                                    "the phase log; not sent (see KONG_CALL_SAFE_IN_LOG)",
                                    name.len < 200 ? (int)name.len : 200, name.data));
+}
+
+/* The texts of a line, as kong_log_err and the others make them. NULL: no memory. */
+static const struct kong_value *make_printable(struct kong *kong, const struct kong_value *args,
+                                               size_t count) {
+    struct kong_value *copies = arena_array(pdk_arena(kong), count, sizeof *copies);
+    for (size_t i = 0; copies != NULL && i < count; i++) {
+        copies[i] = args[i];
+        if (args[i].type == KONG_STRING) {
+            char *text = arena_alloc(pdk_arena(kong), PRINTABLE_KONG_LINE);
+            if (text == NULL) {
+                return NULL;
+            }
+            copies[i].string.len =
+                printable_copy(text, PRINTABLE_KONG_LINE, args[i].string.data, args[i].string.len);
+            copies[i].string.data = text;
+        }
+    }
+    return copies;
 }
 
 int kong_call_flags(struct kong *kong, unsigned flags, const char *method,
@@ -169,6 +192,10 @@ int kong_call_flags(struct kong *kong, unsigned flags, const char *method,
     const struct pdk_method *known = pdk_method_find(name);
     error =
         known != NULL ? check_known(kong, known, args, count) : check_unknown(kong, name, flags);
+    if (error == 0 && known != NULL && known->args == PDK_ARGS_LIST && count > 0) {
+        args = make_printable(kong, args, count);
+        error = args == NULL ? pdk_no_memory(kong) : KONG_OK;
+    }
     return error != 0 ? error : event_call(pdk_event(kong), known, name, args, count, result);
 }
 

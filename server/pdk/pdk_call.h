@@ -85,6 +85,9 @@ int pdk_to_headers(struct kong *kong, enum pdk_id id, const struct kong_value *m
 int pdk_post_header(struct kong *kong, enum pdk_id id, const char *name, struct kong_value value);
 int pdk_post_header_name(struct kong *kong, enum pdk_id id, const char *name);
 
+/* Whether Kong takes it in an exit in preread. */
+bool pdk_is_stream_status(const struct kong_value *status);
+
 /* Headers as Kong takes them, in the event's arena: a map, or nil where `nil_too`. */
 int pdk_check_headers(struct kong *kong, enum pdk_id id, struct kong_value headers, bool nil_too,
                       struct kong_value *checked);

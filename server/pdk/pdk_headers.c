@@ -186,10 +186,33 @@ static int check_value(struct kong *kong, enum pdk_id id, const struct kong_valu
     return KONG_OK;
 }
 
+/* The upstream would see a list as "table: 0x7f…". */
+static bool takes_one(enum pdk_id id, struct kong_str name) {
+    return (id == PDK_SERVICE_REQUEST_SET_HEADER || id == PDK_SERVICE_REQUEST_ADD_HEADER ||
+            id == PDK_SERVICE_REQUEST_SET_HEADERS) &&
+           name.len == 4 && strncasecmp(name.data, "host", 4) == 0;
+}
+
 static int check_name(struct kong *kong, enum pdk_id id, struct kong_str name) {
     if (name.data == NULL || name.len == 0) {
         return pdk_fail(kong, id, KONG_E_INVALID, "a header must have a name");
     }
+    return KONG_OK;
+}
+
+static int check_header(struct kong *kong, enum pdk_id id, struct kong_str name,
+                        const struct kong_value *value, struct kong_value *checked) {
+    int error = check_name(kong, id, name);
+    if (error == 0) {
+        error = check_value(kong, id, value, checked);
+    }
+    if (error != 0 || checked->type != KONG_LIST || !takes_one(id, name)) {
+        return error;
+    }
+    if (checked->list.count != 1) {
+        return pdk_fail(kong, id, KONG_E_INVALID, "Host takes one value");
+    }
+    *checked = checked->list.items[0];
     return KONG_OK;
 }
 
@@ -209,10 +232,7 @@ int pdk_check_headers(struct kong *kong, enum pdk_id id, struct kong_value heade
     for (size_t i = 0; i < headers.map.count; i++) {
         const struct kong_pair *from = &headers.map.pairs[i];
         pairs[i].key = from->key;
-        int error = check_name(kong, id, from->key);
-        if (error == 0) {
-            error = check_value(kong, id, &from->value, &pairs[i].value);
-        }
+        int error = check_header(kong, id, from->key, &from->value, &pairs[i].value);
         if (error != 0) {
             return error;
         }
@@ -221,11 +241,21 @@ int pdk_check_headers(struct kong *kong, enum pdk_id id, struct kong_value heade
     return KONG_OK;
 }
 
+/* Of a list Kong 3.9 and 2.8 make one header "table: 0x7f…". */
+static int post_each(struct kong *kong, enum pdk_id id, const char *name,
+                     const struct kong_value *values) {
+    int error = pdk_check_phase(kong, &pdk_methods[id]);
+    for (size_t i = 0; error == 0 && i < values->list.count; i++) {
+        error = pdk_post(kong, id, ARGS(kong_string(name), values->list.items[i]));
+    }
+    return error;
+}
+
 int pdk_post_header(struct kong *kong, enum pdk_id id, const char *name, struct kong_value value) {
     struct kong_value checked;
-    int error = check_name(kong, id, kong_str(name));
-    if (error == 0) {
-        error = check_value(kong, id, &value, &checked);
+    int error = check_header(kong, id, kong_str(name), &value, &checked);
+    if (error == 0 && id == PDK_SERVICE_REQUEST_ADD_HEADER && checked.type == KONG_LIST) {
+        return post_each(kong, id, name, &checked);
     }
     return error != 0 ? error : pdk_post(kong, id, ARGS(kong_string(name), checked));
 }

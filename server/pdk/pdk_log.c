@@ -3,23 +3,25 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-/* nginx cuts its lines at 4,096 bytes, and writes more than ours into them. */
-#define LINE_MOST 4000
+#include "printable.h"
 
 struct line {
-    char text[LINE_MOST + 1];
+    char text[PRINTABLE_KONG_LINE];
     size_t len;
 };
 
 static int format_line(struct line *line, const char *format, va_list args)
     __attribute__((format(printf, 2, 0)));
 
+/* What does not fit into `raw` is behind the cut anyway. */
 static int format_line(struct line *line, const char *format, va_list args) {
-    int len = vsnprintf(line->text, sizeof line->text, format, args);
+    char raw[sizeof line->text + 1];
+    int len = vsnprintf(raw, sizeof raw, format, args);
     if (len < 0) {
         return -1;
     }
-    line->len = (size_t)len < sizeof line->text ? (size_t)len : sizeof line->text - 1;
+    line->len = printable_copy(line->text, sizeof line->text, raw,
+                               (size_t)len < sizeof raw ? (size_t)len : sizeof raw - 1);
     return 0;
 }
 

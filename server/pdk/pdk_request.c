@@ -59,12 +59,34 @@ int kong_request_get_start_time(struct kong *kong, double *ms) {
 }
 
 int kong_request_get_raw_query(struct kong *kong, struct kong_str *query) {
-    return pdk_get_str(kong, PDK_REQUEST_GET_RAW_QUERY, NO_ARGS, query);
+    int error = pdk_get_str(kong, PDK_REQUEST_GET_RAW_QUERY, NO_ARGS, query);
+    if (error == 0 && query->data == NULL) { /* what ProtoBuf:1 makes of "" */
+        *query = (struct kong_str){"", 0};
+    }
+    return error;
+}
+
+/* On ProtoBuf:1 Kong's own function raises on an argument without `=`, which any client can send,
+ * and gives nil for an empty one. */
+static int get_query_arg_of_all(struct kong *kong, const char *name, struct kong_str *value) {
+    struct kong_headers query;
+    if (name == NULL) {
+        return pdk_fail(kong, PDK_REQUEST_GET_QUERY_ARG, KONG_E_INVALID,
+                        "the first argument must be a string");
+    }
+    int error = kong_request_get_query(kong, PDK_MOST_HEADERS, &query);
+    if (error == 0) {
+        *value = kong_headers_get(&query, name);
+    }
+    return error;
 }
 
 int kong_request_get_query_arg(struct kong *kong, const char *name, struct kong_str *value) {
     struct kong_value answer;
     *value = (struct kong_str){NULL, 0};
+    if (!pdk_is_msgpack(kong)) {
+        return get_query_arg_of_all(kong, name, value);
+    }
     int error = pdk_get(kong, PDK_REQUEST_GET_QUERY_ARG, ARGS(kong_string(name)), &answer);
     if (error != 0 || answer.type == KONG_NIL) {
         return error;

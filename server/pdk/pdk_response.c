@@ -1,5 +1,9 @@
 #include "pdk_call.h"
 
+#include <strings.h>
+
+#include "value.h"
+
 #define LEAST_STATUS 100
 #define LEAST_ERROR  400
 #define MOST_STATUS  599
@@ -30,6 +34,17 @@ static int check_status(struct kong *kong, enum pdk_id id, int status, int least
                         MOST_STATUS, status);
     }
     return KONG_OK;
+}
+
+/* Those that nginx has for a stream; Kong raises on others. */
+bool pdk_is_stream_status(const struct kong_value *status) {
+    static const int64_t statuses[] = {200, 400, 403, 500, 502, 503};
+    int64_t integer = 0;
+    bool found = false;
+    for (size_t i = 0; i < sizeof statuses / sizeof *statuses; i++) {
+        found = found || (value_to_integer(status, &integer) && integer == statuses[i]);
+    }
+    return found;
 }
 
 int kong_response_set_status(struct kong *kong, int status) {
@@ -72,23 +87,88 @@ int kong_response_set_raw_body(struct kong *kong, struct kong_str body) {
 
 /* --- Ends --- */
 
-static int end(struct kong *kong, enum pdk_id id, int status, int least_status,
-               struct kong_value body, struct kong_value headers) {
-    struct kong_value checked;
-    int error = check_status(kong, id, status, least_status);
-    if (error == 0) {
-        error = pdk_check_headers(kong, id, headers, true, &checked);
+/* A client waits for bytes that never come, or misses some, when Content-Length is another than the
+ * body's. Kong sends the right one without it. */
+static int check_length(struct kong *kong, enum pdk_id id, const struct kong_value *headers,
+                        size_t len) {
+    size_t count = headers->type == KONG_MAP ? headers->map.count : 0;
+    for (size_t i = 0; i < count; i++) {
+        const struct kong_pair *pair = &headers->map.pairs[i];
+        if (pair->key.len != 14 || strncasecmp(pair->key.data, "content-length", 14) != 0) {
+            continue;
+        }
+        struct kong_str text = arena_printf(pdk_arena(kong), "%zu", len);
+        if (pair->value.type != KONG_STRING || !kong_str_equal(pair->value.string, text)) {
+            return pdk_fail(kong, id, KONG_E_INVALID,
+                            "Content-Length is not that of the body: Kong sets it by itself");
+        }
     }
-    return error != 0 ? error : pdk_post(kong, id, ARGS(kong_integer(status), body, checked));
+    return KONG_OK;
 }
 
 int kong_response_exit(struct kong *kong, int status, struct kong_str body,
                        struct kong_value headers) {
-    return end(kong, PDK_RESPONSE_EXIT, status, LEAST_STATUS,
-               body.data == NULL ? kong_nil() : kong_bytes(body.data, body.len), headers);
+    const enum pdk_id id = PDK_RESPONSE_EXIT;
+    struct kong_value checked, number = kong_integer(status);
+    int error = check_status(kong, id, status, LEAST_STATUS);
+    if (error == 0 && kong_get_phase(kong) == KONG_PHASE_PREREAD &&
+        !pdk_is_stream_status(&number)) {
+        return pdk_fail(kong, id, KONG_E_INVALID,
+                        "in preread the status must be 200, 400, 403, 500, 502 or 503, not %d",
+                        status);
+    }
+    if (error == 0) {
+        error = pdk_check_headers(kong, id, headers, true, &checked);
+    }
+    if (error == 0) {
+        error = check_length(kong, id, &checked, body.len);
+    }
+    if (error != 0) {
+        return error;
+    }
+    /* With a status only, which is what MsgPack:1 leaves of two nils, Kong makes an HTML page. */
+    bool alone = body.data == NULL && checked.type == KONG_NIL && pdk_is_msgpack(kong);
+    struct kong_value content = alone               ? kong_bytes("", 0)
+                                : body.data == NULL ? kong_nil()
+                                                    : kong_bytes(body.data, body.len);
+    return pdk_post(kong, id, ARGS(number, content, checked));
+}
+
+/* Kong has a template for each of these, and raises on another; it looks for "Content-Type" in this
+ * spelling only. */
+static int check_format(struct kong *kong, const struct kong_value *headers) {
+    static const char *const formats[] = {
+        "application/json", "text/html", "text/plain", "application/xml", "application/grpc",
+    };
+    static const char charset[] = "; charset=utf-8";
+    const struct kong_value *type = kong_map_get(headers, "Content-Type");
+    struct kong_str text = kong_to_str(type);
+    if (type == NULL) {
+        return KONG_OK;
+    }
+    for (size_t i = 0; i < sizeof formats / sizeof *formats; i++) {
+        size_t len = strlen(formats[i]);
+        if (text.len >= len && memcmp(text.data, formats[i], len) == 0 &&
+            (text.len == len || strcmp(text.data + len, charset) == 0)) {
+            return KONG_OK;
+        }
+    }
+    return pdk_fail(kong, PDK_RESPONSE_ERROR, KONG_E_INVALID,
+                    "Kong formats no error as this Content-Type");
 }
 
 int kong_response_error(struct kong *kong, int status, const char *message,
                         struct kong_value headers) {
-    return end(kong, PDK_RESPONSE_ERROR, status, LEAST_ERROR, kong_string(message), headers);
+    const enum pdk_id id = PDK_RESPONSE_ERROR;
+    struct kong_value checked;
+    int error = check_status(kong, id, status, LEAST_ERROR);
+    if (error == 0) {
+        error = pdk_check_headers(kong, id, headers, true, &checked);
+    }
+    if (error == 0) {
+        error = check_format(kong, &checked);
+    }
+    return error != 0
+               ? error
+               : pdk_post(kong, id, ARGS(kong_integer(status), kong_string(message), checked));
 }

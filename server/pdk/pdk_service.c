@@ -22,6 +22,9 @@ static int check_range(struct kong *kong, enum pdk_id id, const char *what, int 
 
 int kong_service_set_target(struct kong *kong, const char *host, int port) {
     int error = check_range(kong, PDK_SERVICE_SET_TARGET, "the port", port, 0, 65535);
+    if (error == 0 && host != NULL && host[0] == '\0') {
+        return pdk_fail(kong, PDK_SERVICE_SET_TARGET, KONG_E_INVALID, "the host is empty");
+    }
     return error != 0 ? error
                       : pdk_post(kong, PDK_SERVICE_SET_TARGET,
                                  ARGS(kong_string(host), kong_integer(port)));
@@ -54,8 +57,10 @@ int kong_service_set_tls_verify(struct kong *kong, bool on) {
 }
 
 int kong_service_set_tls_verify_depth(struct kong *kong, int depth) {
-    return pdk_confirm(kong, PDK_SERVICE_SET_TLS_VERIFY_DEPTH, ARGS(kong_integer(depth)),
-                       "Kong could not set it");
+    const enum pdk_id id = PDK_SERVICE_SET_TLS_VERIFY_DEPTH;
+    int error = check_range(kong, id, "the depth", depth, 0, INT_MAX - 1);
+    return error != 0 ? error
+                      : pdk_confirm(kong, id, ARGS(kong_integer(depth)), "Kong could not set it");
 }
 
 /* --- The request to the upstream --- */

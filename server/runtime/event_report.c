@@ -2,10 +2,14 @@
 
 #include <stdio.h>
 
+#include "printable.h"
+
 static void post_line(struct event *event, struct kong_str line) {
     const struct pdk_method *err = &pdk_methods[PDK_LOG_ERR];
+    char text[PRINTABLE_KONG_LINE];
     if (line.data != NULL) {
-        struct kong_value arg = kong_bytes(line.data, line.len);
+        size_t len = printable_copy(text, sizeof text, line.data, line.len);
+        struct kong_value arg = kong_bytes(text, len);
         event_call(event, err, err->name, &arg, 1, NULL);
     }
 }
