@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "metrics_address.h"
@@ -187,6 +188,40 @@ static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buf) {
     }
 }
 
+/* How little a client has done for its place: 0 sent nothing, 1 sent something, 2 has its answer
+ * and does not take it. */
+static int rank_of(const struct client *client) {
+    int fd;
+    int unread = 0;
+    if (client->answered) {
+        return 2;
+    }
+    /* What came in this very moment lies in the socket still. */
+    bool sent = client->len > 0 || (uv_fileno(&client->socket.handle, &fd) == 0 &&
+                                    ioctl(fd, FIONREAD, &unread) == 0 && unread > 0);
+    return sent ? 1 : 0;
+}
+
+/* Who connects and says nothing must not keep Prometheus out: with all places taken, the client
+ * that has done the least loses its place to the new one, and of those the oldest. */
+static void free_a_place(struct metrics *metrics, const struct client *newest) {
+    struct client *least = NULL;
+    size_t open = 0;
+    for (struct client *client = metrics->clients; client != NULL; client = client->next) {
+        if (uv_is_closing(&client->socket.handle)) {
+            continue;
+        }
+        open++;
+        /* The newest ones come first in the list. */
+        if (client != newest && (least == NULL || rank_of(client) <= rank_of(least))) {
+            least = client;
+        }
+    }
+    if (open > MOST_CLIENTS && least != NULL) {
+        close_client(least);
+    }
+}
+
 static void on_connection(uv_stream_t *listener, int status) {
     struct metrics *metrics = listener->data;
     struct client *client = status == 0 ? calloc(1, sizeof *client) : NULL;
@@ -216,8 +251,10 @@ static void on_connection(uv_stream_t *listener, int status) {
     if (uv_accept(listener, &client->socket.stream) != 0) {
         close_client(client);
         stop_listening(metrics); /* as above */
-    } else if (metrics->client_count > MOST_CLIENTS ||
-               uv_read_start(&client->socket.stream, on_alloc, on_read) != 0) {
+        return;
+    }
+    free_a_place(metrics, client);
+    if (uv_read_start(&client->socket.stream, on_alloc, on_read) != 0) {
         close_client(client);
     }
 }

@@ -218,29 +218,85 @@ static void other_requests(void **state) {
     place_end(&place);
 }
 
-/* The seventeenth client is sent away, the server serves on, and ends with clients connected. */
+static void connect_many(const struct place *place, int *fds, size_t count, const char *begin) {
+    for (size_t i = 0; i < count; i++) {
+        fds[i] = connect_unix(place->path);
+        send(fds[i], begin, strlen(begin), MSG_NOSIGNAL);
+    }
+}
+
+static size_t count_closed(const int *fds, size_t count) {
+    size_t closed = 0;
+    char byte;
+    for (size_t i = 0; i < count; i++) {
+        closed += recv(fds[i], &byte, 1, MSG_DONTWAIT) == 0;
+    }
+    return closed;
+}
+
+static void close_all(const int *fds, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        close(fds[i]);
+    }
+}
+
+/* Sixteen have a place; each further one takes that of another. The server serves on, and ends with
+ * clients connected. */
 static void too_many_clients(void **state) {
     struct rig rig;
     struct place place;
     int fds[20];
-    char byte;
-    size_t closed = 0;
     place_make(&place);
     struct sim_server_options options = {.metrics_listen = place.listen};
     rig_start(&rig, protocol_of(state), &options);
-    for (size_t i = 0; i < LENGTH(fds); i++) {
-        fds[i] = connect_unix(place.path);
-    }
+    connect_many(&place, fds, LENGTH(fds), "");
     rig_alive(&rig);
     rig_alive(&rig);
-    for (size_t i = 0; i < LENGTH(fds); i++) {
-        closed += recv(fds[i], &byte, 1, MSG_DONTWAIT) == 0;
-    }
-    assert_int_equal(closed, LENGTH(fds) - 16);
+    assert_int_equal(count_closed(fds, LENGTH(fds)), LENGTH(fds) - 16);
     rig_stop(&rig);
-    for (size_t i = 0; i < LENGTH(fds); i++) {
-        close(fds[i]);
+    close_all(fds, LENGTH(fds));
+    place_end(&place);
+}
+
+/* Clients that say nothing, or never all, or do not read, do not keep Prometheus out. */
+static void the_silent_shut_nobody_out(void **state) {
+    static const char *const beginnings[] = {"", "GET", "GET /metrics HTTP/1.0\r\n"};
+    for (size_t i = 0; i < LENGTH(beginnings); i++) {
+        struct rig rig;
+        struct place place;
+        int fds[40];
+        place_make(&place);
+        struct sim_server_options options = {.metrics_listen = place.listen};
+        rig_start(&rig, protocol_of(state), &options);
+        connect_many(&place, fds, LENGTH(fds), beginnings[i]);
+        rig_alive(&rig);
+        int fd = connect_unix(place.path);
+        const char *answer = talk(fd, "GET /metrics HTTP/1.0\r\n\r\n");
+        assert_non_null(strstr(answer, "\nkong_plugin_server_info{"));
+        rig_stop(&rig);
+        close_all(fds, LENGTH(fds));
+        place_end(&place);
     }
+}
+
+/* Who has sent part of a request keeps its place before those that said nothing. */
+static void the_silent_go_first(void **state) {
+    struct rig rig;
+    struct place place;
+    int fds[40];
+    place_make(&place);
+    struct sim_server_options options = {.metrics_listen = place.listen};
+    rig_start(&rig, protocol_of(state), &options);
+    int early = connect_unix(place.path);
+    assert_int_equal(send(early, "GET /metrics", 12, MSG_NOSIGNAL), 12);
+    rig_alive(&rig);
+    connect_many(&place, fds, LENGTH(fds), "");
+    rig_alive(&rig);
+    assert_int_equal(count_closed(&early, 1), 0);
+    const char *answer = talk(early, " HTTP/1.0\r\n\r\n");
+    assert_non_null(strstr(answer, "\nkong_plugin_server_info{"));
+    rig_stop(&rig);
+    close_all(fds, LENGTH(fds));
     place_end(&place);
 }
 
@@ -288,6 +344,8 @@ int main(void) {
         RIG_TEST(prometheus_gets_the_figures, protobuf),
         RIG_TEST(other_requests, protobuf),
         RIG_TEST(too_many_clients, protobuf),
+        RIG_TEST(the_silent_shut_nobody_out, protobuf),
+        RIG_TEST(the_silent_go_first, protobuf),
         RIG_TEST(a_port_that_is_taken, protobuf),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
