@@ -1,10 +1,12 @@
 #include "ask.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "limit.h"
@@ -25,11 +27,32 @@ static int fail_io(struct ask *ask, const char *what) {
     return fail(ask, what, late ? "no answer in time" : strerror(errno));
 }
 
+static int64_t now_ms(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* Waits for the socket until the conversation's time is over: a byte now and then does not win more
+ * of it. */
+static int wait_until_ready(struct ask *ask, short events, const char *what) {
+    struct pollfd ready = {.fd = ask->fd, .events = events};
+    int rc;
+    do {
+        int64_t left = ask->deadline_ms - now_ms();
+        rc = left > 0 ? poll(&ready, 1, (int)left) : 0;
+    } while (rc < 0 && errno == EINTR);
+    if (rc == 0) {
+        errno = EAGAIN;
+    }
+    return rc > 0 ? 0 : fail_io(ask, what);
+}
+
 int ask_open(struct ask *ask, const char *path, enum protocol protocol, int timeout_ms) {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     struct timeval timeout = {.tv_sec = timeout_ms / 1000,
                               .tv_usec = (suseconds_t)(timeout_ms % 1000) * 1000};
-    *ask = (struct ask){.fd = -1, .protocol = protocol};
+    *ask = (struct ask){.fd = -1, .protocol = protocol, .deadline_ms = now_ms() + timeout_ms};
     if (strlen(path) >= sizeof address.sun_path) {
         errno = ENAMETOOLONG;
         return fail(ask, "connect", strerror(errno));
@@ -39,7 +62,7 @@ int ask_open(struct ask *ask, const char *path, enum protocol protocol, int time
     if (ask->fd < 0) {
         return fail_io(ask, "socket");
     }
-    setsockopt(ask->fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout);
+    /* connect waits where the backlog is full */
     setsockopt(ask->fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof timeout);
     if (connect(ask->fd, (const struct sockaddr *)&address, sizeof address) != 0) {
         int error = errno;
@@ -73,8 +96,12 @@ int ask_send(struct ask *ask, const struct buffer *message) {
         return fail(ask, "out of memory", "");
     }
     while (sent < message->len) {
-        ssize_t n = send(ask->fd, message->data + sent, message->len - sent, MSG_NOSIGNAL);
-        if (n < 0 && errno == EINTR) {
+        if (wait_until_ready(ask, POLLOUT, "write") != 0) {
+            return -1;
+        }
+        ssize_t n =
+            send(ask->fd, message->data + sent, message->len - sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (n < 0 && (errno == EINTR || errno == EAGAIN)) {
             continue;
         }
         if (n < 0) {
@@ -91,8 +118,11 @@ static int read_more(struct ask *ask) {
     }
     ssize_t n;
     do {
-        n = recv(ask->fd, ask->in.data + ask->in.len, READ_SIZE, 0);
-    } while (n < 0 && errno == EINTR);
+        if (wait_until_ready(ask, POLLIN, "read") != 0) {
+            return -1;
+        }
+        n = recv(ask->fd, ask->in.data + ask->in.len, READ_SIZE, MSG_DONTWAIT);
+    } while (n < 0 && (errno == EINTR || errno == EAGAIN));
     if (n < 0) {
         return fail_io(ask, "read");
     }

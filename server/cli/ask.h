@@ -19,14 +19,16 @@ struct ask {
     struct buffer in;
     size_t used; /* of `in`: messages that were given out */
     int64_t sequence;
-    pid_t peer;      /* who made the socket listen; 0: not known */
-    bool answered;   /* it has said anything */
-    bool dropped;    /* it closed the connection before that: as it does to whom it refuses */
-    char error[256]; /* why the last function failed: one printable line */
+    int64_t deadline_ms; /* of the whole conversation, on the monotonic clock */
+    pid_t peer;          /* who made the socket listen; 0: not known */
+    bool answered;       /* it has said anything */
+    bool dropped;        /* it closed the connection before that: as it does to whom it refuses */
+    char error[256];     /* why the last function failed: one printable line */
 };
 
-/* Connects; whoever is there has timeout_ms for each answer. 0, or -1 with ask->error; then errno
- * is that of connect(2) (ENOENT, ECONNREFUSED: nobody serves), and ask_close is not needed. */
+/* Connects; whoever is there has timeout_ms for the whole conversation. 0, or -1 with ask->error;
+ * then errno is that of connect(2) (ENOENT, ECONNREFUSED: nobody serves), and ask_close is not
+ * needed. */
 int ask_open(struct ask *ask, const char *path, enum protocol protocol, int timeout_ms);
 /* Why a server dropped us, in one line: its --allow-uid, if its command line says so or cannot be
  * read. False: it did not, or not for that. */

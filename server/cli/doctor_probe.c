@@ -11,7 +11,7 @@
 #include "msgpack_rpc.h"
 #include "protobuf_rpc.h"
 
-#define TIMEOUT_MS 5000
+#define TIMEOUT_MS 15000 /* for instance and event */
 #define MOST_CALLS 1000
 
 static const char config[] = "{\"__plugin_id\":\"doctor\",\"plugin_instance_name\":\"doctor\"}";

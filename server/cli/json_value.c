@@ -71,9 +71,9 @@ static json_t *convert(const struct kong_value *value, unsigned depth) {
 
 char *json_value_text(const struct kong_value *value) {
     json_t *json = convert(value, 0);
-    char *text = json == NULL
-                     ? NULL
-                     : json_dumps(json, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(12));
+    char *text = json == NULL ? NULL
+                              : json_dumps(json, JSON_COMPACT | JSON_ENCODE_ANY |
+                                                     JSON_ENSURE_ASCII | JSON_REAL_PRECISION(12));
     json_decref(json);
     return text;
 }

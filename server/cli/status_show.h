@@ -11,15 +11,13 @@ struct status_show_options {
     const struct kong_plugin *plugin; /* that it serves */
     bool json;                        /* the map as it comes (status.h), as one line */
     bool watch;                       /* again every 2 s, until interrupted */
+    int timeout_ms;                   /* for the whole answer; 0: 5 s */
 };
 
 /* Asks and prints. 0; or -1 with one line in `error` that says what to do: nobody answers, or
- * refuses this user, or `out` takes no more. With
- * `watch` it returns for an error only. */
+ * refuses this user, or
+ * does not answer in time, or `out` takes no more. With `watch` it returns for an error only. */
 int status_show(const struct status_show_options *options, FILE *out, char *error,
                 size_t error_size);
-
-/* The table alone. */
-void status_print(const struct kong_value *status, FILE *out);
 
 #endif

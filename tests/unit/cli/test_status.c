@@ -8,14 +8,20 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "json_value.h"
 #include "limit.h"
 #include "rig.h"
 #include "scope.h"
+#include "scratch.h"
 #include "sim_json.h"
 #include "status_show.h"
+#include "status_table.h"
 #include "value.h"
 
 static enum protocol protobuf = PROTOCOL_PROTOBUF, msgpack = PROTOCOL_MSGPACK;
@@ -156,10 +162,10 @@ static void the_table_has_it_all(void **state) {
     fclose(out);
     static const char *const wanted[] = {"rig 1.2.3, process ",
                                          "limits reached: none\n",
-                                         "\naccess                  1        0        0",
+                                         "\naccess                1        0        0",
                                          "\nkong.request.get_header                           1 ",
-                                         " service s-1, name mine\\x07\n",
-                                         " global\n",
+                                         "\n            service s-1, name mine\\x07\n",
+                                         "\n            global\n",
                                          "refused: "};
     for (size_t i = 0; i < LENGTH(wanted); i++) {
         if (strstr(text, wanted[i]) == NULL) {
@@ -168,6 +174,139 @@ static void the_table_has_it_all(void **state) {
     }
     free(text);
     rig_stop(&rig);
+}
+
+/* Whoever listens at the path need not be one of ours: what it says must not steer a terminal. */
+static void a_hostile_status_is_printed_harmlessly(void **state) {
+    (void)state;
+    const struct kong_str evil = kong_str("\x1b]0;x\x07\xc2\x9b\n\rname");
+    struct kong_pair version = kong_pair("Version", kong_string("\x1b[2J"));
+    struct kong_pair plugin = {.key = evil, .value = kong_map(&version, 1)};
+    struct kong_pair count = {.key = evil, .value = kong_integer(3)};
+    struct kong_pair row = {.key = evil, .value = kong_map(&count, 1)};
+    struct kong_value hostile = {.type = KONG_STRING, .string = evil};
+    struct kong_pair fields[] = {kong_pair("Service", hostile),  kong_pair("Route", hostile),
+                                 kong_pair("Consumer", hostile), kong_pair("Name", hostile),
+                                 kong_pair("Refused", hostile),  kong_pair("Id", kong_integer(-1))};
+    struct kong_value instance = kong_map(fields, LENGTH(fields));
+    struct kong_pair pairs[] = {kong_pair("Plugins", kong_map(&plugin, 1)),
+                                kong_pair("Limits", kong_map(&count, 1)),
+                                kong_pair("Phases", kong_map(&row, 1)),
+                                kong_pair("Calls", kong_map(&row, 1)),
+                                kong_pair("InstanceList", kong_list(&instance, 1)),
+                                kong_pair("Uptime", hostile)};
+    struct kong_value status = kong_map(pairs, LENGTH(pairs));
+    char *text = NULL;
+    size_t len = 0;
+    FILE *out = open_memstream(&text, &len);
+    assert_non_null(out);
+    status_table_print(&status, out);
+    fclose(out);
+    size_t shown = 0;
+    for (const char *at = strstr(text, "\\x1B]0;x\\x07\\xC2\\x9B\\x0A\\x0Dn"); at != NULL;
+         at = strstr(at + 1, "\\x1B]0;x\\x07\\xC2\\x9B\\x0A\\x0Dn")) {
+        shown++;
+    }
+    assert_int_equal(shown, 8); /* the phase's is cut to its column */
+    for (size_t i = 0; i < len; i++) {
+        if (text[i] != '\n' && (text[i] < 0x20 || text[i] == 0x7f)) {
+            fail_msg("byte %02x at %zu in:\n%s", (unsigned char)text[i], i, text);
+        }
+    }
+    free(text);
+    text = json_value_text(&status);
+    assert_non_null(text);
+    for (const char *c = text; *c != '\0'; c++) {
+        assert_true(*c >= 0x20); /* C1 is not printed as UTF-8 either */
+    }
+    free(text);
+}
+
+/* With the longest figures and texts: no line is wider than 100 columns, but for a refusal. */
+static void the_table_fits(void **state) {
+    (void)state;
+    char id[40];
+    memset(id, 'x', sizeof id - 1);
+    id[sizeof id - 1] = '\0';
+    const struct kong_value most = kong_integer(INT64_MAX);
+    struct kong_pair latency[] = {kong_pair("Count", most), kong_pair("P50", kong_number(1e300)),
+                                  kong_pair("P99", kong_number(1e300)),
+                                  kong_pair("Max", kong_number(1e300))};
+    struct kong_pair counts[] = {kong_pair("Started", most),
+                                 kong_pair("Running", most),
+                                 kong_pair("Failed", most),
+                                 kong_pair("TimedOut", most),
+                                 kong_pair("Refused", most),
+                                 kong_pair("Orphaned", most),
+                                 kong_pair("Latency", kong_map(latency, LENGTH(latency)))};
+    struct kong_pair phase = kong_pair("ws_client_frame", kong_map(counts, LENGTH(counts)));
+    struct kong_pair call = kong_pair("kong.client.tls.set_client_verify_and_what_follows",
+                                      kong_map(latency, LENGTH(latency)));
+    struct kong_pair fields[] = {kong_pair("Service", kong_string(id)),
+                                 kong_pair("Route", kong_string(id)),
+                                 kong_pair("Consumer", kong_string(id)),
+                                 kong_pair("Name", kong_string(id)),
+                                 kong_pair("Events", most),
+                                 kong_pair("Age", kong_number(1e300)),
+                                 kong_pair("Id", kong_integer(UINT32_MAX))};
+    struct kong_value instance = kong_map(fields, LENGTH(fields));
+    struct kong_pair limits[] = {kong_pair("max-connections", most), kong_pair("max-events", most),
+                                 kong_pair("max-frame", most), kong_pair("max-instances", most)};
+    struct kong_pair pairs[] = {kong_pair("Limits", kong_map(limits, LENGTH(limits))),
+                                kong_pair("Phases", kong_map(&phase, 1)),
+                                kong_pair("Calls", kong_map(&call, 1)),
+                                kong_pair("InstanceList", kong_list(&instance, 1)),
+                                kong_pair("Instances", kong_map(counts, LENGTH(counts)))};
+    struct kong_value status = kong_map(pairs, LENGTH(pairs));
+    char *text = NULL;
+    size_t len = 0;
+    FILE *out = open_memstream(&text, &len);
+    assert_non_null(out);
+    status_table_print(&status, out);
+    fclose(out);
+    for (const char *line = text; *line != '\0'; line += strcspn(line, "\n") + 1) {
+        if (strcspn(line, "\n") > 100) {
+            fail_msg("%zu columns: %s", strcspn(line, "\n"), line);
+        }
+    }
+    assert_non_null(strstr(text, "name xxx"));
+    free(text);
+}
+
+/* A byte now and then, for ever: gives up when its time is over. The server ends by itself, later.
+ */
+static void one_that_drips_is_given_up(void **state) {
+    (void)state;
+    char directory[SCRATCH_PATH];
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    char error[512];
+    assert_true(scratch_make(directory));
+    snprintf(address.sun_path, sizeof address.sun_path, "%s/s", directory);
+    int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(listener, (struct sockaddr *)&address, sizeof address), 0);
+    assert_int_equal(listen(listener, 1), 0);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        int fd = accept(listener, NULL, NULL);
+        send(fd, "\xdb\x01\x00\x00\x00", 5, MSG_NOSIGNAL); /* a string of 16 MiB begins */
+        for (int i = 0; i < 600; i++) {
+            if (send(fd, "x", 1, MSG_NOSIGNAL) != 1) {
+                break;
+            }
+            nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL);
+        }
+        _exit(0);
+    }
+    struct status_show_options options = {.socket = address.sun_path, .timeout_ms = 300};
+    assert_int_equal(status_show(&options, stdout, error, sizeof error), -1);
+    if (strstr(error, "no answer in time") == NULL) {
+        fail_msg("%s", error);
+    }
+    assert_int_equal(waitpid(child, NULL, 0), child);
+    close(listener);
+    unlink(address.sun_path);
+    assert_true(scratch_remove_empty(directory));
 }
 
 static void nobody_serves(void **state) {
@@ -226,6 +365,9 @@ int main(void) {
         RIG_TESTS(one_that_waits_is_running_then_orphaned),
         RIG_TESTS(limits_and_refusals_are_counted),
         RIG_TEST(the_table_has_it_all, protobuf),
+        cmocka_unit_test(a_hostile_status_is_printed_harmlessly),
+        cmocka_unit_test(the_table_fits),
+        cmocka_unit_test(one_that_drips_is_given_up),
         cmocka_unit_test(nobody_serves),
         cmocka_unit_test(scopes),
         cmocka_unit_test(values_as_json),
