@@ -1,11 +1,17 @@
 """As much of Kong's Admin API and proxy as tests/e2e/kong.sh talks to, so that the script itself can be tried without a
 Kong. It proves nothing of Kong. What a configuration breaks, the server says itself (--check-config).
 
+Like Kong it has two workers, of which the second hears of a change later, and the keys of its JSON come in any order, with
+the ids of other objects among them.
+
 fake_kong.py BINARY FILE    writes the two addresses into FILE, and ends by itself after two minutes
 FAKE_KONG_FAULT=stale: a changed configuration is not used; =lax: nothing is refused
 """
+import copy
+import itertools
 import json
 import os
+import random
 import subprocess
 import sys
 import threading
@@ -17,6 +23,36 @@ BINARY, ADDRESSES = sys.argv[1:3]
 FAULT = os.environ.get("FAKE_KONG_FAULT", "")
 DEFAULTS = {"response_header": "Version", "version": "0.1"}
 services, routes, plugins = {}, {}, {}
+lock = threading.Lock()
+
+
+class Worker:
+    """Sees a change only after some requests, the first worker after none."""
+
+    def __init__(self, lag):
+        self.lag, self.left, self.view = lag, 0, ({}, {})
+
+    def look(self):
+        if self.left > 0:
+            self.left -= 1
+        else:
+            self.view = copy.deepcopy((routes, plugins))
+        return self.view
+
+
+workers = [Worker(0), Worker(60)]
+turns = itertools.cycle(workers)
+
+
+def changed():
+    for worker in workers:
+        worker.left = worker.lag
+
+
+def shuffled(body):
+    if not isinstance(body, dict):
+        return body
+    return {key: shuffled(value) for key, value in random.sample(list(body.items()), len(body))}
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -26,7 +62,7 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
     def answer(self, status, body=None, headers=()):
-        data = b"" if body is None else json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode()
+        data = b"" if body is None else json.dumps(shuffled(body), separators=(",", ":"), ensure_ascii=False).encode()
         self.send_response(status)
         for name, value in headers:
             self.send_header(str(name), str(value))
@@ -46,9 +82,11 @@ class Handler(BaseHTTPRequestHandler):
 class Proxy(Handler):
     def do_GET(self):
         route = self.path[1:].split("?")[0]
-        if route not in routes:
+        with lock:
+            seen_routes, seen_plugins = next(turns).look()
+        if route not in seen_routes:
             return self.answer(404, {"message": "no Route matched with those values"})
-        headers = [(p["used"]["response_header"], p["used"]["version"]) for p in plugins.values() if p["service"] == routes[route]]
+        headers = [(p["used"]["response_header"], p["used"]["version"]) for p in seen_plugins.values() if p["service"] == seen_routes[route]]
         self.answer(200, {}, headers)
 
 
@@ -57,6 +95,7 @@ class Admin(Handler):
         self.answer(200, {"enabled_plugins": ["api-version"]} if self.path == "/plugins/enabled" else {})
 
     def made(self, **what):
+        changed()
         self.answer(201, {"created_at": 1, **what})
 
     def violations(self, config):
@@ -72,13 +111,15 @@ class Admin(Handler):
             self.made(id=new)
         elif parts[2] == "routes":
             routes[fields["name"]] = parts[1]
-            self.made(id=new)
+            self.made(id=new, service={"id": services[parts[1]]})
         else:
             plugins[new] = {"service": parts[1], "config": dict(DEFAULTS), "used": dict(DEFAULTS)}
-            self.made(id=new, config=DEFAULTS)
+            self.made(id=new, config=DEFAULTS, service={"id": services[parts[1]]}, consumer=None)
 
     def do_PATCH(self):
-        plugin = plugins[self.path.rsplit("/", 1)[1]]
+        plugin = plugins.get(self.path.rsplit("/", 1)[1])
+        if plugin is None:
+            return self.answer(404, {"message": "Not found"})
         config = {**plugin["config"], **self.fields()["config"]}
         wrong = self.violations(config)
         if wrong:
@@ -86,11 +127,13 @@ class Admin(Handler):
         plugin["config"] = config
         if FAULT != "stale":
             plugin["used"] = config
+        changed()
         self.answer(200, {"config": config})
 
     def do_DELETE(self):
         kind, name = self.path[1:].split("/")
         {"services": services, "routes": routes, "plugins": plugins}[kind].pop(name, None)
+        changed()
         self.answer(204)
 
 

@@ -8,9 +8,11 @@
 #                                    KONG_PG_HOST (and KONG_PG_USER, KONG_PG_PASSWORD, KONG_PG_DATABASE) name it
 #   UPSTREAM_URL                     what Kong is to proxy, as Kong reaches it (default: its own http://127.0.0.1:8001/status,
 #                                    or an upstream in the Kong that is started)
+#   KONG_E2E_WAIT                    how many seconds a change may take to reach all of Kong's workers (default: 30)
 #   KONG_RELOAD                      a command that reloads the Kong that runs
 #
-# Names of what it makes in Kong begin with e2e-; it removes them. Without any Kong it says SKIPPED, with status 0.
+# JSON is read by jq or python3, whichever is there. Kong may have several workers: a change counts when all of many
+# connections see it. Names of what it makes in Kong begin with e2e-; it removes them. Without any Kong it says SKIPPED, with status 0.
 # tests/e2e/e2e_test.sh sees to it that the README's commands for Kong are the ones below.
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -19,6 +21,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 passed=0
 failed=0
 own_kong=
+connections=24
 
 yes() { # TEXT COMMAND…
     local text=$1
@@ -63,7 +66,7 @@ start_kong() { # BINARY: with a database that is there, on free ports
     cat >"$dir/kong.conf" <<EOT
 prefix = $dir/kong
 database = postgres
-proxy_listen = ${proxy#http://}
+proxy_listen = ${proxy#http://} reuseport
 admin_listen = ${admin#http://}
 admin_gui_listen = off
 status_listen = off
@@ -104,24 +107,51 @@ answers() { # PATTERN
     grep -qE -- "$1" "$dir/answer"
 }
 
-created() { # the answer is of an object; its id is in $id
-    id=$(sed -n 's/.*"id":"\([-0-9a-f]*\)".*/\1/p' "$dir/answer")
-    [ -n "$id" ] && answers '"created_at"'
-}
-
-# NAME [VALUE]: the proxied answer has that header with that value; without one, it has no such header
-marked() {
-    curl -sS -m 10 -D - -o /dev/null "$proxy/$route" 2>/dev/null | tr -d '\r' >"$dir/answer"
-    if [ $# -eq 2 ]; then
-        answers '^HTTP/[0-9.]+ 200' && [ "$(grep -ic "^$1: " "$dir/answer")" = 1 ] && grep -qixF "$1: $2" "$dir/answer"
+# KEY[.KEY]…: that string of the answer, an object in JSON; nothing where it is not there
+field() {
+    if command -v jq >/dev/null; then
+        jq -r ".$1 // empty | strings" "$dir/answer" 2>/dev/null
     else
-        answers '^HTTP/[0-9.]+ 200' && ! grep -qi "^$1:" "$dir/answer"
+        python3 - "$1" "$dir/answer" <<'EOT' 2>/dev/null
+import json, sys
+value = json.load(open(sys.argv[2], encoding="utf-8"))
+for key in sys.argv[1].split("."):
+    value = value[key]
+print(value if isinstance(value, str) else "")
+EOT
     fi
 }
 
+created() { # the answer is of an object; its id is in $id
+    id=$(field id)
+    [[ $id =~ ^[-0-9a-f]{36}$ ]] && answers '"created_at"'
+}
+
+# NAME [VALUE]: each of many answers, on a connection of its own, has that header once and with that value; without a VALUE
+# none has such a header. Kong's workers take turns at connections, and each hears of a change at its own time.
+marked() {
+    curl -sS -m 10 --no-progress-meter -Z --parallel-immediate --parallel-max "$connections" -H 'Connection: close' \
+        -D - -o /dev/null "$proxy/$route?[1-$connections]" 2>/dev/null | tr -d '\r' >"$dir/answer"
+    [ "$(grep -cE '^HTTP/[0-9.]+ 200' "$dir/answer")" = "$connections" ] || return 1
+    if [ $# -eq 2 ]; then
+        [ "$(grep -ic "^$1:" "$dir/answer")" = "$connections" ] && [ "$(grep -icxF "$1: $2" "$dir/answer")" = "$connections" ]
+    else
+        ! grep -qi "^$1:" "$dir/answer"
+    fi
+}
+
+soon() { # COMMAND…: succeeds at once or a little later
+    local until=$((SECONDS + ${KONG_E2E_WAIT:-30}))
+    until "$@"; do
+        [ "$SECONDS" -lt "$until" ] || return 1
+        sleep 0.1
+    done
+}
+
 refused() { # OPTION-OF-CURL VALUE TEXT: the Admin API answers 400 with that text, and nothing changes
-    curl -sS -m 10 -w '\n%{http_code}\n' -X PATCH "$admin/plugins/$id" "$1" "$2" "${@:4}" >"$dir/answer" 2>&1
-    answers '^400$' && grep -qF -- "schema violation" "$dir/answer" && grep -qF -- "$3" "$dir/answer"
+    local status
+    status=$(curl -sS -m 10 -o "$dir/answer" -w '%{http_code}' -X PATCH "$admin/plugins/$id" "$1" "$2" "${@:4}" 2>"$dir/errors")
+    [ "$status" = 400 ] && [[ $(field message) == *"schema violation"*"$3"* ]]
 }
 
 load() { # requests, 10 at a time, until $dir/stop is there
@@ -169,6 +199,7 @@ admin=${admin%/}
 proxy=${proxy%/}
 
 yes "Kong's Admin API answers at $admin" curl -sS -f -m 10 -o "$dir/answer" "$admin/status"
+command -v jq >/dev/null || command -v python3 >/dev/null || gw_fail 'neither jq nor python3 is here: one of them reads the JSON of the Admin API'
 curl -sS -m 10 -o "$dir/answer" "$admin/plugins/enabled"
 answers '"api-version"' || gw_fail 'this Kong has no plugin api-version: see "Tell Kong" in the README'
 service=e2e-$$
@@ -178,17 +209,17 @@ type_in "curl -X POST localhost:8001/services --data name=my-service --data url=
 yes 'a service' created
 type_in "curl -X POST localhost:8001/services/my-service/routes --data name=my-route --data 'paths[]=/my-route'"
 yes 'a route' created
-yes 'without the plugin the answer is not marked' gw_wait marked Version
+yes 'without the plugin the answer is not marked' soon marked Version
 
 type_in "curl -X POST localhost:8001/services/my-service/plugins --data name=api-version"
 yes 'the plugin is enabled' created
-yes 'with its defaults' answers '"response_header":"Version"'
-yes 'the answer is marked' gw_wait marked Version 0.1
+yes 'with its defaults' test "$(field config.response_header) $(field config.version)" = 'Version 0.1'
+yes 'the answer is marked' soon marked Version 0.1
 type_in "curl -i localhost:8000/my-route"
 yes "which the README's command shows" answers '^Version: 0\.1'
 
 type_in "curl -X PATCH localhost:8001/plugins/<id> --data config.response_header=Plugin-Version --data config.version=2.3.1"
-yes 'another name and another version' gw_wait marked Plugin-Version 2.3.1
+yes 'another name and another version' soon marked Plugin-Version 2.3.1
 yes 'and not the old ones' marked Version
 
 yes 'refused: a name that is none' refused --data 'config.response_header=has space' 'config.response_header: invalid value: has space'
@@ -199,10 +230,10 @@ yes 'refused: a field that is none' refused --data 'config.nope=1' 'config.nope:
 yes 'what was refused has changed nothing' marked Plugin-Version 2.3.1
 
 type_in "curl -X DELETE localhost:8001/plugins/<id>"
-yes 'deleted: the answer is not marked' gw_wait marked Plugin-Version
+yes 'deleted: the answer is not marked' soon marked Plugin-Version
 type_in "curl -X POST localhost:8001/services/my-service/plugins --data name=api-version"
 yes 'added again' created
-yes 'added again: the answer is marked' gw_wait marked Version 0.1
+yes 'added again: the answer is marked' soon marked Version 0.1
 
 if [ -n "${KONG_RELOAD:-}" ]; then
     reload_under_load
