@@ -1,11 +1,11 @@
 #include "doctor.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "settings.h"
@@ -80,6 +80,7 @@ static const char *prefix_source(const struct patient *p) {
 
 static void check_prefix(struct patient *p) {
     struct stat status;
+    struct statvfs system;
     char mend[VALUE + 100];
     const char *set = doctor_get(p, "prefix", "");
     const char *source = prefix_source(p);
@@ -87,6 +88,11 @@ static void check_prefix(struct patient *p) {
     if (error != 0) {
         snprintf(mend, sizeof mend, "kong prepare -p %s (kong start does it too)", p->prefix);
         doctor_fail(&p->doctor, mend, "prefix %.900s (%s): %s", p->prefix, source, strerror(error));
+    } else if (statvfs(p->prefix, &system) == 0 && (system.f_flag & ST_RDONLY) != 0) {
+        doctor_fail(&p->doctor,
+                    "mount something writable there (a tmpfs will do), or set prefix to another "
+                    "directory",
+                    "prefix %.900s (%s): its file system is read-only", p->prefix, source);
     } else if (!doctor_may(p, &status, 3)) {
         snprintf(mend, sizeof mend, "chown %s %s", p->user, p->prefix);
         doctor_fail(&p->doctor, mend, "prefix %.900s (%s): Kong's user %s cannot write there",
@@ -139,13 +145,13 @@ bool doctor_run(const struct doctor_options *options, FILE *out) {
         return false;
     }
     p->doctor = (struct doctor){.options = options, .out = out};
-    for (size_t i = 0; i + 1 < sizeof p->name && options->name[i] != '\0'; i++) {
-        p->name[i] = (char)tolower((unsigned char)options->name[i]);
-        p->key[i] = p->name[i] == '-' ? '_' : p->name[i];
-    }
+    doctor_set_name(p, options->name);
     if (read_settings(p)) {
+        doctor_quotes(p);
+        doctor_find_name(p);
         fill_in(p);
         doctor_names(p);
+        doctor_twins(p);
         check_version(p);
         doctor_query(p);
         doctor_start(p);

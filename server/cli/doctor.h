@@ -14,9 +14,11 @@
 struct doctor_options {
     const struct kong_plugin *plugin;
     const char *executable; /* the real path of this one */
+    const char *called;     /* the path that it was called by, which may be a link */
     const char *name;       /* of the plugin server in kong.conf */
-    const char *conf;       /* kong.conf; NULL: where Kong looks, or none */
-    const char *prefix;     /* of `kong start -p`, which wins over all settings; NULL: none */
+    bool name_given;    /* by --name; else another name that runs this program is taken for it */
+    const char *conf;   /* kong.conf; NULL: where Kong looks, or none */
+    const char *prefix; /* of `kong start -p`, which wins over all settings; NULL: none */
 };
 
 /* Looks at everything and prints a line for each thing: "ok   …", "FAIL …" with a line that mends
@@ -61,6 +63,8 @@ struct patient {
 };
 
 const char *doctor_get(const struct patient *p, const char *key, const char *otherwise);
+/* Into p->name and p->key. */
+void doctor_set_name(struct patient *p, const char *name);
 /* "pluginserver_<name>_<what>" */
 void doctor_key(const struct patient *p, const char *what, char *key, size_t size);
 
@@ -71,6 +75,14 @@ void doctor_mend_setting(const char *key, const char *value, char *out, size_t s
 /* Whether Kong's user may do what the bits (as of the others: 2 write, 1 enter or run) say. */
 bool doctor_may(const struct patient *p, const struct stat *status, unsigned bits);
 
+/* doctor_others.c: quotes that Kong takes for part of a value, reported and taken away. */
+void doctor_quotes(struct patient *p);
+/* The name in pluginserver_names whose commands run this program, into p->name, when the name that
+ * was taken for it is not there. */
+void doctor_find_name(struct patient *p);
+/* Other names in pluginserver_names that have the same plugin. */
+void doctor_twins(struct patient *p);
+
 /* doctor_names.c: the lists of names, and keys that belong to none. */
 void doctor_names(struct patient *p);
 /* How many letters must be changed for a to be b: 0 the same but for case, - and _; 99: many. */
@@ -78,6 +90,8 @@ size_t doctor_distance(const char *a, const char *b);
 
 /* doctor_command.c: the start command. */
 void doctor_start(struct patient *p);
+/* Whether a word of a command is this program. */
+bool doctor_is_own(const struct patient *p, const char *program);
 /* A whole line that starts (or, for `query`, asks) this server as it is set now, its misspelt
  * options mended and the socket of Kong's: with `option` in the place of what it says of that
  * option. option NULL: none. */

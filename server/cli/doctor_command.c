@@ -78,7 +78,7 @@ static void make_command(const struct patient *p, bool query, const struct shell
                          const char *option, const char *argument, struct buffer *out) {
     char name[64];
     buffer_init(out, (size_t)16 << 10);
-    shell_append(out, p->doctor.options->executable);
+    shell_append(out, p->doctor.options->called);
     shell_append(out, query ? "--dump" : "--socket");
     if (!query) {
         shell_append(out, p->socket);
@@ -92,6 +92,11 @@ static void make_command(const struct patient *p, bool query, const struct shell
         shell_append(out, argument);
     }
     buffer_append_byte(out, '\0');
+}
+
+bool doctor_is_own(const struct patient *p, const char *program) {
+    char real[PATH_MAX];
+    return realpath(program, real) != NULL && strcmp(real, p->doctor.options->executable) == 0;
 }
 
 static int parse(const struct patient *p, struct shell_words *words, struct options *options,
@@ -211,7 +216,6 @@ static bool check_program(struct patient *p, const char *program) {
 
 void doctor_start(struct patient *p) {
     struct shell_words words;
-    char real[PATH_MAX];
     if (p->start[0] == '\0') {
         doctor_note(&p->doctor,
                     "no start command, and no /usr/local/bin/%s: Kong starts nothing, something "
@@ -223,9 +227,7 @@ void doctor_start(struct patient *p) {
         doctor_note(&p->doctor, "start command: %.900s: only a shell can tell what that does",
                     p->start);
     } else if (check_program(p, words.words[0])) {
-        bool own = realpath(words.words[0], real) != NULL &&
-                   strcmp(real, p->doctor.options->executable) == 0;
-        if (!own || check_options(p, &words)) {
+        if (!doctor_is_own(p, words.words[0]) || check_options(p, &words)) {
             doctor_ok(&p->doctor, "start command: %.900s", p->start);
         }
     }

@@ -1,3 +1,4 @@
+#include <ctype.h>
 #include <stdarg.h>
 #include <string.h>
 
@@ -45,6 +46,15 @@ void doctor_fail(struct doctor *doctor, const char *mend, const char *format, ..
 
 const char *doctor_get(const struct patient *p, const char *key, const char *otherwise) {
     return settings_get(&p->settings, key, otherwise);
+}
+
+void doctor_set_name(struct patient *p, const char *name) {
+    memset(p->name, 0, sizeof p->name);
+    memset(p->key, 0, sizeof p->key);
+    for (size_t i = 0; i + 1 < sizeof p->name && name[i] != '\0'; i++) {
+        p->name[i] = (char)tolower((unsigned char)name[i]);
+        p->key[i] = p->name[i] == '-' ? '_' : p->name[i];
+    }
 }
 
 void doctor_key(const struct patient *p, const char *what, char *key, size_t size) {

@@ -17,7 +17,7 @@ static const char *start_again(const struct patient *p, char *out, size_t size) 
         return "kong restart; then look into error.log at log_level = info";
     }
     snprintf(out, size, "start %.600s --socket %.600s, as whatever manages it does",
-             p->doctor.options->executable, p->socket);
+             p->doctor.options->called, p->socket);
     return out;
 }
 
@@ -57,10 +57,27 @@ static void say_closed(struct patient *p, const struct stat *status) {
                 owner != NULL ? owner->pw_name : "?", status->st_mode & 07777, p->user);
 }
 
+/* Kong's workers and the server would each take it from where they happen to be. */
+static void check_relative(struct patient *p) {
+    char key[160];
+    char value[2 * DOCTOR_VALUE];
+    char mend[MEND];
+    doctor_key(p, "socket", key, sizeof key);
+    snprintf(value, sizeof value, "%s/%s", p->prefix, p->socket);
+    doctor_mend_setting(key, value, mend, sizeof mend);
+    size_t len = strlen(mend);
+    snprintf(mend + len, sizeof mend - len, ", and the same behind --socket");
+    doctor_fail(&p->doctor, mend, "socket %.900s: Kong needs the whole path, from / on", p->socket);
+}
+
 static bool check_socket(struct patient *p) {
     struct stat status;
     char mend[MEND];
     pid_t pid;
+    if (p->socket[0] != '/') {
+        check_relative(p);
+        return false;
+    }
     if (strlen(p->socket) >= sizeof((struct sockaddr_un *)0)->sun_path) {
         check_length(p);
         return false;

@@ -15,6 +15,7 @@
 #include "dump.h"
 #include "log.h"
 #include "options.h"
+#include "own_path.h"
 #include "plugin_check.h"
 #include "print_conf.h"
 #include "schema.h"
@@ -122,31 +123,33 @@ static bool is_in_place(const char *executable, const char *name) {
            strcmp(real, executable) == 0;
 }
 
-static int print_kong_conf(const char *program, const struct kong_plugin *plugin,
+static int print_kong_conf(const char *argv0, const struct kong_plugin *plugin,
                            const struct options *options) {
-    char executable[PATH_MAX];
+    const char *program = options_program_name(argv0);
+    struct own_path own;
     char error[512];
-    struct print_conf wanted = {.executable = executable,
+    struct print_conf wanted = {.executable = own.called,
                                 .name = options->name != NULL ? options->name : program,
                                 .plugin = plugin,
                                 .options = options};
-    if (realpath("/proc/self/exe", executable) == NULL) {
-        return complain(program, "cannot find its own path in /proc", EXIT_FAILURE);
+    if (!own_path_find(&own, argv0)) {
+        return complain(program, "cannot find its own path: is /proc mounted?", EXIT_FAILURE);
     }
-    wanted.in_place = is_in_place(executable, wanted.name);
+    wanted.in_place = is_in_place(own.real, wanted.name);
     return print_conf(&wanted, stdout, error, sizeof error) == 0
                ? EXIT_SUCCESS
                : complain(program, error, EXIT_USAGE);
 }
 
-static int examine(const char *program, const struct kong_plugin *plugin,
+static int examine(const char *argv0, const struct kong_plugin *plugin,
                    const struct options *options) {
-    char executable[PATH_MAX];
+    const char *program = options_program_name(argv0);
+    struct own_path own;
     char reason[128];
     char error[384];
     const char *name = options->name != NULL ? options->name : program;
-    if (realpath("/proc/self/exe", executable) == NULL) {
-        return complain(program, "cannot find its own path in /proc", EXIT_FAILURE);
+    if (!own_path_find(&own, argv0)) {
+        return complain(program, "cannot find its own path: is /proc mounted?", EXIT_FAILURE);
     }
     if (options_check_name(name, reason, sizeof reason) != 0) {
         snprintf(error, sizeof error, "%.100s: %s: give it as in kong.conf, by --name", name,
@@ -154,8 +157,10 @@ static int examine(const char *program, const struct kong_plugin *plugin,
         return complain(program, error, EXIT_USAGE);
     }
     struct doctor_options wanted = {.plugin = plugin,
-                                    .executable = executable,
+                                    .executable = own.real,
+                                    .called = own.called,
                                     .name = name,
+                                    .name_given = options->name != NULL,
                                     .conf = options->kong_conf,
                                     .prefix = options->prefix_given ? options->kong_prefix : NULL};
     return doctor_run(&wanted, stdout) ? EXIT_SUCCESS : EXIT_FAILURE;
@@ -406,10 +411,10 @@ int kong_main(int argc, char **argv, const struct kong_plugin *plugin) {
         status = print_description(program, plugin);
         break;
     case OPTIONS_PRINT_CONF:
-        status = print_kong_conf(program, plugin, &options);
+        status = print_kong_conf(argv[0], plugin, &options);
         break;
     case OPTIONS_DOCTOR:
-        status = examine(program, plugin, &options);
+        status = examine(argv[0], plugin, &options);
         break;
     case OPTIONS_STATUS:
         status = print_status(program, plugin, &options);

@@ -8,7 +8,7 @@
 #include "options.h"
 
 struct print_conf {
-    const char *executable; /* its real path */
+    const char *executable; /* its path, from / on */
     const char *name;       /* the plugin server's, for Kong: letters, digits, - and _ */
     bool in_place;          /* /usr/local/bin/<name> is this executable: Kong's defaults find it */
     const struct kong_plugin *plugin;

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 /* Without the blanks around it. */
 static char *trim(char *text) {
@@ -44,14 +45,40 @@ static int add_line(struct settings *settings, char *line) {
     return setting->key == NULL || setting->value == NULL ? -1 : 0;
 }
 
-int settings_read(struct settings *settings, const char *path) {
+static int read_variables(struct settings *settings) {
+    size_t count = 0;
+    for (char **variable = environ; *variable != NULL; variable++) {
+        count += strncmp(*variable, "KONG_", 5) == 0;
+    }
+    settings->variables = calloc(count + 1, sizeof *settings->variables);
+    if (settings->variables == NULL) {
+        return -1;
+    }
+    for (char **variable = environ; *variable != NULL; variable++) {
+        const char *equals = strchr(*variable, '=');
+        if (strncmp(*variable, "KONG_", 5) != 0 || equals == NULL) {
+            continue;
+        }
+        struct setting *setting = &settings->variables[settings->variable_count++];
+        setting->key = strndup(*variable + 5, (size_t)(equals - *variable) - 5);
+        setting->value = strdup(equals + 1);
+        if (setting->key == NULL || setting->value == NULL) {
+            return -1;
+        }
+        for (char *c = setting->key; *c != '\0'; c++) {
+            *c = (char)tolower((unsigned char)*c);
+        }
+    }
+    return 0;
+}
+
+static int read_file(struct settings *settings, const char *path) {
     char *line = NULL;
     size_t size = 0;
     int rc = 0;
-    *settings = (struct settings){.count = 0};
-    FILE *file = path == NULL ? NULL : fopen(path, "re");
+    FILE *file = fopen(path, "re");
     if (file == NULL) {
-        return path == NULL ? 0 : -1;
+        return -1;
     }
     while (rc == 0 && getline(&line, &size, file) >= 0) {
         rc = add_line(settings, line);
@@ -63,10 +90,18 @@ int settings_read(struct settings *settings, const char *path) {
     free(line);
     fclose(file);
     errno = error;
-    if (rc != 0) {
-        settings_free(settings);
-    }
     return rc;
+}
+
+int settings_read(struct settings *settings, const char *path) {
+    *settings = (struct settings){.count = 0};
+    if (read_variables(settings) == 0 && (path == NULL || read_file(settings, path) == 0)) {
+        return 0;
+    }
+    int error = errno;
+    settings_free(settings);
+    errno = error;
+    return -1;
 }
 
 void settings_free(struct settings *settings) {
@@ -75,6 +110,25 @@ void settings_free(struct settings *settings) {
         free(settings->settings[i].value);
     }
     settings->count = 0;
+    for (size_t i = 0; i < settings->variable_count; i++) {
+        free(settings->variables[i].key);
+        free(settings->variables[i].value);
+    }
+    free(settings->variables);
+    settings->variables = NULL;
+    settings->variable_count = 0;
+}
+
+bool setting_unquote(struct setting *setting) {
+    char *value = setting->value;
+    size_t len = strlen(value);
+    if (len < 2 || (value[0] != '"' && value[0] != '\'') || value[len - 1] != value[0] ||
+        memchr(value + 1, value[0], len - 2) != NULL) {
+        return false;
+    }
+    memmove(value, value + 1, len - 2);
+    value[len - 2] = '\0';
+    return true;
 }
 
 static void name_variable(const char *key, char *out, size_t size) {
@@ -91,15 +145,14 @@ const char *settings_variable(const char *key, char *out, size_t size) {
 }
 
 const char *settings_get(const struct settings *settings, const char *key, const char *otherwise) {
-    char variable[256];
-    const char *value;
-    name_variable(key, variable, sizeof variable);
-    if ((value = getenv(variable)) != NULL) {
-        return value;
+    for (size_t i = 0; i < settings->variable_count; i++) {
+        if (strcasecmp(settings->variables[i].key, key) == 0) {
+            return settings->variables[i].value;
+        }
     }
     /* The last one counts. */
     for (size_t i = settings->count; i > 0; i--) {
-        if (strcasecmp(settings->settings[i - 1].key, variable + 5) == 0) {
+        if (strcasecmp(settings->settings[i - 1].key, key) == 0) {
             return settings->settings[i - 1].value;
         }
     }

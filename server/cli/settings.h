@@ -16,20 +16,25 @@ struct setting {
 struct settings {
     struct setting settings[SETTINGS_MOST]; /* of the file */
     size_t count;
+    struct setting *variables; /* of the environment; keys as in the file, without KONG_ */
+    size_t variable_count;
 };
 
 /* Reads "key = value" lines; # begins a comment unless \ stands before it; what else stands there
- * is passed over. path NULL: no file. 0, or -1 with errno. */
+ * is passed over. path NULL: no file. Then the environment. 0, or -1 with errno. */
 int settings_read(struct settings *settings, const char *path);
 void settings_free(struct settings *settings);
 
-/* The value of a key (in lower case); `otherwise` when it is not set. Lives as long as the settings
- * and the environment. */
+/* The value of a key (in lower case); `otherwise` when it is not set. Lives as long as the
+ * settings. */
 const char *settings_get(const struct settings *settings, const char *key, const char *otherwise);
 
 /* The variable of the environment that a key is set by, "KONG_PLUGINS", written to `out`; NULL when
  * none sets it: the file does, or nothing. */
 const char *settings_variable(const char *key, char *out, size_t size);
+
+/* Takes away quotes around a whole value, which Kong takes as part of it. False: there are none. */
+bool setting_unquote(struct setting *setting);
 
 /* Whether a list "a, b" has `item`, in either case. */
 bool settings_list_has(const char *list, const char *item);

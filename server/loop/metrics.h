@@ -1,8 +1,8 @@
 /* --metrics-listen: what is counted, over HTTP for Prometheus. It answers by itself, because
- * Debian's static libmicrohttpd pulls in GnuTLS and all that GnuTLS needs. GET and HEAD of /metrics,
- * HTTP/1.0, one request a connection. Everything is bounded: 16 clients at a time (a further one
- * takes the place of the one that has sent the least), 4 KiB for the head of a request, 5 s for
- * each. */
+ * Debian's static libmicrohttpd pulls in GnuTLS and all that GnuTLS needs. GET and HEAD of
+ * /metrics, HTTP/1.0, one request a connection. Everything is bounded: 16 clients at a time (a
+ * further one takes the place of the one that has sent the least), 4 KiB for the head of a request,
+ * 5 s for each. */
 #ifndef SERVER_METRICS_H
 #define SERVER_METRICS_H
 

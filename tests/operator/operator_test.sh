@@ -176,6 +176,9 @@ expect 'Kong connects elsewhere' 1 "^FAIL start command: it listens at $socket, 
 settings "${key}_socket = $prefix/$(printf 'x%.0s' {1..120})"
 doctor
 expect 'a path that is too long' 1 '^FAIL socket .*: a path of [0-9]+ bytes, at most 107'
+settings "${key}_socket = here.socket"
+doctor
+expect 'a relative path' 1 '^FAIL socket here.socket: Kong needs the whole path' "^     mend: ${key}_socket = $prefix/here.socket, and the same behind --socket$"
 settings "${key}_start_cmd = /nowhere/server"
 doctor
 expect 'a program that is not there' 1 '^FAIL start command: /nowhere/server: there is no program' "^     mend: ${key}_start_cmd = $server --socket $socket$"
@@ -237,6 +240,51 @@ fake_kong 2.8.5
 doctor
 expect 'descriptions for Kong 2' 1 'descriptions, which Kong 2 refuses'
 rm "$dir/bin/kong"
+
+# --- another name, quotes, and others with the same plugin ---
+{ echo "prefix = $prefix"; "$server" --print-conf --name my-Version --socket "$socket"; } >"$conf"
+doctor
+expect 'its own program under another name' 0 '^note this program is the plugin server my-version of pluginserver_names$' \
+    '^ok   pluginserver_names has my-version$' "^ok   start command: $server --socket $socket$" '^ok   an event of access over ProtoBuf:1'
+ln -s "$server" "$dir/bin/second"
+{ echo "prefix = $prefix"; second --print-conf --socket "$socket"; } >"$conf"
+said=$(cat "$conf") status=0
+expect '--print-conf through a link keeps it' 0 '^pluginserver_names = second$' "^pluginserver_second_start_cmd = $dir/bin/second --socket $socket$" \
+    "^pluginserver_second_query_cmd = $dir/bin/second --dump$"
+sed -i 's/--dump/--dump --phases acces/' "$conf"
+said=$(second --doctor --kong-conf "$conf") && status=0 || status=$?
+expect '--doctor mends with the link, too' 1 "^     mend: pluginserver_second_query_cmd = $dir/bin/second --dump"
+rm "$dir/bin/second"
+settings
+said=$(env KONG_PLUGINS='"bundled,api-version"' "KONG_${key^^}_QUERY_CMD='$server --dump'" "$server" --doctor --kong-conf "$conf") && status=0 || status=$?
+expect 'literal quotes in variables' 1 '^FAIL KONG_PLUGINS: there are quotes around the value' '^     mend: KONG_PLUGINS=bundled,api-version, in the environment' \
+    "^FAIL KONG_${key^^}_QUERY_CMD: there are quotes" '^ok   plugins has api-version' '^ok   query command: '
+settings "log_level = 'info'"
+doctor
+expect 'literal quotes in the file' 1 '^FAIL log_level: there are quotes around the value, which Kong takes as part of it$' '^     mend: log_level = info$'
+ln -s "$server" "$dir/bin/a b"
+settings "${key}_query_cmd = '$dir/bin/a b'"
+doctor
+expect 'quotes that the shell needs' 1 '^FAIL query command: '
+! grep -q 'there are quotes' <<<"$said" || { echo "not ok - quotes that the shell needs: $said" && failed=$((failed + 1)); }
+rm "$dir/bin/a b"
+settings "pluginserver_names = $name,second" "pluginserver_second_query_cmd = $server --dump"
+doctor
+expect 'a second server with the plugin, behind' 1 "^FAIL the plugin server second has api-version too and stands behind $name: Kong takes the last one" \
+    "^     mend: pluginserver_names = $name$"
+settings "pluginserver_names = second,$name" "pluginserver_second_query_cmd = $server --dump"
+doctor
+expect 'a second server with the plugin, before' 0 "^note the plugin server second has api-version too; Kong takes the last one, $name$"
+settings "pluginserver_names = $name,second" "pluginserver_second_query_cmd = echo '{}'"
+doctor
+expect 'a second server with another plugin' 0 '^all is well'
+if unshare -rm true 2>/dev/null; then
+    settings "${key}_socket = $socket"
+    said=$(unshare -rm sh -c 'mount -t tmpfs -o ro none "$2/bin" && "$0" --doctor --kong-conf "$1" -p "$2/bin"' "$server" "$conf" "$dir") && status=0 || status=$?
+    expect 'a prefix on a read-only file system' 1 "^FAIL prefix $dir/bin .*: its file system is read-only$" '^     mend: mount something writable there'
+else
+    echo 'SKIPPED: no unshare -rm: a prefix on a read-only file system'
+fi
 
 settings "prefix = $dir/none" "${key}_socket = $socket"
 doctor
