@@ -1,8 +1,10 @@
 #include "printable.h"
 
 #include <assert.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 static const char dots[] = "...";
@@ -86,4 +88,16 @@ size_t printable_copy(char *out, size_t size, const char *text, size_t len) {
     }
     out[n] = '\0';
     return n;
+}
+
+int printable_error(char *error, size_t size, const char *format, ...) {
+    char text[1024];
+    va_list args;
+    va_start(args, format);
+    if (vsnprintf(text, sizeof text, format, args) < 0) {
+        text[0] = '\0';
+    }
+    va_end(args);
+    printable_copy(error, size, text, strlen(text));
+    return -1;
 }

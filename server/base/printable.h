@@ -14,4 +14,9 @@
  * (asserted). */
 size_t printable_copy(char *out, size_t size, const char *text, size_t len);
 
+/* An error in one line: printf (at most 1,023 bytes) into `error`, as printable_copy does it.
+ * Always -1. */
+int printable_error(char *error, size_t size, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
 #endif

@@ -4,22 +4,15 @@
 #include <string.h>
 
 #include "buffer.h"
+#include "hooks.h"
 #include "limit.h"
 #include "printable.h"
 #include "schema.h"
 
 /* "cannot read config.json: No such file or directory". */
 static int fail(const char *path, const char *reason, char *error, size_t error_size) {
-    char name[256];
-    printable_copy(name, sizeof name, path, strlen(path));
-    snprintf(error, error_size, "cannot read %s: %s",
-             strcmp(path, "-") == 0 ? "standard input" : name, reason);
-    return -1;
-}
-
-static int fail_output(char *error, size_t error_size) {
-    snprintf(error, error_size, "cannot write to standard output");
-    return -1;
+    return printable_error(error, error_size, "cannot read %.200s: %s",
+                           strcmp(path, "-") == 0 ? "standard input" : path, reason);
 }
 
 static int read_all(FILE *file, struct buffer *text) {
@@ -57,18 +50,6 @@ static bool has_field(const struct kong_schema *schema, const char *name) {
     return false;
 }
 
-/* What stands around the configuration in Kong's Admin API, and in its declarative files. */
-static bool is_entity(const struct kong_schema *schema, struct kong_str text) {
-    char excess[80];
-    if (has_field(schema, "config") || schema_find_excess(text, excess, sizeof excess) != NULL) {
-        return false;
-    }
-    json_t *json = json_loadb(text.data, text.len, JSON_ALLOW_NUL, NULL);
-    bool entity = json_is_object(json_object_get(json, "config"));
-    json_decref(json);
-    return entity;
-}
-
 /* What is no object at all, in words of ours: NULL when it may be one. */
 static const char *find_other(struct kong_str text) {
     size_t blank = 0;
@@ -83,47 +64,73 @@ static const char *find_other(struct kong_str text) {
                                    : NULL;
 }
 
-static int check_text(const struct kong_schema *schema, struct kong_str text, FILE *out,
+/* The plugin's own check. 0; 1: it refuses, a line is printed; -1: it cannot open. */
+static int run_configure(const struct kong_plugin *plugin, const void *config, FILE *out,
+                         char *error, size_t error_size) {
+    char text[256], line[512];
+    void *data = NULL, *state = NULL;
+    if (plugin->configure == NULL) {
+        return 0;
+    }
+    if (hooks_open(plugin, &data, text, sizeof text) != 0) {
+        return printable_error(error, error_size,
+                               "the plugin does not open (--no-configure checks without it): %s",
+                               text);
+    }
+    int rc = hooks_configure(plugin, config, data, &state, text, sizeof text);
+    if (rc != 0) {
+        printable_copy(line, sizeof line, text, strlen(text));
+        fprintf(out, "config: %s\n", line);
+    } else {
+        hooks_destroy(plugin, config, state, text, sizeof text);
+    }
+    hooks_close(plugin, data, text, sizeof text);
+    return rc != 0;
+}
+
+static int check_text(const struct check_config *wanted, struct kong_str text, FILE *out,
                       char *error, size_t error_size) {
-    struct schema_report report;
+    const struct kong_schema *schema = wanted->plugin->schema;
+    struct schema_result result;
     struct arena arena;
-    void *config;
     const char *other = find_other(text);
     if (other != NULL) {
         fprintf(out, "%s\n", other);
-        return fflush(out) == 0 && !ferror(out) ? 1 : fail_output(error, error_size);
+        return 1;
     }
     arena_init(&arena, LIMIT_EVENT_MEMORY);
-    int result = schema_decode(schema, text, &arena, &config, &report);
-    for (size_t i = 0; i < report.count; i++) {
-        fprintf(out, "%s\n", report.lines[i]);
+    int rc = schema_decode(schema, text, SCHEMA_FROM_USER, &arena, &result);
+    for (size_t i = 0; i < result.count; i++) {
+        fprintf(out, "%s\n", result.lines[i]);
     }
+    if (rc < 0) {
+        printable_error(error, error_size, "out of memory");
+    } else if (rc == 0 && wanted->configure) {
+        rc = run_configure(wanted->plugin, result.config, out, error, error_size);
+    } else if (rc > 0 && !has_field(schema, "config") &&
+               json_is_object(json_object_get(result.tree, "config"))) {
+        /* as it stands in Kong's Admin API, and in its declarative files */
+        printable_error(error, error_size,
+                        "hint: give what stands under \"config\" alone, without what is around it "
+                        "(jq .config)");
+    }
+    json_decref(result.tree);
     arena_free(&arena);
-    if (result < 0) {
-        snprintf(error, error_size, "out of memory");
-        return -1;
-    }
-    if (fflush(out) != 0 || ferror(out)) {
-        return fail_output(error, error_size);
-    }
-    if (result == 1 && is_entity(schema, text)) {
-        snprintf(error, error_size,
-                 "hint: give what stands under \"config\" alone, without what is around it (jq "
-                 ".config)");
-    }
-    return result;
+    return rc < 0 ? -1 : rc;
 }
 
-int check_config(const struct kong_schema *schema, const char *path, FILE *out, char *error,
-                 size_t error_size) {
+int check_config(const struct check_config *wanted, FILE *out, char *error, size_t error_size) {
     struct buffer text;
     error[0] = '\0';
-    buffer_init(&text, LIMIT_FIRST_FRAME); /* what a start of an instance may carry */
-    int result = read_config(path, &text, error, error_size);
+    buffer_init(&text, wanted->max_config);
+    int result = read_config(wanted->path, &text, error, error_size);
     if (result == 0) {
         /* An empty file is not an absent configuration. */
         struct kong_str json = {text.len == 0 ? "" : (const char *)text.data, text.len};
-        result = check_text(schema, json, out, error, error_size);
+        result = check_text(wanted, json, out, error, error_size);
+        if (fflush(out) != 0 || ferror(out)) {
+            result = printable_error(error, error_size, "cannot write to standard output");
+        }
     }
     buffer_free(&text);
     return result;

@@ -105,9 +105,13 @@ static int print_description(const char *program, const struct kong_plugin *plug
 }
 
 static int print_violations(const char *program, const struct kong_plugin *plugin,
-                            const char *path) {
+                            const struct options *options) {
+    struct check_config wanted = {.plugin = plugin,
+                                  .path = options->check_config,
+                                  .max_config = options->max_config,
+                                  .configure = !options->no_configure};
     char error[512];
-    int result = check_config(plugin->schema, path, stdout, error, sizeof error);
+    int result = check_config(&wanted, stdout, error, sizeof error);
     if (error[0] != '\0') {
         complain(program, error, EXIT_FAILURE);
     }
@@ -218,6 +222,7 @@ static struct server_options server_options_of(const struct service *service,
     wanted.max_instances = options->max_instances;
     wanted.max_events = options->max_events;
     wanted.max_frame = options->max_frame;
+    wanted.max_config = options->max_config;
     return wanted;
 }
 
@@ -405,7 +410,7 @@ int kong_main(int argc, char **argv, const struct kong_plugin *plugin) {
         status = print_dump(program, plugin, &options);
         break;
     case OPTIONS_CHECK_CONFIG:
-        status = print_violations(program, plugin, options.check_config);
+        status = print_violations(program, plugin, &options);
         break;
     case OPTIONS_DESCRIBE:
         status = print_description(program, plugin);

@@ -132,6 +132,9 @@ static int complete(const struct option_parser *parser, const char *argv0) {
     if ((options->env || options->docker) && options->action != OPTIONS_PRINT_CONF) {
         return options_fail(parser, "--env and --docker go with --print-conf");
     }
+    if (options->no_configure && options->action != OPTIONS_CHECK_CONFIG) {
+        return options_fail(parser, "--no-configure goes with --check-config");
+    }
     if (options->env && options->docker) {
         return options_fail(parser, "--env and --docker are two different forms: give one");
     }

@@ -37,6 +37,7 @@ enum option_switch { OPTION_AUTO, OPTION_YES, OPTION_NO };
 struct options {
     enum options_action action;
     char *check_config; /* the file to check; "-": standard input; NULL: none */
+    bool no_configure;  /* by the schema alone */
 
     bool json, watch; /* of STATUS */
 
@@ -72,8 +73,9 @@ struct options {
 
     /* limits */
     uint64_t event_ms;
-    uint64_t instance_idle_ms;                                    /* 0: never forgotten */
-    size_t max_connections, max_instances, max_events, max_frame; /* the last in bytes */
+    uint64_t instance_idle_ms; /* 0: never forgotten */
+    size_t max_connections, max_instances, max_events;
+    size_t max_frame, max_config; /* in bytes */
 };
 
 /* The last part of argv[0]'s path: how messages begin and what the socket is called. Points into

@@ -229,6 +229,14 @@ const struct option_row option_rows[] = {
      .least = 4096,
      .most = (uint64_t)1 << 30,
      .help = "of one message from Kong, a request's body for one; with K or M for KiB or MiB"},
+    {.name = "max-config",
+     .argument = "BYTES",
+     .kind = OPTION_BYTES,
+     AT(max_config),
+     .least = 4096,
+     .most = (uint64_t)1 << 30,
+     .help = "of one configuration's JSON; a larger one is refused, and reading one holds up all "
+             "requests, for some 40 ms each MiB"},
     {.name = "instance-idle",
      .argument = "SECONDS",
      .kind = OPTION_SECONDS,
@@ -246,7 +254,11 @@ const struct option_row option_rows[] = {
      .text = "",
      .help = "check a configuration, a JSON object of the fields of config, and exit: with 0, or "
              "with 1 and a line for each violation, as Kong's Admin API words it; \"-\": standard "
-             "input"},
+             "input. The plugin's own check (configure) is run too"},
+    {.name = "no-configure",
+     .kind = OPTION_FLAG,
+     AT(no_configure),
+     .help = "with --check-config: by the schema alone, without running any code of the plugin"},
     {.name = "describe",
      .kind = OPTION_ACTION,
      .number = OPTIONS_DESCRIBE,
@@ -339,6 +351,7 @@ void options_defaults(struct options *options, const struct kong_plugin *plugin)
         .max_instances = LIMIT_INSTANCES,
         .max_events = LIMIT_EVENTS,
         .max_frame = LIMIT_FRAME,
+        .max_config = LIMIT_CONFIG,
     };
 }
 

@@ -1,26 +1,12 @@
 #include "plugin_check.h"
 
 #include <ctype.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "limit.h"
 #include "printable.h"
 #include "schema.h"
-
-__attribute__((format(printf, 3, 4))) static int fail(char *error, size_t error_size,
-                                                      const char *format, ...) {
-    char text[512];
-    va_list args;
-    va_start(args, format);
-    if (vsnprintf(text, sizeof text, format, args) < 0) {
-        text[0] = '\0';
-    }
-    va_end(args);
-    printable_copy(error, error_size, text, strlen(text));
-    return -1;
-}
 
 bool plugin_check_version(const char *version) {
     int parts = 0;
@@ -43,27 +29,30 @@ static bool is_name(const char *name) {
 
 static int check_names(const struct kong_plugin *plugin, char *error, size_t error_size) {
     if (plugin->name == NULL || plugin->name[0] == '\0') {
-        return fail(
+        return printable_error(
             error, error_size,
             "the plugin has no name: set .name, as in Kong's `plugins`, like \"rate-card\"");
     }
     if (!is_name(plugin->name)) {
-        return fail(error, error_size,
-                    "the plugin's name \"%.100s\": lower case letters, digits, - and _ only, and a "
-                    "letter or digit first",
-                    plugin->name);
+        return printable_error(
+            error, error_size,
+            "the plugin's name \"%.100s\": lower case letters, digits, - and _ only, and a "
+            "letter or digit first",
+            plugin->name);
     }
     if (plugin->version == NULL || plugin->version[0] == '\0') {
-        return fail(error, error_size,
-                    "the plugin %.100s has no version, without which Kong does not start: set "
-                    ".version, like \"1.0\" or \"1.0.0\"",
-                    plugin->name);
+        return printable_error(
+            error, error_size,
+            "the plugin %.100s has no version, without which Kong does not start: set "
+            ".version, like \"1.0\" or \"1.0.0\"",
+            plugin->name);
     }
     if (!plugin_check_version(plugin->version)) {
-        return fail(error, error_size,
-                    "the plugin %.100s: version \"%.100s\", with which Kong does not start: it "
-                    "must be like \"1.0\" or \"1.0.0\"",
-                    plugin->name, plugin->version);
+        return printable_error(
+            error, error_size,
+            "the plugin %.100s: version \"%.100s\", with which Kong does not start: it "
+            "must be like \"1.0\" or \"1.0.0\"",
+            plugin->name, plugin->version);
     }
     return 0;
 }
@@ -76,24 +65,26 @@ static int check_phases(const struct kong_plugin *plugin, char *error, size_t er
         handled |= plugin->handlers[phase] != NULL ? KONG_PHASE_BIT(phase) : 0;
     }
     if (handled == 0) {
-        return fail(error, error_size,
-                    "the plugin %.100s has no handler: set .handlers, like [KONG_PHASE_ACCESS]",
-                    plugin->name);
+        return printable_error(
+            error, error_size,
+            "the plugin %.100s has no handler: set .handlers, like [KONG_PHASE_ACCESS]",
+            plugin->name);
     }
     for (unsigned phase = 0; phase < 32; phase++) {
         if ((plugin->phases & ~handled & KONG_PHASE_BIT(phase)) != 0) {
-            return fail(error, error_size,
-                        "the plugin %.100s names %s in .phases, and has no handler for it",
-                        plugin->name,
-                        phase < KONG_PHASE_COUNT ? kong_phase_name((enum kong_phase)phase)
-                                                 : "an unknown phase");
+            return printable_error(
+                error, error_size,
+                "the plugin %.100s names %s in .phases, and has no handler for it", plugin->name,
+                phase < KONG_PHASE_COUNT ? kong_phase_name((enum kong_phase)phase)
+                                         : "an unknown phase");
         }
     }
     if ((plugin->phases & both) == both) {
-        return fail(error, error_size,
-                    "the plugin %.100s names response and header_filter in .phases: Kong refuses a "
-                    "plugin that has both",
-                    plugin->name);
+        return printable_error(
+            error, error_size,
+            "the plugin %.100s names response and header_filter in .phases: Kong refuses a "
+            "plugin that has both",
+            plugin->name);
     }
     return 0;
 }
@@ -101,10 +92,11 @@ static int check_phases(const struct kong_plugin *plugin, char *error, size_t er
 static int check_stack(const struct kong_plugin *plugin, char *error, size_t error_size) {
     size_t size = plugin->stack_size;
     if (size != 0 && (size < LIMIT_STACK_LEAST || size > LIMIT_STACK_MOST)) {
-        return fail(error, error_size,
-                    "the plugin %.100s: .stack_size is %zu bytes: it must be from %zu to %zu, or 0 "
-                    "for %zu",
-                    plugin->name, size, LIMIT_STACK_LEAST, LIMIT_STACK_MOST, LIMIT_STACK);
+        return printable_error(
+            error, error_size,
+            "the plugin %.100s: .stack_size is %zu bytes: it must be from %zu to %zu, or 0 "
+            "for %zu",
+            plugin->name, size, LIMIT_STACK_LEAST, LIMIT_STACK_MOST, LIMIT_STACK);
     }
     return 0;
 }
@@ -117,7 +109,7 @@ int plugin_check(const struct kong_plugin *plugin, char *error, size_t error_siz
         return -1;
     }
     if (schema_check(plugin->schema, text, sizeof text) != 0) {
-        return fail(error, error_size, "the plugin %.100s: %s", plugin->name, text);
+        return printable_error(error, error_size, "the plugin %.100s: %s", plugin->name, text);
     }
     return 0;
 }

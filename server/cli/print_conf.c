@@ -1,7 +1,6 @@
 #include "print_conf.h"
 
 #include <ctype.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -172,19 +171,6 @@ static bool print_docker(const struct conf *conf, FILE *out) {
     return whole;
 }
 
-__attribute__((format(printf, 3, 4))) static int fail(char *error, size_t error_size,
-                                                      const char *format, ...) {
-    char text[1024];
-    va_list args;
-    va_start(args, format);
-    if (vsnprintf(text, sizeof text, format, args) < 0) {
-        text[0] = '\0';
-    }
-    va_end(args);
-    printable_copy(error, error_size, text, strlen(text));
-    return -1;
-}
-
 /* Kong runs the command in a directory of its own, and a line of kong.conf has no second one. */
 static int check_paths(const struct print_conf *wanted, char *error, size_t error_size) {
     const struct options *options = wanted->options;
@@ -197,7 +183,7 @@ static int check_paths(const struct print_conf *wanted, char *error, size_t erro
                   metrics != NULL && strncmp(metrics, "unix:", 5) == 0 ? metrics + 5 : NULL}};
     for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
         if (paths[i].path != NULL && paths[i].path[0] != '/') {
-            return fail(
+            return printable_error(
                 error, error_size, "--%s: Kong needs the whole path, from / on, instead of %.200s",
                 options->prefix_given && i == 0 ? "kong-prefix or --socket" : paths[i].option,
                 paths[i].path);
@@ -212,11 +198,12 @@ static int check_lines(struct conf *conf, char *error, size_t error_size) {
         struct buffer *value = &conf->lines[i].value;
         buffer_append_byte(value, '\0');
         if (value->failed) {
-            return fail(error, error_size, "out of memory, or too long for kong.conf");
+            return printable_error(error, error_size, "out of memory, or too long for kong.conf");
         }
         value->len--;
         if (strpbrk((const char *)value->data, "\r\n") != NULL) {
-            return fail(error, error_size, "a path or value that cannot stand in kong.conf");
+            return printable_error(error, error_size,
+                                   "a path or value that cannot stand in kong.conf");
         }
     }
     return 0;
@@ -233,26 +220,26 @@ static int print_lines(const struct conf *conf, const struct options *options, F
         print_file(conf, out);
     }
     if (!whole) {
-        return fail(error, error_size, "out of memory");
+        return printable_error(error, error_size, "out of memory");
     }
     return fflush(out) == 0 && !ferror(out)
                ? 0
-               : fail(error, error_size, "cannot write to standard output");
+               : printable_error(error, error_size, "cannot write to standard output");
 }
 
 int print_conf(const struct print_conf *wanted, FILE *out, char *error, size_t error_size) {
     struct conf *conf;
     char reason[128];
     if (options_check_name(wanted->name, reason, sizeof reason) != 0) {
-        return fail(error, error_size, "%.100s: %s: give it another by --name", wanted->name,
-                    reason);
+        return printable_error(error, error_size, "%.100s: %s: give it another by --name",
+                               wanted->name, reason);
     }
     if (check_paths(wanted, error, error_size) != 0) {
         return -1;
     }
     conf = calloc(1, sizeof *conf);
     if (conf == NULL) {
-        return fail(error, error_size, "out of memory");
+        return printable_error(error, error_size, "out of memory");
     }
     for (size_t i = 0; wanted->name[i] != '\0'; i++) {
         conf->name[i] = (char)tolower((unsigned char)wanted->name[i]);

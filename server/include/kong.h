@@ -100,10 +100,11 @@ struct kong_plugin {
     int (*open)(void **data, char *error, size_t error_size);
     void (*close)(void *data);
 
-    /* For each instance, after its configuration is decoded. *state is found by
-     * kong_instance_state, shared by all events of the instance. Not 0: the instance fails each of
-     * its events (on_error) with the text in `error`. */
-    int (*configure)(const void *config, void **state, char *error, size_t error_size);
+    /* For each instance, after its configuration is decoded. `data` is what `open` left, NULL
+     * without it. *state is found by kong_instance_state, shared by all events of the instance. Not
+     * 0: the instance fails each of its events (on_error) with the text in `error`. --check-config
+     * calls it too, after open. */
+    int (*configure)(const void *config, void *data, void **state, char *error, size_t error_size);
     /* After the instance was closed and its last event is done. */
     void (*destroy)(const void *config, void *state);
 

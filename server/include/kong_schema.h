@@ -27,6 +27,21 @@
  * see (a default that its own rules refuse, a pattern that is none) ends the program with one line
  * when it starts.
  *
+ * Vault references. An operator may write {vault://env/my-secret} into a field that is
+ * .referenceable (a string, or the strings of a list or map). Kong 3.x puts the secret in its place
+ * before it starts an instance: the struct has the secret, never the reference. No rule is applied
+ * to it, nor any rule over several fields; the type and .required are. A reference that Kong cannot
+ * resolve is "": the plugin decides what that means. A secret that is rotated reaches the plugin
+ * with the next instance only: Kong updates its own table and starts no new one for it. An instance
+ * is new after any change of Kong's configuration, a reload, a restart of this server, or when it
+ * was forgotten while idle (--instance-idle). A plugin that must follow a rotation at once declares
+ * the field without .referenceable, so that it gets the reference itself, and asks Kong for the
+ * secret with kong_call(kong, "kong.vault.get", ...), over MsgPack:1 only.
+ *
+ * Limits. A configuration's JSON has at most 1 MiB (--max-config), 131,072 elements (keys of
+ * objects count as well) and 32 levels of lists and objects. One that is larger or does not keep
+ * the schema is refused: the plugin's on_error decides about its requests.
+ *
  * The macros need C11 or C++20 and are for tables at file scope; gcc and clang. In C++ the rules of
  * a row stand in the order in which struct kong_field has them, and KONG_CONFIG_CHECKS before the
  * flags of KONG_SCHEMA (C++17 uses the types; the table is then written in a C file). */
@@ -110,7 +125,7 @@ struct kong_field {
     const char *default_json; /* a JSON text: "10", "true", "[\"GET\"]"; KONG_TEXT("x") for a
                                  string. A missing field takes it; null is "unset", as in Kong */
     const char *description;  /* for the dump (Kong 3.x; 10 to 500 bytes) and the README */
-    bool referenceable;       /* string: may be a {vault://...}, which no rule is applied to */
+    bool referenceable;       /* string: may be a {vault://...}: see "Vault references" below */
     bool encrypted;           /* string: Kong Enterprise keeps it encrypted */
 
     /* Rules, in the order in which they are applied; the first one broken is reported. */

@@ -29,6 +29,7 @@ void server_options_init(struct server_options *options) {
         .max_instances = LIMIT_INSTANCES,
         .max_events = LIMIT_EVENTS,
         .max_frame = LIMIT_FRAME,
+        .max_config = LIMIT_CONFIG,
         .stack_size = LIMIT_STACK,
     };
 }
@@ -182,6 +183,8 @@ static int open_plugin(struct server *server, char *error, size_t size) {
 static struct registry *make_registry(struct server *server) {
     const struct server_options *options = &server->options;
     struct registry_options registry = {.plugin = options->plugin,
+                                        .process_data = server->process_data,
+                                        .max_config = options->max_config,
                                         .log = options->log,
                                         .stats = &server->stats,
                                         .threads = server->count > 1,

@@ -44,7 +44,7 @@ struct server_options {
     uint64_t instance_idle_ms;
     const uid_t *allow_uids; /* borrowed; of processes that may connect */
     size_t allow_uid_count;  /* 0: any that may open the socket's file */
-    size_t max_connections, max_instances, max_events, max_frame;
+    size_t max_connections, max_instances, max_events, max_frame, max_config;
     size_t stack_size; /* of a handler, where the plugin does not say */
 };
 

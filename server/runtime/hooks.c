@@ -6,7 +6,7 @@ struct hook_call {
     const struct kong_plugin *plugin;
     const void *config;
     void **out;
-    void *data;
+    void *data; /* of the process, or of the instance */
     char *error;
     size_t error_size;
 };
@@ -34,7 +34,7 @@ static int call_open(void *arg) {
 
 static int call_configure(void *arg) {
     const struct hook_call *wanted = arg;
-    return wanted->plugin->configure(wanted->config, wanted->out, wanted->error,
+    return wanted->plugin->configure(wanted->config, wanted->data, wanted->out, wanted->error,
                                      wanted->error_size);
 }
 
@@ -56,10 +56,14 @@ int hooks_open(const struct kong_plugin *plugin, void **data, char *error, size_
     return plugin->open == NULL ? 0 : call(&wanted, call_open, "open");
 }
 
-int hooks_configure(const struct kong_plugin *plugin, const void *config, void **state, char *error,
-                    size_t error_size) {
-    struct hook_call wanted = {
-        .plugin = plugin, .config = config, .out = state, .error = error, .error_size = error_size};
+int hooks_configure(const struct kong_plugin *plugin, const void *config, void *data, void **state,
+                    char *error, size_t error_size) {
+    struct hook_call wanted = {.plugin = plugin,
+                               .config = config,
+                               .data = data,
+                               .out = state,
+                               .error = error,
+                               .error_size = error_size};
     return plugin->configure == NULL ? 0 : call(&wanted, call_configure, "configure");
 }
 

@@ -5,15 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
-#include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
-
-#include "hooks.h"
-#include "identity.h"
-#include "limit.h"
-#include "protocol.h"
-#include "schema.h"
 
 #define ID_MASK       0x7fffffffu
 #define FIRST_BUCKETS 16u
@@ -36,6 +29,7 @@ struct registry {
     uint64_t ids_given;
     struct instance *oldest;
     struct instance *newest;
+    struct recurrence ignored; /* keys of configurations */
 };
 
 static uint32_t random_u32(void) {
@@ -98,15 +92,12 @@ static void use_list_append(struct registry *registry, struct instance *instance
 }
 
 /* Without the lock: `destroy` is the plugin's. */
-static void instance_free(struct registry *registry, struct instance *instance) {
+static void discard(struct registry *registry, struct instance *instance) {
+    int32_t id = instance->id;
     char error[256];
-    if (instance->failure == NULL && hooks_destroy(registry->options.plugin, instance->config,
-                                                   instance->state, error, sizeof error) != 0) {
-        log_write(registry->options.log, LOG_LEVEL_ERROR, "destroy of instance %d: %s",
-                  instance->id, error);
+    if (instance_destroy(instance, registry->options.plugin, error, sizeof error) != 0) {
+        log_write(registry->options.log, LOG_LEVEL_ERROR, "destroy of instance %d: %s", id, error);
     }
-    arena_free(&instance->arena);
-    free(instance);
 }
 
 /* The instance, when it is for the caller to free: nobody refers to it any more. */
@@ -139,7 +130,7 @@ void registry_destroy(struct registry *registry) {
     while (registry->oldest != NULL) {
         struct instance *last = unlist(registry, registry->oldest);
         assert(last != NULL); /* no event uses it */
-        instance_free(registry, last);
+        discard(registry, last);
     }
     assert(registry->alive == 0);
     pthread_mutex_destroy(&registry->lock);
@@ -173,52 +164,6 @@ static bool next_id(struct registry *registry, int32_t *id) {
     } while (registry->last_id == 0);
     *id = (int32_t)registry->last_id;
     return true;
-}
-
-/* The texts of all violations in one line. */
-static const char *join_report(struct arena *arena, const struct schema_report *report) {
-    size_t len = 0;
-    for (size_t i = 0; i < report->count; i++) {
-        len += strlen(report->lines[i]) + 2;
-    }
-    char *text = arena_alloc(arena, len + 1);
-    if (text == NULL) {
-        return "configuration refused";
-    }
-    size_t at = 0;
-    for (size_t i = 0; i < report->count; i++) {
-        size_t piece = strlen(report->lines[i]);
-        memcpy(text + at, report->lines[i], piece);
-        at += piece;
-        if (i + 1 < report->count) {
-            memcpy(text + at, "; ", 2);
-            at += 2;
-        }
-    }
-    text[at] = '\0';
-    return text;
-}
-
-/* Fills config and state, or failure. -1 when out of memory. */
-static int configure(struct registry *registry, struct instance *instance, struct kong_str config) {
-    const struct kong_plugin *plugin = registry->options.plugin;
-    struct schema_report report = {0};
-    int rc = schema_decode(plugin->schema, config, &instance->arena, &instance->config, &report);
-    if (rc < 0) {
-        return -1;
-    }
-    if (rc > 0) {
-        instance->failure = join_report(&instance->arena, &report);
-        return 0;
-    }
-    char text[256];
-    if (hooks_configure(plugin, instance->config, &instance->state, text, sizeof text) != 0) {
-        instance->failure = arena_copy(&instance->arena, text, strlen(text)).data;
-        if (instance->failure == NULL) {
-            instance->failure = "configure failed";
-        }
-    }
-    return 0;
 }
 
 /* Room for one more, and its id. What gives way for it is *victim, for the caller to free. */
@@ -264,30 +209,36 @@ static void enlist(struct registry *registry, struct instance *instance) {
     registry->starting--;
 }
 
-static struct instance *instance_make(struct registry *registry, int32_t id, struct kong_str config,
-                                      uint64_t now_ms, char *error, size_t error_size) {
-    struct instance *instance = calloc(1, sizeof *instance);
-    if (instance == NULL) {
-        snprintf(error, error_size, "no memory for an instance");
-        return NULL;
+/* Kong has checked what it sends: what is in it besides is one of its own keys, of a later version
+ * perhaps. Told of once a minute at most. */
+static void report_ignored(struct registry *registry, const struct instance_source *source) {
+    uint64_t times;
+    lock(registry);
+    bool due = recurrence_due(&registry->ignored, stats_clock(), &times);
+    unlock(registry);
+    if (due) {
+        log_write(
+            registry->options.log, LOG_LEVEL_WARN,
+            "a configuration has %zu key%s that neither the schema nor this server knows, the "
+            "first is \"%s\": ignored",
+            source->ignored_count, source->ignored_count == 1 ? "" : "s", source->ignored);
     }
-    arena_init_small(&instance->arena, LIMIT_EVENT_MEMORY);
-    if (configure(registry, instance, config) != 0) {
-        arena_free(&instance->arena);
-        free(instance);
-        snprintf(error, error_size, "no memory for an instance's configuration");
-        return NULL;
+}
+
+static struct instance *make(struct registry *registry, int32_t id, struct kong_str config,
+                             uint64_t now_ms, char *error, size_t error_size) {
+    struct instance_source source = {.plugin = registry->options.plugin,
+                                     .process_data = registry->options.process_data,
+                                     .config = config,
+                                     .max_config = registry->options.max_config};
+    struct instance *instance = instance_create(&source, error, error_size);
+    if (instance != NULL) {
+        instance->id = id;
+        instance->used_ms = now_ms;
     }
-    char excess[80];
-    if (schema_find_excess(config, excess, sizeof excess) == NULL) {
-        scope_read(&instance->scope, config, &instance->arena);
+    if (source.ignored_count > 0) {
+        report_ignored(registry, &source);
     }
-    struct timeval now;
-    gettimeofday(&now, NULL);
-    instance->id = id;
-    instance->identity = config_identity(config);
-    instance->started_at = (double)now.tv_sec + (double)now.tv_usec / 1e6;
-    instance->used_ms = now_ms;
     return instance;
 }
 
@@ -302,12 +253,12 @@ int registry_start(struct registry *registry, struct kong_str config, uint64_t n
         log_write(registry->options.log, LOG_LEVEL_WARN,
                   "instance %d forgotten: %zu instances, limit %zu", victim->id,
                   registry->options.max_instances, registry->options.max_instances);
-        instance_free(registry, victim);
+        discard(registry, victim);
     }
     if (rc != 0) {
         return -1;
     }
-    struct instance *instance = instance_make(registry, id, config, now_ms, error, error_size);
+    struct instance *instance = make(registry, id, config, now_ms, error, error_size);
     lock(registry);
     if (instance != NULL) {
         enlist(registry, instance);
@@ -380,7 +331,7 @@ static __attribute__((noinline)) void release_locked(struct registry *registry,
     struct instance *last = drop(registry, instance);
     unlock(registry);
     if (last != NULL) {
-        instance_free(registry, last);
+        discard(registry, last);
     }
 }
 
@@ -388,7 +339,7 @@ void registry_release(struct registry *registry, struct instance *instance) {
     if (registry->options.threads) {
         release_locked(registry, instance);
     } else if (drop(registry, instance) != NULL) {
-        instance_free(registry, instance);
+        discard(registry, instance);
     }
 }
 
@@ -407,7 +358,7 @@ bool registry_close(struct registry *registry, int64_t id) {
     struct instance *last = instance == NULL ? NULL : unlist(registry, instance);
     unlock(registry);
     if (last != NULL) {
-        instance_free(registry, last);
+        discard(registry, last);
     }
     return instance != NULL;
 }
@@ -437,7 +388,7 @@ size_t registry_expire(struct registry *registry, uint64_t now_ms) {
     unlock(registry);
     while (gone != NULL) {
         struct instance *next = gone->older;
-        instance_free(registry, gone);
+        discard(registry, gone);
         gone = next;
     }
     return expired;

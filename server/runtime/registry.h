@@ -8,49 +8,22 @@
 #ifndef SERVER_REGISTRY_H
 #define SERVER_REGISTRY_H
 
-#include "arena.h"
-#include "kong.h"
+#include "instance.h"
 #include "log.h"
-#include "notices.h"
-#include "scope.h"
 #include "stats.h"
 
 struct registry;
 
-/* Read-only outside the registry. Who holds a reference may read what does not change while the
- * instance lives: id, config, state, failure, started_at, scope; the rest with the registry held.
- * What each event touches comes first: among many instances each line of it is a cache miss. */
-struct instance {
-    int32_t id;
-    unsigned refs; /* 1 while listed, 1 for each event that uses it */
-    struct instance *next_in_bucket;
-    uint64_t used_ms; /* on the caller's clock: last start or acquire */
-    uint64_t events;  /* acquired so often */
-    uint64_t
-        placed_ms; /* when it took its place in the order of use: used_ms, or a little earlier */
-    uint64_t identity; /* of its configuration, identity.h */
-    void *config;      /* decoded; NULL without a schema */
-    const char
-        *failure; /* why no event can run: refused configuration, failed configure. NULL: fine */
-    void *state;  /* what the plugin's configure left */
-    struct instance *older; /* in order of use */
-    struct instance *newer;
-    bool listed;
-    uint64_t failed;            /* of the events: registry_failed */
-    struct recurrence failures; /* … and when it was told of last */
-    double started_at;          /* seconds since the epoch */
-    struct scope scope;         /* its texts are in the arena */
-    struct arena arena;         /* owns config and failure */
-};
-
 struct registry_options {
     const struct kong_plugin *plugin;
+    void *process_data;   /* what the plugin's `open` left, for `configure` */
     struct log *log;      /* borrowed; may be NULL */
     struct stats *stats;  /* borrowed; may be NULL. Nobody else counts max-instances in it */
     bool threads;         /* several use it: they wait for each other, none for the plugin's hooks,
                              which are called outside of the lock */
     size_t max_instances; /* at the limit the one unused for longest, to within ten seconds, is
                              forgotten (Kong starts it again when needed) */
+    size_t max_config;    /* bytes of a configuration's text; 0: no limit */
     uint64_t idle_ms;     /* registry_expire forgets what was unused for so long; 0: never */
 };
 

@@ -1,11 +1,10 @@
 #include "scope.h"
 
-#include <jansson.h>
 #include <stdio.h>
 
 #include "printable.h"
 
-static const char *text_at(json_t *json, const char *key, struct arena *arena) {
+static const char *text_at(const json_t *json, const char *key, struct arena *arena) {
     char text[129];
     json_t *value = json_object_get(json, key);
     if (!json_is_string(value) || json_string_length(value) == 0) {
@@ -16,18 +15,12 @@ static const char *text_at(json_t *json, const char *key, struct arena *arena) {
     return arena_copy(arena, text, len).data;
 }
 
-void scope_read(struct scope *scope, struct kong_str config, struct arena *arena) {
-    *scope = (struct scope){0};
-    json_t *json = json_loadb(config.data, config.len, JSON_ALLOW_NUL, NULL);
-    if (json == NULL) {
-        return;
-    }
-    scope->service_id = text_at(json, "service_id", arena);
-    scope->route_id = text_at(json, "route_id", arena);
-    scope->consumer_id = text_at(json, "consumer_id", arena);
-    scope->plugin_id = text_at(json, "__plugin_id", arena);
-    scope->instance_name = text_at(json, "plugin_instance_name", arena);
-    json_decref(json);
+void scope_read(struct scope *scope, const json_t *config, struct arena *arena) {
+    scope->service_id = text_at(config, "service_id", arena);
+    scope->route_id = text_at(config, "route_id", arena);
+    scope->consumer_id = text_at(config, "consumer_id", arena);
+    scope->plugin_id = text_at(config, "__plugin_id", arena);
+    scope->instance_name = text_at(config, "plugin_instance_name", arena);
 }
 
 void scope_describe(const struct scope *scope, char *out, size_t size) {

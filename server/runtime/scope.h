@@ -2,6 +2,8 @@
 #ifndef SERVER_SCOPE_H
 #define SERVER_SCOPE_H
 
+#include <jansson.h>
+
 #include "arena.h"
 
 /* NULL where Kong says nothing: a global plugin has no service, route and consumer. */
@@ -11,9 +13,9 @@ struct scope {
     const char *instance_name; /* what the operator called it, "plugin_instance_name" */
 };
 
-/* From the JSON text that Kong starts an instance with. What is no JSON has no scope, nor has one
- * for which there is no memory. Texts are printable, at most 128 bytes long, in the arena. */
-void scope_read(struct scope *scope, struct kong_str config, struct arena *arena);
+/* From the configuration that Kong starts an instance with. NULL has no scope; what there is no
+ * memory for is left out. Texts are printable, at most 128 bytes long, in the arena. */
+void scope_read(struct scope *scope, const json_t *config, struct arena *arena);
 
 /* "service 4a8e… route 77… (name)" or "global", cut to `size`. */
 void scope_describe(const struct scope *scope, char *out, size_t size);

@@ -8,21 +8,35 @@
 #include "arena.h"
 #include "kong_schema.h"
 
-/* What is wrong with a configuration: one line a violation, as Kong's Admin API words it,
- * "config.response_header: required field missing". Lines live in the arena that was given. */
-struct schema_report {
-    const char **lines;
-    size_t count;
+/* Who sends a configuration. */
+enum schema_source {
+    SCHEMA_FROM_USER, /* as to Kong's Admin API: a key that is no field is a violation */
+    SCHEMA_FROM_KONG, /* which has checked it: other keys are let pass (Kong's own, "$refs", those
+                         of a later Kong), and no rules are applied to a value that came from a
+                         vault reference; `required` and the type are */
 };
 
-/* Decodes a configuration (JSON text: the fields of `config`, plus Kong's own keys, which are left
- * alone: __key__, __seq__, __plugin_id, __ws_id, route_id, service_id, consumer_id,
- * plugin_instance_name) into a struct of the schema's type, defaults applied; struct and all it
- * points to live in the arena. 0: *config is filled, NULL where the schema is NULL or has no
- * fields. 1: violations, all at once, in *report. CODEC_E_NOMEM. Broken JSON is a violation that
- * says line and column. */
-int schema_decode(const struct kong_schema *schema, struct kong_str json, struct arena *arena,
-                  void **config, struct schema_report *report);
+/* Violations, a line each, as Kong's Admin API words them: "config.response_header: required field
+ * missing". Values, names and lines are cut, so that all lines take at most 128 KiB; the last one
+ * says how many more there are. */
+struct schema_result {
+    void *config; /* NULL where the schema is NULL or has no fields, and with violations */
+    const char **lines;
+    size_t count;
+    json_t *tree; /* what was parsed, defaults filled in: the caller's reference. NULL when the text
+                     is no JSON object */
+    const char *ignored; /* the first key that was let pass though neither the schema nor Kong (3.9)
+                            is known to have it; in the tree. NULL: none */
+    size_t ignored_count;
+};
+
+/* Decodes a configuration (JSON text, the fields of `config`) into a struct of the schema's type,
+ * defaults applied; the struct and all it points to, and the lines, live in the arena, which
+ * nothing else is taken from. 0. 1: violations, all at once. CODEC_E_NOMEM: nothing is in *result.
+ * Broken JSON is a violation that says line and column; so are more than LIMIT_NESTING levels and
+ * LIMIT_CONFIG_ELEMENTS elements. */
+int schema_decode(const struct kong_schema *schema, struct kong_str json, enum schema_source source,
+                  struct arena *arena, struct schema_result *result);
 
 /* The `Schema` of the dump. kong_major: below 3 leaves out what 2.8 does not load (`description`).
  * A new reference; NULL when out of memory. */
@@ -35,9 +49,5 @@ char *schema_to_markdown(const struct kong_schema *schema);
  * names, defaults that their own rules refuse, patterns that do not compile, rules that do not fit
  * the type. 0, or -1 with a line in `error`. */
 int schema_check(const struct kong_schema *schema, char *error, size_t error_size);
-
-/* A JSON text that is over a limit of nesting or elements, and so not to be parsed: what is wrong,
- * written to text; NULL when it is not. */
-const char *schema_find_excess(struct kong_str json, char *text, size_t size);
 
 #endif

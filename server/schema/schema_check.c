@@ -5,8 +5,8 @@
 
 bool check_is_kongs_key(const char *name) {
     static const char *const KEYS[] = {
-        "__key__",  "__seq__",    "__plugin_id", "__ws_id",
-        "route_id", "service_id", "consumer_id", "plugin_instance_name",
+        "__key__",    "__seq__",     "__plugin_id",          "__ws_id", "route_id",
+        "service_id", "consumer_id", "plugin_instance_name", "$refs",
     };
     for (size_t i = 0; i < sizeof KEYS / sizeof KEYS[0]; i++) {
         if (strcmp(name, KEYS[i]) == 0) {
@@ -119,7 +119,7 @@ static void check_list_as_record(struct checker *checker, const struct kong_reco
     }
     defaults_fill(checker, record, empty);
     if (!checker->nomem) {
-        check_record(checker, record, empty, false, errors);
+        check_record(checker, record, empty, errors);
     }
     json_decref(empty);
     for (size_t i = 0; i < json_array_size(list); i++) {
@@ -143,7 +143,7 @@ static void check_parts(struct checker *checker, const struct kong_field *field,
         if (json_is_array(value)) {
             check_list_as_record(checker, field->record, value, errors);
         } else {
-            check_record(checker, field->record, value, false, errors);
+            check_record(checker, field->record, value, errors);
         }
         break;
     case KONG_FIELD_STRING:
@@ -184,7 +184,7 @@ void check_value(struct checker *checker, const struct kong_field *field,
     if (!errors_any(errors)) {
         check_parts(checker, field, value, errors);
     }
-    if (!errors_any(errors) && !(field->referenceable && rules_is_reference(value))) {
+    if (!errors_any(errors) && !reference_exempts(checker, field, value)) {
         rules_check(checker, field, value, errors);
     }
 }
@@ -201,21 +201,93 @@ static const struct kong_field *field_named(const struct kong_record *record, co
 }
 
 static void check_unknown(struct checker *checker, const struct kong_record *record,
-                          const json_t *object, bool own, struct errors *errors) {
+                          const json_t *object, struct errors *errors) {
     const char *name;
     json_t *value;
 
     json_object_foreach((json_t *)object, name, value) {
-        if (field_named(record, name) == NULL && !(own && check_is_kongs_key(name))) {
-            struct errors unknown = {.name = name};
-            errors_set(checker, &unknown, "unknown field");
-            errors_attach(checker, errors, &unknown);
+        if (field_named(record, name) != NULL) {
+            continue;
         }
+        if (checker->source == SCHEMA_FROM_KONG) {
+            bool known = check_is_kongs_key(name);
+            checker->ignored = known || checker->ignored != NULL ? checker->ignored : name;
+            checker->ignored_count += !known;
+            continue;
+        }
+        struct errors unknown = {.name = name};
+        errors_set(checker, &unknown, "unknown field");
+        errors_attach(checker, errors, &unknown);
+    }
+}
+
+/* --- Conditional -------------------------------------------------------------------------- */
+
+#define OVERLAY(member)                                                                            \
+    do {                                                                                           \
+        if (rules->member) {                                                                       \
+            field.member = rules->member;                                                          \
+        }                                                                                          \
+    } while (0)
+
+/* The field as it would be with these rules besides its own. */
+static struct kong_field with_rules(const struct kong_field *own, const struct kong_field *rules) {
+    struct kong_field field = *own;
+
+    OVERLAY(required);
+    OVERLAY(eq_json);
+    OVERLAY(one_of);
+    if (rules->one_of_numbers.items != NULL) {
+        field.one_of_numbers = rules->one_of_numbers;
+    }
+    if (rules->gt.set) {
+        field.gt = rules->gt;
+    }
+    OVERLAY(uuid);
+    if (rules->between.set) {
+        field.between = rules->between;
+    }
+    OVERLAY(len_eq);
+    OVERLAY(len_min);
+    OVERLAY(len_max);
+    OVERLAY(allow_empty);
+    OVERLAY(starts_with);
+    OVERLAY(not_match);
+    OVERLAY(match_none);
+    OVERLAY(match);
+    OVERLAY(match_all);
+    OVERLAY(match_any);
+    OVERLAY(match_any_err);
+    return field;
+}
+
+static void check_conditional(struct entity *entity, const struct kong_check *check) {
+    const struct kong_field *if_own = entity_field(entity->record, check->if_field);
+    const struct kong_field *then_own = entity_field(entity->record, check->then_field);
+    if (if_own == NULL || then_own == NULL) {
+        return; /* schema_check refuses such a table */
+    }
+    struct errors ignored = {0};
+    struct kong_field field = with_rules(if_own, check->if_match);
+    check_value(entity->checker, &field, &if_own->slot, field.required,
+                entity_value(entity->object, check->if_field), &ignored);
+    if (errors_any(&ignored) || entity->checker->nomem) {
+        return;
+    }
+    struct errors found = {0};
+    field = with_rules(then_own, check->then_match);
+    check_value(entity->checker, &field, &then_own->slot, field.required,
+                entity_value(entity->object, check->then_field), &found);
+    if (errors_any(&found) && !entity->checker->nomem) {
+        entity_condition_failed(entity, check, &found);
     }
 }
 
 void check_record(struct checker *checker, const struct kong_record *record, const json_t *object,
-                  bool own, struct errors *errors) {
+                  struct errors *errors) {
+    struct entity entity = {
+        .checker = checker, .record = record, .object = object, .errors = errors};
+
     for (size_t i = 0; i < record->field_count; i++) {
         const struct kong_field *field = &record->fields[i];
         struct errors here = {.name = field->name};
@@ -223,8 +295,16 @@ void check_record(struct checker *checker, const struct kong_record *record, con
                     json_object_get(object, field->name), &here);
         errors_attach(checker, errors, &here);
     }
-    check_unknown(checker, record, object, own, errors);
-    if (!checker->nomem) {
-        entity_check(checker, record, object, errors);
+    check_unknown(checker, record, object, errors);
+    for (size_t i = 0; i < record->check_count && !checker->nomem; i++) {
+        const struct kong_check *check = &record->checks[i];
+        if (!entity_applies(&entity, check)) {
+            continue;
+        }
+        if (check->type == KONG_CHECK_CONDITIONAL) {
+            check_conditional(&entity, check);
+        } else {
+            entity_check(&entity, check);
+        }
     }
 }

@@ -1,101 +1,13 @@
+/* From the text to the struct. */
 #include "schema_internal.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "limit.h"
 #include "protocol.h"
 
-/* --- Parsing ------------------------------------------------------------------------------ */
-
-/* jansson's message; empty, and no code, in some of its cases of no memory. */
-static bool is_nomem(const json_error_t *error) {
-    return error->text[0] == '\0' || json_error_code(error) == json_error_out_of_memory;
-}
-
-/* Integers become reals unless `integers`: as in Lua, and none is too large. Where memory is short
- * jansson takes a string for an invalid token: what is really broken fails twice. */
-static json_t *parse(const char *data, size_t len, bool integers, json_error_t *error) {
-    size_t flags = JSON_DECODE_ANY | JSON_ALLOW_NUL | (integers ? 0 : JSON_DECODE_INT_AS_REAL);
-    json_t *json = NULL;
-
-    for (int attempt = 0; attempt < 2 && json == NULL; attempt++) {
-        *error = (json_error_t){0};
-        json = json_loadb(data, len, flags, error);
-    }
-    return json;
-}
-
-json_t *schema_parse_text(const char *text, bool integers, bool *nomem) {
-    json_error_t error;
-    json_t *json = parse(text, strlen(text), integers, &error);
-    *nomem = *nomem || (json == NULL && is_nomem(&error));
-    return json;
-}
-
-/* Looked for in the bytes: jansson recurses, and allocates for each element. */
-const char *schema_find_excess(struct kong_str json, char *text, size_t size) {
-    bool in_string = false;
-    size_t depth = 0;
-    size_t elements = 0;
-
-    for (size_t i = 0; i < json.len; i++) {
-        char c = json.data[i];
-        if (in_string && c == '\\') {
-            i++;
-        } else if (c == '"') {
-            in_string = !in_string;
-        } else if (!in_string && (c == '[' || c == '{')) {
-            elements++;
-            if (++depth > LIMIT_NESTING) {
-                snprintf(text, size, "nested deeper than %d", LIMIT_NESTING);
-                return text;
-            }
-        } else if (!in_string && (c == ',' || c == ':')) {
-            elements++;
-        } else if (!in_string && (c == ']' || c == '}') && depth > 0) {
-            depth--;
-        }
-    }
-    if (elements > LIMIT_CONFIG_ELEMENTS) {
-        snprintf(text, size, "%zu elements, limit %zu", elements, LIMIT_CONFIG_ELEMENTS);
-        return text;
-    }
-    return NULL;
-}
-
-/* The whole configuration, an object; NULL with the reason in *errors, or out of memory. */
-static json_t *parse_config(struct checker *checker, struct kong_str text, struct errors *errors) {
-    if (text.data == NULL) {
-        text = kong_str("{}");
-    }
-    char excess[80];
-    if (schema_find_excess(text, excess, sizeof excess) != NULL) {
-        errors_set(checker, errors, "%s", excess);
-        return NULL;
-    }
-    json_error_t error;
-    json_t *json = parse(text.data, text.len, false, &error);
-    if (json == NULL && is_nomem(&error)) {
-        checker->nomem = true;
-    } else if (json == NULL) {
-        errors_set(checker, errors, "line %d, column %d: %s", error.line, error.column, error.text);
-    } else if (json_is_array(json) && json_array_size(json) == 0) {
-        json_decref(json);
-        json = json_object();
-        checker->nomem = json == NULL;
-    } else if (!json_is_object(json)) {
-        errors_set(checker, errors,
-                   json_is_null(json) ? "required field missing" : "expected a record");
-        json_decref(json);
-        json = NULL;
-    }
-    return json;
-}
-
-/* --- Into the struct -------------------------------------------------------------------------
- *
- * The value was checked; base is the struct or list item, zeroed. False when out of memory. */
+/* Into the struct: the value was checked; base is the struct or list item, zeroed. False when out
+ * of memory. */
 
 static bool store_record(struct arena *arena, const struct kong_record *record,
                          const json_t *object, char *base);
@@ -238,46 +150,46 @@ static bool store_record(struct arena *arena, const struct kong_record *record,
     return true;
 }
 
-/* --- All of it
- * ------------------------------------------------------------------------------------
- */
-
-static void decode(struct checker *checker, const struct kong_record *record, json_t *json,
-                   void **config, struct errors *errors) {
-    defaults_fill(checker, record, json);
+static void decode(struct checker *checker, const struct kong_record *record, struct arena *arena,
+                   struct schema_result *result, struct errors *errors) {
+    references_collect(checker, record, result->tree);
+    defaults_fill(checker, record, result->tree);
     if (checker->nomem) {
         return;
     }
-    check_record(checker, record, json, true, errors);
+    check_record(checker, record, result->tree, errors);
     if (checker->nomem || errors_any(errors) || record->field_count == 0) {
         return;
     }
-    *config = zeroed(checker->arena, 1, record->size);
-    if (*config == NULL || !store_record(checker->arena, record, json, *config)) {
+    result->config = zeroed(arena, 1, record->size);
+    if (result->config == NULL || !store_record(arena, record, result->tree, result->config)) {
         checker->nomem = true;
     }
 }
 
-int schema_decode(const struct kong_schema *schema, struct kong_str json, struct arena *arena,
-                  void **config, struct schema_report *report) {
+int schema_decode(const struct kong_schema *schema, struct kong_str json, enum schema_source source,
+                  struct arena *arena, struct schema_result *result) {
     static const struct kong_record NO_FIELDS = {0};
-    struct checker checker = {.arena = arena};
+    struct arena scratch;
+    struct checker checker = {.arena = &scratch, .source = source};
     struct errors errors = {0};
 
-    *config = NULL;
-    *report = (struct schema_report){0};
-    json_t *tree = parse_config(&checker, json, &errors);
-    if (tree != NULL) {
-        decode(&checker, schema == NULL ? &NO_FIELDS : &schema->config, tree, config, &errors);
+    *result = (struct schema_result){0};
+    arena_init(&scratch, LIMIT_EVENT_MEMORY);
+    result->tree = schema_parse_config(&checker, json, &errors);
+    if (result->tree != NULL) {
+        decode(&checker, schema == NULL ? &NO_FIELDS : &schema->config, arena, result, &errors);
     }
     if (!checker.nomem && errors_any(&errors)) {
-        errors_report(&checker, &errors, "config", report);
+        errors_report(&checker, &errors, "config", arena, result);
     }
-    json_decref(tree);
+    arena_free(&scratch);
     if (checker.nomem) {
-        *config = NULL;
-        *report = (struct schema_report){0};
+        json_decref(result->tree);
+        *result = (struct schema_result){0};
         return CODEC_E_NOMEM;
     }
-    return report->count > 0 ? 1 : 0;
+    result->ignored = checker.ignored;
+    result->ignored_count = checker.ignored_count;
+    return result->count > 0 ? 1 : 0;
 }

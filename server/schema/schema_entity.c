@@ -23,8 +23,7 @@ const struct kong_field *entity_field(const struct kong_record *record, const ch
     }
 }
 
-/* NULL where there is none (Lua's nil), and below a null; JSON's null where a field is unset. */
-static const json_t *value_at(const json_t *object, const char *path) {
+const json_t *entity_value(const json_t *object, const char *path) {
     char name[SCHEMA_NAME_MAX + 1];
 
     for (;;) {
@@ -65,20 +64,20 @@ struct counts {
 static struct counts count(const struct kong_check *check, const json_t *object) {
     struct counts counts = {0};
     for (; check->fields[counts.fields] != NULL; counts.fields++) {
-        counts.nonempty += is_nonempty(value_at(object, check->fields[counts.fields]));
+        counts.nonempty += is_nonempty(entity_value(object, check->fields[counts.fields]));
     }
     return counts;
 }
 
 static bool are_distinct(const struct kong_check *check, const json_t *object) {
     for (size_t i = 0; check->fields[i] != NULL; i++) {
-        const json_t *value = value_at(object, check->fields[i]);
+        const json_t *value = entity_value(object, check->fields[i]);
         /* Tables are the same in Lua only when they are one. */
         if (!is_nonempty(value) || json_is_array(value) || json_is_object(value)) {
             continue;
         }
         for (size_t j = 0; j < i; j++) {
-            const json_t *other = value_at(object, check->fields[j]);
+            const json_t *other = entity_value(object, check->fields[j]);
             if (other != NULL && json_equal(value, other)) {
                 return false;
             }
@@ -123,15 +122,6 @@ static bool is_kept(const struct kong_check *check, const json_t *object) {
 
 /* --- Saying so ---------------------------------------------------------------------------- */
 
-/* What stands under one record's "@entity". */
-struct entity {
-    struct checker *checker;
-    const struct kong_record *record;
-    const json_t *object;
-    struct errors *errors;
-    size_t said;
-};
-
 static void say(struct entity *entity, const char *before, const char *between, const char *after) {
     struct errors error = {.name = "@entity", .index = ++entity->said};
     errors_set(entity->checker, &error, "%s%s%s", before, between, after);
@@ -173,91 +163,33 @@ static void say_then(struct entity *entity, const struct kong_check *check, bool
     say(entity, before.data, check->if_field, place + 2);
 }
 
-/* --- Conditional -------------------------------------------------------------------------- */
-
-#define OVERLAY(member)                                                                            \
-    do {                                                                                           \
-        if (rules->member) {                                                                       \
-            field.member = rules->member;                                                          \
-        }                                                                                          \
-    } while (0)
-
-/* The field as it would be with these rules besides its own. */
-static struct kong_field with_rules(const struct kong_field *own, const struct kong_field *rules) {
-    struct kong_field field = *own;
-
-    OVERLAY(required);
-    OVERLAY(eq_json);
-    OVERLAY(one_of);
-    if (rules->one_of_numbers.items != NULL) {
-        field.one_of_numbers = rules->one_of_numbers;
-    }
-    if (rules->gt.set) {
-        field.gt = rules->gt;
-    }
-    OVERLAY(uuid);
-    if (rules->between.set) {
-        field.between = rules->between;
-    }
-    OVERLAY(len_eq);
-    OVERLAY(len_min);
-    OVERLAY(len_max);
-    OVERLAY(allow_empty);
-    OVERLAY(starts_with);
-    OVERLAY(not_match);
-    OVERLAY(match_none);
-    OVERLAY(match);
-    OVERLAY(match_all);
-    OVERLAY(match_any);
-    OVERLAY(match_any_err);
-    return field;
-}
-
-static void check_conditional(struct entity *entity, const struct kong_check *check) {
-    const struct kong_field *if_own = entity_field(entity->record, check->if_field);
-    const struct kong_field *then_own = entity_field(entity->record, check->then_field);
-    if (if_own == NULL || then_own == NULL) {
-        return; /* schema_check refuses such a table */
-    }
-    struct errors ignored = {0};
-    struct kong_field field = with_rules(if_own, check->if_match);
-    check_value(entity->checker, &field, &if_own->slot, field.required,
-                value_at(entity->object, check->if_field), &ignored);
-    if (errors_any(&ignored) || entity->checker->nomem) {
-        return;
-    }
-
-    struct errors found = {0};
-    field = with_rules(then_own, check->then_match);
-    const json_t *value = value_at(entity->object, check->then_field);
-    check_value(entity->checker, &field, &then_own->slot, field.required, value, &found);
-    if (!errors_any(&found) || entity->checker->nomem) {
-        return;
-    }
+void entity_condition_failed(struct entity *entity, const struct kong_check *check,
+                             const struct errors *found) {
+    const json_t *value = entity_value(entity->object, check->then_field);
     struct errors *at = errors_at(entity->checker, entity->errors, check->then_field);
     if (at != NULL) {
-        at->text = found.text;
-        at->children = found.children;
+        at->text = found->text;
+        at->children = found->children;
         say_then(entity, check,
                  check->then_match->required && (value == NULL || json_is_null(value)));
     }
 }
 
-/* --- All of a record ---------------------------------------------------------------------- */
+/* --- Whether at all ----------------------------------------------------------------------- */
 
-static bool is_to_be_run(struct entity *entity, const struct kong_check *check) {
+bool entity_applies(struct entity *entity, const struct kong_check *check) {
     const struct check_kind *kind = &KINDS[check->type];
     const char *const conditional[] = {check->if_field, check->then_field, NULL};
     const char *const *fields = check->type == KONG_CHECK_CONDITIONAL ? conditional : check->fields;
     bool all_absent = true, missing = false;
 
     for (size_t i = 0; fields[i] != NULL; i++) {
-        const json_t *value = value_at(entity->object, fields[i]);
+        const json_t *value = entity_value(entity->object, fields[i]);
         const struct kong_field *field = entity_field(entity->record, fields[i]);
         all_absent = all_absent && value == NULL;
         if (value != NULL && field != NULL && field->type == KONG_FIELD_STRING &&
-            field->referenceable && rules_is_reference(value)) {
-            return false; /* not known before Kong has resolved it */
+            reference_exempts(entity->checker, field, value)) {
+            return false; /* Kong did not know it when it checked */
         }
         if (errors_has(entity->errors, fields[i]) && !kind->with_invalid) {
             return false;
@@ -268,7 +200,7 @@ static bool is_to_be_run(struct entity *entity, const struct kong_check *check) 
     }
     for (size_t i = 0; fields[i] != NULL && !kind->with_missing; i++) {
         bool needed = check->type != KONG_CHECK_CONDITIONAL || i == 0;
-        if (needed && value_at(entity->object, fields[i]) == NULL) {
+        if (needed && entity_value(entity->object, fields[i]) == NULL) {
             struct errors *at = errors_at(entity->checker, entity->errors, fields[i]);
             if (at != NULL) {
                 errors_set(entity->checker, at, "field required for entity check");
@@ -279,20 +211,8 @@ static bool is_to_be_run(struct entity *entity, const struct kong_check *check) 
     return !missing;
 }
 
-void entity_check(struct checker *checker, const struct kong_record *record, const json_t *object,
-                  struct errors *errors) {
-    struct entity entity = {
-        .checker = checker, .record = record, .object = object, .errors = errors};
-
-    for (size_t i = 0; i < record->check_count && !checker->nomem; i++) {
-        const struct kong_check *check = &record->checks[i];
-        if (!is_to_be_run(&entity, check)) {
-            continue;
-        }
-        if (check->type == KONG_CHECK_CONDITIONAL) {
-            check_conditional(&entity, check);
-        } else if (!is_kept(check, object)) {
-            say_fields(&entity, check);
-        }
+void entity_check(struct entity *entity, const struct kong_check *check) {
+    if (!is_kept(check, entity->object)) {
+        say_fields(entity, check);
     }
 }

@@ -5,26 +5,45 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Of what is said of one value, and of a line with the path before it: control characters grow to
+ * six bytes. Of lines. */
+#define TEXT_MAX  512
+#define LINE_SIZE 2048
+#define LINES_MAX 64
+
 bool errors_any(const struct errors *errors) {
     return errors->text.data != NULL || errors->children != NULL;
 }
 
+const char *errors_cut(const char *text, char *copy, size_t size) {
+    size_t len = strnlen(text, size);
+    if (len < size) {
+        return text;
+    }
+    len = size - sizeof "...";
+    while (len > 0 && ((unsigned char)text[len] & 0xc0) == 0x80) { /* between characters */
+        len--;
+    }
+    memcpy(copy, text, len);
+    memcpy(copy + len, "...", sizeof "...");
+    return copy;
+}
+
 void errors_set(struct checker *checker, struct errors *errors, const char *format, ...) {
-    va_list args, again;
+    char whole[2 * TEXT_MAX], cut[TEXT_MAX];
+    va_list args;
 
     va_start(args, format);
-    va_copy(again, args);
-    int len = vsnprintf(NULL, 0, format, args);
-    char *text = len < 0 ? NULL : arena_alloc(checker->arena, (size_t)len + 1);
-    if (text == NULL) {
+    vsnprintf(whole, sizeof whole, format, args);
+    va_end(args);
+    const char *text = errors_cut(whole, cut, sizeof cut);
+    struct kong_str copy = arena_copy(checker->arena, text, strlen(text));
+    if (copy.data == NULL) {
         checker->nomem = true;
     } else {
-        vsnprintf(text, (size_t)len + 1, format, again);
-        errors->text = (struct kong_str){text, (size_t)len};
+        errors->text = copy;
         errors->children = NULL;
     }
-    va_end(again);
-    va_end(args);
 }
 
 void errors_attach(struct checker *checker, struct errors *errors, const struct errors *child) {
@@ -102,27 +121,27 @@ static size_t count_texts(const struct errors *errors) {
     return count;
 }
 
-/* Where a line is written, or only measured while data is NULL. */
 struct line {
-    char *data;
+    char data[LINE_SIZE];
     size_t len;
 };
 
+/* What does not fit is left out. */
 static void line_bytes(struct line *line, const char *data, size_t len) {
-    if (line->data != NULL) {
+    if (len < sizeof line->data - line->len) {
         memcpy(line->data + line->len, data, len);
+        line->len += len;
     }
-    line->len += len;
 }
 
 /* One violation is one line, whatever is in a configuration: control characters come out as the
  * Admin API's JSON shows them. */
-static void line_text(struct line *line, const char *data, size_t len) {
-    for (size_t i = 0; i < len; i++) {
-        unsigned char c = (unsigned char)data[i];
+static void line_text(struct line *line, const char *text) {
+    for (; *text != '\0'; text++) {
+        unsigned char c = (unsigned char)*text;
         char escape[8];
         if (c >= 0x20 && c != 0x7f) {
-            line_bytes(line, data + i, 1);
+            line_bytes(line, text, 1);
         } else if (c == '\n' || c == '\r' || c == '\t') {
             line_bytes(line, c == '\n' ? "\\n" : c == '\r' ? "\\r" : "\\t", 2);
         } else {
@@ -133,41 +152,40 @@ static void line_text(struct line *line, const char *data, size_t len) {
 }
 
 static void line_path(struct line *line, const struct path *path) {
-    char index[32];
+    char part[SCHEMA_NAME_MAX + 1];
 
     if (path->at == NULL) {
-        line_bytes(line, path->root, strlen(path->root));
+        line_text(line, path->root);
         return;
     }
     line_path(line, path->up);
+    if (line->len > LINE_SIZE / 2) {
+        return; /* the text matters more */
+    }
     if (path->at->name != NULL) {
         line_bytes(line, ".", 1);
-        line_text(line, path->at->name, strlen(path->at->name));
+        line_text(line, errors_cut(path->at->name, part, sizeof part));
     } else {
-        int len = snprintf(index, sizeof index, "[%zu]", path->at->index);
-        line_bytes(line, index, (size_t)len);
+        snprintf(part, sizeof part, "[%zu]", path->at->index);
+        line_text(line, part);
     }
 }
 
-static void add_line(struct checker *checker, const struct path *path, struct kong_str text,
-                     struct schema_report *report) {
-    struct line line = {0};
+/* A report under way. */
+struct lines {
+    struct checker *checker;
+    struct arena *arena;
+    struct schema_result *result;
+    size_t most;
+};
 
-    for (int pass = 0; pass < 2; pass++) {
-        line.len = 0;
-        line_path(&line, path);
-        line_bytes(&line, ": ", 2);
-        line_text(&line, text.data, text.len);
-        if (pass == 0) {
-            line.data = arena_alloc(checker->arena, line.len + 1);
-            if (line.data == NULL) {
-                checker->nomem = true;
-                return;
-            }
-        }
+static void add_line(struct lines *lines, const struct line *line) {
+    struct kong_str copy = arena_copy(lines->arena, line->data, line->len);
+    if (copy.data == NULL) {
+        lines->checker->nomem = true;
+    } else {
+        lines->result->lines[lines->result->count++] = copy.data;
     }
-    line.data[line.len] = '\0';
-    report->lines[report->count++] = line.data;
 }
 
 static int compare(const void *a, const void *b) {
@@ -183,10 +201,13 @@ static int compare(const void *a, const void *b) {
     return order != 0 ? order : (x->index > y->index) - (x->index < y->index);
 }
 
-static void add_lines(struct checker *checker, const struct errors *errors, const struct path *path,
-                      struct schema_report *report) {
-    if (errors->text.data != NULL) {
-        add_line(checker, path, errors->text, report);
+static void add_lines(struct lines *lines, const struct errors *errors, const struct path *path) {
+    if (errors->text.data != NULL && lines->result->count < lines->most) {
+        struct line line = {.len = 0};
+        line_path(&line, path);
+        line_text(&line, ": ");
+        line_text(&line, errors->text.data);
+        add_line(lines, &line);
     }
     size_t count = 0;
     for (const struct errors *child = errors->children; child != NULL; child = child->next) {
@@ -195,9 +216,9 @@ static void add_lines(struct checker *checker, const struct errors *errors, cons
     if (count == 0) {
         return;
     }
-    const struct errors **sorted = arena_array(checker->arena, count, sizeof *sorted);
+    const struct errors **sorted = arena_array(lines->checker->arena, count, sizeof *sorted);
     if (sorted == NULL) {
-        checker->nomem = true;
+        lines->checker->nomem = true;
         return;
     }
     count = 0;
@@ -205,21 +226,31 @@ static void add_lines(struct checker *checker, const struct errors *errors, cons
         sorted[count++] = child;
     }
     qsort(sorted, count, sizeof *sorted, compare);
-    for (size_t i = 0; i < count && !checker->nomem; i++) {
+    for (size_t i = 0; i < count && !lines->checker->nomem && lines->result->count < lines->most;
+         i++) {
         struct path below = {.up = path, .at = sorted[i]};
-        add_lines(checker, sorted[i], &below, report);
+        add_lines(lines, sorted[i], &below);
     }
 }
 
 void errors_report(struct checker *checker, const struct errors *errors, const char *root,
-                   struct schema_report *report) {
+                   struct arena *arena, struct schema_result *result) {
+    struct lines lines = {checker, arena, result, LINES_MAX};
     struct path path = {.root = root};
+    size_t all = count_texts(errors);
 
-    *report = (struct schema_report){0};
-    report->lines = arena_array(checker->arena, count_texts(errors), sizeof *report->lines);
-    if (report->lines == NULL) {
+    result->count = 0;
+    result->lines =
+        arena_array(arena, all < LINES_MAX ? all : LINES_MAX + 1, sizeof *result->lines);
+    if (result->lines == NULL) {
         checker->nomem = true;
         return;
     }
-    add_lines(checker, errors, &path, report);
+    add_lines(&lines, errors, &path);
+    if (all > LINES_MAX && !checker->nomem) {
+        struct line line = {.len = 0};
+        line.len = (size_t)snprintf(line.data, sizeof line.data, "%s: %zu more violations", root,
+                                    all - LINES_MAX);
+        add_line(&lines, &line);
+    }
 }

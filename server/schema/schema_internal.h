@@ -17,7 +17,25 @@
 struct checker {
     struct arena *arena;
     bool nomem;
+    enum schema_source source;
+    const json_t **secrets; /* values that came from a vault reference, sorted; in the arena */
+    size_t secret_count;
+    const char *ignored; /* as in struct schema_result */
+    size_t ignored_count;
 };
+
+/* The files below are floors: each calls only those above it here. */
+
+/* --- schema_parse.c ----------------------------------------------------------------------- */
+
+struct errors;
+
+/* A JSON text of the schema's author. Numbers come as reals, as in Lua, unless `integers`. NULL
+ * when broken, or out of memory (then *nomem). */
+json_t *schema_parse_text(const char *text, bool integers, bool *nomem);
+
+/* A whole configuration, an object; NULL with the reason in *errors, or out of memory. */
+json_t *schema_parse_config(struct checker *checker, struct kong_str text, struct errors *errors);
 
 /* --- schema_errors.c
  * ------------------------------------------------------------------------------
@@ -34,7 +52,13 @@ struct errors {
 
 bool errors_any(const struct errors *errors);
 
-/* printf-like. Replaces what is there. */
+/* What is shown of a value, and of a name, that somebody wrote. */
+#define SCHEMA_SHOWN 256
+
+/* The text; if it does not fit in `size` bytes, a copy of what does, with "..." at its end. */
+const char *errors_cut(const char *text, char *copy, size_t size);
+
+/* printf-like, cut. Replaces what is there. */
 void errors_set(struct checker *checker, struct errors *errors, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
@@ -47,9 +71,23 @@ struct errors *errors_at(struct checker *checker, struct errors *errors, const c
 /* Whether something is wrong with that field (no path). */
 bool errors_has(const struct errors *errors, const char *name);
 
-/* Flattened into lines, in the order in which Kong prints them: by name, elements by number. */
+/* Flattened into lines, in the order in which Kong prints them: by name, elements by number. The
+ * lines are in `arena`. */
 void errors_report(struct checker *checker, const struct errors *errors, const char *root,
-                   struct schema_report *report);
+                   struct arena *arena, struct schema_result *result);
+
+/* --- schema_references.c ------------------------------------------------------------------ */
+
+/* {vault://...}. NULL is none. */
+bool reference_is(const json_t *value);
+
+/* Notes which values of the object came from references. */
+void references_collect(struct checker *checker, const struct kong_record *record,
+                        const json_t *object);
+
+/* Whether no rule is applied to the value: it is a reference, or came from one. */
+bool reference_exempts(const struct checker *checker, const struct kong_field *field,
+                       const json_t *value);
 
 /* --- schema_rules.c ----------------------------------------------------------------------- */
 
@@ -63,33 +101,6 @@ size_t rules_length(const json_t *value);
 /* A number as Lua's tostring writes it. */
 void rules_number_text(double number, char text[32]);
 
-/* {vault://...}: Kong puts the secret in its place before we see it. */
-bool rules_is_reference(const json_t *value);
-
-/* --- schema_check.c ----------------------------------------------------------------------- */
-
-/* A value against its field, recursively; `required` stands in for the field's own. slot: where the
- * value is going to be decoded; NULL when it is not. A missing value is NULL or JSON's null. */
-void check_value(struct checker *checker, const struct kong_field *field,
-                 const struct kong_slot *slot, bool required, const json_t *value,
-                 struct errors *errors);
-
-/* The fields of an object, then the rules over several of them. `own`: the whole configuration,
- * where Kong's own keys are let pass. */
-void check_record(struct checker *checker, const struct kong_record *record, const json_t *object,
-                  bool own, struct errors *errors);
-
-/* Kong's own keys in an instance's configuration. */
-bool check_is_kongs_key(const char *name);
-
-/* --- schema_entity.c ---------------------------------------------------------------------- */
-
-void entity_check(struct checker *checker, const struct kong_record *record, const json_t *object,
-                  struct errors *errors);
-
-/* The field at "a" or "a.b"; NULL. */
-const struct kong_field *entity_field(const struct kong_record *record, const char *path);
-
 /* --- schema_defaults.c -------------------------------------------------------------------- */
 
 /* Fills what is missing as Kong does before it checks, recursively: the default, {} for a required
@@ -100,11 +111,48 @@ void defaults_fill(struct checker *checker, const struct kong_record *record, js
 /* The same for one value: NULL, or a new reference to be put in its place. */
 json_t *defaults_fill_value(struct checker *checker, const struct kong_field *field, json_t *value);
 
-/* --- schema_decode.c ---------------------------------------------------------------------- */
+/* --- schema_entity.c ---------------------------------------------------------------------- */
 
-/* A JSON text of the schema's author. Numbers come as reals, as in Lua, unless `integers`. NULL
- * when broken, or out of memory (then *nomem). */
-json_t *schema_parse_text(const char *text, bool integers, bool *nomem);
+/* The rules over several fields of one object. */
+struct entity {
+    struct checker *checker;
+    const struct kong_record *record;
+    const json_t *object;
+    struct errors *errors; /* of the object */
+    size_t said;
+};
+
+/* Whether the check is to be made, as Kong decides it from what is there and what is wrong. */
+bool entity_applies(struct entity *entity, const struct kong_check *check);
+
+/* One that is not conditional. */
+void entity_check(struct entity *entity, const struct kong_check *check);
+
+/* A conditional one failed: `found` is wrong with its then_field. */
+void entity_condition_failed(struct entity *entity, const struct kong_check *check,
+                             const struct errors *found);
+
+/* The field at "a" or "a.b"; NULL. */
+const struct kong_field *entity_field(const struct kong_record *record, const char *path);
+
+/* The value there: NULL where there is none (Lua's nil), and below a null; JSON's null where a
+ * field is unset. */
+const json_t *entity_value(const json_t *object, const char *path);
+
+/* --- schema_check.c ----------------------------------------------------------------------- */
+
+/* A value against its field, recursively; `required` stands in for the field's own. slot: where the
+ * value is going to be decoded; NULL when it is not. A missing value is NULL or JSON's null. */
+void check_value(struct checker *checker, const struct kong_field *field,
+                 const struct kong_slot *slot, bool required, const json_t *value,
+                 struct errors *errors);
+
+/* The fields of an object, then the rules over several of them. */
+void check_record(struct checker *checker, const struct kong_record *record, const json_t *object,
+                  struct errors *errors);
+
+/* Kong's own keys in an instance's configuration; "$refs" at any depth of it. */
+bool check_is_kongs_key(const char *name);
 
 /* --- schema_json.c ------------------------------------------------------------------------ */
 

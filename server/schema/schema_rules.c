@@ -26,15 +26,6 @@ void rules_number_text(double number, char text[32]) {
     snprintf(text, 32, "%.14g", number);
 }
 
-bool rules_is_reference(const json_t *value) {
-    static const char PREFIX[] = "{vault://";
-    const char *text = json_string_value(value);
-    size_t len = json_string_length(value);
-
-    return text != NULL && len >= sizeof PREFIX - 1 &&
-           memcmp(text, PREFIX, sizeof PREFIX - 1) == 0 && text[len - 1] == '}';
-}
-
 /* A rule: true when the field has none of the kind, or the value keeps it; else says so. */
 typedef bool rule(struct checker *checker, const struct kong_field *field, const json_t *value,
                   struct errors *errors);
@@ -228,7 +219,9 @@ static bool invalid_value(struct checker *checker, const json_t *value, const ch
     if (text != NULL) {
         errors_set(checker, errors, "%s", text);
     } else {
-        errors_set(checker, errors, "invalid value: %s", json_string_value(value));
+        char shown[SCHEMA_SHOWN + 1];
+        errors_set(checker, errors, "invalid value: %s",
+                   errors_cut(json_string_value(value), shown, sizeof shown));
     }
     return false;
 }

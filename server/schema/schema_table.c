@@ -285,7 +285,7 @@ static int check_parts(struct table_check *check, const struct place *place,
 static int check_default(struct table_check *check, const struct place *place,
                          const struct kong_field *field, const struct kong_slot *slot) {
     struct checker checker = {.arena = &check->arena};
-    struct schema_report report = {0};
+    struct schema_result result = {0};
     struct errors errors = {0};
 
     if (field->default_json == NULL) {
@@ -300,10 +300,10 @@ static int check_default(struct table_check *check, const struct place *place,
         check_value(&checker, field, slot, true, instead != NULL ? instead : value, &errors);
     }
     if (!checker.nomem && errors_any(&errors)) {
-        errors_report(&checker, &errors, "default", &report);
+        errors_report(&checker, &errors, "default", &check->arena, &result);
     }
     int rc = checker.nomem      ? complain(check, place, "out of memory")
-             : report.count > 0 ? complain(check, place, "%s", report.lines[0])
+             : result.count > 0 ? complain(check, place, "%s", result.lines[0])
                                 : 0;
     json_decref(instead);
     json_decref(value);
@@ -347,7 +347,7 @@ static int check_name(struct table_check *check, const struct place *place,
         strchr(name, '.') != NULL) {
         return complain(check, place, "field %zu has no name, or one with '.' or '@'", i + 1);
     }
-    if (place->up == NULL && check_is_kongs_key(name)) {
+    if ((place->up == NULL || name[0] == '$') && check_is_kongs_key(name)) {
         return complain(check, place, "\"%s\" is a key of Kong's own", name);
     }
     for (size_t j = 0; j < i; j++) {

@@ -41,13 +41,13 @@ static void decodes(void **state) {
         "\"weights\":{\"one\":1.5},\"redis\":{\"port\":6379},\"origin\":{\"x\":2},"
         "\"line\":{\"points\":[{\"x\":1},{\"x\":3,\"y\":4}]},"
         "\"groups\":[[\"a\",\"b\"],[\"c\"]]}";
-    struct schema_report report = {0};
+    struct schema_result result;
     struct arena arena;
-    void *decoded;
     (void)state;
     arena_init(&arena, LIMIT_EVENT_MEMORY);
-    assert_int_equal(schema_decode(schema_of_cxx(), kong_str(json), &arena, &decoded, &report), 0);
-    const struct settings *is = decoded;
+    assert_int_equal(
+        schema_decode(schema_of_cxx(), kong_str(json), SCHEMA_FROM_USER, &arena, &result), 0);
+    const struct settings *is = result.config;
     assert_string_equal(is->header, "Vx");
     assert_int_equal(is->raw.len, 3);
     assert_int_equal(is->limit, 7);
@@ -64,6 +64,7 @@ static void decodes(void **state) {
     assert_true(is->origin->x == 2 && is->origin->y == 0.5);
     assert_true(is->line.points.items[1].y == 4);
     assert_string_equal(is->groups.items[0].items[1], "b");
+    json_decref(result.tree);
     arena_free(&arena);
 }
 

@@ -50,7 +50,9 @@ static int handle(struct kong *kong, const void *config) {
     return 0;
 }
 
-static int configure(const void *config, void **state, char *error, size_t error_size) {
+static int configure(const void *config, void *process_data, void **state, char *error,
+                     size_t error_size) {
+    (void)process_data;
     const struct config *decoded = config;
     (void)error;
     (void)error_size;
@@ -105,18 +107,18 @@ static void configurations_decode(void **state) {
     (void)state;
     for (size_t i = 0; i < LENGTH(configs); i++) {
         struct arena arena;
-        struct schema_report report;
-        void *config;
+        struct schema_result result;
         int rc;
 #define check(failed)                                                                              \
     do {                                                                                           \
         assert_true(rc == results[i] || ((failed) && rc == CODEC_E_NOMEM));                        \
-        assert_true(rc != 0 || strcmp(((struct config *)config)->name, "one") == 0);               \
-        assert_true(rc != 1 || report.count > 0);                                                  \
+        assert_true(rc != 0 || strcmp(((struct config *)result.config)->name, "one") == 0);        \
+        assert_true(rc != 1 || result.count > 0);                                                  \
         arena_free(&arena);                                                                        \
     } while (0)
-        EACH_CALL(SEAM_MEMORY, arena_init(&arena, (size_t)1 << 20);
-                  rc = schema_decode(&schema, kong_str(configs[i]), &arena, &config, &report));
+        EACH_CALL(
+            SEAM_MEMORY, arena_init(&arena, (size_t)1 << 20);
+            rc = schema_decode(&schema, kong_str(configs[i]), SCHEMA_FROM_USER, &arena, &result));
 #undef check
     }
 }
@@ -257,7 +259,9 @@ static void files_are_checked(void **state) {
     do {                                                                                           \
         assert_true(rc == 0 || ((failed) && rc < 0));                                              \
     } while (0)
-    EACH_CALL(SEAM_MEMORY, rc = check_config(&schema, path, out, error, sizeof error));
+    const struct check_config wanted = {
+        .plugin = &plugin, .path = path, .max_config = LIMIT_CONFIG, .configure = true};
+    EACH_CALL(SEAM_MEMORY, rc = check_config(&wanted, out, error, sizeof error));
 #undef check
     fclose(out);
     assert_true(scratch_remove(directory));

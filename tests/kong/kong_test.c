@@ -5,8 +5,6 @@
 
 #include "dump.h"
 #include "kong_test_inside.h"
-#include "limit.h"
-#include "schema.h"
 #include "sim_json.h"
 
 void test_mistake(struct kong_test *test, const char *what, const char *text) {
@@ -15,31 +13,10 @@ void test_mistake(struct kong_test *test, const char *what, const char *text) {
     }
 }
 
-/* What the Admin API would say: 0, 1 with its lines, -1. */
-static int check_config(const struct kong_plugin *plugin, const char *config, char *error,
-                        size_t error_size) {
-    struct schema_report report = {0};
-    struct arena arena;
-    void *decoded = NULL;
-    size_t used = 0;
-    arena_init(&arena, LIMIT_EVENT_MEMORY);
-    int result = schema_decode(plugin->schema, kong_str(config), &arena, &decoded, &report);
-    for (size_t i = 0; result > 0 && i < report.count && used < error_size; i++) {
-        int len =
-            snprintf(error + used, error_size - used, "%s%s", i == 0 ? "" : "\n", report.lines[i]);
-        used += len < 0 ? 0 : (size_t)len;
-    }
-    if (result < 0) {
-        snprintf(error, error_size, "not enough memory");
-    }
-    arena_free(&arena);
-    return result < 0 ? -1 : result;
-}
-
 int kong_test_configure(struct kong_test *test, const char *config, char *error,
                         size_t error_size) {
     const char *text = config == NULL ? "{}" : config;
-    int result = check_config(test->plugin, text, error, error_size);
+    int result = test_check_config(test->plugin, text, error, error_size);
     if (result != 0) {
         return result;
     }

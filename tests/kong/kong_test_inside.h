@@ -36,6 +36,16 @@ struct kong_test {
 
 void test_mistake(struct kong_test *test, const char *what, const char *text);
 
+/* What the Admin API would say: 0, 1 with its lines, -1. */
+int test_check_config(const struct kong_plugin *plugin, const char *config, char *error,
+                      size_t error_size);
+
+/* The text of StartInstance; {NULL, 0} when out of memory. */
+struct kong_str test_instance_config(struct kong_test *test);
+
+/* What Kong writes, by "kong.log.err" or another, among the plugin's own lines. */
+void test_log(struct kong_test *test, const char *method, const char *text);
+
 /* One phase's event, with all that Kong does when it fails. */
 enum kong_test_outcome test_event(struct kong_test *test, enum kong_phase phase);
 

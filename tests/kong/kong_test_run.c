@@ -5,24 +5,6 @@
 #include "kong_test_inside.h"
 #include "sim_json.h"
 
-/* The text of StartInstance: the configuration with Kong's own keys. */
-static struct kong_str instance_config(struct kong_test *test) {
-    struct arena *memory = &test->pdk->memory;
-    struct kong_value config;
-    struct kong_value seq = kong_integer(test->seq);
-    struct kong_value plugin_id = kong_bytes(test->pdk->plugin_id.data, test->pdk->plugin_id.len);
-    struct kong_value ws_id = kong_string("0dc6f45b-8f8d-40d2-a504-473544ee190b");
-    struct kong_value key = kong_string("plugins:test::::");
-    if (!json_to_value(memory, kong_str(test->config), &config) ||
-        !sim_map_set(memory, &config, kong_str("__seq__"), &seq) ||
-        !sim_map_set(memory, &config, kong_str("__plugin_id"), &plugin_id) ||
-        !sim_map_set(memory, &config, kong_str("__ws_id"), &ws_id) ||
-        !sim_map_set(memory, &config, kong_str("__key__"), &key)) {
-        return (struct kong_str){NULL, 0};
-    }
-    return json_from_value(memory, &config);
-}
-
 /* Kong keeps one instance a configuration: it starts the new one, then closes the old one. */
 static enum sim_event_outcome get_instance(struct kong_test *test, const char **text) {
     bool replaces = test->started_seq != 0;
@@ -30,7 +12,7 @@ static enum sim_event_outcome get_instance(struct kong_test *test, const char **
     if (test->started_seq == test->seq) {
         return SIM_EVENT_OK;
     }
-    struct kong_str config = instance_config(test);
+    struct kong_str config = test_instance_config(test);
     if (config.data == NULL) {
         *text = "the configuration";
         return SIM_EVENT_REFUSED;
@@ -48,13 +30,14 @@ static enum sim_event_outcome get_instance(struct kong_test *test, const char **
     return SIM_EVENT_OK;
 }
 
-/* What Kong writes about the plugin server, among the plugin's own lines. */
-static void log_error(struct kong_test *test, const char *text) {
+/* What Kong writes, among the plugin's own lines. */
+void test_log(struct kong_test *test, const char *method, const char *text) {
     struct kong_value line = kong_string(text);
     struct kong_value result;
-    sim_pdk_call(test->pdk, NULL, kong_str("kong.log.err"), &line, 1, &test->pdk->memory, &result);
+    const struct pdk_method *row = pdk_method_find(kong_str(method));
+    sim_pdk_call(test->pdk, NULL, kong_str(method), &line, 1, &test->pdk->memory, &result);
     test->pdk->calls--;
-    test->pdk->called[PDK_LOG_ERR]--;
+    test->pdk->called[row - pdk_methods]--;
 }
 
 /* In the log phase nobody is left to be answered. */
@@ -77,21 +60,22 @@ static enum kong_test_outcome failed(struct kong_test *test, const struct sim_ev
         test->error[0] = '\0';
         return KONG_TEST_EXITED;
     case SIM_EVENT_RAISED:
-        log_error(test, event->text);
+        test_log(test, "kong.log.err", event->text);
         return answer_500(test);
     case SIM_EVENT_NO_METHOD:
         snprintf(line, sizeof line, "pluginserver error: %s", event->text);
-        log_error(test, line);
+        test_log(test, "kong.log.err", line);
         return answer_500(test);
     case SIM_EVENT_TIMEOUT:
         snprintf(line, sizeof line, "pluginserver error: %s", event->text);
-        log_error(test, line);
+        test_log(test, "kong.log.err", line);
         return test->msgpack ? KONG_TEST_FAILED : answer_500(test);
     case SIM_EVENT_ERROR:
-        log_error(test, event->text);
+        test_log(test, "kong.log.err", event->text);
         return KONG_TEST_FAILED;
     case SIM_EVENT_CLOSED:
-        log_error(test, test->msgpack ? "no data" : "closed (Kong 3.9 would try again for ever)");
+        test_log(test, "kong.log.err",
+                 test->msgpack ? "no data" : "closed (Kong 3.9 would try again for ever)");
         return KONG_TEST_FAILED;
     default:
         snprintf(test->mistake, sizeof test->mistake, "%s %s",

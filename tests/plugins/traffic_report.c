@@ -29,7 +29,9 @@ static const struct kong_field fields[] = {
 
 static const struct kong_schema schema = KONG_SCHEMA(struct config, fields);
 
-static int configure(const void *config, void **state, char *error, size_t error_size) {
+static int configure(const void *config, void *process_data, void **state, char *error,
+                     size_t error_size) {
+    (void)process_data;
     (void)config;
     *state = calloc(1, sizeof(struct counts));
     if (*state == NULL) {

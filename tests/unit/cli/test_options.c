@@ -121,6 +121,7 @@ static void test_contradictions(void **state) {
             "--check-config and --describe are two different things to do: give one");
     refused("--dump --check-config a.json",
             "--dump and --check-config are two different things to do: give one");
+    refused("--no-configure", "--no-configure goes with --check-config");
     refused("--print-conf --env --docker", "--env and --docker are two different forms: give one");
     assert_int_equal(values_of("--dump -dump").action, OPTIONS_DUMP);
     assert_int_equal(values_of("--status --version --dump").action, OPTIONS_VERSION);
@@ -169,7 +170,7 @@ static void test_bad_usage(void **state) {
     refused("--pr 1",
             "--pr is short for more than one option: --priority, --protocol, --print-conf");
     refused("--max=1", "--max=1 is short for more than one option: --max-connections, "
-                       "--max-instances, --max-events, --max-frame");
+                       "--max-instances, --max-events, --max-frame, --max-config");
     refused("--phases", "--phases: its argument LIST is missing");
     refused("--dump -p", "--kong-prefix: its argument DIR is missing");
     refused("--dump=json", "--dump takes no argument: --dump=json");

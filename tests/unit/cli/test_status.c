@@ -318,15 +318,21 @@ static void nobody_serves(void **state) {
                                "server is running there (see --socket and --kong-prefix)");
 }
 
+static void read_scope(struct scope *scope, const char *text, struct arena *arena) {
+    json_t *json = json_loads(text, 0, NULL);
+    scope_read(scope, json, arena);
+    json_decref(json);
+}
+
 static void scopes(void **state) {
     (void)state;
     struct arena arena;
     struct scope scope;
     char text[200];
     arena_init(&arena, LIMIT_EVENT_MEMORY);
-    scope_read(&scope,
-               kong_str("{\"service_id\":\"s\",\"route_id\":null,\"consumer_id\":\"c\","
-                        "\"__plugin_id\":\"p\",\"plugin_instance_name\":\"n\"}"),
+    read_scope(&scope,
+               "{\"service_id\":\"s\",\"route_id\":null,\"consumer_id\":\"c\","
+               "\"__plugin_id\":\"p\",\"plugin_instance_name\":\"n\"}",
                &arena);
     assert_string_equal(scope.service_id, "s");
     assert_null(scope.route_id);
@@ -335,10 +341,10 @@ static void scopes(void **state) {
     assert_string_equal(text, "service s, consumer c, name n");
     scope_describe(&scope, text, 12);
     assert_string_equal(text, "service s, ");
-    scope_read(&scope, kong_str("{\"plugin_instance_name\":\"n\"}"), &arena);
+    read_scope(&scope, "{\"plugin_instance_name\":\"n\"}", &arena);
     scope_describe(&scope, text, sizeof text);
     assert_string_equal(text, "global, name n");
-    scope_read(&scope, kong_str("no JSON"), &arena);
+    read_scope(&scope, "no JSON", &arena);
     assert_null(scope.plugin_id);
     arena_free(&arena);
 }

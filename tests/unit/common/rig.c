@@ -23,7 +23,8 @@ struct config {
 };
 
 static const struct kong_field fields[] = {
-    KONG_STRING_FIELD(struct config, mode, .default_json = KONG_TEXT("post")),
+    KONG_STRING_FIELD(struct config, mode, .default_json = KONG_TEXT("post"),
+                      .not_match = " [Ii]nstance$"),
     KONG_INTEGER_FIELD(struct config, count, .default_json = "1"),
 };
 
@@ -262,7 +263,9 @@ static int handle(struct kong *kong, const void *data) {
     return rc;
 }
 
-static int configure(const void *config, void **state, char *error, size_t error_size) {
+static int configure(const void *config, void *process_data, void **state, char *error,
+                     size_t error_size) {
+    (void)process_data;
     (void)config;
     (void)state;
     (void)error;

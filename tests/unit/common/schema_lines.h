@@ -14,6 +14,13 @@
 void check_lines(const struct kong_schema *schema, const char *json, size_t len,
                  const char *const *expected);
 
+/* As Kong sends it at the start of an instance. */
+#define CHECK_KONGS(schema, json, ...)                                                             \
+    check_kongs_lines(schema, json, sizeof(json) - 1, (const char *const[]){__VA_ARGS__, NULL})
+void check_kongs_lines(const struct kong_schema *schema, const char *json, size_t len,
+                       const char *const *expected);
+void *decode_kongs(struct arena *arena, const struct kong_schema *schema, const char *json);
+
 /* The same, and what was decoded. The arena is initialised here and freed by the caller. */
 void *decode_lines(struct arena *arena, const struct kong_schema *schema, const char *json,
                    size_t len, const char *const *expected);

@@ -298,6 +298,81 @@ static void chosen_phases(void **state) {
     kong_test_close(test);
 }
 
+/* --- Vault references --- */
+
+struct vault_config {
+    const char *secret;
+    KONG_ARRAY_OF(const char *) keys;
+    KONG_MAP_OF(const char *) names;
+    struct vault_inner {
+        const char *token;
+    } inner;
+};
+
+static const struct kong_field vault_inner_fields[] = {
+    KONG_STRING_FIELD(struct vault_inner, token, .referenceable = true, .match = "^%d+$"),
+};
+
+static const struct kong_field vault_fields[] = {
+    KONG_STRING_FIELD(struct vault_config, secret, .referenceable = true, .len_min = 8),
+    KONG_ARRAY_FIELD(struct vault_config, keys, KONG_STRING_ITEM(.referenceable = true)),
+    KONG_MAP_FIELD(struct vault_config, names, KONG_STRING_ITEM(),
+                   KONG_STRING_ITEM(.referenceable = true)),
+    KONG_RECORD_FIELD(struct vault_config, inner,
+                      KONG_RECORD_OF(struct vault_inner, vault_inner_fields)),
+};
+
+static const struct kong_schema vault_schema = KONG_SCHEMA(struct vault_config, vault_fields);
+
+static int show_secrets(struct kong *kong, const void *data) {
+    const struct vault_config *config = data;
+    int error = kong_response_set_header(kong, "X-Secret", config->secret);
+    error = error != 0 ? error : kong_response_set_header(kong, "X-Key", config->keys.items[1]);
+    error = error != 0 ? error
+                       : kong_response_set_header(kong, "X-Name", config->names.entries[0].value);
+    return error != 0 ? error : kong_response_set_header(kong, "X-Token", config->inner.token);
+}
+
+static const struct kong_plugin vault_plugin = {.name = "vault-test",
+                                                .version = "1.0",
+                                                .schema = &vault_schema,
+                                                .handlers = {[KONG_PHASE_ACCESS] = show_secrets}};
+
+/* References arrive resolved, as Kong does it: with "$refs" beside them, "" where there is no
+ * secret, and no new instance when a secret changes. */
+static void references_are_resolved(void **state) {
+    static const char config[] =
+        "{\"secret\":\"{vault://env/s}\",\"keys\":[\"plain\",\"{vault://env/k}\"],"
+        "\"names\":{\"n\":\"{vault://env/none}\"},\"inner\":{\"token\":\"{vault://env/t}\"}}";
+    struct kong_test *test = NULL;
+    char error[256];
+    struct kong_test_options options = {
+        .plugin = &vault_plugin, .msgpack = *(bool *)*state, .config = config};
+    assert_int_equal(kong_test_open(&options, &test, error, sizeof error), 0);
+    kong_test_secrets(test, "{\"{vault://env/s}\":\"short\",\"{vault://env/k}\":\"key\","
+                            "\"{vault://env/t}\":\"no digits\"}");
+    kong_test_request(test, "GET", "/");
+    assert_run(test, KONG_TEST_OK);
+    assert_string_equal(kong_test_response_header(test, "X-Secret"), "short");
+    assert_string_equal(kong_test_response_header(test, "X-Key"), "key");
+    assert_string_equal(kong_test_response_header(test, "X-Name"), "");
+    assert_string_equal(kong_test_response_header(test, "X-Token"), "no digits");
+    assert_true(kong_test_logged(test, "warn", "unable to resolve reference {vault://env/none}"));
+    assert_false(kong_test_logged(test, "err", ""));
+
+    kong_test_secrets(test, "{\"{vault://env/s}\":\"rotated\"}");
+    kong_test_request(test, "GET", "/");
+    assert_run(test, KONG_TEST_OK);
+    assert_string_equal(kong_test_response_header(test, "X-Secret"), "short");
+    assert_int_equal(kong_test_configure(test, config, error, sizeof error), 0);
+    assert_run(test, KONG_TEST_OK);
+    assert_string_equal(kong_test_response_header(test, "X-Secret"), "rotated");
+    /* The Admin API knows no "$refs". */
+    assert_int_equal(kong_test_configure(test, "{\"$refs\":{}}", error, sizeof error), 1);
+    assert_string_equal(error, "config.$refs: unknown field");
+    kong_test_close(test);
+}
+
 int main(void) {
     static bool protobuf = false;
     static bool msgpack = true;
@@ -305,9 +380,16 @@ int main(void) {
     { #test " " #protocol, test, NULL, NULL, &protocol }
 #define BOTH(test) ONE(test, protobuf), ONE(test, msgpack)
     const struct CMUnitTest tests[] = {
-        BOTH(admitted),      BOTH(denied),    BOTH(fails_closed),
-        BOTH(wrong_phase),   BOTH(one_phase), BOTH(configuration),
-        BOTH(chosen_phases), BOTH(mistakes),  BOTH(refused_configuration),
+        BOTH(admitted),
+        BOTH(denied),
+        BOTH(fails_closed),
+        BOTH(wrong_phase),
+        BOTH(one_phase),
+        BOTH(configuration),
+        BOTH(chosen_phases),
+        BOTH(mistakes),
+        BOTH(refused_configuration),
+        BOTH(references_are_resolved),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

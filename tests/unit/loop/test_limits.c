@@ -212,9 +212,10 @@ static void hostile_configurations(void **state) {
     } each[] = {
         {"", "[", 500000, "", "nested deeper than 32"},
         {"{\"text\":", "[", 500000, "", "nested deeper than 32"},
-        {"{\"text\":", "{\"a\":", 400000, "", "nested deeper than 32"},
-        {"{\"text\":[0", ",0", 2000000, "]}", "2000003 elements, limit 131072"},
-        {"{\"text\":[{}", ",{}", 1000000, "]}", " elements, limit 131072"},
+        {"{\"text\":", "{\"a\":", 200000, "", "nested deeper than 32"},
+        {"{\"text\":[0", ",0", 500000, "]}", "500003 elements, limit 131072"},
+        {"{\"text\":[{}", ",{}", 300000, "]}", " elements, limit 131072"},
+        {"{\"text\":\"", "xx", 1000000, "\"}", "2000011 bytes, limit 1048576 (--max-config)"},
     };
     for (size_t i = 0; i < sizeof each / sizeof *each; i++) {
         char *config = repeated(each[i].head, each[i].piece, each[i].count, each[i].tail);

@@ -129,11 +129,12 @@ static void refused_open(void **state) {
     struct sim_event event;
     int64_t id;
     rig_start(&rig, protocol_of(state), NULL);
-    assert_int_equal(sim_client_start(rig.client, "rig", "{\"No Plugin Instance\":1}", &id),
+    assert_int_equal(sim_client_start(rig.client, "rig", "{\"mode\":\"No Plugin Instance\"}", &id),
                      SIM_EVENT_OK);
     assert_event(&rig, id, &event, SIM_EVENT_OK);
     assert_int_equal(rig.pdk->log_count, 1);
-    assert_non_null(strstr(rig.pdk->logs[0].text.data, "config.No Plugin Instance: unknown field"));
+    assert_non_null(
+        strstr(rig.pdk->logs[0].text.data, "config.mode: invalid value: No Plugin Instance"));
     rig_alive(&rig);
     rig_stop(&rig);
 }
@@ -144,7 +145,7 @@ static void refused_closed(void **state) {
     struct sim_server_options options = {.plugin = &rig_closed_plugin};
     int64_t id;
     rig_start(&rig, protocol_of(state), &options);
-    assert_int_equal(sim_client_start(rig.client, "rig", "{\"no plugin instance\":1}", &id),
+    assert_int_equal(sim_client_start(rig.client, "rig", "{\"mode\":\"no plugin instance\"}", &id),
                      SIM_EVENT_OK);
     for (int i = 0; i < 2; i++) {
         assert_event(&rig, id, &event, SIM_EVENT_EXITED);

@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -23,8 +24,11 @@ static const struct kong_schema schema = KONG_SCHEMA(struct config, fields);
 
 static int configured;
 static int destroyed;
+static void *configure_data;
 
-static int configure(const void *data, void **state, char *error, size_t error_size) {
+static int configure(const void *data, void *process_data, void **state, char *error,
+                     size_t error_size) {
+    configure_data = process_data;
     const struct config *config = data;
     if (strcmp(config->header, "Refuse-Me") == 0) {
         snprintf(error, error_size, "no such database");
@@ -208,13 +212,98 @@ static void what_was_used_soon_after_its_start_expires_no_sooner(void **state) {
     registry_destroy(registry);
 }
 
+/* What is kept of a refused configuration does not depend on how large it was. */
+static void little_is_kept_of_what_is_refused(void **state) {
+    (void)state;
+    static char text[700000];
+    struct registry *registry = create(10, 0);
+    memset(text, 'x', sizeof text);
+    memcpy(text, "{\"service_id\":\"s\",\"header\":\" ",
+           sizeof "{\"service_id\":\"s\",\"header\":\" " - 1);
+    memcpy(text + sizeof text - 3, "\"}", 3);
+    struct instance *bad = start(registry, text, 1);
+    assert_non_null(bad->failure);
+    assert_in_range(strlen(bad->failure), 200, 400);
+    assert_in_range(bad->arena.used, 200, 1000);
+    assert_string_equal(bad->scope.service_id, "s");
+    struct instance *refused = start(registry, "{\"header\":\"Refuse-Me\",\"route_id\":\"r\"}", 1);
+    assert_null(refused->config);
+    assert_in_range(refused->arena.used, 16, 100);
+    assert_string_equal(refused->scope.route_id, "r");
+    registry_destroy(registry);
+}
+
+static void a_configuration_has_a_limit(void **state) {
+    (void)state;
+    struct registry_options options = {.plugin = &plugin, .max_instances = 9, .max_config = 30};
+    struct registry *registry = registry_create(&options);
+    assert_non_null(registry);
+    assert_null(start(registry, "{\"header\":\"123456789012345678\"", 1)->config);
+    struct instance *instance = start(registry, "{\"header\":\"12345678901234567\"}", 1);
+    assert_null(instance->failure);
+    instance = start(registry, "{\"header\":\"123456789012345678\"}", 1);
+    assert_string_equal(instance->failure, "config: 31 bytes, limit 30 (--max-config)");
+    registry_destroy(registry);
+}
+
+/* One parse for all: an integer that no int64 holds hides nothing else. */
+static void numbers_beyond_int64_keep_the_scope(void **state) {
+    (void)state;
+    struct registry *registry = create(10, 0);
+    struct instance *instance = start(
+        registry, "{\"service_id\":\"s\",\"route_id\":\"r\",\"__seq__\":123456789012345678901}", 1);
+    assert_null(instance->failure);
+    assert_string_equal(instance->scope.service_id, "s");
+    assert_string_equal(instance->scope.route_id, "r");
+    registry_destroy(registry);
+}
+
+static void keys_that_nobody_knows_are_told_of_once(void **state) {
+    (void)state;
+    char text[4096];
+    int ends[2];
+    assert_int_equal(pipe(ends), 0);
+    struct log *log = log_create(ends[1], LOG_LEVEL_WARN, "test");
+    struct registry_options options = {.plugin = &plugin, .log = log, .max_instances = 9};
+    struct registry *registry = registry_create(&options);
+    assert_non_null(registry);
+    for (int i = 0; i < 3; i++) {
+        assert_null(
+            start(registry, "{\"__seq__\":1,\"$refs\":{},\"service_id\":\"s\"}", 1)->failure);
+    }
+    for (int i = 0; i < 3; i++) {
+        assert_null(start(registry, "{\"__new\":1,\"\\n\":2}", 1)->failure);
+    }
+    registry_destroy(registry);
+    log_destroy(log);
+    close(ends[1]);
+    ssize_t len = read(ends[0], text, sizeof text - 1);
+    assert_true(len > 0);
+    text[len] = '\0';
+    close(ends[0]);
+    char *line = strstr(text, "a configuration has 2 keys that neither the schema nor this server "
+                              "knows, the first is \"");
+    assert_non_null(line);
+    assert_null(strstr(line + 20, "configuration"));
+}
+
+static void configure_gets_what_open_left(void **state) {
+    (void)state;
+    struct registry_options options = {
+        .plugin = &plugin, .process_data = &destroyed, .max_instances = 9};
+    struct registry *registry = registry_create(&options);
+    configure_data = NULL;
+    assert_null(start(registry, "{}", 1)->failure);
+    assert_ptr_equal(configure_data, &destroyed);
+    registry_destroy(registry);
+}
+
 static void a_refused_configuration_gives_an_instance_that_says_why(void **state) {
     (void)state;
     struct registry *registry = create(10, 0);
     struct instance *bad = start(registry, "{\"header\":\"has space\",\"other\":1}", 1);
     assert_non_null(bad->failure);
     assert_non_null(strstr(bad->failure, "config.header: invalid value: has space"));
-    assert_non_null(strstr(bad->failure, "config.other: unknown field"));
     struct instance *broken = start(registry, "{\"header\":", 1);
     assert_non_null(broken->failure);
     struct instance *refused = start(registry, "{\"header\":\"Refuse-Me\"}", 1);
@@ -233,6 +322,11 @@ int main(void) {
         cmocka_unit_test(at_the_limit_the_longest_unused_goes),
         cmocka_unit_test(idle_ones_expire_used_ones_never),
         cmocka_unit_test(what_was_used_soon_after_its_start_expires_no_sooner),
+        cmocka_unit_test(little_is_kept_of_what_is_refused),
+        cmocka_unit_test(a_configuration_has_a_limit),
+        cmocka_unit_test(numbers_beyond_int64_keep_the_scope),
+        cmocka_unit_test(keys_that_nobody_knows_are_told_of_once),
+        cmocka_unit_test(configure_gets_what_open_left),
         cmocka_unit_test(a_refused_configuration_gives_an_instance_that_says_why),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -42,11 +42,11 @@ static void defaults_are_applied(void **state) {
     assert_null(config->request_header);
     arena_free(&arena);
 
-    config = decode_good(&arena, &headers,
-                         "{\"__key__\":\"plugins:x\",\"__seq__\":2,\"__plugin_id\":\"p\","
-                         "\"__ws_id\":\"w\",\"route_id\":null,\"service_id\":\"s\","
-                         "\"consumer_id\":null,\"plugin_instance_name\":\"i\","
-                         "\"version\":\"1.2\",\"request_header\":\"X-V\"}");
+    config = decode_kongs(&arena, &headers,
+                          "{\"__key__\":\"plugins:x\",\"__seq__\":2,\"__plugin_id\":\"p\","
+                          "\"__ws_id\":\"w\",\"route_id\":null,\"service_id\":\"s\","
+                          "\"consumer_id\":null,\"plugin_instance_name\":\"i\","
+                          "\"version\":\"1.2\",\"request_header\":\"X-V\"}");
     assert_string_equal(config->response_header, "Version");
     assert_string_equal(config->version, "1.2");
     assert_string_equal(config->request_header, "X-V");

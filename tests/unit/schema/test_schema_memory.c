@@ -51,22 +51,22 @@ static int count_no_more(void **state) {
 static void decode_all(const char *json, size_t violations) {
     for (size_t n = 0;; n++) {
         struct arena arena;
-        struct schema_report report;
-        void *config;
+        struct schema_result result;
 
         arena_init(&arena, (size_t)1 << 20);
         allocations_left = n;
         failed = false;
-        int rc = schema_decode(&schema, kong_str(json), &arena, &config, &report);
+        int rc = schema_decode(&schema, kong_str(json), SCHEMA_FROM_USER, &arena, &result);
         if (failed && (for_good || rc == CODEC_E_NOMEM)) {
             assert_int_equal(rc, CODEC_E_NOMEM);
-            assert_null(config);
-            assert_int_equal(report.count, 0);
+            assert_null(result.config);
+            assert_int_equal(result.count, 0);
         } else {
             assert_int_equal(rc, violations > 0 ? 1 : 0);
-            assert_int_equal(report.count, violations);
-            assert_int_equal(config != NULL, violations == 0);
+            assert_int_equal(result.count, violations);
+            assert_int_equal(result.config != NULL, violations == 0);
         }
+        json_decref(result.tree);
         arena_free(&arena);
         if (!failed) {
             assert_true(n > 10);

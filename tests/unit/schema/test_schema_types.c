@@ -311,7 +311,7 @@ static void wrong_records_have_paths(void **state) {
     CHECK(&records, "{\"redis\":false}", "config.redis.host: required field missing");
     CHECK(&records, "{\"redis\":[]}", "config.redis.host: required field missing");
     CHECK(&records, "{\"redis\":{\"host\":\"h\",\"service_id\":1},\"service_id\":1}",
-          "config.redis.service_id: unknown field");
+          "config.redis.service_id: unknown field", "config.service_id: unknown field");
     CHECK(&records, "{\"redis\":{\"host\":\"h\"},\"by_name\":{\"x\":{}}}",
           "config.by_name.host: required field missing");
 }
@@ -321,7 +321,7 @@ static void wrong_records_have_paths(void **state) {
 static void no_fields_is_no_configuration(void **state) {
     (void)state;
     struct arena arena;
-    assert_null(decode_good(&arena, NULL, "{\"__key__\":\"x\"}"));
+    assert_null(decode_kongs(&arena, NULL, "{\"__key__\":\"x\"}"));
     arena_free(&arena);
     CHECK(NULL, "{\"x\":1}", "config.x: unknown field");
     CHECK(NULL, "{", "config: line 1, column 1: *");
@@ -334,18 +334,19 @@ static void too_little_memory_is_an_error(void **state) {
     bool decoded = false, reported = false;
     for (size_t limit = 0; limit < 4096; limit += 8) {
         struct arena arena;
-        struct schema_report report;
-        void *config;
+        struct schema_result result;
         arena_init(&arena, limit);
-        int rc = schema_decode(&records, kong_str(JSON), &arena, &config, &report);
+        int rc = schema_decode(&records, kong_str(JSON), SCHEMA_FROM_USER, &arena, &result);
         assert_true(rc == CODEC_E_NOMEM || rc == 0);
-        assert_true((rc == 0) == (config != NULL));
+        assert_true((rc == 0) == (result.config != NULL));
         decoded = decoded || rc == 0;
+        json_decref(result.tree);
         arena_reset(&arena);
-        rc = schema_decode(&records, kong_str(BAD), &arena, &config, &report);
+        rc = schema_decode(&records, kong_str(BAD), SCHEMA_FROM_USER, &arena, &result);
         assert_true(rc == CODEC_E_NOMEM || rc == 1);
-        assert_int_equal(report.count, rc == 1 ? 2 : 0);
+        assert_int_equal(result.count, rc == 1 ? 2 : 0);
         reported = reported || rc == 1;
+        json_decref(result.tree);
         arena_free(&arena);
     }
     assert_true(decoded);
