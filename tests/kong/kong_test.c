@@ -6,6 +6,7 @@
 #include "dump.h"
 #include "kong_test_inside.h"
 #include "sim_json.h"
+#include "sim_pdk_call.h"
 
 void test_mistake(struct kong_test *test, const char *what, const char *text) {
     if (test->mistake[0] == '\0') {
@@ -224,6 +225,12 @@ void kong_test_var(struct kong_test *test, const char *name, const char *text) {
 void kong_test_upstream(struct kong_test *test, int status, const char *body) {
     test->pdk->service.status = status;
     test->pdk->service.body = keep(test, body == NULL ? "" : body);
+}
+
+void kong_test_upstream_body(struct kong_test *test, const void *data, size_t len) {
+    struct kong_str own = state_copy(test->pdk, (struct kong_str){data, len});
+    check(test, own.data != NULL, "not enough memory", NULL);
+    test->pdk->service.body = own.data == NULL ? kong_str("") : own;
 }
 
 void kong_test_upstream_header(struct kong_test *test, const char *name, const char *value) {

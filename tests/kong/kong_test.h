@@ -89,8 +89,9 @@ void kong_test_http_version(struct kong_test *test, double version); /* 1.1 unle
 /* What the router cut out of the path: {"unnamed": [...], "named": {...}}. */
 void kong_test_captures(struct kong_test *test, const char *json);
 
-/* What other plugins have left: an authenticated consumer and credential (objects), something in
- * kong.ctx.shared, an nginx variable. */
+/* What other plugins have left: an authenticated consumer and credential (objects; from access on
+ * the upstream's X-Consumer-* headers tell of them), something in kong.ctx.shared, an nginx
+ * variable. */
 void kong_test_consumer(struct kong_test *test, const char *json);
 void kong_test_credential(struct kong_test *test, const char *json);
 void kong_test_ctx_set(struct kong_test *test, const char *key, const char *json);
@@ -98,13 +99,20 @@ void kong_test_var(struct kong_test *test, const char *name, const char *value);
 
 /* How the upstream will answer; without it: 200 with an empty body. */
 void kong_test_upstream(struct kong_test *test, int status, const char *body);
+/* A body that may have a NUL in it, in place of kong_test_upstream's. */
+void kong_test_upstream_body(struct kong_test *test, const void *data, size_t len);
 void kong_test_upstream_header(struct kong_test *test, const char *name, const char *value);
 
 /* --- Running it --- */
 
 /* Calls the plugin in its phases, in Kong's order: rewrite, access; then the upstream answers; then
  * response (the answer is buffered) or header_filter (no Kong up to 3.9 can do that); then log. A
- * request that ended early still has its log phase. */
+ * request that ended early still has its log phase. Kong's router works between rewrite and access,
+ * as in Kong: it overwrites the path and the scheme that a plugin has set in rewrite.
+ *
+ * A target that Kong cannot reach is answered by Kong (500, 502): KONG_TEST_FAILED, and the
+ * upstream was not asked. Kong cannot reach a name where the service's own host is an IP address.
+ */
 enum kong_test_outcome kong_test_run(struct kong_test *test);
 
 /* One phase alone, on the request as it is, whether or not the plugin advertises it. */
@@ -123,10 +131,13 @@ const char *kong_test_sent_method(const struct kong_test *test);
 const char *kong_test_sent_scheme(const struct kong_test *test);
 const char *kong_test_sent_to(const struct kong_test *test); /* host of the service or target; "" */
 int kong_test_sent_port(const struct kong_test *test);       /* 0 when unknown */
+/* Escaped, without the query. A '?' with nothing behind it stays at its end, as in Kong. */
 const char *kong_test_sent_path(const struct kong_test *test);
 const char *kong_test_sent_query(const struct kong_test *test);
 const char *kong_test_sent_body(const struct kong_test *test, size_t *len); /* len may be NULL */
-/* The value of a header at a position, from 0; NULL behind the last. */
+/* The value of a header at a position, from 0; NULL behind the last. Host has the port where it is
+ * not the scheme's own. X-Forwarded-* and X-Real-IP are Kong's: what came from a client that is not
+ * trusted is not in them. */
 const char *kong_test_sent_header(const struct kong_test *test, const char *name);
 const char *kong_test_sent_header_at(const struct kong_test *test, const char *name, size_t index);
 

@@ -31,8 +31,14 @@ int kong_test_sent_port(const struct kong_test *test) {
     return test->pdk->upstream.port;
 }
 
+/* nginx would drop a '?' with nothing behind it: Kong puts it back. */
 const char *kong_test_sent_path(const struct kong_test *test) {
-    return text(test->pdk->upstream.path);
+    const struct sim_pdk *pdk = test->pdk;
+    struct kong_str uri = pdk->request.request_uri;
+    bool mark =
+        pdk->upstream.query_joined && pdk->request.args.len == 0 && uri.data[uri.len - 1] == '?';
+    return mark ? text(arena_printf(&test->pdk->memory, "%s?", text(pdk->upstream.path)))
+                : text(pdk->upstream.path);
 }
 
 const char *kong_test_sent_query(const struct kong_test *test) {
@@ -50,23 +56,49 @@ const char *kong_test_sent_body(const struct kong_test *test, size_t *len) {
     return body(test->pdk->request.body, len);
 }
 
-/* Kong sends " " for an empty value, which a reader of HTTP takes for "". */
+/* A reader of HTTP takes no spaces in front of a value for a part of it; Kong sends " " for "". */
 static const char *value_at(const struct fields *headers, const char *name, size_t index) {
     for (size_t i = 0; i < headers->count; i++) {
         if (header_name_equal(headers->items[i].name, kong_str(name)) && index-- == 0) {
-            struct kong_str value = headers->items[i].value;
-            return value.len == 1 && value.data[0] == ' ' ? "" : value.data;
+            const char *value = headers->items[i].value.data;
+            return value + strspn(value, " ");
         }
     }
     return NULL;
 }
 
+/* What Kong sends in place of what came; NULL for another name. */
+static const struct kong_str *forwarded(const struct kong_test *test, const char *name) {
+    static const char *const names[SIM_FORWARDED_COUNT] = {
+        [SIM_FORWARDED_FOR] = "X-Forwarded-For",       [SIM_FORWARDED_PROTO] = "X-Forwarded-Proto",
+        [SIM_FORWARDED_HOST] = "X-Forwarded-Host",     [SIM_FORWARDED_PORT] = "X-Forwarded-Port",
+        [SIM_FORWARDED_PATH] = "X-Forwarded-Path",     [SIM_REAL_IP] = "X-Real-IP",
+        [SIM_FORWARDED_PREFIX] = "X-Forwarded-Prefix",
+    };
+    for (size_t i = 0; i < SIM_FORWARDED_COUNT && test->pdk->upstream.routed; i++) {
+        if (strcasecmp(name, names[i]) == 0) {
+            return &test->pdk->upstream.forwarded[i];
+        }
+    }
+    return NULL;
+}
+
+/* What belongs to one connection goes to no other. */
+static bool hop_by_hop(const char *name) {
+    return strcasecmp(name, "transfer-encoding") == 0 || strcasecmp(name, "keep-alive") == 0 ||
+           strcasecmp(name, "expect") == 0;
+}
+
 /* The Host that goes out is the service's, unless a plugin or the route wants it otherwise. */
 const char *kong_test_sent_header_at(const struct kong_test *test, const char *name, size_t index) {
+    const struct kong_str *own = forwarded(test, name);
     if (strcasecmp(name, "host") == 0 && test->pdk->upstream.host_header.data != NULL) {
         return index == 0 ? test->pdk->upstream.host_header.data : NULL;
     }
-    return value_at(&test->pdk->request.headers, name, index);
+    if (own != NULL) {
+        return index == 0 ? own->data : NULL;
+    }
+    return hop_by_hop(name) ? NULL : value_at(&test->pdk->request.headers, name, index);
 }
 
 const char *kong_test_sent_header(const struct kong_test *test, const char *name) {

@@ -49,6 +49,14 @@ static enum kong_test_outcome answer_500(struct kong_test *test) {
     return KONG_TEST_FAILED;
 }
 
+static enum kong_test_outcome raised(struct kong_test *test) {
+    if (test->pdk->phase != KONG_PHASE_LOG && !sim_pdk_raised(test->pdk)) {
+        test_mistake(test, "not enough memory", NULL);
+        return KONG_TEST_BROKEN;
+    }
+    return KONG_TEST_FAILED;
+}
+
 /* The event did not end well: what does Kong do? */
 static enum kong_test_outcome failed(struct kong_test *test, const struct sim_event *event) {
     char line[640];
@@ -61,7 +69,7 @@ static enum kong_test_outcome failed(struct kong_test *test, const struct sim_ev
         return KONG_TEST_EXITED;
     case SIM_EVENT_RAISED:
         test_log(test, "kong.log.err", event->text);
-        return answer_500(test);
+        return raised(test);
     case SIM_EVENT_NO_METHOD:
         snprintf(line, sizeof line, "pluginserver error: %s", event->text);
         test_log(test, "kong.log.err", line);
@@ -136,11 +144,24 @@ static void run_phase(struct kong_test *test, enum kong_phase phase,
     }
 }
 
-static void ask_upstream(struct kong_test *test, bool buffered) {
-    if (!sim_pdk_route(test->pdk) || !sim_pdk_upstream_answered(test->pdk, buffered)) {
+/* The upstream's answer; or Kong's own, when it cannot ask this upstream: then false. */
+static bool ask_upstream(struct kong_test *test, bool buffered, enum kong_test_outcome *outcome) {
+    struct sim_pdk *pdk = test->pdk;
+    const char *why = "";
+    int status = 0;
+    bool ok = sim_pdk_balance(pdk, &status, &why);
+    if (ok && status != 0) {
+        ok = sim_pdk_error_page(pdk, status);
+        snprintf(test->error, sizeof test->error, "Kong cannot reach the upstream: %s", why);
+        *outcome = worse(*outcome, KONG_TEST_FAILED);
+    } else if (ok) {
+        ok = sim_pdk_upstream_answered(pdk, buffered);
+        test->reached_upstream = true;
+    }
+    if (!ok) {
         test_mistake(test, "not enough memory", NULL);
     }
-    test->reached_upstream = true;
+    return ok && status == 0;
 }
 
 enum kong_test_outcome kong_test_run(struct kong_test *test) {
@@ -152,16 +173,25 @@ enum kong_test_outcome kong_test_run(struct kong_test *test) {
     if (!pdk->exited) {
         run_phase(test, KONG_PHASE_ACCESS, &outcome);
     }
-    if (!pdk->exited && !broken(test)) {
-        ask_upstream(test, buffered);
+    if (!pdk->exited && (test->phases & KONG_PHASE_BIT(KONG_PHASE_ACCESS)) == 0 &&
+        !sim_pdk_set_phase(pdk, KONG_PHASE_ACCESS)) {
+        test_mistake(test, "not enough memory", NULL);
+    }
+    if (!pdk->exited && !broken(test) && ask_upstream(test, buffered, &outcome)) {
         run_phase(test, buffered ? KONG_PHASE_RESPONSE : KONG_PHASE_HEADER_FILTER, &outcome);
     } else if (!broken(test)) {
         /* Kong's own answers pass header_filter too. */
         run_phase(test, KONG_PHASE_HEADER_FILTER, &outcome);
     }
+    if (!sim_pdk_sent(pdk)) {
+        test_mistake(test, "not enough memory", NULL);
+    }
     char first[sizeof test->error];
+    int answer = pdk->service.status; /* which nobody has got when the upstream was not asked */
     memcpy(first, test->error, sizeof first);
+    pdk->service.status = test->reached_upstream ? answer : 0;
     run_phase(test, KONG_PHASE_LOG, &outcome);
+    pdk->service.status = answer;
     if (first[0] != '\0') {
         memcpy(test->error, first, sizeof first);
     }

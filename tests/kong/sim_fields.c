@@ -54,6 +54,11 @@ bool header_name_equal(struct kong_str a, struct kong_str b) {
     return true;
 }
 
+/* The same header to nginx, which knows no difference but that of case. */
+static bool same_header(struct kong_str a, struct kong_str b) {
+    return a.len == b.len && strncasecmp(a.data, b.data, a.len) == 0;
+}
+
 const struct field *headers_find(const struct fields *headers, struct kong_str name) {
     for (size_t i = 0; i < headers->count; i++) {
         if (header_name_equal(headers->items[i].name, name)) {
@@ -66,7 +71,7 @@ const struct field *headers_find(const struct fields *headers, struct kong_str n
 void headers_clear(struct fields *headers, struct kong_str name) {
     size_t kept = 0;
     for (size_t i = 0; i < headers->count; i++) {
-        if (!header_name_equal(headers->items[i].name, name)) {
+        if (!same_header(headers->items[i].name, name)) {
             headers->items[kept++] = headers->items[i];
         }
     }
@@ -75,7 +80,7 @@ void headers_clear(struct fields *headers, struct kong_str name) {
 
 bool headers_set(struct fields *headers, struct kong_str name, struct kong_str value) {
     size_t at = 0;
-    while (at < headers->count && !header_name_equal(headers->items[at].name, name)) {
+    while (at < headers->count && !same_header(headers->items[at].name, name)) {
         at++;
     }
     if (at == headers->count) {
@@ -89,7 +94,7 @@ bool headers_set(struct fields *headers, struct kong_str name, struct kong_str v
     headers->items[at] = one.items[0];
     size_t kept = at + 1;
     for (size_t i = at + 1; i < headers->count; i++) {
-        if (!header_name_equal(headers->items[i].name, name)) {
+        if (!same_header(headers->items[i].name, name)) {
             headers->items[kept++] = headers->items[i];
         }
     }
@@ -204,7 +209,7 @@ static struct kong_str unescape(struct arena *arena, const char *text, size_t le
     return (struct kong_str){out, n};
 }
 
-bool query_parse(struct fields *args, struct kong_str text) {
+static bool parse(struct fields *args, struct kong_str text, bool nameless) {
     size_t start = 0;
     while (start < text.len) {
         const char *from = text.data + start;
@@ -213,7 +218,7 @@ bool query_parse(struct fields *args, struct kong_str text) {
         const char *equals = memchr(from, '=', len);
         size_t name_len = equals == NULL ? len : (size_t)(equals - from);
         start += len + 1;
-        if (name_len == 0) {
+        if (name_len == 0 && (!nameless || len == 0)) {
             continue;
         }
         struct kong_str name = unescape(args->arena, from, name_len);
@@ -227,6 +232,14 @@ bool query_parse(struct fields *args, struct kong_str text) {
         }
     }
     return true;
+}
+
+bool query_parse(struct fields *args, struct kong_str text) {
+    return parse(args, text, false);
+}
+
+bool query_parse_all(struct fields *args, struct kong_str text) {
+    return parse(args, text, true);
 }
 
 bool query_to_map(const struct fields *args, size_t max, struct arena *arena,

@@ -31,7 +31,8 @@ bool header_name_equal(struct kong_str a, struct kong_str b);
 /* The first value of a header; NULL when there is none. */
 const struct field *headers_find(const struct fields *headers, struct kong_str name);
 
-/* Takes away every value of a header. */
+/* Takes away every value of a header. Here and in headers_set '_' is not '-': nginx looks for what
+ * it changes by the name as it is, in any case. */
 void headers_clear(struct fields *headers, struct kong_str name);
 
 /* Replaces all values of a header by one, where the first of them stood; appends when there was
@@ -47,6 +48,17 @@ bool headers_to_map(const struct fields *headers, size_t max, const char *const 
 /* Parses "a=1&b&c=x" as ngx.decode_args does: percent and plus decoded, an argument without a name
  * dropped. */
 bool query_parse(struct fields *args, struct kong_str text);
+
+/* The same, of an argument without a name, too. */
+bool query_parse_all(struct fields *args, struct kong_str text);
+
+/* "a=1&b=": as application/x-www-form-urlencoded writes it, a space as '+'. {NULL, 0} when out of
+ * memory. */
+struct kong_str query_write(const struct fields *args, struct arena *arena);
+
+/* Percent-encodes what nginx lets into no query: spaces and control characters. {NULL, 0} when out
+ * of memory. */
+struct kong_str query_escape(struct arena *arena, struct kong_str text);
 
 /* The table of ngx.req.get_uri_args(max): a string, true for a flag, a list where a name repeats.
  */

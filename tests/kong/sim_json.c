@@ -1,8 +1,11 @@
 #include "sim_json.h"
 
 #include <jansson.h>
+#include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 
+#include "buffer.h"
 #include "limit.h"
 
 static bool read_value(struct arena *arena, const json_t *json, unsigned depth,
@@ -59,10 +62,8 @@ static bool read_value(struct arena *arena, const json_t *json, unsigned depth,
         *value = kong_boolean(json_is_true(json));
         return true;
     case JSON_INTEGER:
-        *value = kong_integer(json_integer_value(json));
-        return true;
     case JSON_REAL:
-        *value = kong_number(json_real_value(json));
+        *value = lua_number(json_number_value(json));
         return true;
     case JSON_STRING: {
         struct kong_str own = arena_copy(arena, json_string_value(json), json_string_length(json));
@@ -81,7 +82,7 @@ static bool read_value(struct arena *arena, const json_t *json, unsigned depth,
 bool json_to_value(struct arena *arena, struct kong_str text, struct kong_value *value) {
     json_error_t error;
     json_t *json = json_loadb(text.data == NULL ? "" : text.data, text.len,
-                              JSON_DECODE_ANY | JSON_ALLOW_NUL, &error);
+                              JSON_DECODE_ANY | JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, &error);
     if (json == NULL) {
         return false;
     }
@@ -90,70 +91,110 @@ bool json_to_value(struct arena *arena, struct kong_str text, struct kong_value 
     return ok;
 }
 
-static json_t *write_value(const struct kong_value *value);
-
-static json_t *write_list(const struct kong_value *value) {
-    json_t *json = json_array();
-    for (size_t i = 0; json != NULL && i < value->list.count; i++) {
-        if (json_array_append_new(json, write_value(&value->list.items[i])) != 0) {
-            json_decref(json);
-            json = NULL;
-        }
+struct kong_value lua_number(double number) {
+    /* 2^63 is the first that int64_t has not */
+    if (floor(number) == number && fabs(number) < 9223372036854775808.0) {
+        return kong_integer((int64_t)number);
     }
-    return json;
+    return kong_number(number);
 }
 
-static json_t *write_map(const struct kong_value *value) {
-    json_t *json = json_object();
-    for (size_t i = 0; json != NULL && i < value->map.count; i++) {
+/* cjson writes bytes as they are, UTF-8 or not. */
+static void write_string(struct buffer *out, struct kong_str text) {
+    static const char digits[] = "0123456789abcdef";
+    static const char plain[] = "\b\f\n\r\t\"\\";
+    static const char letters[] = "bfnrt\"\\";
+    buffer_append_byte(out, '"');
+    for (size_t i = 0; i < text.len; i++) {
+        unsigned char c = (unsigned char)text.data[i];
+        const char *known = c == 0 ? NULL : strchr(plain, c);
+        if (known != NULL) {
+            buffer_append_byte(out, '\\');
+            buffer_append_byte(out, (uint8_t)letters[known - plain]);
+        } else if (c < 32 || c == 127) {
+            char escaped[6] = {'\\', 'u', '0', '0', digits[c >> 4], digits[c & 15]};
+            buffer_append(out, escaped, sizeof escaped);
+        } else {
+            buffer_append_byte(out, c);
+        }
+    }
+    buffer_append_byte(out, '"');
+}
+
+static void write_text(struct buffer *out, const char *text) {
+    buffer_append(out, text, strlen(text));
+}
+
+static void write_value(struct buffer *out, const struct kong_value *value, unsigned depth);
+
+static void write_map(struct buffer *out, const struct kong_value *value, unsigned depth) {
+    bool first = true;
+    buffer_append_byte(out, '{');
+    for (size_t i = 0; i < value->map.count; i++) {
         const struct kong_pair *pair = &value->map.pairs[i];
-        char *key = strndup(pair->key.data, pair->key.len);
-        /* A Lua table has no nil in it. */
-        int failed = key == NULL;
-        if (!failed && pair->value.type != KONG_NIL) {
-            failed = json_object_set_new(json, key, write_value(&pair->value));
+        if (pair->value.type == KONG_NIL) {
+            continue; /* a Lua table has no nil in it */
         }
-        free(key);
-        if (failed) {
-            json_decref(json);
-            json = NULL;
+        if (!first) {
+            buffer_append_byte(out, ',');
         }
+        first = false;
+        write_string(out, pair->key);
+        buffer_append_byte(out, ':');
+        write_value(out, &pair->value, depth + 1);
     }
-    return json;
+    buffer_append_byte(out, '}');
 }
 
-static json_t *write_value(const struct kong_value *value) {
-    switch (value->type) {
-    case KONG_NIL:
-        return json_null();
-    case KONG_BOOLEAN:
-        return json_boolean(value->boolean);
-    case KONG_INTEGER:
-        return json_integer(value->integer);
-    case KONG_NUMBER:
-        return json_real(value->number);
-    case KONG_STRING:
-        return json_stringn(value->string.data == NULL ? "" : value->string.data,
-                            value->string.len);
-    case KONG_LIST:
-        return write_list(value);
-    case KONG_MAP:
-        return write_map(value);
+static void write_list(struct buffer *out, const struct kong_value *value, unsigned depth) {
+    buffer_append_byte(out, '[');
+    for (size_t i = 0; i < value->list.count; i++) {
+        if (i > 0) {
+            buffer_append_byte(out, ',');
+        }
+        write_value(out, &value->list.items[i], depth + 1);
     }
-    return NULL;
+    buffer_append_byte(out, ']');
+}
+
+static void write_value(struct buffer *out, const struct kong_value *value, unsigned depth) {
+    char number[40];
+    out->failed = out->failed || depth > 1000;
+    switch (out->failed ? KONG_NIL : value->type) {
+    case KONG_NIL:
+        write_text(out, "null");
+        break;
+    case KONG_BOOLEAN:
+        write_text(out, value->boolean ? "true" : "false");
+        break;
+    case KONG_INTEGER:
+        snprintf(number, sizeof number, "%lld", (long long)value->integer);
+        write_text(out, number);
+        break;
+    case KONG_NUMBER:
+        snprintf(number, sizeof number, "%.16g", value->number);
+        write_text(out, number);
+        break;
+    case KONG_STRING:
+        write_string(out, value->string);
+        break;
+    case KONG_LIST:
+        write_list(out, value, depth);
+        break;
+    case KONG_MAP:
+        write_map(out, value, depth);
+        break;
+    }
 }
 
 struct kong_str json_from_value(struct arena *arena, const struct kong_value *value) {
-    json_t *json = write_value(value);
+    struct buffer out;
     struct kong_str text = {NULL, 0};
-    if (json == NULL) {
-        return text;
+    buffer_init(&out, (size_t)64 << 20);
+    write_value(&out, value, 0);
+    if (!out.failed) {
+        text = arena_copy(arena, out.data, out.len);
     }
-    char *dump = json_dumps(json, JSON_COMPACT | JSON_ENCODE_ANY);
-    json_decref(json);
-    if (dump != NULL) {
-        text = arena_copy(arena, dump, strlen(dump));
-        free(dump);
-    }
+    buffer_free(&out);
     return text;
 }

@@ -1,5 +1,6 @@
 #include "sim_lua.h"
 
+#include "sim_pdk.h"
 #include "value.h"
 
 static bool is_one_of(struct kong_str name, const char *const *names) {
@@ -49,14 +50,51 @@ static bool from_value(struct arena *arena, const struct kong_value *value,
     *out = *value;
     if (value->type == KONG_BOOLEAN && !value->boolean) {
         *out = kong_nil();
-    } else if (value->type == KONG_NIL) {
-        *out = kong_string("NULL_VALUE");
     } else if (value->type == KONG_LIST) {
         return from_list(arena, value, out);
     } else if (value->type == KONG_MAP) {
         return from_map(arena, value, out);
     }
     return true;
+}
+
+/* proto3 gives each field that did not come its default. */
+static bool with_defaults(struct arena *arena, const struct kong_value *map,
+                          const struct kong_pair *defaults, size_t count, struct kong_value *out) {
+    struct kong_pair *pairs = arena_array(arena, map->map.count + count, sizeof *pairs);
+    size_t used = map->map.count;
+    if (pairs == NULL) {
+        return false;
+    }
+    if (used > 0) {
+        memcpy(pairs, map->map.pairs, used * sizeof *pairs);
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (value_get(map, defaults[i].key.data) == NULL) {
+            pairs[used++] = defaults[i];
+        }
+    }
+    *out = kong_map(pairs, used);
+    return true;
+}
+
+/* The Consumer and the AuthCredential of kong.client.authenticate. */
+static bool from_identity(struct arena *arena, size_t index, const struct kong_value *value,
+                          struct kong_value *out) {
+    const struct kong_pair consumer[] = {
+        kong_pair("id", kong_string("")), kong_pair("created_at", kong_integer(0)),
+        kong_pair("username", kong_string("")), kong_pair("custom_id", kong_string("")),
+        kong_pair("tags", kong_list(NULL, 0))};
+    const struct kong_pair credential[] = {kong_pair("id", kong_string("")),
+                                           kong_pair("consumer_id", kong_string(""))};
+    *out = *value;
+    if (value->type != KONG_MAP) {
+        return true;
+    }
+    return index == 0
+               ? with_defaults(arena, value, consumer, sizeof consumer / sizeof *consumer, out)
+               : with_defaults(arena, value, credential, sizeof credential / sizeof *credential,
+                               out);
 }
 
 bool lua_from_protobuf(struct arena *arena, const struct pdk_method *method,
@@ -67,6 +105,12 @@ bool lua_from_protobuf(struct arena *arena, const struct pdk_method *method,
                      (method->args == PDK_ARGS_EXIT && i == 2 && args[i].type != KONG_NIL) ||
                      method->args == PDK_ARGS_LIST || method->args == PDK_ARGS_STRUCT;
         out[i] = args[i];
+        if (method->args == PDK_ARGS_EXIT && i == 1 && args[i].type == KONG_NIL) {
+            out[i] = kong_string(""); /* a body that is not there is an empty one */
+        }
+        if (method->args == PDK_ARGS_AUTHENTICATE && !from_identity(arena, i, &args[i], &out[i])) {
+            return false;
+        }
         if (value && !from_value(arena, &args[i], &out[i])) {
             return false;
         }
@@ -123,9 +167,111 @@ static bool raw_body(struct arena *arena, struct kong_str error, const struct ko
     return true;
 }
 
+/* Only what Kong's message has: it ignores the rest of an entity of its database. */
+static bool only(struct arena *arena, const struct kong_value *map, const char *const *names,
+                 struct kong_value *out) {
+    *out = *map;
+    if (map->type != KONG_MAP) {
+        return true;
+    }
+    struct kong_pair *pairs = arena_array(arena, map->map.count, sizeof *pairs);
+    size_t kept = 0;
+    for (size_t i = 0; pairs != NULL && i < map->map.count; i++) {
+        if (map->map.pairs[i].value.type != KONG_NIL && is_one_of(map->map.pairs[i].key, names)) {
+            pairs[kept++] = map->map.pairs[i];
+        }
+    }
+    *out = kong_map(pairs, kept);
+    return pairs != NULL;
+}
+
+static bool entity(struct arena *arena, const struct pdk_method *method,
+                   const struct kong_value *result, struct kong_value *out) {
+    static const char *const consumer[] = {"id",        "created_at", "username",
+                                           "custom_id", "tags",       NULL};
+    static const char *const credential[] = {"id", "consumer_id", NULL};
+    static const char *const route[] = {"id",
+                                        "created_at",
+                                        "updated_at",
+                                        "name",
+                                        "protocols",
+                                        "methods",
+                                        "hosts",
+                                        "paths",
+                                        "https_redirect_status_code",
+                                        "regex_priority",
+                                        "strip_path",
+                                        "preserve_host",
+                                        "snis",
+                                        "sources",
+                                        "destinations",
+                                        "tags",
+                                        "service",
+                                        NULL};
+    static const char *const service[] = {"id",
+                                          "created_at",
+                                          "updated_at",
+                                          "name",
+                                          "retries",
+                                          "protocol",
+                                          "host",
+                                          "port",
+                                          "path",
+                                          "connect_timeout",
+                                          "write_timeout",
+                                          "read_timeout",
+                                          "tags",
+                                          "client_certificate",
+                                          NULL};
+    const char *const *names = method->result == PDK_RESULT_CONSUMER     ? consumer
+                               : method->result == PDK_RESULT_CREDENTIAL ? credential
+                               : method->result == PDK_RESULT_ROUTE      ? route
+                                                                         : service;
+    return only(arena, result, names, out);
+}
+
+/* Kong's message has two of its dictionaries only. */
+static bool memory_stats(struct arena *arena, const struct kong_value *result,
+                         struct kong_value *out) {
+    static const char *const names[] = {"kong", "kong_db_cache", NULL};
+    const struct kong_value *dicts = value_get(result, "lua_shared_dicts");
+    struct kong_value kept;
+    *out = *result;
+    return dicts == NULL || (only(arena, dicts, names, &kept) &&
+                             sim_map_set(arena, out, kong_str("lua_shared_dicts"), &kept));
+}
+
+/* Lua's ipairs ends a list of captures at the first group that took no part. */
+static bool uri_captures(struct arena *arena, const struct kong_value *result,
+                         struct kong_value *out) {
+    const struct kong_value *unnamed = value_get(result, "unnamed");
+    struct kong_value cut;
+    size_t count = 0;
+    if (!only(arena, result, (const char *const[]){"unnamed", "named", NULL}, out)) {
+        return false;
+    }
+    if (unnamed == NULL || unnamed->type != KONG_LIST) {
+        return true;
+    }
+    while (count < unnamed->list.count && unnamed->list.items[count].type != KONG_NIL) {
+        count++;
+    }
+    cut = kong_list(unnamed->list.items, count);
+    return sim_map_set(arena, out, kong_str("unnamed"), &cut);
+}
+
 bool lua_to_protobuf(struct arena *arena, const struct pdk_method *method, struct kong_str error,
                      const struct kong_value *result, struct kong_value *out) {
     switch (method->result) {
+    case PDK_RESULT_CONSUMER:
+    case PDK_RESULT_CREDENTIAL:
+    case PDK_RESULT_ROUTE:
+    case PDK_RESULT_SERVICE:
+        return entity(arena, method, result, out);
+    case PDK_RESULT_MEMORY_STATS:
+        return memory_stats(arena, result, out);
+    case PDK_RESULT_URI_CAPTURES:
+        return uri_captures(arena, result, out);
     case PDK_RESULT_EMPTY:
         *out = kong_nil();
         return true;
@@ -164,13 +310,14 @@ static bool multi_map(struct arena *arena, const struct kong_value *map, struct 
     return true;
 }
 
-/* Empty tables are arrays; nil has no place in a table. */
-static bool packed(struct arena *arena, const struct kong_value *value, struct kong_value *out) {
+/* Empty tables are arrays; nil has no place in a table, JSON's null has. */
+static bool packed(struct arena *arena, const struct kong_value *value, bool nulls,
+                   struct kong_value *out) {
     *out = *value;
     if (value->type == KONG_LIST) {
         struct kong_value *items = arena_array(arena, value->list.count, sizeof *items);
         for (size_t i = 0; items != NULL && i < value->list.count; i++) {
-            if (!packed(arena, &value->list.items[i], &items[i])) {
+            if (!packed(arena, &value->list.items[i], nulls, &items[i])) {
                 return false;
             }
         }
@@ -182,10 +329,10 @@ static bool packed(struct arena *arena, const struct kong_value *value, struct k
         size_t kept = 0;
         for (size_t i = 0; pairs != NULL && i < value->map.count; i++) {
             pairs[kept].key = value->map.pairs[i].key;
-            if (!packed(arena, &value->map.pairs[i].value, &pairs[kept].value)) {
+            if (!packed(arena, &value->map.pairs[i].value, nulls, &pairs[kept].value)) {
                 return false;
             }
-            kept += pairs[kept].value.type != KONG_NIL;
+            kept += nulls || pairs[kept].value.type != KONG_NIL;
         }
         *out = kept == 0 ? kong_list(NULL, 0) : kong_map(pairs, kept);
         return pairs != NULL;
@@ -200,6 +347,8 @@ int lua_to_msgpack(struct arena *arena, struct kong_str method, const struct kon
                                        "kong.service.response.get_headers", NULL};
     static const char *const bodies[] = {"kong.request.get_raw_body", "kong.response.get_raw_body",
                                          "kong.service.response.get_raw_body", NULL};
+    static const char *const decoded[] = {"kong.request.get_body", "kong.service.response.get_body",
+                                          NULL};
     *binary = is_one_of(method, bodies);
     if (*binary) {
         *out = *result;
@@ -211,7 +360,7 @@ int lua_to_msgpack(struct arena *arena, struct kong_str method, const struct kon
         }
         return multi_map(arena, result, out) ? 0 : -1;
     }
-    return packed(arena, result, out) ? 0 : -1;
+    return packed(arena, result, is_one_of(method, decoded), out) ? 0 : -1;
 }
 
 const char *lua_step_method(struct kong_str method) {

@@ -6,14 +6,15 @@
 #include "arena.h"
 #include "pdk_methods.h"
 
-/* Arguments that came by ProtoBuf:1. Inside a google.protobuf.Value, false arrives as nil, null as
- * the text "NULL_VALUE", an empty list as an empty table. False when out of memory. */
+/* Arguments that came by ProtoBuf:1. Inside a google.protobuf.Value, false and null arrive as nil,
+ * an empty list as an empty table. A message has the defaults of its fields. False when out of
+ * memory. */
 bool lua_from_protobuf(struct arena *arena, const struct pdk_method *method,
                        const struct kong_value *args, size_t count, struct kong_value *out);
 
 /* A result on its way to ProtoBuf:1, in the shape that protobuf_encode_pdk_result takes. An empty
- * table is a struct; a list ends at its first nil. error: the text of SIM_FAILED, or {NULL, 0}.
- * False when out of memory. */
+ * table is a struct; a list ends at its first nil; of an entity only what its message has is left.
+ * error: the text of SIM_FAILED, or {NULL, 0}. False when out of memory. */
 bool lua_to_protobuf(struct arena *arena, const struct pdk_method *method, struct kong_str error,
                      const struct kong_value *result, struct kong_value *out);
 

@@ -90,6 +90,37 @@ struct kong_str path_normalize(struct arena *arena, struct kong_str path) {
     return (struct kong_str){out, len};
 }
 
+struct kong_str uri_unescape(struct arena *arena, struct kong_str text, bool plus) {
+    char *out = arena_alloc(arena, text.len + 1);
+    size_t n = 0;
+    if (out == NULL) {
+        return (struct kong_str){NULL, 0};
+    }
+    for (size_t i = 0; i < text.len; i++) {
+        char c = text.data[i];
+        if (c == '%' && i + 2 < text.len && hex_digit(text.data[i + 1]) >= 0 &&
+            hex_digit(text.data[i + 2]) >= 0) {
+            c = (char)(hex_digit(text.data[i + 1]) * 16 + hex_digit(text.data[i + 2]));
+            i += 2;
+        } else if (c == '+' && plus) {
+            c = ' ';
+        }
+        out[n++] = c;
+    }
+    out[n] = '\0';
+    return (struct kong_str){out, n};
+}
+
+struct kong_str path_decode(struct arena *arena, struct kong_str path) {
+    struct kong_str text = uri_unescape(arena, path, false);
+    if (text.data != NULL) {
+        char *own = (char *)(uintptr_t)text.data;
+        text.len = remove_dots(own, text.len);
+        own[text.len] = '\0';
+    }
+    return text;
+}
+
 struct kong_str path_escape(struct arena *arena, struct kong_str path) {
     static const char digits[] = "0123456789ABCDEF";
     static const char kept[] = "!#$&'()*+,/:;=?@[]-_.~%";

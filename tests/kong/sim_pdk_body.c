@@ -16,6 +16,13 @@ static bool starts_with(struct kong_str text, const char *prefix) {
     return text.len >= len && strncasecmp(text.data, prefix, len) == 0;
 }
 
+/* The type without its parameters, in the case that Kong writes. */
+static bool is_type(struct kong_str text, const char *type) {
+    const char *semicolon = memchr(text.data, ';', text.len);
+    size_t len = semicolon == NULL ? text.len : (size_t)(semicolon - text.data);
+    return len == strlen(type) && memcmp(text.data, type, len) == 0;
+}
+
 /* The boundary of a multipart content type; {NULL, 0} when it names none. */
 static struct kong_str boundary_of(struct kong_str content_type) {
     const char *at = memmem(content_type.data, content_type.len, "boundary=", 9);
@@ -162,19 +169,19 @@ static int encode(struct call *call, const struct kong_value *args, struct kong_
                   struct kong_str *body) {
     struct kong_str key = {NULL, 0};
     const char *bad = "";
-    if (starts_with(*type, FORM)) {
+    if (is_type(*type, FORM)) {
         int result = query_encode(args, call->arena, body, &key, &bad);
         return result > 0 ? call_raise(call, "attempt to use %s as query arg value", bad)
                           : SIM_RESULT;
     }
-    if (starts_with(*type, JSON)) {
+    if (is_type(*type, JSON)) {
         *body = json_from_value(call->arena, args);
         return SIM_RESULT;
     }
-    if (starts_with(*type, MULTIPART)) {
+    if (is_type(*type, MULTIPART)) {
         struct kong_str boundary = boundary_of(*type);
         if (boundary.data == NULL) {
-            boundary = kong_str("8721656041911415653955004498");
+            boundary = kong_str("8721656041");
         }
         *type = arena_printf(call->arena, MULTIPART "; boundary=%.*s", (int)boundary.len,
                              boundary.data);
@@ -207,8 +214,7 @@ PDK_FUNCTION(SERVICE_REQUEST_SET_BODY) {
     if (outcome != SIM_RESULT) {
         return outcome;
     }
-    if (body.data == NULL || type.data == NULL ||
-        !sim_pdk_set_request_body(pdk, body.data, body.len) ||
+    if (body.data == NULL || type.data == NULL || !replace_body(pdk, call->arena, body) ||
         !headers_set(&pdk->request.headers, kong_str("Content-Type"), type)) {
         return call_nomem(call);
     }

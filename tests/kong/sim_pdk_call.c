@@ -78,10 +78,6 @@ bool is_string(const struct kong_value *value) {
     return value->type == KONG_STRING;
 }
 
-struct kong_str state_copy(struct sim_pdk *pdk, struct kong_str text) {
-    return arena_copy(&pdk->memory, text.data == NULL ? "" : text.data, text.len);
-}
-
 int call_max(struct call *call, const char *what, size_t *max) {
     const struct kong_value *arg = call_arg(call, 0);
     *max = 100;
@@ -101,88 +97,12 @@ int call_max(struct call *call, const char *what, size_t *max) {
     return SIM_RESULT;
 }
 
-int check_header(struct call *call, const struct kong_value *name, const struct kong_value *value) {
-    if (!is_string(name)) {
-        struct kong_str text = lua_tostring(call->arena, name);
-        return call_raise(call, "invalid header name \"%s\": got %s, expected string",
-                          text.data == NULL ? lua_type(name) : text.data, lua_type(name));
-    }
-    if (value->type == KONG_LIST) {
-        for (size_t i = 0; i < value->list.count; i++) {
-            if (!is_string(&value->list.items[i])) {
-                return call_raise(
-                    call, "invalid header value in array \"%.*s\": got %s, expected string",
-                    (int)name->string.len, name->string.data, lua_type(&value->list.items[i]));
-            }
-        }
-    } else if (value->type == KONG_NIL) {
-        return call_raise(call,
-                          "invalid header value for \"%.*s\": got nil, expected array of string, "
-                          "string, number or boolean",
-                          (int)name->string.len, name->string.data);
-    }
-    /* A table without a list part has nothing for ipairs to see: it passes. */
-    return SIM_RESULT;
-}
-
-int check_headers(struct call *call, const struct kong_value *map) {
-    if (!is_table(map)) {
-        return call_raise(call, "headers must be a table");
-    }
-    if (map->type == KONG_LIST && map->list.count > 0) {
-        return call_raise(call, "invalid header name \"1\": got number, expected string");
-    }
-    for (size_t i = 0; map->type == KONG_MAP && i < map->map.count; i++) {
-        const struct kong_pair *pair = &map->map.pairs[i];
-        struct kong_value name = kong_bytes(pair->key.data, pair->key.len);
-        if (pair->value.type == KONG_NIL) {
-            continue; /* a table has no nil in it */
-        }
-        int outcome = check_header(call, &name, &pair->value);
-        if (outcome != SIM_RESULT) {
-            return outcome;
-        }
-    }
-    return SIM_RESULT;
-}
-
-static bool write_one(struct fields *headers, struct arena *scratch, struct kong_str name,
-                      const struct kong_value *value, bool replace) {
-    struct kong_str text = lua_tostring(scratch, value);
-    if (text.data == NULL) {
-        return false;
-    }
-    if (text.len == 0) {
-        text = kong_str(" ");
-    }
-    return replace ? headers_set(headers, name, text) : fields_add(headers, name, text, false);
-}
-
-bool header_write(struct fields *headers, struct arena *scratch, struct kong_str name,
-                  const struct kong_value *value, bool replace) {
-    if (!is_table(value)) {
-        return write_one(headers, scratch, name, value, replace);
-    }
-    if (value->type == KONG_MAP || value->list.count == 0) {
-        if (replace) {
-            headers_clear(headers, name);
-        }
-        return true;
-    }
-    for (size_t i = 0; i < value->list.count; i++) {
-        if (!write_one(headers, scratch, name, &value->list.items[i], replace && i == 0)) {
-            return false;
-        }
-    }
-    return true;
-}
-
 static struct kong_str joined(struct call *call) {
     struct kong_str text = kong_str("");
     for (size_t i = 0; i < call->count; i++) {
         struct kong_str part = lua_tostring(call->arena, &call->args[i]);
         if (part.data == NULL) {
-            part = kong_str(is_table(&call->args[i]) ? "table: 0x7f0000000000" : "nil");
+            part = kong_str(is_table(&call->args[i]) ? SIM_TABLE_TEXT : "nil");
         }
         char *both = arena_alloc(call->arena, text.len + part.len + 1);
         if (both == NULL) {

@@ -1,5 +1,5 @@
 /* kong.log.* */
-#include <stdlib.h>
+#include <math.h>
 
 #include "sim_json.h"
 #include "sim_pdk_call.h"
@@ -68,25 +68,17 @@ PDK_FUNCTION(LOG_SET_SERIALIZE_VALUE) {
     return call_nil(call);
 }
 
-/* Puts a value at "a.b.c" of a map, making what is missing on the way; "\." is a dot inside a name.
- * 0; 1 when something on the way is no table, -1 when out of memory. */
+/* Puts a value at "a.b.c" of a map, making what is missing on the way; a name has at least one
+ * byte. 0; 1 when something on the way is no table, -1 when out of memory. */
 static int set_path(struct arena *arena, struct kong_value *map, struct kong_str path,
                     const struct kong_value *value, unsigned depth) {
-    char *name = arena_alloc(arena, path.len + 1);
-    size_t n = 0;
-    size_t at = 0;
-    if (name == NULL || depth > 30) {
+    size_t skip = depth == 0 ? 1 : 0;
+    const char *dot = path.len > skip ? memchr(path.data + skip, '.', path.len - skip) : NULL;
+    struct kong_str key = {path.data, dot == NULL ? path.len : (size_t)(dot - path.data)};
+    if (depth > 30) {
         return -1;
     }
-    while (at < path.len && path.data[at] != '.') {
-        if (path.data[at] == '\\' && at + 1 < path.len && path.data[at + 1] == '.') {
-            at++;
-        }
-        name[n++] = path.data[at++];
-    }
-    name[n] = '\0';
-    struct kong_str key = {name, n};
-    if (at == path.len) {
+    if (dot == NULL) {
         return sim_map_set(arena, map, key, value) ? 0 : -1;
     }
     const struct kong_value *inner = sim_map_get(map, key);
@@ -94,8 +86,8 @@ static int set_path(struct arena *arena, struct kong_value *map, struct kong_str
     if (!is_table(&table)) {
         return 1;
     }
-    int result = set_path(arena, &table, (struct kong_str){path.data + at + 1, path.len - at - 1},
-                          value, depth + 1);
+    int result = set_path(arena, &table, (struct kong_str){dot + 1, path.len - key.len - 1}, value,
+                          depth + 1);
     if (result != 0) {
         return result;
     }
@@ -132,6 +124,27 @@ static void put_headers(struct writer *writer, const char *path, const struct fi
     put(writer, path, map);
 }
 
+static void put_tls(struct writer *writer, const struct sim_pdk *pdk, const char *where) {
+    const struct kong_value *verify = value_get(&pdk->client_tls, "client_verify");
+    struct kong_value tls = kong_map(NULL, 0);
+    struct kong_str version = sim_tls_version(pdk);
+    const struct {
+        const char *name;
+        struct kong_str text;
+    } texts[] = {{"version", version},
+                 {"cipher", pdk->tls_cipher},
+                 {"client_verify", verify == NULL ? kong_str("NONE") : verify->string}};
+    if (version.data == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        struct kong_value text = kong_bytes(texts[i].text.data, texts[i].text.len);
+        writer->failed =
+            writer->failed || !sim_map_set(writer->arena, &tls, kong_str(texts[i].name), &text);
+    }
+    put(writer, where, tls);
+}
+
 static void put_request(struct writer *writer, const struct sim_pdk *pdk) {
     const struct sim_request *request = &pdk->request;
     struct fields args;
@@ -140,6 +153,7 @@ static void put_request(struct writer *writer, const struct sim_pdk *pdk) {
     if (!query_parse(&args, request->args) || !query_to_map(&args, 100, writer->arena, &query)) {
         writer->failed = true;
     }
+    put_text(writer, "request.id", pdk->request_id);
     put_text(writer, "request.uri", request->request_uri);
     put_text(writer, "request.url",
              arena_printf(writer->arena, "%s://%s:%d%s", request->scheme.data, request->host.data,
@@ -148,7 +162,18 @@ static void put_request(struct writer *writer, const struct sim_pdk *pdk) {
     put_text(writer, "request.method", request->method);
     put_headers(writer, "request.headers", &request->headers);
     put(writer, "request.size", kong_integer((int64_t)request->body.len));
-    put_text(writer, "request.tls.version", pdk->tls_version);
+    put_tls(writer, pdk, "request.tls");
+}
+
+/* With the query, as it went to the upstream. */
+static struct kong_str upstream_uri(struct writer *writer, const struct sim_pdk *pdk) {
+    struct kong_str path = pdk->upstream.path;
+    struct kong_str uri = pdk->request.request_uri;
+    bool mark = pdk->request.args.len > 0 || (uri.len > 0 && uri.data[uri.len - 1] == '?');
+    if (path.len == 0 || !mark) {
+        return path.data == NULL ? kong_str("") : path;
+    }
+    return arena_printf(writer->arena, "%s?%s", path.data, pdk->request.args.data);
 }
 
 static void put_response(struct writer *writer, const struct sim_pdk *pdk) {
@@ -156,30 +181,69 @@ static void put_response(struct writer *writer, const struct sim_pdk *pdk) {
         [SIM_SOURCE_SERVICE] = "upstream", [SIM_SOURCE_EXIT] = "kong", [SIM_SOURCE_ERROR] = "kong"};
     static const char *const latencies[] = {"latencies.kong", "latencies.proxy",
                                             "latencies.request", "latencies.receive"};
+    int status = pdk->service.status;
+    bool asked = pdk->source == SIM_SOURCE_SERVICE || pdk->upstream.query_joined;
     put(writer, "response.status", kong_integer(pdk->client.status));
-    put_headers(writer, "response.headers", &pdk->client.headers);
+    put(writer, "response.headers", pdk->saved.response_headers);
     put(writer, "response.size", kong_integer((int64_t)pdk->client.body.len));
-    put_text(writer, "upstream_uri", pdk->upstream.path);
-    put_text(writer, "upstream_status",
-             pdk->service.status == 0 ? kong_str("")
-                                      : arena_printf(writer->arena, "%d", pdk->service.status));
+    put_text(writer, "upstream_uri", upstream_uri(writer, pdk));
+    if (!asked || status == 0) {
+        put_text(writer, "upstream_status", kong_str(""));
+    } else if (pdk->upstream.buffered) {
+        put(writer, "upstream_status", kong_integer(status));
+    } else {
+        put_text(writer, "upstream_status", arena_printf(writer->arena, "%d", status));
+    }
     for (size_t i = 0; i < 4; i++) {
-        put(writer, latencies[i], kong_integer(pdk->service.status == 0 && i == 1 ? -1 : 0));
+        put(writer, latencies[i], kong_integer(!asked && i == 1 ? -1 : 0));
     }
     put(writer, "source", kong_string(sources[pdk->source]));
+}
+
+static void put_stream(struct writer *writer, const struct sim_pdk *pdk) {
+    put_tls(writer, pdk, "session.tls");
+    put(writer, "session.received", kong_integer(0));
+    put(writer, "session.sent", kong_integer(0));
+    put(writer, "session.status", kong_integer(pdk->client.status == 0 ? 200 : pdk->client.status));
+    put(writer, "session.server_port", kong_integer(sim_server_port(pdk)));
+    put(writer, "upstream.received", kong_integer(0));
+    put(writer, "upstream.sent", kong_integer(0));
+    put(writer, "latencies.kong", kong_integer(0));
+    put(writer, "latencies.session", kong_integer(0));
+}
+
+/* Of a credential Kong tells who it is only. */
+static void put_credential(struct writer *writer, const struct sim_pdk *pdk) {
+    static const char *const names[] = {"id", "consumer_id"};
+    struct kong_value entity = kong_map(NULL, 0);
+    if (pdk->credential.type != KONG_MAP) {
+        return;
+    }
+    for (size_t i = 0; i < 2; i++) {
+        const struct kong_value *value = value_get(&pdk->credential, names[i]);
+        if (value != NULL) {
+            writer->failed =
+                writer->failed || !sim_map_set(writer->arena, &entity, kong_str(names[i]), value);
+        }
+    }
+    put(writer, "authenticated_entity", entity);
 }
 
 struct kong_str sim_serialize(struct sim_pdk *pdk, struct arena *arena, struct kong_str *error) {
     struct writer writer = {.arena = arena, .root = kong_map(NULL, 0)};
     *error = (struct kong_str){NULL, 0};
-    put_request(&writer, pdk);
-    put_response(&writer, pdk);
-    put(&writer, "authenticated_entity", pdk->credential);
+    if (sim_pdk_is_stream(pdk)) {
+        put_stream(&writer, pdk);
+    } else {
+        put_request(&writer, pdk);
+        put_response(&writer, pdk);
+    }
+    put_credential(&writer, pdk);
     put(&writer, "route", pdk->route);
     put(&writer, "service", pdk->service_entity);
     put(&writer, "consumer", pdk->consumer);
     put_text(&writer, "client_ip", pdk->request.forwarded_ip);
-    put(&writer, "started_at", kong_number(pdk->start_time * 1000));
+    put(&writer, "started_at", lua_number(floor(pdk->start_time * 1000)));
     put(&writer, "workspace_name", kong_string("default"));
     const struct kong_value *values = &pdk->serialize_values;
     for (size_t i = 0; values->type == KONG_LIST && i < values->list.count; i++) {
@@ -198,8 +262,8 @@ struct kong_str sim_serialize(struct sim_pdk *pdk, struct arena *arena, struct k
 
 PDK_FUNCTION(LOG_SERIALIZE) {
     struct kong_str error;
-    if (call->pdk->serialized.data != NULL) {
-        return call_string(call, call->pdk->serialized);
+    if (call->pdk->saved.serialized.data != NULL) {
+        return call_string(call, call->pdk->saved.serialized);
     }
     struct kong_str text = sim_serialize(call->pdk, call->arena, &error);
     if (error.data != NULL) {

@@ -1,8 +1,5 @@
-/* kong.ctx.*, kong.nginx.*, kong.node.*, kong.cluster.*, kong.plugin.*, kong.vault.*,
- * kong.telemetry.* */
-#include <stdlib.h>
-#include <strings.h>
-
+/* kong.ctx.*, kong.nginx.*, kong.node.*, kong.cluster.*, kong.plugin.*,
+ * kong.telemetry.* (the variables are in sim_vars.c) */
 #include "sim_pdk_call.h"
 #include "value.h"
 
@@ -56,121 +53,28 @@ PDK_FUNCTION(NGINX_GET_CTX) {
     return map_read(call, &call->pdk->ngx_ctx);
 }
 
-static int port_text(struct call *call, int port) {
-    struct kong_str text = arena_printf(call->arena, "%d", port);
-    return text.data == NULL ? call_nomem(call) : call_string(call, text);
-}
-
-/* Variables of a fixed name. False when there is none of that name. */
-static bool plain_variable(struct call *call, struct kong_str name, int *outcome) {
-    const struct sim_pdk *pdk = call->pdk;
-    const struct {
-        const char *name;
-        struct kong_str value;
-    } texts[] = {
-        {"request_uri", pdk->request.request_uri},
-        {"uri", raw_path(pdk->request.request_uri)},
-        {"args", pdk->request.args},
-        {"query_string", pdk->request.args},
-        {"request_method", pdk->request.method},
-        {"scheme", pdk->request.scheme},
-        {"host", pdk->request.host},
-        {"remote_addr", pdk->request.forwarded_ip},
-        {"realip_remote_addr", pdk->request.client_ip},
-        {"is_args", kong_str(pdk->request.args.len > 0 ? "?" : "")},
-        {"server_protocol", kong_str(pdk->request.http_version == 1.0   ? "HTTP/1.0"
-                                     : pdk->request.http_version == 2.0 ? "HTTP/2.0"
-                                                                        : "HTTP/1.1")},
-        {"upstream_scheme", pdk->upstream.scheme},
-        {"upstream_uri", pdk->upstream.path},
-        {"upstream_host", pdk->upstream.host_header},
-        {"ssl_protocol", pdk->tls_version},
-    };
-    const struct {
-        const char *name;
-        int value;
-    } numbers[] = {{"server_port", pdk->request.port},
-                   {"remote_port", pdk->request.forwarded_port},
-                   {"realip_remote_port", pdk->request.client_port},
-                   {"status", pdk->client.status}};
-    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
-        if (kong_str_equal(name, kong_str(texts[i].name))) {
-            *outcome = call_string(call, texts[i].value);
-            return true;
-        }
-    }
-    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
-        if (kong_str_equal(name, kong_str(numbers[i].name))) {
-            *outcome = port_text(call, numbers[i].value);
-            return true;
-        }
-    }
-    return false;
-}
-
-/* $http_NAME: all values of the header, joined by ", ". */
-static int header_variable(struct call *call, const struct fields *headers, struct kong_str name) {
-    struct kong_str text = {NULL, 0};
-    for (size_t i = 0; i < headers->count; i++) {
-        if (!header_name_equal(headers->items[i].name, name)) {
-            continue;
-        }
-        text = text.data == NULL
-                   ? headers->items[i].value
-                   : arena_printf(call->arena, "%s, %s", text.data, headers->items[i].value.data);
-        if (text.data == NULL) {
-            return call_nomem(call);
-        }
-    }
-    return call_string(call, text);
-}
-
 PDK_FUNCTION(NGINX_GET_VAR) {
-    const struct sim_pdk *pdk = call->pdk;
-    const struct kong_value *arg = call_arg(call, 0);
-    int outcome = SIM_RESULT;
-    if (!is_string(arg)) {
-        return call_raise(call, "bad variable name");
-    }
-    struct kong_str name = arg->string;
-    const struct kong_value *own = sim_map_get(&pdk->ngx_vars, name);
-    if (own != NULL) {
-        return call_value(call, *own);
-    }
-    if (plain_variable(call, name, &outcome)) {
-        return outcome;
-    }
-    if (name.len > 5 && strncmp(name.data, "http_", 5) == 0) {
-        return header_variable(call, &pdk->request.headers,
-                               (struct kong_str){name.data + 5, name.len - 5});
-    }
-    if (kong_str_equal(name, kong_str("content_type"))) {
-        return header_variable(call, &pdk->request.headers, kong_str("content-type"));
-    }
-    if (name.len > 14 && strncmp(name.data, "upstream_http_", 14) == 0) {
-        return header_variable(call, &pdk->service.headers,
-                               (struct kong_str){name.data + 14, name.len - 14});
-    }
-    if (name.len > 4 && strncmp(name.data, "arg_", 4) == 0) {
-        struct kong_value query = kong_bytes(name.data + 4, name.len - 4);
-        struct call argument = *call;
-        argument.args = &query;
-        argument.count = 1;
-        return sim_pdk_REQUEST_GET_QUERY_ARG(&argument);
-    }
-    return call_nil(call);
+    const struct kong_value *name = call_arg(call, 0);
+    return is_string(name) ? sim_variable(call, name->string)
+                           : call_raise(call, "bad variable name");
 }
 
 PDK_FUNCTION(NGINX_GET_SUBSYSTEM) {
-    return call_string(call, kong_str(call->pdk->phase == KONG_PHASE_PREREAD ? "stream" : "http"));
+    return call_string(call, kong_str(sim_pdk_is_stream(call->pdk) ? "stream" : "http"));
 }
 
+/* In log there is no connection any more. */
 PDK_FUNCTION(NGINX_GET_TLS1_VERSION_STR) {
-    return call_string(call, call->pdk->tls_version);
+    return call->pdk->phase == KONG_PHASE_LOG ? call_nil(call)
+                                              : call_string(call, sim_tls_version(call->pdk));
 }
 
+/* Before there is a request, and in streams, where nginx has no start time: nil, which arrives as
+ * 0. */
 PDK_FUNCTION(NGINX_REQ_START_TIME) {
-    return call_value(call, kong_number(call->pdk->start_time));
+    const struct sim_pdk *pdk = call->pdk;
+    bool request = pdk->phase != KONG_PHASE_CERTIFICATE && !sim_pdk_is_stream(pdk);
+    return request ? call_value(call, kong_number(pdk->start_time)) : call_nil(call);
 }
 
 PDK_FUNCTION(NGINX_GET_STATISTICS) {
@@ -197,7 +101,8 @@ PDK_FUNCTION(NODE_GET_HOSTNAME) {
 }
 
 PDK_FUNCTION(NODE_GET_MEMORY_STATS) {
-    return call_value(call, call->pdk->memory_stats);
+    return call_value(call, sim_pdk_is_stream(call->pdk) ? call->pdk->stream_memory_stats
+                                                         : call->pdk->memory_stats);
 }
 
 PDK_FUNCTION(CLUSTER_GET_ID) {
@@ -208,77 +113,10 @@ PDK_FUNCTION(PLUGIN_GET_ID) {
     return call_string(call, call->pdk->plugin_id);
 }
 
-static bool is_reference(const struct kong_value *value) {
-    return is_string(value) && value->string.len > 10 &&
-           strncmp(value->string.data, "{vault://", 9) == 0 &&
-           value->string.data[value->string.len - 1] == '}';
-}
-
-PDK_FUNCTION(VAULT_IS_REFERENCE) {
-    return call_value(call, kong_boolean(is_reference(call_arg(call, 0))));
-}
-
-/* "{vault://env/cert/key?prefix=SSL_#1}": name, resource, and where they are there key, config and
- * version. */
-PDK_FUNCTION(VAULT_PARSE_REFERENCE) {
-    const struct kong_value *reference = call_arg(call, 0);
-    if (!is_reference(reference)) {
-        struct kong_str text = lua_tostring(call->arena, reference);
-        return call_fail(call, "not a reference [%s]", text.data == NULL ? "nil" : text.data);
-    }
-    struct kong_str text =
-        arena_copy(call->arena, reference->string.data + 9, reference->string.len - 10);
-    struct kong_pair *pairs = arena_array(call->arena, 5, sizeof *pairs);
-    struct fields config;
-    size_t count = 0;
-    fields_init(&config, call->arena);
-    if (text.data == NULL || pairs == NULL) {
-        return call_nomem(call);
-    }
-    char *rest = (char *)(uintptr_t)text.data;
-    char *version = strchr(rest, '#');
-    if (version != NULL) {
-        *version++ = '\0';
-        int64_t number = strtol(version, NULL, 10);
-        pairs[count++] = kong_pair("version", kong_integer(number));
-    }
-    char *query = strchr(rest, '?');
-    if (query != NULL) {
-        *query++ = '\0';
-        pairs[count].key = kong_str("config");
-        if (!query_parse(&config, kong_str(query)) ||
-            !query_to_map(&config, 0, call->arena, &pairs[count++].value)) {
-            return call_nomem(call);
-        }
-    }
-    char *resource = strchr(rest, '/');
-    if (resource == NULL || resource[1] == '\0') {
-        return call_fail(call, "reference url is missing path [%s]", reference->string.data);
-    }
-    *resource++ = '\0';
-    char *key = strchr(resource, '/');
-    if (key != NULL) {
-        *key++ = '\0';
-        pairs[count++] = kong_pair("key", kong_string(key));
-    }
-    pairs[count++] = kong_pair("name", kong_string(rest));
-    pairs[count++] = kong_pair("resource", kong_string(resource));
-    return call_value(call, kong_map(pairs, count));
-}
-
-PDK_FUNCTION(VAULT_GET) {
-    const struct kong_value *reference = call_arg(call, 0);
-    if (!is_reference(reference)) {
-        struct kong_str text = lua_tostring(call->arena, reference);
-        return call_fail(call, "not a reference [%s]", text.data == NULL ? "nil" : text.data);
-    }
-    const struct kong_value *secret = sim_map_get(&call->pdk->vault, reference->string);
-    return secret == NULL ? call_fail(call, "could not get value from external vault")
-                          : call_value(call, *secret);
-}
-
+/* There is no OpenTelemetry plugin here. */
 PDK_FUNCTION(TELEMETRY_LOG) {
     const struct kong_value *message = call_arg(call, 3);
+    const struct kong_value *attributes = call_arg(call, 4);
     if (!is_string(call_arg(call, 0))) {
         return call_fail(call, "plugin_name must be a string");
     }
@@ -291,9 +129,10 @@ PDK_FUNCTION(TELEMETRY_LOG) {
     if (message->type != KONG_NIL && !is_string(message)) {
         return call_fail(call, "message must be a string");
     }
-    struct call entry = *call;
-    entry.args = message;
-    entry.count = message->type == KONG_NIL ? 0 : 1;
-    int outcome = log_append(&entry, "telemetry");
-    return outcome == SIM_RESULT ? call_value(call, kong_boolean(true)) : outcome;
+    if (attributes->type != KONG_NIL && !is_table(attributes)) {
+        return call_fail(call, "attributes must be a table");
+    }
+    return call_fail(call, "Telemetry logging is disabled: log entry will not be recorded. Ensure "
+                           "the OpenTelemetry plugin is correctly configured to report logs in "
+                           "order to use this feature.");
 }

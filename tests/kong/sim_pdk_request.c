@@ -52,7 +52,7 @@ PDK_FUNCTION(REQUEST_GET_HOST) {
 }
 
 PDK_FUNCTION(REQUEST_GET_PORT) {
-    return call_integer(call, call->pdk->request.port);
+    return call_integer(call, sim_server_port(call->pdk));
 }
 
 PDK_FUNCTION(REQUEST_GET_FORWARDED_SCHEME) {
@@ -93,14 +93,16 @@ PDK_FUNCTION(REQUEST_GET_FORWARDED_PATH) {
     return field == NULL ? sim_pdk_REQUEST_GET_PATH(call) : call_string(call, field->value);
 }
 
-/* The start of the path that strip_path took away; nil when nothing was. */
+/* The start of the path that strip_path takes away: "" before the router has run, nil when nothing
+ * was. */
 PDK_FUNCTION(REQUEST_GET_FORWARDED_PREFIX) {
+    const struct sim_pdk *pdk = call->pdk;
     const struct field *field = forwarded(call, "X-Forwarded-Prefix");
     if (field != NULL) {
         return call_string(call, field->value);
     }
-    struct kong_str prefix = sim_route_prefix(call->pdk);
-    return call_string(call, prefix);
+    return call_string(call, pdk->upstream.routed ? pdk->upstream.forwarded[SIM_FORWARDED_PREFIX]
+                                                  : kong_str(""));
 }
 
 PDK_FUNCTION(REQUEST_GET_HTTP_VERSION) {
@@ -166,17 +168,34 @@ PDK_FUNCTION(REQUEST_GET_QUERY_ARG) {
     return value == NULL ? call_nil(call) : call_value(call, *value);
 }
 
+/* The variable $http_NAME; where it may be several values joined, the first of the table. */
 PDK_FUNCTION(REQUEST_GET_HEADER) {
+    struct sim_pdk *pdk = call->pdk;
     const struct kong_value *name = call_arg(call, 0);
+    struct kong_value map = pdk->saved.request_headers;
+    struct kong_str value;
     if (!is_string(name)) {
         return call_raise(call, "header name must be a string");
     }
-    const struct field *field = headers_find(&call->pdk->request.headers, name->string);
-    return field == NULL ? call_nil(call) : call_string(call, field->value);
+    if (pdk->phase != KONG_PHASE_LOG) {
+        if (!header_variable(&pdk->request.headers, name->string, call->arena, &value)) {
+            return call_nomem(call);
+        }
+        if (value.data == NULL || strstr(value.data, ", ") == NULL) {
+            return call_string(call, value);
+        }
+        if (!headers_to_map(&pdk->request.headers, 100, NULL, call->arena, &map)) {
+            return call_nomem(call);
+        }
+    }
+    return call_string(call, table_header(&map, name->string, call->arena));
 }
 
 PDK_FUNCTION(REQUEST_GET_HEADERS) {
     size_t max = 0;
+    if (call->pdk->phase == KONG_PHASE_LOG) {
+        return call_value(call, call->pdk->saved.request_headers);
+    }
     int outcome = call_max(call, "max_headers", &max);
     if (outcome != SIM_RESULT) {
         return outcome;
@@ -216,6 +235,7 @@ static bool spool(struct sim_pdk *pdk) {
 PDK_FUNCTION(REQUEST_GET_RAW_BODY) {
     struct sim_pdk *pdk = call->pdk;
     const struct kong_value *max = call_arg(call, 0);
+    pdk->request.body_read = true;
     if (pdk->request.body.len <= pdk->body_buffer_size) {
         return call_string(call, pdk->request.body.data == NULL ? kong_str("") : pdk->request.body);
     }
@@ -244,6 +264,7 @@ PDK_FUNCTION(REQUEST_GET_BODY) {
     if (content_type.data == NULL) {
         return call_fail(call, "missing content type");
     }
+    call->pdk->request.body_read = true;
     if (call->pdk->request.body.len > call->pdk->body_buffer_size &&
         !is_number(call_arg(call, 2))) {
         return call_fail(call, "request body did not fit into client body buffer, consider "
@@ -254,7 +275,8 @@ PDK_FUNCTION(REQUEST_GET_BODY) {
 
 PDK_FUNCTION(REQUEST_GET_URI_CAPTURES) {
     const struct kong_value *captures = &call->pdk->uri_captures;
-    if (captures->type == KONG_MAP) {
+    /* the router has not matched before access */
+    if (captures->type == KONG_MAP && call->pdk->phase != KONG_PHASE_REWRITE) {
         return call_value(call, *captures);
     }
     struct kong_pair *pairs = arena_array(call->arena, 2, sizeof *pairs);

@@ -1,5 +1,6 @@
 /* kong.service.* and kong.service.request.* (set_body is in sim_pdk_body.c) */
 #include <math.h>
+#include <stdlib.h>
 
 #include "sim_pdk_call.h"
 #include "value.h"
@@ -53,7 +54,8 @@ PDK_FUNCTION(SERVICE_REQUEST_SET_RAW_QUERY) {
     if (!is_string(query)) {
         return call_raise(call, "query must be a string");
     }
-    return keep(call, &call->pdk->request.args, query->string);
+    struct kong_str safe = query_escape(call->arena, query->string);
+    return safe.data == NULL ? call_nomem(call) : keep(call, &call->pdk->request.args, safe);
 }
 
 PDK_FUNCTION(SERVICE_REQUEST_SET_QUERY) {
@@ -75,44 +77,28 @@ PDK_FUNCTION(SERVICE_REQUEST_SET_QUERY) {
     return keep(call, &call->pdk->request.args, text);
 }
 
-/* Leaves the other arguments as they are written, but for '+', which becomes "%20". */
+/* Kong takes the whole query apart and writes it anew: "flag" becomes "flag=". */
 PDK_FUNCTION(SERVICE_REQUEST_CLEAR_QUERY_ARG) {
     const struct kong_value *name = call_arg(call, 0);
     struct kong_str args = call->pdk->request.args;
+    struct fields all;
+    struct fields kept;
+    struct kong_str text;
     if (!is_string(name)) {
         return call_raise(call, "query argument name must be a string");
     }
-    char *out = arena_array(call->arena, args.len + 1, 3);
-    size_t n = 0;
-    if (out == NULL) {
-        return call_nomem(call);
+    if (args.len == 0) {
+        return call_nil(call);
     }
-    for (size_t start = 0; start < args.len;) {
-        const char *from = args.data + start;
-        const char *amp = memchr(from, '&', args.len - start);
-        size_t len = amp == NULL ? args.len - start : (size_t)(amp - from);
-        struct fields one;
-        fields_init(&one, call->arena);
-        if (!query_parse(&one, (struct kong_str){from, len})) {
-            return call_nomem(call);
-        }
-        start += len + 1;
-        if (one.count > 0 && kong_str_equal(one.items[0].name, name->string)) {
-            continue;
-        }
-        if (n > 0) {
-            out[n++] = '&';
-        }
-        for (size_t i = 0; i < len; i++) {
-            if (from[i] == '+') {
-                memcpy(out + n, "%20", 3);
-                n += 3;
-            } else {
-                out[n++] = from[i];
-            }
-        }
+    fields_init(&all, call->arena);
+    fields_init(&kept, call->arena);
+    bool ok = query_parse_all(&all, args);
+    for (size_t i = 0; ok && i < all.count; i++) {
+        ok = kong_str_equal(all.items[i].name, name->string) ||
+             fields_add(&kept, all.items[i].name, all.items[i].value, false);
     }
-    return keep(call, &call->pdk->request.args, (struct kong_str){out, n});
+    text = ok ? query_write(&kept, call->arena) : (struct kong_str){NULL, 0};
+    return text.data == NULL ? call_nomem(call) : keep(call, &call->pdk->request.args, text);
 }
 
 PDK_FUNCTION(SERVICE_REQUEST_SET_METHOD) {
@@ -131,43 +117,72 @@ PDK_FUNCTION(SERVICE_REQUEST_SET_METHOD) {
     return call_raise(call, "invalid method: %s", method->string.data);
 }
 
-/* The first value of a string or a list. */
-static struct kong_str first_text(struct arena *arena, const struct kong_value *value) {
-    if (value->type == KONG_LIST) {
-        return value->list.count == 0 ? kong_str("") : lua_tostring(arena, &value->list.items[0]);
+/* Host: $host becomes it, and Kong takes the value for $upstream_host: a list as Lua writes it.
+ * nginx has one Host only: the last of a list. */
+static int write_host(struct call *call, struct kong_str name, const struct kong_value *value) {
+    struct sim_pdk *pdk = call->pdk;
+    struct kong_value last = *value;
+    if (value->type == KONG_LIST && value->list.count > 0) {
+        last = value->list.items[value->list.count - 1];
     }
-    return lua_tostring(arena, value);
+    struct kong_str sent =
+        is_table(value) ? kong_str(SIM_TABLE_TEXT) : lua_tostring(call->arena, value);
+    struct kong_str host = is_table(&last) ? sent : lua_tostring(call->arena, &last);
+    if (sent.data == NULL || host.data == NULL || !sim_pdk_set_host(pdk, host.data) ||
+        !header_write(&pdk->request.headers, call->arena, name, &last, true)) {
+        return call_nomem(call);
+    }
+    return keep(call, &pdk->upstream.host_header, sent);
 }
 
-static int write_header(struct call *call, struct kong_str name, const struct kong_value *value,
-                        bool replace) {
-    struct sim_pdk *pdk = call->pdk;
-    if (header_name_equal(name, kong_str("host"))) {
-        struct kong_str host = first_text(call->arena, value);
-        if (host.data == NULL || keep(call, &pdk->upstream.host_header, host) != SIM_RESULT) {
-            return call_nomem(call);
-        }
+/* nginx reads no more of a body than Content-Length says when it reads it. */
+static void cut_body(struct sim_pdk *pdk) {
+    const struct field *length = headers_find(&pdk->request.headers, kong_str("Content-Length"));
+    size_t most = length == NULL ? 0 : strtoul(length->value.data, NULL, 10);
+    if (!pdk->request.body_read && most < pdk->request.body.len) {
+        pdk->request.body.len = most;
+        ((char *)(uintptr_t)pdk->request.body.data)[most] = '\0';
     }
-    if (header_name_equal(name, kong_str(":authority"))) {
+}
+
+static int write_header(struct call *call, struct kong_str name, const struct kong_value *value) {
+    struct sim_pdk *pdk = call->pdk;
+    if (kong_str_equal(name, kong_str(":authority"))) {
         return call_fail(call, "cannot set :authority pseudo-header on non-grpc requests");
     }
-    return header_write(&pdk->request.headers, call->arena, name, value, replace)
-               ? call_nil(call)
-               : call_nomem(call);
+    if (header_name_equal(name, kong_str("host"))) {
+        return write_host(call, name, value);
+    }
+    if (!header_write(&pdk->request.headers, call->arena, name, value, true)) {
+        return call_nomem(call);
+    }
+    if (header_name_equal(name, kong_str("content-length"))) {
+        cut_body(pdk);
+    }
+    return call_nil(call);
+}
+
+/* What is there and the new value; a list becomes one value, as Lua writes a table. */
+static int append_header(struct call *call, struct kong_str name, const struct kong_value *value) {
+    struct fields *headers = &call->pdk->request.headers;
+    struct kong_value text = is_table(value) ? kong_string(SIM_TABLE_TEXT) : *value;
+    if (header_name_equal(name, kong_str("host"))) {
+        return write_host(call, name, &text);
+    }
+    return header_write(headers, call->arena, name, &text, false) ? call_nil(call)
+                                                                  : call_nomem(call);
 }
 
 PDK_FUNCTION(SERVICE_REQUEST_SET_HEADER) {
     int outcome = check_header(call, call_arg(call, 0), call_arg(call, 1));
-    return outcome == SIM_RESULT
-               ? write_header(call, call_arg(call, 0)->string, call_arg(call, 1), true)
-               : outcome;
+    return outcome == SIM_RESULT ? write_header(call, call_arg(call, 0)->string, call_arg(call, 1))
+                                 : outcome;
 }
 
 PDK_FUNCTION(SERVICE_REQUEST_ADD_HEADER) {
     int outcome = check_header(call, call_arg(call, 0), call_arg(call, 1));
-    return outcome == SIM_RESULT
-               ? write_header(call, call_arg(call, 0)->string, call_arg(call, 1), false)
-               : outcome;
+    return outcome == SIM_RESULT ? append_header(call, call_arg(call, 0)->string, call_arg(call, 1))
+                                 : outcome;
 }
 
 PDK_FUNCTION(SERVICE_REQUEST_CLEAR_HEADER) {
@@ -176,6 +191,9 @@ PDK_FUNCTION(SERVICE_REQUEST_CLEAR_HEADER) {
         return call_raise(call, "header must be a string");
     }
     headers_clear(&call->pdk->request.headers, name->string);
+    if (header_name_equal(name->string, kong_str("content-length"))) {
+        cut_body(call->pdk);
+    }
     return call_nil(call);
 }
 
@@ -185,7 +203,7 @@ PDK_FUNCTION(SERVICE_REQUEST_SET_HEADERS) {
     for (size_t i = 0; outcome == SIM_RESULT && map->type == KONG_MAP && i < map->map.count; i++) {
         const struct kong_pair *pair = &map->map.pairs[i];
         if (pair->value.type != KONG_NIL) {
-            outcome = write_header(call, pair->key, &pair->value, true);
+            outcome = write_header(call, pair->key, &pair->value);
         }
     }
     return outcome == SIM_RESULT ? call_nil(call) : outcome;
@@ -196,9 +214,7 @@ PDK_FUNCTION(SERVICE_REQUEST_SET_RAW_BODY) {
     if (!is_string(body)) {
         return call_raise(call, "body must be a string");
     }
-    return sim_pdk_set_request_body(call->pdk, body->string.data, body->string.len)
-               ? call_nil(call)
-               : call_nomem(call);
+    return replace_body(call->pdk, call->arena, body->string) ? call_nil(call) : call_nomem(call);
 }
 
 PDK_FUNCTION(SERVICE_SET_UPSTREAM) {
@@ -211,6 +227,7 @@ PDK_FUNCTION(SERVICE_SET_UPSTREAM) {
         if (is_string(&known->list.items[i]) &&
             kong_str_equal(known->list.items[i].string, host->string)) {
             int outcome = keep(call, &call->pdk->upstream.host, host->string);
+            call->pdk->upstream.target_set = true;
             return outcome == SIM_RESULT ? call_value(call, kong_boolean(true)) : outcome;
         }
     }
@@ -241,6 +258,7 @@ PDK_FUNCTION(SERVICE_SET_TARGET) {
         return outcome;
     }
     upstream->port = (int)to_number(call_arg(call, 1));
+    upstream->target_set = true;
     outcome = keep(call, &upstream->host_header, host->string);
     return outcome == SIM_RESULT ? keep(call, &upstream->host, host->string) : outcome;
 }
@@ -281,6 +299,9 @@ PDK_FUNCTION(SERVICE_SET_TLS_VERIFY_DEPTH) {
     const struct kong_value *depth = call_arg(call, 0);
     if (!is_number(depth)) {
         return call_raise(call, "argument must be a number");
+    }
+    if (to_number(depth) < 0) {
+        return call_raise(call, "error while calling ffi: depth must not be negative");
     }
     call->pdk->upstream.tls_verify_depth = (int64_t)to_number(depth);
     return call_value(call, kong_boolean(true));

@@ -86,6 +86,61 @@ static bool encode_argument(struct buffer *out, struct arena *arena, struct kong
     return true;
 }
 
+static void write_form(struct buffer *out, struct kong_str text) {
+    static const char digits[] = "0123456789ABCDEF";
+    for (size_t i = 0; i < text.len; i++) {
+        unsigned char c = (unsigned char)text.data[i];
+        if (c == ' ') {
+            buffer_append_byte(out, '+');
+        } else if ((is_unreserved(c) && c != '~') || c == '*') {
+            buffer_append_byte(out, c);
+        } else {
+            char escaped[3] = {'%', digits[c >> 4], digits[c & 15]};
+            buffer_append(out, escaped, sizeof escaped);
+        }
+    }
+}
+
+struct kong_str query_write(const struct fields *args, struct arena *arena) {
+    struct buffer out;
+    struct kong_str text = {NULL, 0};
+    buffer_init(&out, (size_t)16 << 20);
+    for (size_t i = 0; i < args->count; i++) {
+        if (i > 0) {
+            buffer_append_byte(&out, '&');
+        }
+        write_form(&out, args->items[i].name);
+        buffer_append_byte(&out, '=');
+        write_form(&out, args->items[i].value);
+    }
+    if (!out.failed) {
+        text = arena_copy(arena, out.data == NULL ? (const void *)"" : out.data, out.len);
+    }
+    buffer_free(&out);
+    return text;
+}
+
+struct kong_str query_escape(struct arena *arena, struct kong_str text) {
+    static const char digits[] = "0123456789ABCDEF";
+    char *out = arena_array(arena, text.len + 1, 3);
+    size_t n = 0;
+    if (out == NULL) {
+        return (struct kong_str){NULL, 0};
+    }
+    for (size_t i = 0; i < text.len; i++) {
+        unsigned char c = (unsigned char)text.data[i];
+        if (c <= ' ' || c == 127) {
+            out[n++] = '%';
+            out[n++] = digits[c >> 4];
+            out[n++] = digits[c & 15];
+        } else {
+            out[n++] = (char)c;
+        }
+    }
+    out[n] = '\0';
+    return (struct kong_str){out, n};
+}
+
 static int compare_text(const void *a, const void *b) {
     const struct kong_str *left = a;
     const struct kong_str *right = b;
@@ -97,16 +152,19 @@ static int compare_text(const void *a, const void *b) {
     return left->len < right->len ? -1 : left->len > right->len;
 }
 
-/* All values of one name, joined by '&'. */
+/* All values of one name, joined by '&': of a table whatever its keys are. */
 static int encode_pair(const struct kong_pair *pair, struct arena *arena, struct kong_str *text,
                        const char **bad_type) {
     struct buffer out;
     int result = 0;
     bool list = pair->value.type == KONG_LIST;
-    size_t count = list ? pair->value.list.count : 1;
+    bool map = pair->value.type == KONG_MAP;
+    size_t count = list ? pair->value.list.count : map ? pair->value.map.count : 1;
     buffer_init(&out, (size_t)16 << 20);
     for (size_t i = 0; i < count && result == 0; i++) {
-        const struct kong_value *value = list ? &pair->value.list.items[i] : &pair->value;
+        const struct kong_value *value = list  ? &pair->value.list.items[i]
+                                         : map ? &pair->value.map.pairs[i].value
+                                               : &pair->value;
         if (!encode_argument(&out, arena, pair->key, value)) {
             *bad_type = lua_type(value);
             result = 1;

@@ -161,7 +161,7 @@ static void admitted(void **state) {
     assert_string_equal(kong_test_sent_path(test), "/api/users");
     assert_string_equal(kong_test_sent_query(test), "changed=1");
     assert_string_equal(kong_test_sent_header(test, "x-who"), "ann");
-    assert_string_equal(kong_test_sent_header(test, "Host"), "up.example");
+    assert_string_equal(kong_test_sent_header(test, "Host"), "up.example:8080");
     assert_null(kong_test_sent_header(test, "X-Api-Key"));
     assert_string_equal(kong_test_sent_header_at(test, "X-Many", 0), "one");
     assert_string_equal(kong_test_sent_header_at(test, "X-Many", 1), "two");
