@@ -122,6 +122,7 @@ const char *sim_error_type(struct kong_str accept) {
 struct kong_str sim_error_body(struct sim_pdk *pdk, struct arena *arena, const char *media_type,
                                struct kong_str message) {
     const char *format = "%.*s\nrequest_id: %s\n";
+    const char *id = pdk->request_id.data == NULL ? "" : pdk->request_id.data;
     if (media_type[0] == '\0') {
         return kong_str("");
     }
@@ -137,7 +138,7 @@ struct kong_str sim_error_body(struct sim_pdk *pdk, struct arena *arena, const c
     }
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
-    return arena_printf(arena, format, (int)message.len, message.data, pdk->request_id.data);
+    return arena_printf(arena, format, (int)message.len, message.data, id);
 #pragma GCC diagnostic pop
 }
 

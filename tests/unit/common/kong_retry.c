@@ -15,8 +15,11 @@ static bool prepare(const struct kong_retry *request, struct kong_peer *peer) {
     char vars[128];
     snprintf(vars, sizeof vars, request->request_id == NULL ? "{}" : "{\"request_id\":\"%s\"}",
              request->request_id);
-    return sim_pdk_reset(peer->pdk) && sim_pdk_set_request(peer->pdk, "GET", "/p") &&
-           sim_pdk_set_json(peer->pdk, &peer->pdk->ngx_vars, vars) &&
+    bool ready = sim_pdk_reset(peer->pdk) && sim_pdk_set_request(peer->pdk, "GET", "/p");
+    if (request->request_id == NULL) {
+        peer->pdk->request_id = (struct kong_str){NULL, 0};
+    }
+    return ready && sim_pdk_set_json(peer->pdk, &peer->pdk->ngx_vars, vars) &&
            (request->mode == NULL ||
             sim_pdk_add_request_header(peer->pdk, "X-Mode", request->mode));
 }
