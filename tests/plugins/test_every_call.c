@@ -111,7 +111,10 @@ static void check(struct kong_test *test, const struct pdk_method *method, enum 
     bool other = !on_msgpack && method == &pdk_methods[PDK_REQUEST_GET_QUERY_ARG];
     assert_int_equal(kong_test_called(test, other ? "kong.request.get_query" : method->name.data),
                      1);
-    if (kong_test_pdk_calls(test) != 1 + questions(method, phase, on_msgpack)) {
+    /* where Kong could not do it, the event's failure is reported, too */
+    size_t reports =
+        kong_test_called(test, "kong.log.err") - (method == &pdk_methods[PDK_LOG_ERR] ? 1 : 0);
+    if (kong_test_pdk_calls(test) != 1 + reports + questions(method, phase, on_msgpack)) {
         fail_msg("%s in %s: %zu calls: %s", method->name.data, kong_phase_name(phase),
                  kong_test_pdk_calls(test), kong_test_log(test, 0, NULL));
     }
