@@ -9,8 +9,7 @@
 
 static const char dots[] = "...";
 
-/* Bytes of the UTF-8 character at text; 0 when there is none. */
-static size_t utf8_length(const unsigned char *text, size_t len) {
+size_t printable_utf8(const unsigned char *text, size_t len) {
     uint32_t code;
     size_t need;
 
@@ -46,7 +45,7 @@ static bool is_control(const unsigned char *text, size_t length) {
 /* One character, or one byte that is none, in at most 8 bytes; *used of text. */
 static size_t print_one(char out[8], const unsigned char *text, size_t len, size_t *used) {
     static const char hex[] = "0123456789ABCDEF";
-    size_t length = utf8_length(text, len);
+    size_t length = printable_utf8(text, len);
     size_t n = 0;
 
     *used = length ? length : 1;

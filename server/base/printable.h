@@ -19,4 +19,7 @@ size_t printable_copy(char *out, size_t size, const char *text, size_t len);
 int printable_error(char *error, size_t size, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* Bytes of the UTF-8 character at text, of len bytes (at least 1); 0 when there is none. */
+size_t printable_utf8(const unsigned char *text, size_t len);
+
 #endif

@@ -18,6 +18,7 @@
 #include "own_path.h"
 #include "plugin_check.h"
 #include "print_conf.h"
+#include "process_log.h"
 #include "schema.h"
 #include "server.h"
 #include "service_manager.h"
@@ -377,7 +378,9 @@ static int start(const char *program, const struct kong_plugin *plugin,
         return complain(program, "out of memory", EXIT_FAILURE);
     }
     log_set_format(service.log, options->log_format);
+    process_log_set(service.log);
     int status = run_on_socket(&service);
+    process_log_set(NULL);
     dump_free(&service.dump);
     log_destroy(service.log);
     return status;

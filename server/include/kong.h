@@ -33,6 +33,7 @@
 #include "kong_cxx.h"
 #include "kong_event.h"
 #include "kong_headers.h"
+#include "kong_json.h"
 #include "kong_log.h"
 #include "kong_node.h"
 #include "kong_phase.h"

@@ -12,31 +12,32 @@ extern "C" {
 
 /* kong.client.get_ip: the address of whoever is connected to Kong, maybe a proxy.
  * Phases: rewrite, access, response, header_filter, preread. */
-int kong_client_get_ip(struct kong *kong, struct kong_str *ip);
+int kong_client_get_ip(struct kong *kong, struct kong_str *ip) KONG_NONNULL(1, 2);
 
 /* kong.client.get_forwarded_ip: the client's address as a trusted proxy forwards it, else the same
  * as kong_client_get_ip (Kong's settings real_ip_header and trusted_ips).
  * Phases: rewrite, access, response, header_filter, preread. */
-int kong_client_get_forwarded_ip(struct kong *kong, struct kong_str *ip);
+int kong_client_get_forwarded_ip(struct kong *kong, struct kong_str *ip) KONG_NONNULL(1, 2);
 
 /* kong.client.get_port: the port of whoever is connected to Kong.
  * Phases: rewrite, access, response, header_filter, preread. */
-int kong_client_get_port(struct kong *kong, int *port);
+int kong_client_get_port(struct kong *kong, int *port) KONG_NONNULL(1, 2);
 
 /* kong.client.get_forwarded_port: the client's port as a trusted proxy forwards it.
  * Phases: rewrite, access, response, header_filter, preread.
  * 0: a trusted proxy forwards an address without a port. */
-int kong_client_get_forwarded_port(struct kong *kong, int *port);
+int kong_client_get_forwarded_port(struct kong *kong, int *port) KONG_NONNULL(1, 2);
 
 /* kong.client.get_protocol: "http", "https", "grpc", "tcp" and so on: by which of the route's
  * protocols the client came. allow_terminated: a TLS that ended at a trusted proxy counts.
  * Phases: access, response, header_filter, log (of a stream).
  * nil: there is no route, or the X-Forwarded-Proto header is unusable. */
-int kong_client_get_protocol(struct kong *kong, bool allow_terminated, struct kong_str *protocol);
+int kong_client_get_protocol(struct kong *kong, bool allow_terminated, struct kong_str *protocol)
+    KONG_NONNULL(1, 3);
 
 /* kong.ip.is_trusted: whether the address is in Kong's trusted_ips.
  * Phases: all. */
-int kong_ip_is_trusted(struct kong *kong, const char *ip, bool *trusted);
+int kong_ip_is_trusted(struct kong *kong, const char *ip, bool *trusted) KONG_NONNULL(1, 3);
 
 /* --- Consumers and credentials --- */
 
@@ -61,7 +62,7 @@ struct kong_credential {
 /* kong.client.get_consumer: the consumer that an authentication plugin has found.
  * Phases: access, response, header_filter, log. Kong 2.8: not in log.
  * No consumer is no error: consumer->id is nil. */
-int kong_client_get_consumer(struct kong *kong, struct kong_consumer *consumer);
+int kong_client_get_consumer(struct kong *kong, struct kong_consumer *consumer) KONG_NONNULL(1, 2);
 
 /* kong.client.get_credential: the credential that an authentication plugin has found.
  * Phases: access, response, header_filter, log. Kong 2.8: not in log.
@@ -69,7 +70,8 @@ int kong_client_get_consumer(struct kong *kong, struct kong_consumer *consumer);
  * credentials of Kong's own plugins (key-auth and the like): Kong's message has no room for their
  * `consumer`.
  */
-int kong_client_get_credential(struct kong *kong, struct kong_credential *credential);
+int kong_client_get_credential(struct kong *kong, struct kong_credential *credential)
+    KONG_NONNULL(1, 2);
 
 /* kong.client.load_consumer: looks a consumer up in Kong's database by its id (a UUID), or with
  * by_username by id or else by username.
@@ -77,7 +79,7 @@ int kong_client_get_credential(struct kong *kong, struct kong_credential *creden
  * No such consumer is no error: consumer->id is nil. KONG_E_INVALID: no UUID, and not
  * by_username. */
 int kong_client_load_consumer(struct kong *kong, const char *id, bool by_username,
-                              struct kong_consumer *consumer);
+                              struct kong_consumer *consumer) KONG_NONNULL(1, 4);
 
 /* kong.client.authenticate: makes this the request's consumer and credential, for later plugins and
  * for the log. One of them may be NULL: then it is unset in Kong.
@@ -109,7 +111,8 @@ int kong_client_tls_disable_http2_alpn(struct kong *kong);
 /* kong.client.tls.get_full_client_certificate_chain: the client's certificates in PEM.
  * Phases: rewrite, access, response, preread. MsgPack:1 only.
  * nil: the client sent none. */
-int kong_client_tls_get_full_client_certificate_chain(struct kong *kong, struct kong_str *pem);
+int kong_client_tls_get_full_client_certificate_chain(struct kong *kong, struct kong_str *pem)
+    KONG_NONNULL(1, 2);
 
 /* kong.client.tls.set_client_verify: what kong.log.serialize and the upstream are told of the
  * verification: "SUCCESS", "NONE", or "FAILED:" and a reason.

@@ -37,6 +37,14 @@
 #include "kong_phase.h"
 #include "kong_value.h"
 
+/* The compiler warns where one of these arguments is NULL: where a result is to be written, and
+ * struct kong. Other compilers than gcc and clang do not look. */
+#if defined(__GNUC__)
+#define KONG_NONNULL(...) __attribute__((nonnull(__VA_ARGS__)))
+#else
+#define KONG_NONNULL(...)
+#endif
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -74,13 +82,34 @@ const char *kong_error_text(struct kong *kong);
 /* Which phase is being handled. */
 enum kong_phase kong_get_phase(struct kong *kong);
 
+/* Notes a text, printf-like, as that of the last error, and returns KONG_E_FAILED. A handler that
+ * ends with it,
+ *
+ *     return kong_fail(kong, "no more than %d requests a minute", limit);
+ *
+ * has this text in the line about its failure, in the server's log and in Kong's; on_error says
+ * what becomes of the request. The text is cut at some 2,000 bytes. */
+int kong_fail(struct kong *kong, const char *format, ...) __attribute__((format(printf, 2, 3)))
+KONG_NONNULL(1, 2);
+
 /* --- Memory of the event --- */
 
-/* `size` bytes for any type, not zeroed, that live until the handler returns. NULL: no memory, or
- * the limit of one event is reached. */
-void *kong_alloc(struct kong *kong, size_t size);
+/* What one event may have: bytes of memory, which kong_alloc, kong_printf, JSON and Kong's answers
+ * share (an answer that does not fit is KONG_E_TOO_BIG or KONG_E_NOMEM); lists and maps in each
+ * other, in a value that goes to Kong or comes; values in one answer or JSON text; posted calls
+ * that Kong has not taken yet (KONG_E_NOMEM beyond it). Its stack is kong_plugin.stack_size, its
+ * time the option --event-timeout (55 s). */
+#define KONG_LIMIT_MEMORY   268435456
+#define KONG_LIMIT_NESTING  32
+#define KONG_LIMIT_ELEMENTS 1048576
+#define KONG_LIMIT_POSTED   65536
 
-/* printf into memory that lives until the handler returns. {NULL, 0}: no memory. */
+/* `size` bytes for any type, not zeroed, that live until the handler returns. NULL: no memory, or
+ * the limit of one event is reached; kong_error_text says which, and `return KONG_E_NOMEM` ends the
+ * handler with that text. */
+void *kong_alloc(struct kong *kong, size_t size) KONG_NONNULL(1);
+
+/* printf into memory that lives until the handler returns. {NULL, 0}: no memory, as above. */
 struct kong_str kong_printf(struct kong *kong, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
@@ -98,10 +127,10 @@ const struct kong_value *kong_map_get(const struct kong_value *map, const char *
 
 /* True, and the integer, when the value is an integer or a number without fraction: Lua has only
  * one kind. *integer is 0 otherwise. */
-bool kong_to_integer(const struct kong_value *value, int64_t *integer);
+bool kong_to_integer(const struct kong_value *value, int64_t *integer) KONG_NONNULL(2);
 
 /* True, and the number, when the value is a number or an integer. *number is 0 otherwise. */
-bool kong_to_number(const struct kong_value *value, double *number);
+bool kong_to_number(const struct kong_value *value, double *number) KONG_NONNULL(2);
 
 /* The string in a value; {NULL, 0} when it is none. */
 struct kong_str kong_to_str(const struct kong_value *value);

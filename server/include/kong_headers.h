@@ -50,7 +50,7 @@ struct kong_str kong_headers_get(const struct kong_headers *headers, const char 
  * kong_response_set_headers take it: a string, a list where there are several values, true for a
  * flag. KONG_E_NOMEM. */
 int kong_headers_to_map(struct kong *kong, const struct kong_headers *headers,
-                        struct kong_value *map);
+                        struct kong_value *map) KONG_NONNULL(1, 3);
 
 #ifdef __cplusplus
 }

@@ -56,6 +56,24 @@ int kong_log(struct kong *kong, const char *format, ...) __attribute__((format(p
 int kong_log_deprecation(struct kong *kong, const char *after, const char *removal,
                          const char *format, ...) __attribute__((format(printf, 4, 5)));
 
+/* --- Lines in the server's own log --- */
+
+enum kong_log_level {
+    KONG_LOG_DEBUG,
+    KONG_LOG_INFO,
+    KONG_LOG_NOTICE,
+    KONG_LOG_WARN,
+    KONG_LOG_ERROR,
+};
+
+/* A line in the server's log (stderr), with the options --log-level and --log-format: for open,
+ * configure, their ends and the plugin's own threads, where there is no request. From any thread,
+ * and from a handler too. It never waits: where nobody reads, the line is dropped and counted. It
+ * stays one line, as above, and takes some 16 KiB of stack. In a test of the kit and with
+ * --check-config it goes to stderr as it is. */
+void kong_process_log(enum kong_log_level level, const char *format, ...)
+    __attribute__((format(printf, 2, 3))) KONG_NONNULL(2);
+
 /* --- What logging plugins write --- */
 
 /* kong.log.set_serialize_value: adds a value to what kong.log.serialize gives, and so to what
@@ -66,7 +84,7 @@ int kong_log_set_serialize_value(struct kong *kong, const char *key, struct kong
 
 /* kong.log.serialize: what logging plugins write of this request, a JSON text.
  * Phases: log. */
-int kong_log_serialize(struct kong *kong, struct kong_str *json);
+int kong_log_serialize(struct kong *kong, struct kong_str *json) KONG_NONNULL(1, 2);
 
 /* kong.telemetry.log: a record for the opentelemetry plugin. plugin_config is a map (Kong takes
  * __plugin_id and plugin_instance_name from it) or nil; message may be NULL; attributes is a map or

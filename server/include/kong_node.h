@@ -12,11 +12,11 @@ extern "C" {
 
 /* kong.node.get_id: the UUID of this node of Kong.
  * Phases: all. */
-int kong_node_get_id(struct kong *kong, struct kong_str *id);
+int kong_node_get_id(struct kong *kong, struct kong_str *id) KONG_NONNULL(1, 2);
 
 /* kong.node.get_hostname: the name of Kong's host.
  * Phases: all. MsgPack:1 only. */
-int kong_node_get_hostname(struct kong *kong, struct kong_str *hostname);
+int kong_node_get_hostname(struct kong *kong, struct kong_str *hostname) KONG_NONNULL(1, 2);
 
 /* A dictionary that nginx's workers share, in bytes. */
 struct kong_shared_dict {
@@ -40,27 +40,30 @@ struct kong_memory_stats {
 
 /* kong.node.get_memory_stats: how much memory Kong uses.
  * Phases: all. */
-int kong_node_get_memory_stats(struct kong *kong, struct kong_memory_stats *stats);
+int kong_node_get_memory_stats(struct kong *kong, struct kong_memory_stats *stats)
+    KONG_NONNULL(1, 2);
 
 /* kong.cluster.get_id: the UUID of the cluster.
  * Phases: all. MsgPack:1 only.
  * nil: Kong has none yet. */
-int kong_cluster_get_id(struct kong *kong, struct kong_str *id);
+int kong_cluster_get_id(struct kong *kong, struct kong_str *id) KONG_NONNULL(1, 2);
 
 /* kong.plugin.get_id: the UUID of this plugin's configuration.
  * Phases: all. MsgPack:1 only. */
-int kong_plugin_get_id(struct kong *kong, struct kong_str *id);
+int kong_plugin_get_id(struct kong *kong, struct kong_str *id) KONG_NONNULL(1, 2);
 
 /* --- Vaults --- */
 
 /* kong.vault.get: the secret behind a reference: "{vault://env/my-secret}".
  * Phases: all. MsgPack:1 only.
  * KONG_E_KONG: no reference, or Kong could not get it. */
-int kong_vault_get(struct kong *kong, const char *reference, struct kong_str *secret);
+int kong_vault_get(struct kong *kong, const char *reference, struct kong_str *secret)
+    KONG_NONNULL(1, 3);
 
 /* kong.vault.is_reference: whether a text looks like one.
  * Phases: all. MsgPack:1 only. */
-int kong_vault_is_reference(struct kong *kong, const char *text, bool *is_reference);
+int kong_vault_is_reference(struct kong *kong, const char *text, bool *is_reference)
+    KONG_NONNULL(1, 3);
 
 /* The parts of "{vault://name/resource/key?config#version}". */
 struct kong_vault_reference {
@@ -75,7 +78,7 @@ struct kong_vault_reference {
  * Phases: all. MsgPack:1 only.
  * KONG_E_KONG: it is none. */
 int kong_vault_parse_reference(struct kong *kong, const char *reference,
-                               struct kong_vault_reference *parts);
+                               struct kong_vault_reference *parts) KONG_NONNULL(1, 3);
 
 #ifdef __cplusplus
 }

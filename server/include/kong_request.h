@@ -12,67 +12,69 @@ extern "C" {
 
 /* kong.request.get_scheme: "http" or "https", as the client spoke to Kong.
  * Phases: rewrite, access, response, header_filter. */
-int kong_request_get_scheme(struct kong *kong, struct kong_str *scheme);
+int kong_request_get_scheme(struct kong *kong, struct kong_str *scheme) KONG_NONNULL(1, 2);
 
 /* kong.request.get_host: the host that was asked for, from the request line or the Host header, in
  * lower case, without the port.
  * Phases: rewrite, access, response, header_filter.
  * In response it is the host that was set for the upstream, if one was set. */
-int kong_request_get_host(struct kong *kong, struct kong_str *host);
+int kong_request_get_host(struct kong *kong, struct kong_str *host) KONG_NONNULL(1, 2);
 
 /* kong.request.get_port: the port of Kong that the request came in by.
  * Phases: rewrite, access, response, header_filter, preread.
  * 0 in preread behind TLS. */
-int kong_request_get_port(struct kong *kong, int *port);
+int kong_request_get_port(struct kong *kong, int *port) KONG_NONNULL(1, 2);
 
 /* kong.request.get_forwarded_scheme: as kong_request_get_scheme, but what a trusted proxy says in
  * X-Forwarded-Proto comes first.
  * Phases: rewrite, access, response, header_filter. */
-int kong_request_get_forwarded_scheme(struct kong *kong, struct kong_str *scheme);
+int kong_request_get_forwarded_scheme(struct kong *kong, struct kong_str *scheme)
+    KONG_NONNULL(1, 2);
 
 /* kong.request.get_forwarded_host: as kong_request_get_host, but what a trusted proxy says in
  * X-Forwarded-Host comes first.
  * Phases: rewrite, access, response, header_filter. */
-int kong_request_get_forwarded_host(struct kong *kong, struct kong_str *host);
+int kong_request_get_forwarded_host(struct kong *kong, struct kong_str *host) KONG_NONNULL(1, 2);
 
 /* kong.request.get_forwarded_port: as kong_request_get_port, but what a trusted proxy says in
  * X-Forwarded-Port or X-Forwarded-Host comes first.
  * Phases: rewrite, access, response, header_filter. */
-int kong_request_get_forwarded_port(struct kong *kong, int *port);
+int kong_request_get_forwarded_port(struct kong *kong, int *port) KONG_NONNULL(1, 2);
 
 /* kong.request.get_forwarded_path: as kong_request_get_path, but what a trusted proxy says in
  * X-Forwarded-Path comes first.
  * Phases: rewrite, access, response, header_filter. MsgPack:1 only. */
-int kong_request_get_forwarded_path(struct kong *kong, struct kong_str *path);
+int kong_request_get_forwarded_path(struct kong *kong, struct kong_str *path) KONG_NONNULL(1, 2);
 
 /* kong.request.get_forwarded_prefix: the part of the path that Kong, or a trusted proxy, stripped.
  * Phases: rewrite, access, response, header_filter. MsgPack:1 only.
  * nil: nothing was stripped. */
-int kong_request_get_forwarded_prefix(struct kong *kong, struct kong_str *prefix);
+int kong_request_get_forwarded_prefix(struct kong *kong, struct kong_str *prefix)
+    KONG_NONNULL(1, 2);
 
 /* kong.request.get_http_version: 1.0, 1.1, 2.0.
  * Phases: rewrite, access, response, header_filter. */
-int kong_request_get_http_version(struct kong *kong, double *version);
+int kong_request_get_http_version(struct kong *kong, double *version) KONG_NONNULL(1, 2);
 
 /* kong.request.get_method: "GET" and so on, in capitals.
  * Phases: rewrite, access, response, header_filter. */
-int kong_request_get_method(struct kong *kong, struct kong_str *method);
+int kong_request_get_method(struct kong *kong, struct kong_str *method) KONG_NONNULL(1, 2);
 
 /* kong.request.get_path: the path, normalised, without the query.
  * Phases: rewrite, access, response, header_filter. */
-int kong_request_get_path(struct kong *kong, struct kong_str *path);
+int kong_request_get_path(struct kong *kong, struct kong_str *path) KONG_NONNULL(1, 2);
 
 /* kong.request.get_raw_path: the path as the client sent it, without the query.
  * Phases: rewrite, access, response, header_filter. Kong 2.8: none. MsgPack:1 only. */
-int kong_request_get_raw_path(struct kong *kong, struct kong_str *path);
+int kong_request_get_raw_path(struct kong *kong, struct kong_str *path) KONG_NONNULL(1, 2);
 
 /* kong.request.get_path_with_query: path and query as the client sent them.
  * Phases: rewrite, access, response, header_filter. */
-int kong_request_get_path_with_query(struct kong *kong, struct kong_str *path);
+int kong_request_get_path_with_query(struct kong *kong, struct kong_str *path) KONG_NONNULL(1, 2);
 
 /* kong.request.get_start_time: when Kong began with the request, in milliseconds since the epoch.
  * Phases: rewrite, access, response, header_filter, log. Kong 2.8: none. MsgPack:1 only. */
-int kong_request_get_start_time(struct kong *kong, double *ms);
+int kong_request_get_start_time(struct kong *kong, double *ms) KONG_NONNULL(1, 2);
 
 /* What the router cut out of the path: "(?<name>...)" and "(...)" in the paths of routes. */
 struct kong_capture {
@@ -90,27 +92,30 @@ struct kong_captures {
  * Phases: rewrite, access, response, header_filter, log. Kong 2.8: none.
  * Empty in rewrite, where there is no route yet. On ProtoBuf:1 `unnamed` ends at the first group
  * that took no part. */
-int kong_request_get_uri_captures(struct kong *kong, struct kong_captures *captures);
+int kong_request_get_uri_captures(struct kong *kong, struct kong_captures *captures)
+    KONG_NONNULL(1, 2);
 
 /* --- The request: query --- */
 
 /* kong.request.get_raw_query: what stands behind the `?`, undecoded; "" without a query.
  * Phases: rewrite, access, response, header_filter. */
-int kong_request_get_raw_query(struct kong *kong, struct kong_str *query);
+int kong_request_get_raw_query(struct kong *kong, struct kong_str *query) KONG_NONNULL(1, 2);
 
 /* kong.request.get_query_arg: the first value of an argument, decoded. Names are exact.
  * Phases: rewrite, access, response, header_filter.
  * nil: no such argument. "": it is empty, or has no `=`. On ProtoBuf:1 the library asks for all
  * arguments (kong.request.get_query, at most 1000), for Kong's own function fails the request with
  * a 500 when a client sends `?name`. */
-int kong_request_get_query_arg(struct kong *kong, const char *name, struct kong_str *value);
+int kong_request_get_query_arg(struct kong *kong, const char *name, struct kong_str *value)
+    KONG_NONNULL(1, 3);
 
 /* kong.request.get_query: all arguments, decoded, at most `most` of them (1 to 1000; 0: Kong's
  * default, which is 100).
  * Phases: rewrite, access, response, header_filter.
  * Kong 2.8.5 on ProtoBuf:1 fails the request with a 500 when an argument is repeated; 3.9.1 does
  * not. For 2.8 use kong_request_get_raw_query where clients are not trusted. */
-int kong_request_get_query(struct kong *kong, unsigned most, struct kong_headers *query);
+int kong_request_get_query(struct kong *kong, unsigned most, struct kong_headers *query)
+    KONG_NONNULL(1, 3);
 
 /* --- The request: headers --- */
 
@@ -120,7 +125,8 @@ int kong_request_get_query(struct kong *kong, unsigned most, struct kong_headers
  * "-" does not find "_".
  * Phases: rewrite, access, response, header_filter, log (not of a stream).
  * nil: no such header. */
-int kong_request_get_header(struct kong *kong, const char *name, struct kong_str *value);
+int kong_request_get_header(struct kong *kong, const char *name, struct kong_str *value)
+    KONG_NONNULL(1, 3);
 
 /* kong.request.get_headers: all headers, at most `most` of them (1 to 1000; 0: Kong's default,
  * which is 100). In the phase log there are at most 100, whatever `most` says.
@@ -128,7 +134,8 @@ int kong_request_get_header(struct kong *kong, const char *name, struct kong_str
  * not in log.
  * Kong 2.8.5 on ProtoBuf:1 fails the request with a 500 when a header is repeated; 3.9.1 does not.
  */
-int kong_request_get_headers(struct kong *kong, unsigned most, struct kong_headers *headers);
+int kong_request_get_headers(struct kong *kong, unsigned most, struct kong_headers *headers)
+    KONG_NONNULL(1, 3);
 
 /* --- The request: body --- */
 
@@ -141,14 +148,16 @@ int kong_request_get_headers(struct kong *kong, unsigned most, struct kong_heade
  * when the body does not fit into nginx's client_body_buffer_size; later ones do for a body of more
  * than 64 MiB (or `limit`, if that is more) that is sent in chunks. One whose Content-Length is
  * above the limit is not read. Where bodies are large use ProtoBuf:1. */
-int kong_request_get_raw_body(struct kong *kong, size_t limit, struct kong_str *body);
+int kong_request_get_raw_body(struct kong *kong, size_t limit, struct kong_str *body)
+    KONG_NONNULL(1, 3);
 
 /* kong.request.get_body: the body, decoded by Kong: a map of a form's arguments (at most 100), of a
  * multipart form's parts, or what a JSON text says. mimetype is what to decode it as; NULL: what
  * Content-Type says. An empty table comes as an empty list.
  * Phases: rewrite, access, response. MsgPack:1 only.
  * KONG_E_KONG: another type, or not to be decoded. */
-int kong_request_get_body(struct kong *kong, const char *mimetype, struct kong_value *body);
+int kong_request_get_body(struct kong *kong, const char *mimetype, struct kong_value *body)
+    KONG_NONNULL(1, 3);
 
 #ifdef __cplusplus
 }

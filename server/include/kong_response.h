@@ -12,30 +12,33 @@ extern "C" {
 
 /* kong.response.get_status: the status that the client gets.
  * Phases: response, header_filter, log. */
-int kong_response_get_status(struct kong *kong, int *status);
+int kong_response_get_status(struct kong *kong, int *status) KONG_NONNULL(1, 2);
 
 /* kong.response.get_header: the first value of a header. Upper and lower case are the same.
  * Phases: response, header_filter, log.
  * nil: no such header. */
-int kong_response_get_header(struct kong *kong, const char *name, struct kong_str *value);
+int kong_response_get_header(struct kong *kong, const char *name, struct kong_str *value)
+    KONG_NONNULL(1, 3);
 
 /* kong.response.get_headers: all headers, at most `most` of them (1 to 1000; 0: Kong's default,
  * which is 100). In the phase log the limit does nothing.
  * Phases: response, header_filter, log (not of a stream). Kong 2.8 on ProtoBuf:1: not in log. */
-int kong_response_get_headers(struct kong *kong, unsigned most, struct kong_headers *headers);
+int kong_response_get_headers(struct kong *kong, unsigned most, struct kong_headers *headers)
+    KONG_NONNULL(1, 3);
 
 /* kong.response.get_source: who made the response: "service" (the upstream), "exit" (a plugin's
  * exit), "error" (Kong).
  * Phases: response, header_filter, log.
  * A 404 without a route is "exit". 502 and 504 of Kong are "error", but "exit" when the response
  * was to be buffered; the phase response is not called for them. */
-int kong_response_get_source(struct kong *kong, struct kong_str *source);
+int kong_response_get_source(struct kong *kong, struct kong_str *source) KONG_NONNULL(1, 2);
 
 /* kong.response.get_raw_body: the body as it goes to the client.
  * Phases: none that reaches a plugin server (Kong allows it in body_filter). MsgPack:1 only.
  * KONG_E_TOO_BIG: it has more than `limit` bytes. For the upstream's body in the phase response see
  * kong_service_response_get_raw_body. */
-int kong_response_get_raw_body(struct kong *kong, size_t limit, struct kong_str *body);
+int kong_response_get_raw_body(struct kong *kong, size_t limit, struct kong_str *body)
+    KONG_NONNULL(1, 3);
 
 /* --- The response: changes --- */
 

@@ -70,12 +70,12 @@ struct kong_service {
  * log.
  * No route is no error: route->id is nil. On ProtoBuf:1 Kong fails the request with a 500 for a
  * route with sources or destinations (those of streams). */
-int kong_router_get_route(struct kong *kong, struct kong_route *route);
+int kong_router_get_route(struct kong *kong, struct kong_route *route) KONG_NONNULL(1, 2);
 
 /* kong.router.get_service: the service that the request goes to.
  * Phases: access, response, header_filter, log. Kong 2.8: not in log.
  * No service is no error: service->id is nil. */
-int kong_router_get_service(struct kong *kong, struct kong_service *service);
+int kong_router_get_service(struct kong *kong, struct kong_service *service) KONG_NONNULL(1, 2);
 
 #ifdef __cplusplus
 }

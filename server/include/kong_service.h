@@ -138,13 +138,14 @@ int kong_service_request_disable_tls(struct kong *kong);
 
 /* kong.service.response.get_status: the upstream's status; 0 when it was not reached.
  * Phases: response, header_filter, log (of a buffered response). Kong 2.8: not in log. */
-int kong_service_response_get_status(struct kong *kong, int *status);
+int kong_service_response_get_status(struct kong *kong, int *status) KONG_NONNULL(1, 2);
 
 /* kong.service.response.get_header: the first value of a header that the upstream sent. Upper and
  * lower case are the same.
  * Phases: response, header_filter, log (of a buffered response). Kong 2.8: not in log.
  * nil: no such header. */
-int kong_service_response_get_header(struct kong *kong, const char *name, struct kong_str *value);
+int kong_service_response_get_header(struct kong *kong, const char *name, struct kong_str *value)
+    KONG_NONNULL(1, 3);
 
 /* kong.service.response.get_headers: all headers that the upstream sent, at most `most` of them (1
  * to 1000; 0: Kong's default, which is 100).
@@ -152,21 +153,22 @@ int kong_service_response_get_header(struct kong *kong, const char *name, struct
  * Kong 3.9.1 and 2.8.5 send an EMPTY answer in the phase response, on either protocol: use
  * kong_service_response_get_header, or kong_response_get_headers. */
 int kong_service_response_get_headers(struct kong *kong, unsigned most,
-                                      struct kong_headers *headers);
+                                      struct kong_headers *headers) KONG_NONNULL(1, 3);
 
 /* kong.service.response.get_raw_body: the body that the upstream sent. No body is an empty one.
  * Phases: response, header_filter, log (of a buffered response). Kong 2.8: not in log.
  * KONG_E_TOO_BIG: it has more than `limit` bytes. Kong fails the request with a 500 when the
  * response is not buffered, which it is in the phase response. */
-int kong_service_response_get_raw_body(struct kong *kong, size_t limit, struct kong_str *body);
+int kong_service_response_get_raw_body(struct kong *kong, size_t limit, struct kong_str *body)
+    KONG_NONNULL(1, 3);
 
 /* kong.service.response.get_body: the upstream's body, decoded by Kong, as
  * kong_request_get_body.
  * Phases: response, header_filter, log (of a buffered response). Kong 2.8: not in log. MsgPack:1
  * only.
  * KONG_E_KONG: another type, or not to be decoded. */
-int kong_service_response_get_body(struct kong *kong, const char *mimetype,
-                                   struct kong_value *body);
+int kong_service_response_get_body(struct kong *kong, const char *mimetype, struct kong_value *body)
+    KONG_NONNULL(1, 3);
 
 #ifdef __cplusplus
 }

@@ -3,6 +3,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "limit.h"
+#include "printable.h"
 #include "value.h"
 
 const char *kong_error_text(struct kong *kong) {
@@ -24,8 +26,34 @@ enum kong_phase kong_get_phase(struct kong *kong) {
 
 /* --- Memory and values --- */
 
+/* The text must not need the memory that there is none of. */
+static void *alloc(struct kong *kong, size_t size) {
+    const struct arena *arena = pdk_arena(kong);
+    void *memory = arena_alloc(pdk_arena(kong), size);
+    if (memory == NULL) {
+        bool limited = arena->used > arena->limit || size > arena->limit - arena->used;
+        const char *text = limited ? "an event may have 268,435,456 bytes of memory, and wants more"
+                                   : "out of memory: the system gives no more";
+        event_fail(pdk_event(kong), KONG_E_NOMEM, kong_str(text));
+    }
+    return memory;
+}
+
 void *kong_alloc(struct kong *kong, size_t size) {
-    return arena_alloc(pdk_arena(kong), size);
+    return alloc(kong, size);
+}
+
+int kong_fail(struct kong *kong, const char *format, ...) {
+    char text[PRINTABLE_KONG_LINE];
+    va_list args;
+    va_start(args, format);
+    int len = vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    struct kong_str copy = {NULL, 0};
+    if (len >= 0) {
+        copy = arena_copy(pdk_arena(kong), text, strlen(text));
+    }
+    return event_fail(pdk_event(kong), KONG_E_FAILED, copy);
 }
 
 struct kong_str kong_printf(struct kong *kong, const char *format, ...) {
@@ -33,7 +61,7 @@ struct kong_str kong_printf(struct kong *kong, const char *format, ...) {
     va_start(args, format);
     int len = vsnprintf(NULL, 0, format, args);
     va_end(args);
-    char *text = len < 0 ? NULL : arena_alloc(pdk_arena(kong), (size_t)len + 1);
+    char *text = len < 0 ? NULL : alloc(kong, (size_t)len + 1);
     if (text == NULL) {
         return (struct kong_str){NULL, 0};
     }
@@ -71,3 +99,7 @@ struct kong_str kong_to_str(const struct kong_value *value) {
     }
     return value->string;
 }
+
+_Static_assert(KONG_LIMIT_MEMORY == LIMIT_EVENT_MEMORY && KONG_LIMIT_NESTING == LIMIT_NESTING &&
+                   KONG_LIMIT_ELEMENTS == LIMIT_ELEMENTS && KONG_LIMIT_POSTED == LIMIT_POSTED,
+               "what the headers say is so");

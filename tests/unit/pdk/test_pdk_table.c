@@ -325,6 +325,29 @@ static void test_comments(void **state) {
     free(headers);
 }
 
+/* Whoever gives a result says that its place must not be NULL. */
+static void test_nonnull(void **state) {
+    (void)state;
+    char *headers = read_headers();
+    for (size_t i = 0; i < PDK_COUNT; i++) {
+        char declaration[100];
+        snprintf(declaration, sizeof declaration, "\nint %s(struct kong *kong", functions[i].name);
+        const char *at = strstr(headers, declaration), *end = at == NULL ? NULL : strchr(at, ';');
+        assert_non_null(end);
+        char text[400];
+        assert_true(end - at < (ptrdiff_t)sizeof text);
+        snprintf(text, sizeof text, "%.*s", (int)(end - at), at);
+        enum pdk_result result = pdk_methods[i].result;
+        bool gives = (pdk_methods[i].flags & (PDK_POSTED | PDK_TERMINAL)) == 0 &&
+                     (result != PDK_RESULT_BOOL || strstr(text, "bool *") != NULL);
+        if (gives != (strstr(text, "KONG_NONNULL(1, ") != NULL)) {
+            fail_msg("%s: %s", functions[i].name,
+                     gives ? "its result has no KONG_NONNULL" : "KONG_NONNULL without a result");
+        }
+    }
+    free(headers);
+}
+
 /* Each code has a text of its own. */
 static void test_texts(void **state) {
     (void)state;
@@ -340,6 +363,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_functions),
         cmocka_unit_test(test_comments),
+        cmocka_unit_test(test_nonnull),
         cmocka_unit_test(test_texts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
