@@ -62,6 +62,10 @@
 #define LIMIT_STACK_LEAST ((size_t)64 << 10)
 #define LIMIT_STACK_MOST  ((size_t)64 << 20)
 
+/* Threads for kong_run_blocking, and how long a call waits for one. */
+#define LIMIT_BLOCKING_THREADS ((size_t)16)
+#define LIMIT_BLOCKING_WAIT_MS 10000
+
 /* Kong gives up on a plugin server after 60 s (cosocket time-out). */
 #define LIMIT_EVENT_MS 55000
 

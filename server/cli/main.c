@@ -206,6 +206,8 @@ static struct server_options server_options_of(const struct service *service,
     wanted.socket = service->socket;
     wanted.running = running;
     wanted.threads = options->threads;
+    wanted.blocking_threads = options->blocking_threads;
+    wanted.blocking_wait_ms = options->blocking_wait_ms;
     wanted.tell_manager = true;
     wanted.handle_signals = true;
     wanted.watch_parent = service->watch_parent;

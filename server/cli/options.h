@@ -58,6 +58,8 @@ struct options {
     char *record;                 /* file; NULL: nothing is recorded */
     char *metrics_listen;         /* an address (metrics_address.h); NULL: none */
     size_t threads;               /* that run handlers; more than 1 only if the plugin allows it */
+    size_t blocking_threads;      /* for kong_run_blocking */
+    uint64_t blocking_wait_ms;    /* for one of them; 0: no limit */
     uint64_t drain_ms;            /* what is still at work so long after SIGTERM is given up */
     enum option_switch supervise; /* a parent holds the socket, a child serves; AUTO as above */
     uint64_t stall_ms;            /* a process whose handler hangs so long is ended; 0: never */

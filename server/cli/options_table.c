@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "blocking_pool.h"
 #include "dump.h"
 #include "limit.h"
 #include "metrics_address.h"
@@ -143,6 +144,21 @@ const struct option_row option_rows[] = {
      .most = RUNNING_WORKERS,
      .help = "that run handlers: a handler that computes holds up those of its thread only; for "
              "plugins that are thread-safe"},
+    {.name = "blocking-threads",
+     .argument = "N",
+     .kind = OPTION_COUNT,
+     AT(blocking_threads),
+     .least = 1,
+     .most = BLOCKING_THREADS_MOST,
+     .help = "for what handlers do in kong_run_blocking: so many at a time, others wait; started "
+             "as they are needed"},
+    {.name = "blocking-wait",
+     .argument = "SECONDS",
+     .kind = OPTION_SECONDS,
+     AT(blocking_wait_ms),
+     .most = HOUR,
+     .help = "how long a handler waits for one of these threads, then its call fails; 0: as long "
+             "as the event lasts"},
     {.name = "metrics-listen",
      .argument = "ADDRESS",
      .kind = OPTION_TEXT,
@@ -341,6 +357,8 @@ void options_defaults(struct options *options, const struct kong_plugin *plugin)
         .watch_parent = OPTION_AUTO,
         .supervise = OPTION_AUTO,
         .threads = 1,
+        .blocking_threads = LIMIT_BLOCKING_THREADS,
+        .blocking_wait_ms = LIMIT_BLOCKING_WAIT_MS,
         .phases = dump_default_phases(plugin),
         .priority = plugin->priority,
         .protocol = PROTOCOL_PROTOBUF,

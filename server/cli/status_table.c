@@ -153,6 +153,20 @@ static void print_head(const struct kong_value *status, FILE *out) {
             show_bytes(count_at(bytes, "Out"), figure[1]));
 }
 
+/* Nothing as long as no handler has asked for a thread. */
+static void print_blocking(const struct kong_value *blocking, FILE *out) {
+    char figure[FIGURE];
+    if (count_at(blocking, "Threads") > 0) {
+        fprintf(out,
+                "blocking: %llu threads, at most %llu; %llu run, %llu wait; %llu got a thread, %llu "
+                "did not; longest wait %s\n",
+                count_at(blocking, "Threads"), count_at(blocking, "Most"),
+                count_at(blocking, "Running"), count_at(blocking, "Waiting"),
+                count_at(blocking, "Ran"), count_at(blocking, "Withdrawn"),
+                show_latency(seconds_at(blocking, "LongestWait"), figure));
+    }
+}
+
 static void print_limits(const struct kong_value *status, FILE *out) {
     const struct kong_value *limits = at(status, "Limits");
     struct list list = list_begin(out, "limits reached:", 16);
@@ -280,6 +294,7 @@ static void print_instances(const struct kong_value *status, FILE *out) {
 
 void status_table_print(const struct kong_value *status, FILE *out) {
     print_head(status, out);
+    print_blocking(at(status, "Blocking"), out);
     print_limits(status, out);
     print_phases(at(status, "Phases"), out);
     print_calls(at(status, "Calls"), out);

@@ -44,6 +44,7 @@
 #include "kong_schema_cxx.h"
 #include "kong_service.h"
 #include "kong_value.h"
+#include "kong_wait.h"
 
 #ifdef __cplusplus
 extern "C" {

@@ -1,4 +1,4 @@
-/* What every handler has: its event, errors, memory, waiting, and any function of Kong by its Lua
+/* What every handler has: its event, errors, memory, and any function of Kong by its Lua
  * name. Part of kong.h.
  *
  * What holds for all functions of the PDK:
@@ -154,28 +154,6 @@ int kong_call(struct kong *kong, const char *method, const struct kong_value *ar
 /* kong_call with KONG_CALL_* flags. */
 int kong_call_flags(struct kong *kong, unsigned flags, const char *method,
                     const struct kong_value *args, size_t count, struct kong_value *result);
-
-/* --- Waiting --- */
-
-/* Suspends this handler for at least so many milliseconds; other events go on. KONG_E_GONE,
- * KONG_E_TIMEOUT or KONG_E_ENDED: the event is over, at once or sooner than asked for. */
-int kong_sleep(struct kong *kong, uint64_t ms);
-
-/* Calls fn(arg) on another thread and suspends this handler until it returned; other events go on.
- * For all that blocks: databases, DNS, files, long computations.
- *
- * In fn no function of this library may be called and nothing of the event may be touched: no
- * struct kong, no memory of kong_alloc or of results that another event could see changing. It may
- * read and write what arg points to (the handler's local variables are fine: they stay where they
- * are until it returned) and read the configuration. Several fn run at the same time: what they
- * share needs a lock. At most 4 run at once, others wait for their turn (UV_THREADPOOL_SIZE in the
- * environment changes that).
- *
- * 0: fn was called and has returned. KONG_E_GONE or KONG_E_TIMEOUT: the event ended meanwhile; fn
- * has returned, or was never called. KONG_E_ENDED: after a terminal function; not called.
- * KONG_E_IO: there is no thread; not called. The server's own end waits for fn: give what blocks a
- * time limit of its own. */
-int kong_run_blocking(struct kong *kong, void (*fn)(void *arg), void *arg);
 
 #ifdef __cplusplus
 }

@@ -89,6 +89,25 @@ static void process(const struct writer *writer, const struct status_source *sou
     resources(writer);
 }
 
+static void blocking(const struct writer *writer, const struct blocking_stats *stats) {
+    one(writer, "blocking_threads", "gauge", "Threads for kong_run_blocking that are there.",
+        stats->threads);
+    one(writer, "blocking_threads_most", "gauge", "Threads for kong_run_blocking at most.",
+        stats->most);
+    one(writer, "blocking_running", "gauge", "Calls of kong_run_blocking that run.",
+        stats->running);
+    one(writer, "blocking_waiting", "gauge", "Calls of kong_run_blocking that wait for a thread.",
+        stats->waiting);
+    one(writer, "blocking_calls_total", "counter", "Calls of kong_run_blocking that got a thread.",
+        stats->ran);
+    one(writer, "blocking_withdrawn_total", "counter",
+        "Calls of kong_run_blocking that got no thread in time.", stats->withdrawn);
+    head(writer, "blocking_longest_wait_seconds", "gauge",
+         "The longest that a call of kong_run_blocking waited for a thread.");
+    print(writer, PREFIX "blocking_longest_wait_seconds{plugin=\"%s\"} %.9g\n", writer->plugin,
+          (double)stats->longest_wait_ns / 1e9);
+}
+
 static void traffic(const struct writer *writer, const struct status_source *source) {
     const struct stats *stats = source->stats;
     one(writer, "connections", "gauge", "Open connections.", source->connections);
@@ -185,5 +204,6 @@ void metrics_text(const struct status_source *source, struct buffer *out) {
     process(&writer, source);
     traffic(&writer, source);
     instances(&writer, source);
+    blocking(&writer, &source->blocking);
     events(&writer, source->stats);
 }

@@ -31,6 +31,8 @@ void server_options_init(struct server_options *options) {
         .max_frame = LIMIT_FRAME,
         .max_config = LIMIT_CONFIG,
         .stack_size = LIMIT_STACK,
+        .blocking_threads = LIMIT_BLOCKING_THREADS,
+        .blocking_wait_ms = LIMIT_BLOCKING_WAIT_MS,
     };
 }
 
@@ -230,6 +232,8 @@ static struct worker_options worker_options_of(struct server *server) {
                                             .worker_bits = bits_of(server->count),
                                             .shared = &server->shared,
                                             .max_events = options->max_events,
+                                            .blocking = server->blocking,
+                                            .blocking_wait_ms = options->blocking_wait_ms,
                                             .stack_size = options->plugin->stack_size != 0
                                                               ? options->plugin->stack_size
                                                               : options->stack_size,
@@ -331,7 +335,9 @@ static int start(struct server *server, char *error, size_t size) {
         return -1;
     }
     server->registry = make_registry(server);
-    rc = server->registry == NULL ? UV_ENOMEM : open_workers(server);
+    server->blocking = blocking_pool_create(options->blocking_threads);
+    bool made = server->registry != NULL && server->blocking != NULL;
+    rc = made ? open_workers(server) : UV_ENOMEM;
     if (rc != 0) {
         return fail(error, size, "start", rc);
     }
@@ -442,6 +448,7 @@ void server_destroy(struct server *server) {
     }
     free(server->loops);
     free(server->workers);
+    blocking_pool_destroy(server->blocking);
     registry_destroy(server->registry);
     close_plugin(server);
     free(server);

@@ -5,6 +5,7 @@
 #define SERVER_SERVER_INTERNAL_H
 
 #include "acceptor.h"
+#include "blocking_pool.h"
 #include "event_report.h"
 #include "metrics.h"
 #include "path_watch.h"
@@ -44,6 +45,7 @@ struct server {
     bool plugin_open;
     bool watches_faults;
     struct registry *registry;
+    struct blocking_pool *blocking;
     struct events_shared shared; /* of all workers */
     struct running own_running;  /* where the options have none */
     struct limits_told limits_told;

@@ -159,6 +159,18 @@ static struct kong_value connections(struct builder *builder, const struct statu
     return done(&map);
 }
 
+static struct kong_value blocking(struct builder *builder, const struct blocking_stats *stats) {
+    struct map map = map_of(builder, 7);
+    put_count(&map, "Threads", stats->threads);
+    put_count(&map, "Most", stats->most);
+    put_count(&map, "Running", stats->running);
+    put_count(&map, "Waiting", stats->waiting);
+    put_count(&map, "Ran", stats->ran);
+    put_count(&map, "Withdrawn", stats->withdrawn);
+    put(&map, "LongestWait", seconds(stats->longest_wait_ns));
+    return done(&map);
+}
+
 static struct kong_value bytes(struct builder *builder, const struct stats *stats) {
     struct map map = map_of(builder, 2);
     put_count(&map, "In", stats->bytes_in);
@@ -189,7 +201,7 @@ bool status_build(const struct status_source *source, struct arena *arena,
                   struct kong_value *status) {
     struct builder builder = {.arena = arena};
     const struct stats *stats = source->stats;
-    struct map map = map_of(&builder, 14);
+    struct map map = map_of(&builder, 16);
     put_count(&map, "Pid", (uint64_t)source->pid);
     put(&map, "StartTime", kong_number(source->started_at));
     put(&map, "Uptime", kong_number(source->now - source->started_at));
@@ -197,6 +209,7 @@ bool status_build(const struct status_source *source, struct arena *arena,
     put_count(&map, "Threads", source->threads);
     put(&map, "Plugins", plugins(&builder, source));
     put(&map, "Connections", connections(&builder, source));
+    put(&map, "Blocking", blocking(&builder, &source->blocking));
     put(&map, "Bytes", bytes(&builder, stats));
     put(&map, "Limits", limits(&builder, stats));
     put_count(&map, "LogLinesLost", source->log == NULL ? 0 : log_dropped(source->log));

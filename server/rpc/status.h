@@ -3,6 +3,7 @@
 #define SERVER_STATUS_H
 
 #include "arena.h"
+#include "blocking_pool.h"
 #include "log.h"
 #include "registry.h"
 #include "stats.h"
@@ -20,15 +21,17 @@ struct status_source {
     uint32_t restarts;
     size_t connections, max_connections;
     int64_t pid;
-    double started_at; /* seconds since the epoch */
-    double now;        /* the same */
-    uint64_t now_ms;   /* on the loop's clock, which the registry uses */
+    double started_at;              /* seconds since the epoch */
+    double now;                     /* the same */
+    struct blocking_stats blocking; /* threads for kong_run_blocking */
+    uint64_t now_ms;                /* on the loop's clock, which the registry uses */
 };
 
 /* Pid, StartTime and Plugins.<name>.{Name, Version, Instances, Events…} are as go-pdk has them; the
  * rest is beside them:
  *
  *   Uptime (s), Restarts (of a supervised server), Threads, Connections {Open, Opened, Limit},
+ *   Blocking {Threads, Most, Running, Waiting, Ran, Withdrawn, LongestWait (s)}: kong_run_blocking,
  *   Bytes {In, Out}, Limits {<stats_limit_name>: times reached}, LogLinesLost,
  *   Instances {Live, Started, Refused, Closed, Expired, Unknown},
  *   InstanceList [{Id, Age, Idle (s), Events, Failed, Service, Route, Consumer, Plugin, Name,

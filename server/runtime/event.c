@@ -70,6 +70,14 @@ static inline void enter_handler(const struct event *event) {
     }
 }
 
+static __attribute__((noinline)) void run_cleanups(struct event *event) {
+    while (event->cleanups != NULL) {
+        struct event_cleanup *cleanup = event->cleanups;
+        event->cleanups = cleanup->next;
+        cleanup->run(cleanup);
+    }
+}
+
 /* The fiber gave control back: parked, or returned. */
 static void after_run(struct event *event, bool returned) {
     running_leave(event->events->running);
@@ -77,6 +85,9 @@ static void after_run(struct event *event, bool returned) {
         return;
     }
     event->fiber = NULL;
+    if (event->cleanups != NULL) {
+        run_cleanups(event);
+    }
     event_set_state(event, EVENT_RETURNED);
     if (event->released) {
         events_free(event);

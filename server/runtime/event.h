@@ -73,6 +73,12 @@ struct event_link {
     struct event *prev, *next;
 };
 
+/* Something that is to be done when a handler has returned. Embedded by whoever asks for it. */
+struct event_cleanup {
+    struct event_cleanup *next;
+    void (*run)(struct event_cleanup *cleanup); /* may free it */
+};
+
 struct event {
     struct events *events;
     enum event_state state;
@@ -95,6 +101,7 @@ struct event {
     struct kong_str error; /* its text, in the arena or static; data NULL: that of kong_strerror */
     void (*interrupt)(void *arg); /* while SLEEPING, see event_sleep */
     void *interrupt_arg;
+    struct event_cleanup *cleanups; /* the last one first */
     uint64_t id; /* unique for the life of the process, below 2^53 (a Lua number) */
     uint32_t slot;
     uint64_t deadline_ms;
@@ -138,8 +145,10 @@ struct events_options {
     struct stats *stats;          /* where events and calls are counted; borrowed */
     size_t max_events;            /* of all workers together */
     size_t stack_size;
-    bool kong_2_8;       /* calls are allowed as Kong 2.8 does it, else as 3.9 does */
-    uint64_t timeout_ms; /* of one event, from its start */
+    bool kong_2_8;                  /* calls are allowed as Kong 2.8 does it, else as 3.9 does */
+    uint64_t timeout_ms;            /* of one event, from its start */
+    struct blocking_pool *blocking; /* borrowed; for kong_run_blocking. NULL: there is none */
+    uint64_t blocking_wait_ms;      /* for one of its threads; 0: no limit */
 };
 
 /* All events of one loop. NULL when out of memory. */
@@ -218,6 +227,12 @@ void event_wake(struct event *event);
  * that it runs. May be NULL: nobody is told. */
 struct running_slot *event_enter_blocking(const struct event *event);
 void event_leave_blocking(struct running_slot *slot);
+
+/* Runs the cleanup when the handler has returned, before those that were asked for earlier. */
+void event_at_end(struct event *event, struct event_cleanup *cleanup);
+
+/* A place for what the waits of these events share (server/pdk/wait_inbox.c); NULL at first. */
+void **events_inbox(struct events *events);
 
 /* What stands in the way of any further call: 0, or KONG_E_ENDED, KONG_E_GONE, KONG_E_TIMEOUT. */
 int event_call_error(const struct event *event);

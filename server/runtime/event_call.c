@@ -70,6 +70,11 @@ int event_call(struct event *event, const struct pdk_method *method, struct kong
     return event->answer_rc;
 }
 
+void event_at_end(struct event *event, struct event_cleanup *cleanup) {
+    cleanup->next = event->cleanups;
+    event->cleanups = cleanup;
+}
+
 void event_sleep(struct event *event, void (*interrupt)(void *), void *arg) {
     event_set_state(event, EVENT_SLEEPING);
     event->interrupt = interrupt;

@@ -73,6 +73,10 @@ size_t events_stacks(const struct events *events) {
     return fiber_pool_mapped(events->fibers);
 }
 
+void **events_inbox(struct events *events) {
+    return &events->inbox;
+}
+
 size_t events_alive(const struct events *events) {
     return events->alive;
 }
@@ -159,6 +163,7 @@ struct event *events_take(struct events *events) {
     event->error = (struct kong_str){NULL, 0};
     event->interrupt = NULL;
     event->interrupt_arg = NULL;
+    event->cleanups = NULL;
     event->waits_for = NULL;
     event->request_id = NULL;
     event->asked = 0;

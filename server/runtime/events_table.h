@@ -26,6 +26,7 @@ struct events {
     uint64_t generation_step;     /* past the bits that are the worker_index's */
     struct running_slot *running; /* of the options, this worker's */
     bool guarded;                 /* somebody is quarantined */
+    void *inbox;                  /* events_inbox */
     char too_many[80];            /* why an event is refused at the limit */
 };
 

@@ -174,10 +174,12 @@ void seam_guard(void) {
         return fails(SEAM_UV, #name_) ? error_ : __real_##name_(__VA_ARGS__);                      \
     }
 
+UV_WRAPPED(pthread_create, EAGAIN,
+           (pthread_t * thread, const pthread_attr_t *attributes, void *(*run)(void *), void *arg),
+           thread, attributes, run, arg)
 UV_WRAPPED(uv_accept, UV_EMFILE, (uv_stream_t * server, uv_stream_t *client), server, client)
 UV_WRAPPED(uv_async_init, UV_EMFILE, (uv_loop_t * loop, uv_async_t *handle, uv_async_cb cb), loop,
            handle, cb)
-UV_WRAPPED(uv_cancel, UV_EBUSY, (uv_req_t * request), request)
 UV_WRAPPED(uv_fileno, UV_EBADF, (const uv_handle_t *handle, uv_os_fd_t *fd), handle, fd)
 UV_WRAPPED(uv_listen, UV_EADDRINUSE, (uv_stream_t * stream, int backlog, uv_connection_cb cb),
            stream, backlog, cb)
@@ -188,9 +190,6 @@ UV_WRAPPED(uv_pipe_open, UV_ENOMEM, (uv_pipe_t * handle, uv_file file), handle, 
 UV_WRAPPED(uv_poll_init, UV_EEXIST, (uv_loop_t * loop, uv_poll_t *handle, int fd), loop, handle, fd)
 UV_WRAPPED(uv_poll_start, UV_EBADF, (uv_poll_t * handle, int events, uv_poll_cb cb), handle, events,
            cb)
-UV_WRAPPED(uv_queue_work, UV_ENOMEM,
-           (uv_loop_t * loop, uv_work_t *request, uv_work_cb work, uv_after_work_cb after), loop,
-           request, work, after)
 UV_WRAPPED(uv_tcp_init, UV_ENOMEM, (uv_loop_t * loop, uv_tcp_t *handle), loop, handle)
 UV_WRAPPED(uv_tcp_bind, UV_EADDRINUSE,
            (uv_tcp_t * handle, const struct sockaddr *address, unsigned flags), handle, address,

@@ -9,7 +9,7 @@
 
 enum seam_kind {
     SEAM_MEMORY, /* malloc, calloc, realloc (but not libuv's), strdup, asprintf, mmap */
-    SEAM_UV,     /* every function of libuv that can fail and that the server calls */
+    SEAM_UV, /* every function of libuv that can fail and that the server calls; pthread_create */
 };
 
 /* How bytes go through sockets. */

@@ -79,6 +79,10 @@ static void sleeps(struct rig *rig) {
     event_of(rig, "sleep");
 }
 
+static void waits(struct rig *rig) {
+    event_of(rig, "waits");
+}
+
 static void exits(struct rig *rig) {
     event_of(rig, "exit-more");
 }
@@ -108,13 +112,8 @@ struct scenario {
 };
 
 static const struct scenario scenarios[] = {
-    {"commands", commands},
-    {"mixed", mixed},
-    {"post", posts},
-    {"sleep", sleeps},
-    {"exit", exits},
-    {"fail", fails},
-    {"steps elsewhere", steps_elsewhere},
+    {"commands", commands}, {"mixed", mixed}, {"post", posts}, {"sleep", sleeps},
+    {"waits", waits},       {"exit", exits},  {"fail", fails}, {"steps elsewhere", steps_elsewhere},
     {"hang up", hangs_up},
 };
 

@@ -42,7 +42,8 @@ static void on_wake(struct rpc *rpc) {
     }
 }
 
-static struct bench *create(enum protocol protocol, void *loop, bool kong_2_8) {
+static struct bench *create(enum protocol protocol, void *loop, bool kong_2_8,
+                            struct blocking_pool *blocking, uint64_t blocking_wait_ms) {
     static const struct rpc_plugin_info info = {.name = {"bench", 5}, .version = {"1.0", 3}};
     struct bench *bench = calloc(1, sizeof *bench);
     assert_non_null(bench);
@@ -68,6 +69,8 @@ static struct bench *create(enum protocol protocol, void *loop, bool kong_2_8) {
                                     .kong_2_8 = kong_2_8,
                                     .timeout_ms = 5000,
                                     .running = &bench->crash_record,
+                                    .blocking = blocking,
+                                    .blocking_wait_ms = blocking_wait_ms,
                                     .shared = &bench->shared,
                                     .stats = &bench->stats};
     bench->events = events_create(&events);
@@ -92,12 +95,21 @@ static struct bench *create(enum protocol protocol, void *loop, bool kong_2_8) {
     return bench;
 }
 
-struct bench *bench_create(enum protocol protocol, void *loop) {
-    return create(protocol, loop, false);
+struct bench *bench_create_sharing(enum protocol protocol, void *loop,
+                                   struct blocking_pool *blocking, uint64_t blocking_wait_ms) {
+    return create(protocol, loop, false, blocking, blocking_wait_ms);
 }
 
 struct bench *bench_create_2_8(enum protocol protocol) {
-    return create(protocol, NULL, true);
+    return create(protocol, NULL, true, NULL, 0);
+}
+
+struct bench *bench_create(enum protocol protocol, void *loop) {
+    struct blocking_pool *pool = blocking_pool_create(BENCH_THREADS);
+    assert_non_null(pool);
+    struct bench *bench = bench_create_sharing(protocol, loop, pool, 0);
+    bench->blocking = pool;
+    return bench;
 }
 
 void bench_destroy(struct bench *bench) {
@@ -107,6 +119,7 @@ void bench_destroy(struct bench *bench) {
     assert_int_equal(bench->running, 0);
     assert_int_equal(events_alive(bench->events), 0);
     events_destroy(bench->events);
+    blocking_pool_destroy(bench->blocking);
     registry_destroy(bench->registry);
     arena_free(&bench->memory);
     arena_free(&bench->scratch);

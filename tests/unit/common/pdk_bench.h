@@ -3,10 +3,12 @@
 #ifndef TESTS_UNIT_PDK_BENCH_H
 #define TESTS_UNIT_PDK_BENCH_H
 
+#include "blocking_pool.h"
 #include "event.h"
 #include "rpc.h"
 
-#define BENCH_CALLS 64
+#define BENCH_CALLS   64
+#define BENCH_THREADS 4 /* for kong_run_blocking */
 
 struct bench;
 typedef int bench_handler(struct kong *kong, struct bench *bench);
@@ -64,6 +66,7 @@ struct bench {
     bool kong_2_8; /* what Kong is */
     struct registry *registry;
     struct events *events;
+    struct blocking_pool *blocking; /* its own; NULL */
     struct events_shared shared;
     struct stats stats;
     struct running crash_record;
@@ -81,6 +84,11 @@ struct bench {
 
 /* loop: a uv_loop_t for handlers that wait on it, or NULL. Fails the test when it can't. */
 struct bench *bench_create(enum protocol protocol, void *loop);
+/* With threads for kong_run_blocking that are the caller's, and so long a wait for one (0: no
+ * limit).
+ */
+struct bench *bench_create_sharing(enum protocol protocol, void *loop,
+                                   struct blocking_pool *blocking, uint64_t blocking_wait_ms);
 /* The same for a Kong 2.8, and a server that knows it. */
 struct bench *bench_create_2_8(enum protocol protocol);
 /* No event may be alive, and no call may have arrived on which Kong raises (both asserted). */

