@@ -52,20 +52,21 @@ static void deliver(struct inbox_message *message) {
     wait_end(&waiter->parked->wait); /* of this thread, as long as the message is delivered */
 }
 
-int kong_waiter_open(struct kong *kong, void (*discard)(void *result), struct kong_waiter **out) {
+int kong_waiter_open(struct kong *kong, void (*discard)(void *result),
+                     struct kong_waiter **waiter) {
     struct event *event = pdk_event(kong);
-    struct kong_waiter *waiter = calloc(1, sizeof *waiter);
-    *out = waiter;
-    if (waiter == NULL) {
+    struct kong_waiter *made = calloc(1, sizeof *made);
+    *waiter = made;
+    if (made == NULL) {
         return event_fail(event, KONG_E_NOMEM, (struct kong_str){NULL, 0});
     }
-    pthread_mutex_init(&waiter->lock, NULL); /* default attributes: cannot fail on Linux */
-    waiter->event = event;
-    waiter->discard = discard;
-    waiter->holders = 2;
-    waiter->message.deliver = deliver;
-    waiter->cleanup.run = on_handler_end;
-    event_at_end(event, &waiter->cleanup);
+    pthread_mutex_init(&made->lock, NULL); /* default attributes: cannot fail on Linux */
+    made->event = event;
+    made->discard = discard;
+    made->holders = 2;
+    made->message.deliver = deliver;
+    made->cleanup.run = on_handler_end;
+    event_at_end(event, &made->cleanup);
     return KONG_OK;
 }
 
