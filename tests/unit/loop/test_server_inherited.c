@@ -94,7 +94,7 @@ static int peer(const struct bench *bench, const char *bytes, size_t len) {
 /* Waits for an answer. */
 static void hear(int fd) {
     struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
-    char got[512];
+    char got[4096];
     assert_int_equal(poll(&poll_fd, 1, PATIENCE_MS), 1);
     assert_true(recv(fd, got, sizeof got, 0) > 0);
 }
