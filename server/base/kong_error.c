@@ -28,6 +28,8 @@ const char *kong_strerror(int error) {
         return "the plugin failed";
     case KONG_E_PHASE:
         return "Kong does not allow the call in this phase";
+    case KONG_E_NO_REQUEST:
+        return "a job has no request";
     default:
         return "unknown error";
     }

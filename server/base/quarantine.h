@@ -44,12 +44,14 @@
 
 /* The plugin's configure, which runs when an instance starts: a phase of its own here. */
 #define QUARANTINE_CONFIGURE KONG_PHASE_COUNT
+/* … and its background jobs; the identity is the job's. */
+#define QUARANTINE_JOB (KONG_PHASE_COUNT + 1)
 
 struct quarantine_handler {
     uint64_t config; /* config_identity */
     uint64_t watched_until, refused_until;
     uint64_t burst_since; /* of burst_crashes */
-    int32_t phase;        /* enum kong_phase, or QUARANTINE_CONFIGURE */
+    int32_t phase;        /* enum kong_phase, QUARANTINE_CONFIGURE or QUARANTINE_JOB */
     uint32_t crashes;     /* while it ran */
     uint32_t own_crashes; /* … of which it was surely the cause */
     uint32_t burst_crashes;

@@ -17,7 +17,9 @@ const char *running_name_of(int32_t phase) {
     if (!running_is_phase(phase)) {
         return NULL;
     }
-    return phase == QUARANTINE_CONFIGURE ? "configure" : kong_phase_name((enum kong_phase)phase);
+    return phase == QUARANTINE_CONFIGURE ? "configure"
+           : phase == QUARANTINE_JOB     ? "job"
+                                         : kong_phase_name((enum kong_phase)phase);
 }
 
 const char *running_phase_name(const struct running_slot *slot) {

@@ -25,9 +25,10 @@ struct running_slot {
     _Atomic uint32_t runs; /* counts up whenever a handler is entered: while `phase` is set, a count
                               that stands still means that the handler hangs */
     _Atomic int32_t instance;
-    _Atomic int32_t phase; /* enum kong_phase, or QUARANTINE_CONFIGURE; RUNNING_NONE: nothing */
-    uint32_t request_run;  /* the run that `request` belongs to; it is unknown in any other */
-    uint64_t config;       /* config_identity */
+    _Atomic int32_t
+        phase; /* enum kong_phase, or QUARANTINE_CONFIGURE or _JOB; RUNNING_NONE: nothing */
+    uint32_t request_run; /* the run that `request` belongs to; it is unknown in any other */
+    uint64_t config;      /* config_identity */
     char request[QUARANTINE_ID_SIZE];
 }; /* 64 bytes: no two threads write to one cache line */
 
@@ -65,10 +66,10 @@ static inline void running_leave(struct running_slot *slot) {
 }
 
 static inline bool running_is_phase(int32_t phase) {
-    return phase >= 0 && phase <= QUARANTINE_CONFIGURE;
+    return phase >= 0 && phase <= QUARANTINE_JOB;
 }
 
-/* "access" …, "configure"; NULL: no phase. Async-signal-safe, as the next one is. */
+/* "access" …, "configure", "job"; NULL: no phase. Async-signal-safe, as the next one is. */
 const char *running_name_of(int32_t phase);
 /* … of what runs there; NULL: nothing does. */
 const char *running_phase_name(const struct running_slot *slot);

@@ -49,13 +49,25 @@ struct stats_phase {
                                        its calls included */
 };
 
+/* A background job. Times are of the clock of the day, in ms since the epoch. */
+struct stats_job {
+    uint64_t runs;                /* started */
+    uint64_t failures;            /* of them, or could not start */
+    uint64_t running;             /* 1: now */
+    uint64_t last_run_ms;         /* when the last one started; 0: there was none */
+    uint64_t last_ns, longest_ns; /* durations of those that ended */
+};
+
+/* … of which so much is kept: all phases, configure (which has no events) and jobs. */
+#define STATS_PHASES (KONG_PHASE_COUNT + 2)
+
 struct stats {
     uint64_t connections; /* ever opened */
     uint64_t instances_started, instances_refused, instances_closed, instances_expired;
     uint64_t unknown_instances; /* events for an instance that is not here (any more) */
     uint64_t bytes_in, bytes_out;
     uint64_t limits[STATS_LIMIT_COUNT];
-    struct stats_phase phases[KONG_PHASE_COUNT];
+    struct stats_phase phases[STATS_PHASES]; /* by enum kong_phase; the rest is not shown */
     struct stats_histogram calls[PDK_COUNT]; /* of those that wait: until Kong's answer */
 };
 

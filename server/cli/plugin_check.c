@@ -8,6 +8,8 @@
 #include "printable.h"
 #include "schema.h"
 
+#define DAY_MS 86400000u
+
 bool plugin_check_version(const char *version) {
     int parts = 0;
     while (isdigit((unsigned char)*version)) {
@@ -101,11 +103,59 @@ static int check_stack(const struct kong_plugin *plugin, char *error, size_t err
     return 0;
 }
 
+static int check_job(const struct kong_plugin *plugin, size_t index, char *error,
+                     size_t error_size) {
+    const struct kong_job *job = &plugin->jobs[index];
+    if (!is_name(job->name)) {
+        return printable_error(
+            error, error_size,
+            "the plugin %.100s: the job's name \"%.100s\": lower case letters, digits, - and "
+            "_ only, and a letter or digit first",
+            plugin->name, job->name);
+    }
+    for (size_t i = 0; i < index; i++) {
+        if (strcmp(plugin->jobs[i].name, job->name) == 0) {
+            return printable_error(error, error_size,
+                                   "the plugin %.100s has two jobs of the name %.100s",
+                                   plugin->name, job->name);
+        }
+    }
+    if (job->run == NULL) {
+        return printable_error(error, error_size,
+                               "the plugin %.100s: the job %.100s has no function", plugin->name,
+                               job->name);
+    }
+    if (job->interval_ms < 1 || job->interval_ms > DAY_MS) {
+        return printable_error(
+            error, error_size,
+            "the plugin %.100s: the job %.100s: its interval is %llu ms: it must be from 1 "
+            "to %u",
+            plugin->name, job->name, (unsigned long long)job->interval_ms, DAY_MS);
+    }
+    return 0;
+}
+
+static int check_jobs(const struct kong_plugin *plugin, char *error, size_t error_size) {
+    bool ended = false;
+    for (size_t i = 0; i < KONG_JOBS_MOST; i++) {
+        const struct kong_job *job = &plugin->jobs[i];
+        ended = ended || job->name == NULL;
+        if (ended && (job->name != NULL || job->run != NULL)) {
+            return printable_error(error, error_size, "the plugin %.100s: the job %zu has no name",
+                                   plugin->name, job->name == NULL ? i + 1 : i);
+        }
+        if (!ended && check_job(plugin, i, error, error_size) != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
 int plugin_check(const struct kong_plugin *plugin, char *error, size_t error_size) {
     char text[400];
     if (check_names(plugin, error, error_size) != 0 ||
         check_phases(plugin, error, error_size) != 0 ||
-        check_stack(plugin, error, error_size) != 0) {
+        check_stack(plugin, error, error_size) != 0 || check_jobs(plugin, error, error_size) != 0) {
         return -1;
     }
     if (schema_check(plugin->schema, text, sizeof text) != 0) {

@@ -157,13 +157,36 @@ static void print_head(const struct kong_value *status, FILE *out) {
 static void print_blocking(const struct kong_value *blocking, FILE *out) {
     char figure[FIGURE];
     if (count_at(blocking, "Threads") > 0) {
-        fprintf(out,
-                "blocking: %llu threads, at most %llu; %llu run, %llu wait; %llu got a thread, %llu "
-                "did not; longest wait %s\n",
-                count_at(blocking, "Threads"), count_at(blocking, "Most"),
-                count_at(blocking, "Running"), count_at(blocking, "Waiting"),
-                count_at(blocking, "Ran"), count_at(blocking, "Withdrawn"),
-                show_latency(seconds_at(blocking, "LongestWait"), figure));
+        fprintf(
+            out,
+            "blocking: %llu threads, at most %llu; %llu run, %llu wait; %llu got a thread, %llu "
+            "did not; longest wait %s\n",
+            count_at(blocking, "Threads"), count_at(blocking, "Most"),
+            count_at(blocking, "Running"), count_at(blocking, "Waiting"), count_at(blocking, "Ran"),
+            count_at(blocking, "Withdrawn"),
+            show_latency(seconds_at(blocking, "LongestWait"), figure));
+    }
+}
+
+static void print_jobs(const struct kong_value *status, FILE *out) {
+    const struct kong_value *jobs = at(status, "Jobs");
+    double now = seconds_at(status, "StartTime") + seconds_at(status, "Uptime");
+    if (jobs->type != KONG_MAP || jobs->map.count == 0) {
+        return;
+    }
+    fprintf(out, "\n%-20s %8s %10s %8s %12s %8s %8s\n", "job", "every", "runs", "failed",
+            "last run", "took", "longest");
+    for (size_t i = 0; i < jobs->map.count; i++) {
+        const struct kong_value *job = &jobs->map.pairs[i].value;
+        const struct kong_value *running = at(job, "Running");
+        bool runs = running->type == KONG_BOOLEAN && running->boolean;
+        char figure[4][FIGURE];
+        fprintf(out, "%-20s %8s %10llu %8llu %12s %8s %8s\n", jobs->map.pairs[i].key.data,
+                show_latency(seconds_at(job, "Interval"), figure[0]), count_at(job, "Runs"),
+                count_at(job, "Failures"),
+                runs ? "now" : show_age(now - seconds_at(job, "LastRun"), figure[1]),
+                show_latency(seconds_at(job, "LastTook"), figure[2]),
+                show_latency(seconds_at(job, "LongestTook"), figure[3]));
     }
 }
 
@@ -297,6 +320,7 @@ void status_table_print(const struct kong_value *status, FILE *out) {
     print_blocking(at(status, "Blocking"), out);
     print_limits(status, out);
     print_phases(at(status, "Phases"), out);
+    print_jobs(status, out);
     print_calls(at(status, "Calls"), out);
     print_instances(status, out);
 }

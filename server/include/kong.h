@@ -57,6 +57,34 @@ extern "C" {
  * Anything else: the handler failed, see kong_plugin.on_error. */
 typedef int kong_handler(struct kong *kong, const void *config);
 
+/* Something that a plugin does beside requests: send batches, refresh keys, clear out caches.
+ *
+ * The server runs it when it starts, and then every interval_ms, from start to start. A job never
+ * runs beside itself: what is due while it runs is left out. It runs on a stack of its own on one
+ * of the server's threads (the only one, where the plugin is not thread_safe), between events, so
+ * that what it shares with handlers needs no lock there; like a handler it must not compute or
+ * block for long, and may wait: kong_sleep, kong_wait_fd, kong_waiter_wait, kong_run_blocking.
+ *
+ * It has no request: functions of Kong fail with KONG_E_NO_REQUEST, but for kong_log_alert to
+ * kong_log_debug, whose lines go to the server's own log (stderr). kong_process_data is what `open`
+ * left; kong_instance_state is NULL. A run that lasts longer than an event may (--event-timeout)
+ * has its waits end with KONG_E_TIMEOUT.
+ *
+ * When the server ends, it runs once more, after the last event and before `close`, within
+ * --drain-timeout: nothing that handlers left needs to be lost. During a reload the old server and
+ * the new one run it at the same time.
+ *
+ * Not 0: the run failed, which is logged (the text of the last error with it) and counted. --status
+ * shows runs, failures and durations. A job that crashes the process again and again does not run
+ * for a while. */
+struct kong_job {
+    const char *name;     /* lower case, digits, '-' and '_' */
+    uint64_t interval_ms; /* 1 to 86,400,000 */
+    int (*run)(struct kong *kong);
+};
+
+#define KONG_JOBS_MOST 8
+
 enum kong_on_error {
     KONG_FAIL_OPEN,   /* the failure is logged through kong.log.err, the request goes on */
     KONG_FAIL_CLOSED, /* the failure is logged, the client gets 500 where the phase allows an answer
@@ -94,6 +122,10 @@ struct kong_plugin {
 #else
     kong_handler *handlers[KONG_PHASE_COUNT];
 #endif
+
+    /* {{"flush", 1000, flush}, {"refresh-keys", 60000, refresh}}: the first without a name ends it.
+     */
+    struct kong_job jobs[KONG_JOBS_MOST];
 
     /* Hooks, each may be NULL. */
 

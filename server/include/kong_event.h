@@ -70,6 +70,7 @@ enum kong_error {
     KONG_E_IO = -10,         /* a file or thread that the function needed failed */
     KONG_E_FAILED = -11,     /* for handlers: failed for a reason of the plugin's own */
     KONG_E_PHASE = -12,      /* Kong does not allow the call in this phase: nothing was sent */
+    KONG_E_NO_REQUEST = -13, /* a job called a function that needs a request: nothing was sent */
 };
 
 /* What a code means: static, English, without a final period. */
@@ -79,7 +80,7 @@ const char *kong_strerror(int error);
  * wrong with an argument or an answer, else kong_strerror's. Lives until the handler returns. */
 const char *kong_error_text(struct kong *kong);
 
-/* Which phase is being handled. */
+/* Which phase is being handled; KONG_PHASE_COUNT in a job. */
 enum kong_phase kong_get_phase(struct kong *kong);
 
 /* Notes a text, printf-like, as that of the last error, and returns KONG_E_FAILED. A handler that

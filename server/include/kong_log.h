@@ -1,9 +1,10 @@
 /* Kong's log. Part of kong.h.
  *
  * The functions with a format are printf-like: the compiler checks the arguments. They are posted
- * and never wait. What is logged stays one line: control characters and bytes that are not UTF-8
- * become \xNN. It is cut at 2,047 bytes, with "..." at its end: nginx cuts its own lines at 4,096,
- * and writes the client, the request and its id behind the text. kong_call does the same. */
+ * and never wait. In a job they go to the server's own log. What is logged stays one line: control
+ * characters and bytes that are not UTF-8 become \xNN. It is cut at 2,047 bytes, with "..." at its
+ * end: nginx cuts its own lines at 4,096, and writes the client, the request and its id behind the
+ * text. kong_call does the same. */
 #ifndef KONG_LOG_H
 #define KONG_LOG_H
 

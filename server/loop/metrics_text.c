@@ -89,6 +89,36 @@ static void process(const struct writer *writer, const struct status_source *sou
     resources(writer);
 }
 
+static void job_figure(const struct writer *writer, const struct status_source *source,
+                       const char *name, const char *type, const char *help, double unit,
+                       size_t offset) {
+    const struct kong_job *all = source->plugin->jobs;
+    head(writer, name, type, help);
+    for (size_t i = 0; i < KONG_JOBS_MOST && all[i].name != NULL; i++) {
+        const char *stats = (const char *)&source->jobs[i];
+        print(writer, PREFIX "%s{plugin=\"%s\",job=\"%s\"} %.13g\n", name, writer->plugin,
+              all[i].name, (double)stats_read((const uint64_t *)(stats + offset)) / unit);
+    }
+}
+
+static void jobs(const struct writer *writer, const struct status_source *source) {
+    if (source->plugin->jobs[0].name == NULL) {
+        return;
+    }
+    job_figure(writer, source, "job_runs_total", "counter", "Runs of a background job.", 1,
+               offsetof(struct stats_job, runs));
+    job_figure(writer, source, "job_failures_total", "counter",
+               "Of them, those that failed, or could not start.", 1,
+               offsetof(struct stats_job, failures));
+    job_figure(writer, source, "job_running", "gauge", "1 while it runs.", 1,
+               offsetof(struct stats_job, running));
+    job_figure(writer, source, "job_last_run_timestamp_seconds", "gauge",
+               "When the last run started, since the epoch.", 1e3,
+               offsetof(struct stats_job, last_run_ms));
+    job_figure(writer, source, "job_last_duration_seconds", "gauge",
+               "How long the last run took that ended.", 1e9, offsetof(struct stats_job, last_ns));
+}
+
 static void blocking(const struct writer *writer, const struct blocking_stats *stats) {
     one(writer, "blocking_threads", "gauge", "Threads for kong_run_blocking that are there.",
         stats->threads);
@@ -205,5 +235,6 @@ void metrics_text(const struct status_source *source, struct buffer *out) {
     traffic(&writer, source);
     instances(&writer, source);
     blocking(&writer, &source->blocking);
+    jobs(&writer, source);
     events(&writer, source->stats);
 }

@@ -89,11 +89,28 @@ void server_close_all(struct server *server) {
     end_if_all_have(server);
 }
 
+/* On the first worker's thread. */
+static void deliver_finish(struct message *message, struct worker *worker) {
+    (void)message;
+    jobs_finish(worker->jobs);
+}
+
+/* The last event is over: the plugin's jobs run once more. True when they have. */
+static bool jobs_done(struct server *server) {
+    if (!server->jobs_asked) {
+        server->jobs_asked = true;
+        server->finish_jobs.deliver = deliver_finish;
+        worker_post(&server->workers[0], &server->finish_jobs);
+    }
+    return jobs_finished(server->workers[0].jobs);
+}
+
 static void on_drain_tick(uv_timer_t *timer) {
     struct server *server = timer->data;
     bool reachable = server->taken_over && server_events_at_work(server) > 0;
     bool removed = remove_socket(server);
-    if (server_connections(server) == 0 && !reachable && removed) {
+    bool idle = server_connections(server) == 0 && !reachable && removed;
+    if (idle && jobs_done(server)) {
         /* An event of MsgPack that waits for a Step is out of reach now, unless the next server has
          * the path, which relays it. */
         server_close_all(server);

@@ -30,6 +30,8 @@ struct server {
     uv_signal_t sigterm, sigint, sigusr1, sigusr2;
     bool handles_ready;
     bool draining;
+    bool jobs_asked; /* draining: to run once more */
+    struct message finish_jobs;
     bool taken_over; /* draining, and the next server has the path */
     uint64_t drain_until_ms;
     uint64_t unlock_until_ms; /* draining: when to unlink the socket without the directory's lock */

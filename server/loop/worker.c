@@ -69,6 +69,7 @@ static void close_all(struct worker *worker) {
     conns_close_all(&worker->conns);
     events_cancel_all(worker->events, KONG_E_GONE);
     close_timers(worker);
+    jobs_close(worker->jobs);
     if (!uv_is_closing((uv_handle_t *)&worker->done_check)) {
         uv_prepare_start(&worker->done_check, on_done_check);
     }
@@ -225,6 +226,16 @@ static int init_mailbox(struct worker *worker) {
     return rc;
 }
 
+static int open_jobs(struct worker *worker) {
+    const struct events_options *events = &worker->options.events;
+    const struct jobs_options jobs = {.loop = worker->loop,
+                                      .events = worker->events,
+                                      .plugin = events->plugin,
+                                      .log = events->log,
+                                      .stats = events->shared->jobs};
+    return jobs_open(&jobs, &worker->jobs);
+}
+
 int worker_open(struct worker *worker, uint32_t index, uv_loop_t *loop,
                 const struct worker_options *options) {
     worker->loop = loop;
@@ -249,7 +260,8 @@ int worker_open(struct worker *worker, uint32_t index, uv_loop_t *loop,
         return UV_ENOMEM;
     }
     fill_conns(worker);
-    return uv_timer_start(&worker->tick, on_tick, TICK_MS, TICK_MS);
+    rc = uv_timer_start(&worker->tick, on_tick, TICK_MS, TICK_MS);
+    return rc == 0 && index == 0 ? open_jobs(worker) : rc;
 }
 
 static void *run(void *arg) {
@@ -305,6 +317,7 @@ void worker_destroy(struct worker *worker) {
     if (worker->mailbox_ready) {
         pthread_mutex_destroy(&worker->lock);
     }
+    jobs_destroy(worker->jobs);
     events_destroy(worker->events);
     arena_free(&worker->scratch);
     free(worker->conns.read_buffer);

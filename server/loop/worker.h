@@ -11,6 +11,7 @@
 #include <uv.h>
 
 #include "conn.h"
+#include "jobs.h"
 #include "process_forward.h"
 
 #define WORKERS_MOST RUNNING_WORKERS
@@ -54,6 +55,7 @@ struct worker {
     struct events *events; /* NULL: not open */
     struct conn_env conns;
     struct process_forward_env relays;
+    struct jobs *jobs; /* the first worker's; NULL: none */
     struct stats stats;
     struct stats sum; /* of all workers, while a status is made of it */
     enum worker_state state;

@@ -21,7 +21,8 @@ void *kong_process_data(struct kong *kong) {
 }
 
 enum kong_phase kong_get_phase(struct kong *kong) {
-    return pdk_event(kong)->phase;
+    const struct event *event = pdk_event(kong);
+    return event->job == NULL ? event->phase : KONG_PHASE_COUNT;
 }
 
 /* --- Memory and values --- */

@@ -1,5 +1,6 @@
 /* Where Kong takes a call. What Kong would raise on is refused here: in the phase log a Lua error
  * leaves the data of this request behind in Kong, and later requests of other clients read it. */
+#include "event_job.h"
 #include "pdk_call.h"
 
 #include <stdio.h>
@@ -140,6 +141,9 @@ int pdk_check_phase(struct kong *kong, const struct pdk_method *method) {
     }
     if ((phases & KONG_PHASE_BIT(event->phase)) == 0) {
         int over = event_call_error(event);
+        if (over == 0 && event->job != NULL) {
+            return event_check_job(event, method);
+        }
         return over != 0 ? event_fail(event, over, (struct kong_str){NULL, 0})
                          : refuse(event, method, phases);
     }

@@ -39,9 +39,10 @@ static void let_go(struct kong_waiter *waiter) {
     free(waiter);
 }
 
-static void on_handler_end(struct event_cleanup *cleanup) {
+static void on_handler_end(struct event_cleanup *cleanup, struct event *event) {
     struct kong_waiter *waiter =
         (struct kong_waiter *)((char *)cleanup - offsetof(struct kong_waiter, cleanup));
+    (void)event;
     pthread_mutex_lock(&waiter->lock);
     let_go(waiter);
 }

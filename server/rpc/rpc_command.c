@@ -84,6 +84,7 @@ struct status_source rpc_status_source(const struct rpc_env *env) {
                                    .started_at = env->started_at,
                                    .now = (double)now.tv_sec + (double)now.tv_usec / 1e6,
                                    .now_ms = env->now_ms(env->clock)};
+    source.jobs = events_options(env->events)->shared->jobs;
     blocking_pool_stats(events_options(env->events)->blocking, &source.blocking);
     if (env->running != NULL) {
         source.restarts = atomic_load_explicit(&env->running->restarts, memory_order_relaxed);

@@ -159,6 +159,28 @@ static struct kong_value connections(struct builder *builder, const struct statu
     return done(&map);
 }
 
+static struct kong_value job(struct builder *builder, const struct kong_job *job,
+                             const struct stats_job *stats) {
+    struct map map = map_of(builder, 7);
+    put(&map, "Interval", kong_number((double)job->interval_ms / 1e3));
+    put(&map, "Running", kong_boolean(stats_read(&stats->running) != 0));
+    put_count(&map, "Runs", stats_read(&stats->runs));
+    put_count(&map, "Failures", stats_read(&stats->failures));
+    put(&map, "LastRun", kong_number((double)stats_read(&stats->last_run_ms) / 1e3));
+    put(&map, "LastTook", seconds(stats_read(&stats->last_ns)));
+    put(&map, "LongestTook", seconds(stats_read(&stats->longest_ns)));
+    return done(&map);
+}
+
+static struct kong_value jobs(struct builder *builder, const struct status_source *source) {
+    const struct kong_job *all = source->plugin->jobs;
+    struct map map = map_of(builder, KONG_JOBS_MOST);
+    for (size_t i = 0; i < KONG_JOBS_MOST && all[i].name != NULL; i++) {
+        put(&map, all[i].name, job(builder, &all[i], &source->jobs[i]));
+    }
+    return done(&map);
+}
+
 static struct kong_value blocking(struct builder *builder, const struct blocking_stats *stats) {
     struct map map = map_of(builder, 7);
     put_count(&map, "Threads", stats->threads);
@@ -209,6 +231,9 @@ bool status_build(const struct status_source *source, struct arena *arena,
     put_count(&map, "Threads", source->threads);
     put(&map, "Plugins", plugins(&builder, source));
     put(&map, "Connections", connections(&builder, source));
+    if (source->plugin->jobs[0].name != NULL) {
+        put(&map, "Jobs", jobs(&builder, source));
+    }
     put(&map, "Blocking", blocking(&builder, &source->blocking));
     put(&map, "Bytes", bytes(&builder, stats));
     put(&map, "Limits", limits(&builder, stats));

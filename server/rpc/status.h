@@ -23,6 +23,7 @@ struct status_source {
     int64_t pid;
     double started_at;              /* seconds since the epoch */
     double now;                     /* the same */
+    const struct stats_job *jobs;   /* as many as the plugin has */
     struct blocking_stats blocking; /* threads for kong_run_blocking */
     uint64_t now_ms;                /* on the loop's clock, which the registry uses */
 };
@@ -31,6 +32,8 @@ struct status_source {
  * rest is beside them:
  *
  *   Uptime (s), Restarts (of a supervised server), Threads, Connections {Open, Opened, Limit},
+ *   Jobs {<name>: {Interval (s), Running, Runs, Failures, LastRun (s since the epoch), LastTook,
+ *     LongestTook (s)}} (left out where the plugin has none),
  *   Blocking {Threads, Most, Running, Waiting, Ran, Withdrawn, LongestWait (s)}: kong_run_blocking,
  *   Bytes {In, Out}, Limits {<stats_limit_name>: times reached}, LogLinesLost,
  *   Instances {Live, Started, Refused, Closed, Expired, Unknown},

@@ -18,7 +18,7 @@ static void event_end(struct event *event) {
         stats_add(&phase_stats(event)->latency, stats_clock() - event->started_ns);
     }
     bool over = event->rc == KONG_E_GONE || (event->ended && event->rc == KONG_E_ENDED);
-    if (event->rc != 0 && !over) {
+    if (event->rc != 0 && !over && event->job == NULL) {
         event->reporting = true;
         event_report_failure(event);
         event->reporting = false;
@@ -36,18 +36,31 @@ static int call_handler(void *arg) {
     return handler((struct kong *)event, event->instance->config);
 }
 
-static void run_handler(void *arg) {
+static int call_job(void *arg) {
     struct event *event = arg;
-    const struct kong_plugin *plugin = event->events->options.plugin;
-    if (plugin->guard == NULL) {
-        event->rc = call_handler(event);
-        return;
-    }
+    return event->job->run((struct kong *)event);
+}
+
+/* What escapes from it is a failure with a text. */
+static void run_guarded(struct event *event, int (*call)(void *arg)) {
     char text[256];
-    event->rc = hooks_guard(plugin, call_handler, event, text, sizeof text);
+    event->rc = hooks_guard(event->events->options.plugin, call, event, text, sizeof text);
     if (text[0] != '\0') {
         event_fail(event, event->rc, arena_copy(&event->arena, text, strlen(text)));
     }
+}
+
+static void run_handler(void *arg) {
+    struct event *event = arg;
+    if (event->events->options.plugin->guard == NULL) {
+        event->rc = call_handler(event);
+    } else {
+        run_guarded(event, call_handler);
+    }
+}
+
+static void run_job(void *arg) {
+    run_guarded(arg, call_job);
 }
 
 static void run_watched(void *arg) {
@@ -74,7 +87,7 @@ static __attribute__((noinline)) void run_cleanups(struct event *event) {
     while (event->cleanups != NULL) {
         struct event_cleanup *cleanup = event->cleanups;
         event->cleanups = cleanup->next;
-        cleanup->run(cleanup);
+        cleanup->run(cleanup, event);
     }
 }
 
@@ -94,6 +107,16 @@ static void after_run(struct event *event, bool returned) {
         return;
     }
     event_end(event);
+}
+
+static inline void run(struct event *event, fiber_fn *fn) {
+    bool returned;
+    enter_handler(event);
+    if (fiber_start(event->events->fibers, fn, event, &returned) == NULL && !returned) {
+        event->rc = event_fail(event, KONG_E_NOMEM, kong_str("no memory for a handler's stack"));
+        returned = true;
+    }
+    after_run(event, returned);
 }
 
 /* At the limit an event gives way that has waited for a Step for seconds: a Lua error in a PDK call
@@ -156,16 +179,25 @@ bool event_start(struct events *events, struct instance *instance, enum kong_pha
         after_run(event, true);
         return true;
     }
-    enter_handler(event);
-    bool returned;
-    struct fiber *fiber = fiber_start(
-        events->fibers, event->watched != NULL ? run_watched : run_handler, event, &returned);
-    if (fiber == NULL && !returned) {
-        event->rc = event_fail(event, KONG_E_NOMEM, kong_str("no memory for a handler's stack"));
-        returned = true;
-    }
-    after_run(event, returned);
+    run(event, event->watched != NULL ? run_watched : run_handler);
     return true;
+}
+
+void event_begin(struct event *event, uint64_t now_ms) {
+    struct events *events = event->events;
+    stats_count(&phase_stats(event)->running, 1);
+    event->deadline_ms = now_ms + events->options.timeout_ms;
+    event->started_ns = stats_clock();
+    events_append(events, event);
+    event_set_state(event, EVENT_RUNNING);
+    if (events->guarded) {
+        event_judge(event);
+    }
+    if (event->refused) {
+        after_run(event, true);
+    } else {
+        run(event, run_job);
+    }
 }
 
 static void resume(struct event *event) {

@@ -76,7 +76,7 @@ struct event_link {
 /* Something that is to be done when a handler has returned. Embedded by whoever asks for it. */
 struct event_cleanup {
     struct event_cleanup *next;
-    void (*run)(struct event_cleanup *cleanup); /* may free it */
+    void (*run)(struct event_cleanup *cleanup, struct event *event); /* may free it */
 };
 
 struct event {
@@ -89,8 +89,9 @@ struct event {
     bool released;  /* the conversation is over: free as soon as the handler has returned */
     int cancelled;  /* KONG_E_*: all calls fail with it */
     enum kong_phase phase;
-    struct instance *instance; /* referenced */
-    struct fiber *fiber;       /* parked, or NULL */
+    struct instance *instance;  /* referenced */
+    const struct kong_job *job; /* what runs instead of a handler; NULL */
+    struct fiber *fiber;        /* parked, or NULL */
     struct arena arena;
     const struct event_ops *ops;
     void *peer;    /* the conversation's; NULL when Kong is gone */
@@ -128,6 +129,7 @@ struct events_shared {
     pthread_mutex_t lock;
     struct recurrence refusals; /* under the lock */
     struct notices notices;
+    struct stats_job jobs[KONG_JOBS_MOST]; /* written by the thread that runs them */
 };
 
 struct events_options {

@@ -159,6 +159,7 @@ struct event *events_take(struct events *events) {
     event->ended = event->finished = event->reporting = event->released = event->refused = false;
     event->cancelled = event->rc = event->answer_rc = event->error_rc = 0;
     event->fiber = NULL;
+    event->job = NULL;
     event->answer = kong_nil();
     event->error = (struct kong_str){NULL, 0};
     event->interrupt = NULL;
@@ -180,7 +181,9 @@ void events_free(struct event *event) {
     struct events *events = event->events;
     event_set_state(event, EVENT_FREE);
     stats_uncount(&events->stats->phases[event->phase].running);
-    registry_release(events->options.registry, event->instance);
+    if (event->job == NULL) {
+        registry_release(events->options.registry, event->instance);
+    }
     event->instance = NULL;
     event->ops = NULL;
     event->peer = NULL;

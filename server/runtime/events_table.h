@@ -48,6 +48,9 @@ void event_judge(struct event *event);
  * does not run, rc says why. */
 bool event_admit(struct event *event);
 
+/* Runs it: everything but fiber, state and times is set. */
+void event_begin(struct event *event, uint64_t now_ms);
+
 static inline struct stats_phase *phase_stats(const struct event *event) {
     return &event->events->stats->phases[event->phase];
 }

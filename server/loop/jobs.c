@@ -1,0 +1,176 @@
+#include "jobs.h"
+
+#include <assert.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <time.h>
+
+struct job {
+    struct jobs *all;
+    const struct kong_job *what;
+    struct stats_job *stats;
+    struct instance as;
+    struct event_cleanup ended;
+    uv_timer_t timer;
+    uint64_t began_ns;
+    bool running;
+    bool last; /* the run that is under way, or was, is the one of jobs_finish */
+    struct recurrence failures;
+};
+
+struct jobs {
+    struct jobs_options options;
+    size_t count;
+    bool finishing, closed;
+    _Atomic size_t to_finish; /* jobs whose last run is not done */
+    struct job each[KONG_JOBS_MOST];
+};
+
+static void set(uint64_t *figure, uint64_t value) {
+    __atomic_store_n(figure, value, __ATOMIC_RELAXED);
+}
+
+static uint64_t now_ms(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* The first time, and then once a minute: in the server's log, and in Kong's with the next event.
+ */
+static void note_failure(struct job *job, const char *text) {
+    const struct jobs_options *options = &job->all->options;
+    uint64_t times;
+    stats_count(&job->stats->failures, 1);
+    if (recurrence_due(&job->failures, stats_clock(), &times)) {
+        log_write(options->log, LOG_LEVEL_ERROR,
+                  "job %s failed: %s (%llu times since this was last logged)", job->what->name,
+                  text, (unsigned long long)times);
+        notices_add(events_notices(options->events), "%s: job %s failed: %s", options->plugin->name,
+                    job->what->name, text);
+    }
+}
+
+static void start(struct job *job);
+
+/* What jobs_finish waits for: one more run behind the one that was under way. */
+static void go_on_finishing(struct job *job) {
+    if (!job->all->finishing || job->all->closed) {
+        return;
+    }
+    if (!job->last) {
+        job->last = true;
+        start(job);
+    } else {
+        atomic_fetch_sub(&job->all->to_finish, 1);
+    }
+}
+
+static void on_ended(struct event_cleanup *cleanup, struct event *event) {
+    struct job *job = (struct job *)((char *)cleanup - offsetof(struct job, ended));
+    uint64_t took_ns = stats_clock() - job->began_ns;
+    set(&job->stats->last_ns, took_ns);
+    set(&job->stats->longest_ns,
+        took_ns > job->stats->longest_ns ? took_ns : job->stats->longest_ns);
+    set(&job->stats->running, 0);
+    if (event->rc != 0 && event->cancelled != KONG_E_GONE) {
+        bool known = event->rc == event->error_rc && event->error.data != NULL;
+        note_failure(job, known ? event->error.data : kong_strerror(event->rc));
+    }
+    job->running = false;
+    go_on_finishing(job);
+}
+
+static void start(struct job *job) {
+    const struct jobs_options *options = &job->all->options;
+    const char *refusal;
+    job->running = true;
+    job->began_ns = stats_clock();
+    job->ended.run = on_ended;
+    set(&job->stats->running, 1);
+    set(&job->stats->last_run_ms, now_ms());
+    stats_count(&job->stats->runs, 1);
+    if (!event_start_job(options->events, job->what, &job->as, &job->ended, uv_now(options->loop),
+                         &refusal)) {
+        job->running = false;
+        set(&job->stats->running, 0);
+        note_failure(job, refusal);
+        go_on_finishing(job);
+    }
+}
+
+static void on_due(uv_timer_t *timer) {
+    struct job *job = timer->data;
+    if (!job->running) {
+        start(job);
+    }
+}
+
+static void job_init(struct jobs *jobs, size_t index) {
+    struct job *job = &jobs->each[index];
+    job->all = jobs;
+    job->what = &jobs->options.plugin->jobs[index];
+    job->stats = &jobs->options.stats[index];
+    event_job_init(&job->as, index);
+    job->timer.data = job;
+}
+
+int jobs_open(const struct jobs_options *options, struct jobs **out) {
+    *out = NULL;
+    if (options->plugin->jobs[0].name == NULL) {
+        return 0;
+    }
+    struct jobs *jobs = calloc(1, sizeof *jobs);
+    if (jobs == NULL) {
+        return UV_ENOMEM;
+    }
+    *out = jobs;
+    jobs->options = *options;
+    for (size_t i = 0; i < KONG_JOBS_MOST && options->plugin->jobs[i].name != NULL; i++) {
+        int rc = uv_timer_init(options->loop, &jobs->each[i].timer);
+        if (rc != 0) {
+            return rc;
+        }
+        job_init(jobs, i);
+        jobs->to_finish = ++jobs->count;
+        rc = uv_timer_start(&jobs->each[i].timer, on_due, 0, options->plugin->jobs[i].interval_ms);
+        if (rc != 0) {
+            return rc;
+        }
+    }
+    return 0;
+}
+
+void jobs_finish(struct jobs *jobs) {
+    if (jobs == NULL || jobs->closed) {
+        return;
+    }
+    jobs->finishing = true;
+    for (size_t i = 0; i < jobs->count; i++) {
+        uv_timer_stop(&jobs->each[i].timer);
+        if (!jobs->each[i].running) {
+            go_on_finishing(&jobs->each[i]);
+        }
+    }
+}
+
+bool jobs_finished(const struct jobs *jobs) {
+    return jobs == NULL || atomic_load(&jobs->to_finish) == 0;
+}
+
+void jobs_close(struct jobs *jobs) {
+    if (jobs == NULL || jobs->closed) {
+        return;
+    }
+    jobs->closed = true;
+    for (size_t i = 0; i < jobs->count; i++) {
+        uv_close((uv_handle_t *)&jobs->each[i].timer, NULL);
+    }
+}
+
+void jobs_destroy(struct jobs *jobs) {
+    for (size_t i = 0; jobs != NULL && i < jobs->count; i++) {
+        assert(!jobs->each[i].running);
+    }
+    free(jobs);
+}

@@ -1,0 +1,38 @@
+/* A plugin's background jobs: when they run. All are runs of the first worker's events, on its loop
+ * and thread (event_job.h). */
+#ifndef SERVER_JOBS_H
+#define SERVER_JOBS_H
+
+#include <uv.h>
+
+#include "event_job.h"
+
+struct jobs;
+
+struct jobs_options {
+    uv_loop_t *loop;       /* borrowed */
+    struct events *events; /* borrowed */
+    const struct kong_plugin *plugin;
+    struct log *log;         /* borrowed; may be NULL */
+    struct stats_job *stats; /* of KONG_JOBS_MOST; borrowed */
+};
+
+/* Starts them as soon as the loop runs. *out is NULL for a plugin without any. 0, or a negative uv
+ * error. */
+int jobs_open(const struct jobs_options *options, struct jobs **out);
+
+/* No event will come any more: each runs once more, behind the run that is under way. On the loop's
+ * thread, once. For NULL nothing, here and below. */
+void jobs_finish(struct jobs *jobs);
+
+/* From any thread: that is done, or there are none. */
+bool jobs_finished(const struct jobs *jobs);
+
+/* None starts any more; the loop runs out of its handles. On the loop's thread. Idempotent. What is
+ * under way ends as other events do. */
+void jobs_close(struct jobs *jobs);
+
+/* The loop has run out, and nothing is under way (asserted). */
+void jobs_destroy(struct jobs *jobs);
+
+#endif

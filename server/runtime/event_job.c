@@ -1,0 +1,91 @@
+#include "event_job.h"
+
+#include <stdio.h>
+
+#include "events_table.h"
+
+/* --- What a job can say: lines for the server's own log --- */
+
+static bool level_of(const struct pdk_method *method, enum log_level *level) {
+    static const struct {
+        enum pdk_id id;
+        enum log_level level;
+    } levels[] = {
+        {PDK_LOG, LOG_LEVEL_NOTICE},     {PDK_LOG_ALERT, LOG_LEVEL_ERROR},
+        {PDK_LOG_CRIT, LOG_LEVEL_ERROR}, {PDK_LOG_ERR, LOG_LEVEL_ERROR},
+        {PDK_LOG_WARN, LOG_LEVEL_WARN},  {PDK_LOG_NOTICE, LOG_LEVEL_NOTICE},
+        {PDK_LOG_INFO, LOG_LEVEL_INFO},  {PDK_LOG_DEBUG, LOG_LEVEL_DEBUG},
+    };
+    for (size_t i = 0; method != NULL && i < sizeof levels / sizeof *levels; i++) {
+        if (method == &pdk_methods[levels[i].id]) {
+            *level = levels[i].level;
+            return true;
+        }
+    }
+    return false;
+}
+
+int event_check_job(struct event *event, const struct pdk_method *method) {
+    enum log_level level;
+    if (level_of(method, &level)) {
+        return KONG_OK;
+    }
+    return event_fail(event, KONG_E_NO_REQUEST,
+                      arena_printf(&event->arena, "%s: a job has no request", method->name.data));
+}
+
+static int call(struct event *event, const struct pdk_method *method, struct kong_str name,
+                const struct kong_value *args, size_t count, bool waits) {
+    enum log_level level;
+    (void)name;
+    (void)waits;
+    if (!level_of(method, &level)) {
+        return KONG_E_NO_REQUEST;
+    }
+    if (count > 0 && args[0].type == KONG_STRING) {
+        size_t len = args[0].string.len;
+        log_write(events_options(event->events)->log, level, "job %s: %.*s", event->job->name,
+                  len < 4096 ? (int)len : 4096, args[0].string.data);
+    }
+    return KONG_OK;
+}
+
+static void started(struct event *event) {
+    (void)event;
+}
+
+/* Its protocol is the one that refuses nothing for the protocol's sake. */
+static const struct event_ops ops = {.protocol = PROTOCOL_MSGPACK,
+                                     .call = call,
+                                     .started = started,
+                                     .conversation_end = event_release};
+
+/* --- A run --- */
+
+void event_job_init(struct instance *as, size_t index) {
+    *as = (struct instance){.identity = index + 1};
+}
+
+bool event_start_job(struct events *events, const struct kong_job *job, struct instance *as,
+                     struct event_cleanup *ended, uint64_t now_ms, const char **refusal) {
+    struct event *event;
+    if (!events_reserve_slot(events)) {
+        *refusal = events->too_many;
+        return false;
+    }
+    event = events_take(events);
+    if (event == NULL) {
+        *refusal = "no memory for an event";
+        events_leave_slot(events);
+        return false;
+    }
+    event->phase = (enum kong_phase)QUARANTINE_JOB;
+    event->job = job;
+    event->instance = as;
+    event->ops = &ops;
+    event->peer = as; /* there is somebody to talk to: the log */
+    event->cleanups = ended;
+    ended->next = NULL;
+    event_begin(event, now_ms);
+    return true;
+}
