@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -40,15 +41,19 @@ static uint64_t now_ms(void) {
  */
 static void note_failure(struct job *job, const char *text) {
     const struct jobs_options *options = &job->all->options;
+    char count[64] = "";
     uint64_t times;
     stats_count(&job->stats->failures, 1);
-    if (recurrence_due(&job->failures, stats_clock(), &times)) {
-        log_write(options->log, LOG_LEVEL_ERROR,
-                  "job %s failed: %s (%llu times since this was last logged)", job->what->name,
-                  text, (unsigned long long)times);
-        notices_add(events_notices(options->events), "%s: job %s failed: %s", options->plugin->name,
-                    job->what->name, text);
+    if (!recurrence_due(&job->failures, stats_clock(), &times)) {
+        return;
     }
+    if (times > 1) {
+        snprintf(count, sizeof count, " (%llu times since this was last logged)",
+                 (unsigned long long)times);
+    }
+    log_write(options->log, LOG_LEVEL_ERROR, "job %s failed: %s%s", job->what->name, text, count);
+    notices_add(events_notices(options->events), "%s: job %s failed: %s%s", options->plugin->name,
+                job->what->name, text, count);
 }
 
 static void start(struct job *job);

@@ -11,7 +11,6 @@
 #include <unistd.h>
 
 #include "crash.h"
-#include "hooks.h"
 #include "limit.h"
 #include "metrics_text.h"
 #include "service_manager.h"
@@ -171,17 +170,6 @@ static void start_relaying(struct server *server) {
     }
 }
 
-static int open_plugin(struct server *server, char *error, size_t size) {
-    const struct kong_plugin *plugin = server->options.plugin;
-    char text[256];
-    if (hooks_open(plugin, &server->process_data, text, sizeof text) != 0) {
-        snprintf(error, size, "%s: %s", plugin->name, text);
-        return -1;
-    }
-    server->plugin_open = true;
-    return 0;
-}
-
 static struct registry *make_registry(struct server *server) {
     const struct server_options *options = &server->options;
     struct registry_options registry = {.plugin = options->plugin,
@@ -331,7 +319,7 @@ static int start(struct server *server, char *error, size_t size) {
     if (options->watch_parent && !options->supervised) {
         prctl(PR_SET_PDEATHSIG, SIGTERM); /* sooner than the tick finds it */
     }
-    if (open_plugin(server, error, size) != 0) {
+    if (server_open_plugin(server, error, size) != 0) {
         return -1;
     }
     server->registry = make_registry(server);
@@ -409,14 +397,6 @@ static bool workers_open(const struct server *server) {
     return server->workers[server->count - 1].events != NULL;
 }
 
-static void close_plugin(struct server *server) {
-    char error[256];
-    if (server->plugin_open &&
-        hooks_close(server->options.plugin, server->process_data, error, sizeof error) != 0) {
-        log_write(server->options.log, LOG_LEVEL_ERROR, "close: %s", error);
-    }
-}
-
 void server_destroy(struct server *server) {
     if (server == NULL) {
         return;
@@ -450,6 +430,6 @@ void server_destroy(struct server *server) {
     free(server->workers);
     blocking_pool_destroy(server->blocking);
     registry_destroy(server->registry);
-    close_plugin(server);
+    server_close_plugin(server);
     free(server);
 }

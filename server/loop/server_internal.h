@@ -58,6 +58,13 @@ struct server {
     struct metrics *metrics;        /* NULL: not wanted, or closed */
 };
 
+/* --- server_plugin.c --- */
+
+/* Calls the plugin's open. 0, or -1 with a line in `error`. */
+int server_open_plugin(struct server *server, char *error, size_t size);
+/* … and its close, if open was called. */
+void server_close_plugin(struct server *server);
+
 /* --- server_accept.c --- */
 
 /* Descriptors are for the plugin and the loops, too. */

@@ -156,6 +156,42 @@ static void stacks(void **state) {
     }
 }
 
+static int work(struct kong *kong) {
+    (void)kong;
+    return 0;
+}
+
+static void jobs(void **state) {
+    struct kong_plugin plugin = sound();
+    char error[512];
+    (void)state;
+    for (size_t i = 0; i < KONG_JOBS_MOST; i++) {
+        static const char *const all[KONG_JOBS_MOST] = {"a", "b", "c", "d", "e", "f", "g-1", "h_2"};
+        plugin.jobs[i] = (struct kong_job){all[i], i == 0 ? 1 : 86400000, work};
+    }
+    assert_int_equal(plugin_check(&plugin, error, sizeof error), 0);
+    plugin = sound();
+    plugin.jobs[0] = (struct kong_job){"Flush", 1000, work};
+    refused(&plugin, "the plugin a-plugin: the job's name \"Flush\": lower case letters, digits, - "
+                     "and _ only, and a letter or digit first");
+    plugin.jobs[0] = (struct kong_job){"flush", 1000, NULL};
+    refused(&plugin, "the plugin a-plugin: the job flush has no function");
+    plugin.jobs[0] = (struct kong_job){"flush", 0, work};
+    refused(&plugin,
+            "the plugin a-plugin: the job flush: its interval is 0 ms: it must be from 1 to "
+            "86400000");
+    plugin.jobs[0] = (struct kong_job){"flush", 86400001, work};
+    refused(&plugin, "the plugin a-plugin: the job flush: its interval is 86400001 ms: it must be "
+                     "from 1 to 86400000");
+    plugin.jobs[0] = plugin.jobs[1] = (struct kong_job){"flush", 1000, work};
+    refused(&plugin, "the plugin a-plugin has two jobs of the name flush");
+    plugin.jobs[0] = (struct kong_job){NULL, 0, NULL};
+    refused(&plugin, "the plugin a-plugin: the job 1 has no name");
+    plugin.jobs[0] = (struct kong_job){NULL, 1000, work};
+    plugin.jobs[1] = (struct kong_job){NULL, 0, NULL};
+    refused(&plugin, "the plugin a-plugin: the job 1 has no name");
+}
+
 static void schemas(void **state) {
     struct kong_plugin plugin = sound();
     (void)state;
@@ -166,7 +202,7 @@ static void schemas(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(names),  cmocka_unit_test(versions), cmocka_unit_test(phases),
-        cmocka_unit_test(stacks), cmocka_unit_test(schemas),
+        cmocka_unit_test(stacks), cmocka_unit_test(jobs),     cmocka_unit_test(schemas),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
