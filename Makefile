@@ -286,6 +286,7 @@ lint: $(GEN)/pluginsocket.pb-c.h $(LIB) ## formatting, clang-tidy, dependency ru
 	@tests/lint/check-includes.sh
 	@CC='$(CC)' tests/lint/check-rooms.sh $(MAKE) $(PC_CFLAGS)
 	@CC='$(CC)' CXX='$(CXX)' tests/lint/check-nonnull.sh
+	@tests/lint/check-rows.sh '$(CC)' '$(if $(filter yes,$(HAVE_CXX)),$(CXX))'
 	@tests/lint/check-lengths.sh $(PROTO_SRC) $(SERVER_SRC) $(PLUGIN_SRC) $(KONG_SRC)
 	@tests/lint/check-circles.py $(BUILD) $(PROTO_SRC) $(SERVER_SRC)
 	@printf '%s\n' $(TIDY_FILES) | $(call with_tool,clang-tidy) xargs -P 2 -n 6 tests/lint/tidy.sh $(TIDY_FLAGS) --

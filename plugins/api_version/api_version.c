@@ -13,22 +13,24 @@ struct config {
     const char *request_header; /* NULL: requests stay as they are */
 };
 
-static const struct kong_field fields[] = {
+static const KONG_FIELDS(struct config) fields[] = {
     KONG_STRING_FIELD(struct config, response_header, .required = true,
-                      .default_json = KONG_TEXT("Version"), .match = HEADER_NAME,
+                      .default_json = KONG_TEXT("Version"), .len_max = 256, .match = HEADER_NAME,
                       .description = "Header of the response that carries the version."),
     /* Printable ASCII: what can stand in a header without being escaped or folded. */
     KONG_STRING_FIELD(struct config, version, .required = true,
-                      .default_json = KONG_TEXT(API_VERSION_VERSION), .len_max = 256,
-                      .match = "^[ -~]+$", .description = "The version that is sent."),
-    KONG_STRING_FIELD(struct config, request_header, .match = HEADER_NAME,
+                      .default_json = KONG_TEXT(API_VERSION_VERSION), .referenceable = true,
+                      .len_max = 256, .match = "^[ -~]+$",
+                      .match_all = KONG_PATTERNS({"[!-~]", "has spaces only"}),
+                      .description = "The version that is sent."),
+    KONG_STRING_FIELD(struct config, request_header, .len_max = 256, .match = HEADER_NAME,
                       .description = "Header of the request to the upstream that carries the "
                                      "version as well. Unset: none."),
 };
 
-static const struct kong_schema schema = KONG_SCHEMA(
-    struct config, fields, .no_consumer = true, .protocols = KONG_STRINGS("http", "https"),
-    KONG_CONFIG_CHECKS(KONG_DISTINCT("request_header", "response_header")));
+static const struct kong_schema schema =
+    KONG_SCHEMA(struct config, fields, .no_consumer = true,
+                KONG_CONFIG_CHECKS(KONG_DISTINCT("request_header", "response_header")));
 
 static int mark_response(struct kong *kong, const void *data) {
     const struct config *config = data;

@@ -43,7 +43,7 @@ static int read_config(const char *path, struct buffer *text, char *error, size_
 
 static bool has_field(const struct kong_schema *schema, const char *name) {
     for (size_t i = 0; schema != NULL && i < schema->config.field_count; i++) {
-        if (strcmp(schema->config.fields[i].name, name) == 0) {
+        if (strcmp(schema_field_name(&schema->config.fields[i]), name) == 0) {
             return true;
         }
     }

@@ -44,7 +44,8 @@ static char *to_text(const json_t *json, size_t flags) {
 int dump_init(struct dump *dump, const struct dump_options *options) {
     const struct kong_plugin *plugin = options->plugin;
     *dump = (struct dump){0};
-    json_t *schema = schema_to_json(plugin->schema, plugin->name, options->kong_major);
+    json_t *schema = schema_to_json(plugin->schema, plugin->name, dump_default_phases(plugin),
+                                    options->kong_major);
     dump->schema = to_text(schema, JSON_COMPACT);
     json_decref(schema);
     if (dump->schema == NULL) {
@@ -87,12 +88,13 @@ static json_t *phases_to_json(unsigned phases) {
 
 char *dump_json(const struct dump_options *options) {
     const struct kong_plugin *plugin = options->plugin;
-    json_t *all =
-        json_pack("{s:s, s:s, s:[{s:s, s:s, s:i, s:o, s:o}]}", "Protocol",
-                  options->protocol == PROTOCOL_MSGPACK ? "MsgPack:1" : "ProtoBuf:1", "SocketPath",
-                  options->socket_path, "Plugins", "Name", plugin->name, "Version", plugin->version,
-                  "Priority", options->priority, "Phases", phases_to_json(options->phases),
-                  "Schema", schema_to_json(plugin->schema, plugin->name, options->kong_major));
+    json_t *all = json_pack("{s:s, s:s, s:[{s:s, s:s, s:i, s:o, s:o}]}", "Protocol",
+                            options->protocol == PROTOCOL_MSGPACK ? "MsgPack:1" : "ProtoBuf:1",
+                            "SocketPath", options->socket_path, "Plugins", "Name", plugin->name,
+                            "Version", plugin->version, "Priority", options->priority, "Phases",
+                            phases_to_json(options->phases), "Schema",
+                            schema_to_json(plugin->schema, plugin->name,
+                                           dump_default_phases(plugin), options->kong_major));
     char *text = to_text(all, JSON_INDENT(2));
     json_decref(all);
     return text;

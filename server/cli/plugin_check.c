@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "dump.h"
 #include "limit.h"
 #include "printable.h"
 #include "schema.h"
@@ -29,6 +30,61 @@ static bool is_name(const char *name) {
            name[strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_-")] == '\0';
 }
 
+/* Kong 2.8 and 3.9, kong/constants.lua. Kong looks for a plugin in Lua first. */
+static bool is_bundled(const char *name) {
+    static const char *const NAMES[] = {"acl",
+                                        "acme",
+                                        "ai-prompt-decorator",
+                                        "ai-prompt-guard",
+                                        "ai-prompt-template",
+                                        "ai-proxy",
+                                        "ai-request-transformer",
+                                        "ai-response-transformer",
+                                        "aws-lambda",
+                                        "azure-functions",
+                                        "basic-auth",
+                                        "bot-detection",
+                                        "correlation-id",
+                                        "cors",
+                                        "datadog",
+                                        "file-log",
+                                        "grpc-gateway",
+                                        "grpc-web",
+                                        "hmac-auth",
+                                        "http-log",
+                                        "ip-restriction",
+                                        "jwt",
+                                        "key-auth",
+                                        "ldap-auth",
+                                        "loggly",
+                                        "oauth2",
+                                        "opentelemetry",
+                                        "post-function",
+                                        "pre-function",
+                                        "prometheus",
+                                        "proxy-cache",
+                                        "rate-limiting",
+                                        "redirect",
+                                        "request-size-limiting",
+                                        "request-termination",
+                                        "request-transformer",
+                                        "response-ratelimiting",
+                                        "response-transformer",
+                                        "session",
+                                        "standard-webhooks",
+                                        "statsd",
+                                        "syslog",
+                                        "tcp-log",
+                                        "udp-log",
+                                        "zipkin"};
+    for (size_t i = 0; i < sizeof NAMES / sizeof NAMES[0]; i++) {
+        if (strcmp(name, NAMES[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static int check_names(const struct kong_plugin *plugin, char *error, size_t error_size) {
     if (plugin->name == NULL || plugin->name[0] == '\0') {
         return printable_error(
@@ -40,6 +96,13 @@ static int check_names(const struct kong_plugin *plugin, char *error, size_t err
             error, error_size,
             "the plugin's name \"%.100s\": lower case letters, digits, - and _ only, and a "
             "letter or digit first",
+            plugin->name);
+    }
+    if (is_bundled(plugin->name)) {
+        return printable_error(
+            error, error_size,
+            "the plugin's name \"%.100s\" is that of a plugin bundled with Kong, "
+            "which Kong loads instead: give it another",
             plugin->name);
     }
     if (plugin->version == NULL || plugin->version[0] == '\0') {
@@ -70,6 +133,13 @@ static int check_phases(const struct kong_plugin *plugin, char *error, size_t er
         return printable_error(
             error, error_size,
             "the plugin %.100s has no handler: set .handlers, like [KONG_PHASE_ACCESS]",
+            plugin->name);
+    }
+    if (handled == KONG_PHASE_BIT(KONG_PHASE_HEADER_FILTER)) {
+        return printable_error(
+            error, error_size,
+            "the plugin %.100s has a handler for header_filter only, where no Kong up to 3.9 can "
+            "call it: add one for access or response",
             plugin->name);
     }
     for (unsigned phase = 0; phase < 32; phase++) {
@@ -158,7 +228,9 @@ int plugin_check(const struct kong_plugin *plugin, char *error, size_t error_siz
         check_stack(plugin, error, error_size) != 0 || check_jobs(plugin, error, error_size) != 0) {
         return -1;
     }
-    if (schema_check(plugin->schema, text, sizeof text) != 0) {
+    if (schema_check_protocols(plugin->schema, dump_default_phases(plugin), text, sizeof text) !=
+            0 ||
+        schema_check(plugin->schema, text, sizeof text) != 0) {
         return printable_error(error, error_size, "the plugin %.100s: %s", plugin->name, text);
     }
     return 0;

@@ -10,7 +10,7 @@
  *         struct redis redis;                  (or `const struct redis *redis`: NULL when unset)
  *     };
  *
- *     static const struct kong_field fields[] = {
+ *     static const KONG_FIELDS(struct config) fields[] = {
  *         KONG_STRING_FIELD(struct config, header, .required = true, .match = "^[%w_-]+$",
  *                           .default_json = KONG_TEXT("Version")),
  *         KONG_INTEGER_FIELD(struct config, limit, .between = KONG_BETWEEN(1, 100)),
@@ -23,7 +23,8 @@
  *     static const struct kong_schema schema =
  *         KONG_SCHEMA(struct config, fields, .no_consumer = true);
  *
- * A row whose type does not fit the struct's member is a compile error. What the compiler cannot
+ * A row whose type does not fit the struct's member is a compile error, and so is a KONG_SCHEMA or
+ * KONG_RECORD_OF whose struct is not that of the fields. What the compiler cannot
  * see (a default that its own rules refuse, a pattern that is none) ends the program with one line
  * when it starts.
  *
@@ -66,6 +67,22 @@ enum kong_field_type {
 #define KONG_ARRAY_OF(item_type)                                                                   \
     struct {                                                                                       \
         item_type const *items;                                                                    \
+        size_t count;                                                                              \
+    }
+/* Where functions take an entry, or it is kept in a variable, its type has a name:
+ *
+ *     KONG_ENTRY(weight, double);                    struct weight {const char *key; double value;}
+ *     ... KONG_MAP_OF_ENTRIES(struct weight) weights;  in the struct, instead of
+ * KONG_MAP_OF(double)
+ */
+#define KONG_ENTRY(name_, value_type)                                                              \
+    struct name_ {                                                                                 \
+        const char *key;                                                                           \
+        value_type value;                                                                          \
+    }
+#define KONG_MAP_OF_ENTRIES(entry_type)                                                            \
+    struct {                                                                                       \
+        entry_type const *entries;                                                                 \
         size_t count;                                                                              \
     }
 #define KONG_MAP_OF(value_type)                                                                    \
@@ -117,7 +134,9 @@ struct kong_record;
 
 /* One field: a row of the table. Rules have the names that they have in Kong's schemas. */
 struct kong_field {
-    const char *name;
+    const char *name;   /* in the JSON. NULL: as the member. For a name that is none in C:
+                           KONG_STRING_FIELD(struct config, my_greeting, .name = "my-greeting") */
+    const char *member; /* of the struct; the macros fill it in, and type, slot, item... too */
     enum kong_field_type type;
     struct kong_slot slot;
 
@@ -189,12 +208,22 @@ struct kong_record {
 struct kong_schema {
     struct kong_record config;
     bool no_consumer, no_route, no_service; /* Kong refuses the plugin on one */
-    const char *const *protocols;           /* KONG_STRINGS("http", ...); NULL: http and https */
+    /* KONG_STRINGS("http", "https"). NULL: those that the plugin's phases run on: grpc, grpcs,
+     * http, https; with preread tcp, tls, tls_passthrough, udp; with certificate alone grpcs,
+     * https, tls */
+    const char *const *protocols;
 };
 
 #ifndef __cplusplus
 
 /* --- Rows: KONG_x_FIELD(struct, member, rules...) ----------------------------------------- */
+
+/* The type of a table of fields: static const KONG_FIELDS(struct config) fields[] = {rows}; */
+#define KONG_FIELDS(type_)                                                                         \
+    union {                                                                                        \
+        struct kong_field field;                                                                   \
+        const type_ *of_; /* never set: it tells the compiler whose fields they are */             \
+    }
 
 #define KONG_STRING_FIELD(type_, ...)                                                              \
     KONG_FIELD_(type_, KONG_FIELD_STRING, KONG_STRING_FORM_, __VA_ARGS__, )
@@ -307,50 +336,60 @@ struct kong_schema {
                               offsetof(__typeof__(place_), items_) == 0,                           \
                           KONG_FORM_VALUE))
 
+/* An error here means: the fields are not those of the struct. */
+#define KONG_ROWS_(type_, fields_) _Generic((fields_)[0].of_, const type_ * : &(fields_)[0].field)
 #define KONG_FIELD_(type_, field_type_, form_, member_, ...)                                       \
     {                                                                                              \
-        .name = #member_, .type = field_type_,                                                     \
-        .slot = {form_(KONG_AT_(type_, member_), int), offsetof(type_, member_),                   \
-                 sizeof(KONG_AT_(type_, member_))},                                                \
-        __VA_ARGS__                                                                                \
+        {                                                                                          \
+            .member = #member_, .type = field_type_,                                               \
+            .slot = {form_(KONG_AT_(type_, member_), int), offsetof(type_, member_),               \
+                     sizeof(KONG_AT_(type_, member_))},                                            \
+            __VA_ARGS__                                                                            \
+        }                                                                                          \
     }
 #define KONG_LIST_FIELD_(type_, field_type_, member_, form_, item_type_, elements_, ...)           \
     {                                                                                              \
-        .name = #member_, .type = field_type_,                                                     \
-        .slot = {KONG_LIST_FORM_(KONG_AT_(type_, member_), items), offsetof(type_, member_),       \
-                 sizeof(KONG_AT_(type_, member_))},                                                \
-        .elements = elements_,                                                                     \
-        .item = {form_(*KONG_AT_(type_, member_).items, item_type_), 0,                            \
-                 sizeof(*KONG_AT_(type_, member_).items)},                                         \
-        .item_size = sizeof(*KONG_AT_(type_, member_).items), __VA_ARGS__                          \
+        {                                                                                          \
+            .member = #member_, .type = field_type_,                                               \
+            .slot = {KONG_LIST_FORM_(KONG_AT_(type_, member_), items), offsetof(type_, member_),   \
+                     sizeof(KONG_AT_(type_, member_))},                                            \
+            .elements = elements_,                                                                 \
+            .item = {form_(*KONG_AT_(type_, member_).items, item_type_), 0,                        \
+                     sizeof(*KONG_AT_(type_, member_).items)},                                     \
+            .item_size = sizeof(*KONG_AT_(type_, member_).items), __VA_ARGS__                      \
+        }                                                                                          \
     }
 #define KONG_ENTRY_(type_, member_) __typeof__(*KONG_AT_(type_, member_).entries)
 #define KONG_MAP_FIELD_(type_, member_, key_form_, key_type_, keys_, form_, value_type_, values_,  \
                         ...)                                                                       \
     {                                                                                              \
-        .name = #member_, .type = KONG_FIELD_MAP,                                                  \
-        .slot = {KONG_LIST_FORM_(KONG_AT_(type_, member_), entries), offsetof(type_, member_),     \
-                 sizeof(KONG_AT_(type_, member_))},                                                \
-        .keys = keys_, .values = values_,                                                          \
-        .item_key = {key_form_(KONG_AT_(type_, member_).entries->key, key_type_),                  \
-                     offsetof(KONG_ENTRY_(type_, member_), key),                                   \
-                     sizeof(KONG_AT_(type_, member_).entries->key)},                               \
-        .item = {form_(KONG_AT_(type_, member_).entries->value, value_type_),                      \
-                 offsetof(KONG_ENTRY_(type_, member_), value),                                     \
-                 sizeof(KONG_AT_(type_, member_).entries->value)},                                 \
-        .item_size = sizeof(*KONG_AT_(type_, member_).entries), __VA_ARGS__                        \
+        {                                                                                          \
+            .member = #member_, .type = KONG_FIELD_MAP,                                            \
+            .slot = {KONG_LIST_FORM_(KONG_AT_(type_, member_), entries), offsetof(type_, member_), \
+                     sizeof(KONG_AT_(type_, member_))},                                            \
+            .keys = keys_, .values = values_,                                                      \
+            .item_key = {key_form_(KONG_AT_(type_, member_).entries->key, key_type_),              \
+                         offsetof(KONG_ENTRY_(type_, member_), key),                               \
+                         sizeof(KONG_AT_(type_, member_).entries->key)},                           \
+            .item = {form_(KONG_AT_(type_, member_).entries->value, value_type_),                  \
+                     offsetof(KONG_ENTRY_(type_, member_), value),                                 \
+                     sizeof(KONG_AT_(type_, member_).entries->value)},                             \
+            .item_size = sizeof(*KONG_AT_(type_, member_).entries), __VA_ARGS__                    \
+        }                                                                                          \
     }
 #define KONG_RECORD_OF_(type_, fields_, ...)                                                       \
     type_, (&(const struct kong_record){.size = sizeof(type_),                                     \
-                                        .fields = (fields_),                                       \
+                                        .fields = KONG_ROWS_(type_, fields_),                      \
                                         .field_count = KONG_COUNT_(fields_),                       \
                                         __VA_ARGS__})
 #define KONG_RECORD_FIELD_(type_, member_, record_type_, record_, ...)                             \
     {                                                                                              \
-        .name = #member_, .type = KONG_FIELD_RECORD,                                               \
-        .slot = {KONG_RECORD_FORM_(KONG_AT_(type_, member_), record_type_),                        \
-                 offsetof(type_, member_), sizeof(KONG_AT_(type_, member_))},                      \
-        .record = record_, __VA_ARGS__                                                             \
+        {                                                                                          \
+            .member = #member_, .type = KONG_FIELD_RECORD,                                         \
+            .slot = {KONG_RECORD_FORM_(KONG_AT_(type_, member_), record_type_),                    \
+                     offsetof(type_, member_), sizeof(KONG_AT_(type_, member_))},                  \
+            .record = record_, __VA_ARGS__                                                         \
+        }                                                                                          \
     }
 #define KONG_RECORD_ITEM_(record_type_, record_, ...)                                              \
     KONG_RECORD_FORM_, record_type_,                                                               \
@@ -370,7 +409,7 @@ struct kong_schema {
     }
 #define KONG_SCHEMA_(type_, fields_, ...)                                                          \
     {                                                                                              \
-        .config.size = sizeof(type_), .config.fields = (fields_),                                  \
+        .config.size = sizeof(type_), .config.fields = KONG_ROWS_(type_, fields_),                 \
         .config.field_count = KONG_COUNT_(fields_), __VA_ARGS__                                    \
     }
 

@@ -49,9 +49,19 @@ template <class List> struct list_rules {
 
 template <class Struct> struct record { const kong_record *fields; };
 
+/* A row of the table of Struct. */
+template <class Struct> struct row : kong_field {};
+static_assert(sizeof(row<int>) == sizeof(kong_field), "rows lie as fields do");
+
+/* An error here means: the fields are not those of the struct. */
+template <class Struct, std::size_t count>
+constexpr const kong_field *rows(const row<Struct> (&fields)[count]) {
+    return fields;
+}
+
 template <class Place, class Rules>
 kong_field field(const char *name, kong_field_type type, std::size_t offset, kong_field rules) {
-    rules.name = name;
+    rules.member = name;
     rules.type = type;
     rules.slot = {Rules::template form<Place>(), offset, sizeof(Place)};
     return rules;
@@ -65,7 +75,7 @@ kong_field list(const char *name, kong_field_type type, std::size_t offset, Rule
                 kong_field rules) {
     static_assert(sizeof(List) == sizeof(void *) + sizeof(std::size_t),
                   "the struct's member is no KONG_ARRAY_OF");
-    rules.name = name;
+    rules.member = name;
     rules.type = type;
     rules.slot = {KONG_FORM_VALUE, offset, sizeof(List)};
     rules.elements = item.rules;
@@ -81,7 +91,7 @@ kong_field map(const char *name, std::size_t offset, Keys keys, Values values, k
     using value = std::remove_cv_t<decltype(entry::value)>;
     static_assert(sizeof(Map) == sizeof(void *) + sizeof(std::size_t),
                   "the struct's member is no KONG_MAP_OF");
-    rules.name = name;
+    rules.member = name;
     rules.type = KONG_FIELD_MAP;
     rules.slot = {KONG_FORM_VALUE, offset, sizeof(Map)};
     rules.keys = keys.rules;
@@ -130,7 +140,7 @@ struct schema_rules {
 };
 
 template <class Struct, std::size_t count>
-kong_schema schema(const kong_field (&fields)[count], schema_rules rules) {
+kong_schema schema(const row<Struct> (&fields)[count], schema_rules rules) {
     kong_schema made;
     made.config.size = sizeof(Struct);
     made.config.fields = fields;
@@ -151,12 +161,21 @@ kong_schema schema(const kong_field (&fields)[count], schema_rules rules) {
 #define KONG_CXX_ARRAY_(type_, ...)                                                                \
     kong_cxx::keep_array([] { return std::to_array<type_>({__VA_ARGS__}); })
 
+/* The type of a table of fields. */
+#define KONG_FIELDS(type_) kong_cxx::row<type_>
+
+#define KONG_CXX_ROW_(type_, ...)                                                                  \
+    kong_cxx::row<type_> {                                                                         \
+        __VA_ARGS__                                                                                \
+    }
+
 /* A member's type. */
 #define KONG_CXX_PLACE_(type_, member_) decltype(std::declval<type_ &>().member_)
 
 #define KONG_CXX_FIELD_(type_, member_, field_type_, rules_, ...)                                  \
-    kong_cxx::field<KONG_CXX_PLACE_(type_, member_), rules_>(                                      \
-        #member_, field_type_, offsetof(type_, member_), kong_field{__VA_ARGS__})
+    KONG_CXX_ROW_(type_,                                                                           \
+                  kong_cxx::field<KONG_CXX_PLACE_(type_, member_), rules_>(                        \
+                      #member_, field_type_, offsetof(type_, member_), kong_field{__VA_ARGS__}))
 
 #define KONG_STRING_FIELD(type_, member_, ...)                                                     \
     KONG_CXX_FIELD_(type_, member_, KONG_FIELD_STRING, kong_cxx::string_rules, __VA_ARGS__)
@@ -166,23 +185,27 @@ kong_schema schema(const kong_field (&fields)[count], schema_rules rules) {
     KONG_CXX_FIELD_(type_, member_, KONG_FIELD_NUMBER, kong_cxx::value_rules<double>, __VA_ARGS__)
 #define KONG_BOOLEAN_FIELD(type_, member_, ...)                                                    \
     KONG_CXX_FIELD_(type_, member_, KONG_FIELD_BOOLEAN, kong_cxx::value_rules<bool>, __VA_ARGS__)
+#define KONG_CXX_LIST_FIELD_(type_, member_, field_type_, item_, ...)                              \
+    KONG_CXX_ROW_(type_, kong_cxx::list<KONG_CXX_PLACE_(type_, member_)>(                          \
+                             #member_, field_type_, offsetof(type_, member_), item_,               \
+                             kong_field{__VA_ARGS__}))
 #define KONG_ARRAY_FIELD(type_, member_, item_, ...)                                               \
-    kong_cxx::list<KONG_CXX_PLACE_(type_, member_)>(                                               \
-        #member_, KONG_FIELD_ARRAY, offsetof(type_, member_), item_, kong_field{__VA_ARGS__})
+    KONG_CXX_LIST_FIELD_(type_, member_, KONG_FIELD_ARRAY, item_, __VA_ARGS__)
 #define KONG_SET_FIELD(type_, member_, item_, ...)                                                 \
-    kong_cxx::list<KONG_CXX_PLACE_(type_, member_)>(                                               \
-        #member_, KONG_FIELD_SET, offsetof(type_, member_), item_, kong_field{__VA_ARGS__})
+    KONG_CXX_LIST_FIELD_(type_, member_, KONG_FIELD_SET, item_, __VA_ARGS__)
 #define KONG_MAP_FIELD(type_, member_, keys_, values_, ...)                                        \
-    kong_cxx::map<KONG_CXX_PLACE_(type_, member_)>(#member_, offsetof(type_, member_), keys_,      \
-                                                   values_, kong_field{__VA_ARGS__})
+    KONG_CXX_ROW_(                                                                                 \
+        type_, kong_cxx::map<KONG_CXX_PLACE_(type_, member_)>(                                     \
+                   #member_, offsetof(type_, member_), keys_, values_, kong_field{__VA_ARGS__}))
 #define KONG_RECORD_FIELD(type_, member_, record_, ...)                                            \
-    kong_cxx::record_field<KONG_CXX_PLACE_(type_, member_)>(#member_, offsetof(type_, member_),    \
-                                                            record_, kong_field{__VA_ARGS__})
+    KONG_CXX_ROW_(type_,                                                                           \
+                  kong_cxx::record_field<KONG_CXX_PLACE_(type_, member_)>(                         \
+                      #member_, offsetof(type_, member_), record_, kong_field{__VA_ARGS__}))
 #define KONG_RECORD_OF(type_, fields_, ...)                                                        \
     kong_cxx::record<type_> {                                                                      \
         KONG_CXX_STATIC_(                                                                          \
             kong_record{.size = sizeof(type_),                                                     \
-                        .fields = (fields_),                                                       \
+                        .fields = kong_cxx::rows<type_>(fields_),                                  \
                         .field_count = KONG_CXX_COUNT_(fields_) __VA_OPT__(, ) __VA_ARGS__})       \
     }
 

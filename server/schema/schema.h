@@ -6,7 +6,13 @@
 #include <jansson.h>
 
 #include "arena.h"
+#include "kong_phase.h"
 #include "kong_schema.h"
+
+/* In the JSON; NULL in a table with a mistake. */
+static inline const char *schema_field_name(const struct kong_field *field) {
+    return field->name != NULL ? field->name : field->member;
+}
 
 /* Who sends a configuration. */
 enum schema_source {
@@ -38,9 +44,20 @@ struct schema_result {
 int schema_decode(const struct kong_schema *schema, struct kong_str json, enum schema_source source,
                   struct arena *arena, struct schema_result *result);
 
-/* The `Schema` of the dump. kong_major: below 3 leaves out what 2.8 does not load (`description`).
- * A new reference; NULL when out of memory. */
-json_t *schema_to_json(const struct kong_schema *schema, const char *plugin_name, int kong_major);
+/* Where a plugin with these phases (bits, 1 << enum kong_phase) may be put: what its author says,
+ * or else what fits the phases; Kong's own default, grpc, grpcs, http and https, where that is all
+ * the same. Ends with NULL, borrowed. schema may be NULL. */
+const char *const *schema_protocols(const struct kong_schema *schema, unsigned phases);
+
+/* 0; -1 with a line in `error`: Kong does not know one of them, or runs one of the phases on none.
+ */
+int schema_check_protocols(const struct kong_schema *schema, unsigned phases, char *error,
+                           size_t error_size);
+
+/* The `Schema` of the dump. phases: that the plugin advertises, for its protocols. kong_major: 2
+ * leaves out what 2.8 does not load (`description`). A new reference; NULL when out of memory. */
+json_t *schema_to_json(const struct kong_schema *schema, const char *plugin_name, unsigned phases,
+                       int kong_major);
 
 /* The fields as a table in Markdown. malloc'ed, freed by the caller; NULL when out of memory. */
 char *schema_to_markdown(const struct kong_schema *schema);

@@ -193,7 +193,7 @@ void check_value(struct checker *checker, const struct kong_field *field,
 
 static const struct kong_field *field_named(const struct kong_record *record, const char *name) {
     for (size_t i = 0; i < record->field_count; i++) {
-        if (strcmp(record->fields[i].name, name) == 0) {
+        if (strcmp(schema_field_name(&record->fields[i]), name) == 0) {
             return &record->fields[i];
         }
     }
@@ -290,9 +290,9 @@ void check_record(struct checker *checker, const struct kong_record *record, con
 
     for (size_t i = 0; i < record->field_count; i++) {
         const struct kong_field *field = &record->fields[i];
-        struct errors here = {.name = field->name};
+        struct errors here = {.name = schema_field_name(field)};
         check_value(checker, field, &field->slot, field->required,
-                    json_object_get(object, field->name), &here);
+                    json_object_get(object, schema_field_name(field)), &here);
         errors_attach(checker, errors, &here);
     }
     check_unknown(checker, record, object, errors);

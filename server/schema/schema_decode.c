@@ -143,7 +143,8 @@ static bool store_record(struct arena *arena, const struct kong_record *record,
                          const json_t *object, char *base) {
     for (size_t i = 0; i < record->field_count; i++) {
         const struct kong_field *field = &record->fields[i];
-        if (!store_value(arena, field, &field->slot, json_object_get(object, field->name), base)) {
+        if (!store_value(arena, field, &field->slot,
+                         json_object_get(object, schema_field_name(field)), base)) {
             return false;
         }
     }

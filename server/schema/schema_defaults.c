@@ -169,17 +169,19 @@ json_t *defaults_fill_value(struct checker *checker, const struct kong_field *fi
 void defaults_fill(struct checker *checker, const struct kong_record *record, json_t *object) {
     for (size_t i = 0; i < record->field_count && !checker->nomem; i++) {
         const struct kong_field *field = &record->fields[i];
-        json_t *value = json_object_get(object, field->name);
+        json_t *value = json_object_get(object, schema_field_name(field));
         if (value == NULL) {
             value = missing_value(checker, field);
-            if (value != NULL && json_object_set_new(object, field->name, value) != 0) {
+            if (value != NULL &&
+                json_object_set_new(object, schema_field_name(field), value) != 0) {
                 checker->nomem = true;
                 return;
             }
         }
         if (value != NULL && !json_is_null(value)) {
             json_t *instead = defaults_fill_value(checker, field, value);
-            if (instead != NULL && json_object_set_new(object, field->name, instead) != 0) {
+            if (instead != NULL &&
+                json_object_set_new(object, schema_field_name(field), instead) != 0) {
                 checker->nomem = true;
             }
         }

@@ -9,7 +9,7 @@ const struct kong_field *entity_field(const struct kong_record *record, const ch
         size_t len = strcspn(path, ".");
         const struct kong_field *found = NULL;
         for (size_t i = 0; i < record->field_count && found == NULL; i++) {
-            const char *name = record->fields[i].name;
+            const char *name = schema_field_name(&record->fields[i]);
             found = strlen(name) == len && memcmp(name, path, len) == 0 ? &record->fields[i] : NULL;
         }
         if (found == NULL || path[len] == '\0') {

@@ -210,7 +210,7 @@ static json_t *dump_record(struct dump *dump, const struct kong_record *record) 
     put_text(dump, object, "type", "record");
     for (size_t i = 0; i < record->field_count; i++) {
         const struct kong_field *field = &record->fields[i];
-        append(dump, fields, pair(dump, field->name, dump_field(dump, field)));
+        append(dump, fields, pair(dump, schema_field_name(field), dump_field(dump, field)));
     }
     put(dump, object, "fields", fields);
     if (record->check_count > 0) {
@@ -237,11 +237,9 @@ static void append_no_scope(struct dump *dump, json_t *fields, bool refused, con
 }
 
 static json_t *dump_protocols(struct dump *dump, const char *const *protocols) {
-    static const char *const HTTP[] = {"http", "https", NULL};
     json_t *set = json_object();
     json_t *elements = json_object();
 
-    protocols = protocols != NULL ? protocols : HTTP;
     put_text(dump, elements, "type", "string");
     put_texts(dump, elements, "one_of", protocols);
     put_text(dump, set, "type", "set");
@@ -250,7 +248,8 @@ static json_t *dump_protocols(struct dump *dump, const char *const *protocols) {
     return set;
 }
 
-json_t *schema_to_json(const struct kong_schema *schema, const char *plugin_name, int kong_major) {
+json_t *schema_to_json(const struct kong_schema *schema, const char *plugin_name, unsigned phases,
+                       int kong_major) {
     static const struct kong_schema NO_CONFIGURATION = {0};
     struct dump dump = {.descriptions = kong_major >= 3};
     json_t *object = json_object();
@@ -261,7 +260,8 @@ json_t *schema_to_json(const struct kong_schema *schema, const char *plugin_name
     append_no_scope(&dump, fields, schema->no_consumer, "consumer", "consumers");
     append_no_scope(&dump, fields, schema->no_route, "route", "routes");
     append_no_scope(&dump, fields, schema->no_service, "service", "services");
-    append(&dump, fields, pair(&dump, "protocols", dump_protocols(&dump, schema->protocols)));
+    append(&dump, fields,
+           pair(&dump, "protocols", dump_protocols(&dump, schema_protocols(schema, phases))));
     append(&dump, fields, pair(&dump, "config", dump_record(&dump, &schema->config)));
     put(&dump, object, "fields", fields);
     if (dump.failed || object == NULL) {

@@ -180,7 +180,7 @@ static void field_row(struct buffer *out, const struct kong_field *field, const 
 
     buffer_init(&path, MARKDOWN_LIMIT);
     text(&path, prefix);
-    text(&path, field->name);
+    text(&path, schema_field_name(field));
     size_t name_len = path.len;
     const struct kong_record *inner = inner_record(field, &path);
     text(&path, ".");

@@ -113,8 +113,8 @@ static void collect(struct checker *checker, const struct kong_record *record,
 
     for (size_t i = 0; i < record->field_count; i++) {
         const struct kong_field *field = &record->fields[i];
-        const json_t *value = json_object_get(object, field->name);
-        const json_t *reference = json_object_get(references, field->name);
+        const json_t *value = json_object_get(object, schema_field_name(field));
+        const json_t *reference = json_object_get(references, schema_field_name(field));
         if (reference_is(reference)) {
             add(checker, value);
         } else if (field->elements != NULL) {

@@ -341,7 +341,7 @@ static int check_table_field(struct table_check *check, const struct place *plac
 
 static int check_name(struct table_check *check, const struct place *place,
                       const struct kong_record *record, size_t i) {
-    const char *name = record->fields[i].name;
+    const char *name = schema_field_name(&record->fields[i]);
 
     if (name == NULL || name[0] == '\0' || strlen(name) > SCHEMA_NAME_MAX || name[0] == '@' ||
         strchr(name, '.') != NULL) {
@@ -351,7 +351,7 @@ static int check_name(struct table_check *check, const struct place *place,
         return complain(check, place, "\"%s\" is a key of Kong's own", name);
     }
     for (size_t j = 0; j < i; j++) {
-        if (strcmp(record->fields[j].name, name) == 0) {
+        if (strcmp(schema_field_name(&record->fields[j]), name) == 0) {
             return complain(check, place, "two fields are named \"%s\"", name);
         }
     }
@@ -403,7 +403,7 @@ static int check_table_record(struct table_check *check, const struct place *pla
                               const struct kong_record *record) {
     for (size_t i = 0; i < record->field_count; i++) {
         const struct kong_field *field = &record->fields[i];
-        struct place here = {place, field->name, place->depth + 1};
+        struct place here = {place, schema_field_name(field), place->depth + 1};
         if (check_name(check, place, record, i) != 0 ||
             check_table_field(check, &here, field, &field->slot, record->size) != 0) {
             return -1;
@@ -412,26 +412,6 @@ static int check_table_record(struct table_check *check, const struct place *pla
     for (size_t i = 0; i < record->check_count; i++) {
         if (check_entity_check(check, place, record, &record->checks[i]) != 0) {
             return -1;
-        }
-    }
-    return 0;
-}
-
-static int check_protocols(struct table_check *check, const struct place *place,
-                           const char *const *protocols) {
-    static const char *const KNOWN[] = {"grpc", "grpcs",           "http", "https", "tcp",
-                                        "tls",  "tls_passthrough", "udp",  "ws",    "wss"};
-
-    if (protocols != NULL && protocols[0] == NULL) {
-        return complain(check, place, "protocols: none");
-    }
-    for (; protocols != NULL && *protocols != NULL; protocols++) {
-        bool known = false;
-        for (size_t i = 0; i < sizeof KNOWN / sizeof KNOWN[0]; i++) {
-            known = known || strcmp(*protocols, KNOWN[i]) == 0;
-        }
-        if (!known) {
-            return complain(check, place, "protocols: Kong knows no \"%s\"", *protocols);
         }
     }
     return 0;
@@ -448,10 +428,7 @@ int schema_check(const struct kong_schema *schema, char *error, size_t error_siz
         return 0;
     }
     arena_init(&check.arena, SCRATCH);
-    int rc = check_protocols(&check, &root, schema->protocols);
-    if (rc == 0) {
-        rc = check_table_record(&check, &root, &schema->config);
-    }
+    int rc = check_table_record(&check, &root, &schema->config);
     arena_free(&check.arena);
     return rc;
 }

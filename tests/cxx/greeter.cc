@@ -13,7 +13,7 @@ struct config {
     int64_t limit;
 };
 
-const kong_field fields[] = {
+const KONG_FIELDS(config) fields[] = {
     KONG_STRING_FIELD(config, greeting, .default_json = KONG_TEXT("Hello")),
     KONG_ARRAY_FIELD(config, names, KONG_STRING_ITEM(.len_max = 20), .required = true,
                      .len_max = 8),

@@ -37,24 +37,24 @@ struct settings {
     KONG_ARRAY_OF(struct words) groups;
 };
 
-static const struct kong_field point_fields[] = {
+static const KONG_FIELDS(struct point) point_fields[] = {
     KONG_NUMBER_FIELD(struct point, x, .required = true),
     KONG_NUMBER_FIELD(struct point, y, .default_json = "0.5"),
 };
 
-static const struct kong_field redis_fields[] = {
+static const KONG_FIELDS(struct redis) redis_fields[] = {
     KONG_STRING_FIELD(struct redis, host, .required = true, .default_json = KONG_TEXT("localhost")),
     KONG_INTEGER_FIELD(struct redis, port, .between = KONG_BETWEEN(1, 65535)),
     KONG_STRING_FIELD(struct redis, password, .referenceable = true, .encrypted = true),
     KONG_BOOLEAN_FIELD(struct redis, tls),
 };
 
-static const struct kong_field line_fields[] = {
+static const KONG_FIELDS(struct line) line_fields[] = {
     KONG_ARRAY_FIELD(struct line, points,
                      KONG_RECORD_ITEM(KONG_RECORD_OF(struct point, point_fields)), .len_min = 2),
 };
 
-static const struct kong_field fields[] = {
+static const KONG_FIELDS(struct settings) fields[] = {
     KONG_STRING_FIELD(struct settings, header, .required = true,
                       .default_json = KONG_TEXT("Version"), .starts_with = "V",
                       .match_none = KONG_PATTERNS({"^%s", "no space first"}, {"%s$", NULL}),
@@ -68,9 +68,9 @@ static const struct kong_field fields[] = {
                      KONG_STRING_ITEM(.one_of = KONG_STRINGS("GET", "POST")), .len_max = 3),
     KONG_SET_FIELD(struct settings, codes, KONG_INTEGER_ITEM(.between = KONG_BETWEEN(100, 599))),
     KONG_MAP_FIELD(struct settings, weights, KONG_STRING_ITEM(.len_max = 9), KONG_NUMBER_ITEM()),
-    KONG_RECORD_FIELD(
-        struct settings, redis,
-        KONG_RECORD_OF(struct redis, redis_fields, KONG_CHECKS(KONG_DISTINCT("host", "password")))),
+    KONG_RECORD_FIELD(struct settings, redis,
+                      KONG_RECORD_OF(struct redis, redis_fields,
+                                     KONG_CHECKS(KONG_DISTINCT("host", "password")))),
     KONG_RECORD_FIELD(struct settings, origin, KONG_RECORD_OF(struct point, point_fields)),
     KONG_RECORD_FIELD(struct settings, line, KONG_RECORD_OF(struct line, line_fields)),
     KONG_ARRAY_FIELD(struct settings, groups, KONG_ARRAY_ITEM(struct words, KONG_STRING_ITEM())),

@@ -16,7 +16,7 @@
 const struct kong_schema *schema_of_cxx(void);
 
 static char *dump(const struct kong_schema *of) {
-    json_t *json = schema_to_json(of, "table", 3);
+    json_t *json = schema_to_json(of, "table", 1u << KONG_PHASE_ACCESS, 3);
     char *text = json_dumps(json, JSON_SORT_KEYS);
     assert_non_null(text);
     json_decref(json);

@@ -12,7 +12,7 @@ struct inner {
     KONG_MAP_OF(double) weights;
 };
 
-static const struct kong_field inner_fields[] = {
+static const KONG_FIELDS(struct inner) inner_fields[] = {
     KONG_STRING_FIELD(struct inner, host, .match = "^[%w.-]+$"),
     KONG_INTEGER_FIELD(struct inner, port, .between = KONG_BETWEEN(1, 65535)),
     KONG_MAP_FIELD(struct inner, weights, KONG_STRING_ITEM(.len_max = 4), KONG_NUMBER_ITEM()),
@@ -45,7 +45,7 @@ struct config {
     const struct inner *spare;
 };
 
-static const struct kong_field fields[] = {
+static const KONG_FIELDS(struct config) fields[] = {
     KONG_STRING_FIELD(struct config, text, .required = true, .allow_empty = true,
                       .default_json = KONG_TEXT("x")),
     KONG_STRING_FIELD(struct config, bytes, .allow_empty = true),

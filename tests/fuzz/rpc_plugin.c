@@ -8,7 +8,7 @@ struct config {
     const char *script;
 };
 
-static const struct kong_field fields[] = {
+static const KONG_FIELDS(struct config) fields[] = {
     KONG_STRING_FIELD(struct config, script, .default_json = KONG_TEXT("00"))};
 
 static const struct kong_schema schema = KONG_SCHEMA(struct config, fields);

@@ -5,6 +5,7 @@
 
 #include "dump.h"
 #include "kong_test_inside.h"
+#include "plugin_check.h"
 #include "sim_json.h"
 #include "sim_pdk_call.h"
 
@@ -69,6 +70,10 @@ int kong_test_open(const struct kong_test_options *options, struct kong_test **o
     *out = NULL;
     if (test == NULL) {
         snprintf(error, error_size, "not enough memory");
+        return -1;
+    }
+    if (plugin_check(options->plugin, error, error_size) != 0) {
+        free(test);
         return -1;
     }
     test->plugin = options->plugin;

@@ -49,7 +49,8 @@ enum kong_test_outcome {
 };
 
 /* 0. 1: Kong would not take the configuration: `error` has the lines of its Admin API. -1: the
- * server does not start: `error` says why. */
+ * server does not start, or kong_main would refuse the plugin: `error` (8 bytes or more) says why.
+ */
 int kong_test_open(const struct kong_test_options *options, struct kong_test **test, char *error,
                    size_t error_size);
 /* Ends the server. NULL is allowed. */

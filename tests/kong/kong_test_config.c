@@ -110,7 +110,7 @@ static bool resolve_record(struct kong_test *test, const struct kong_record *rec
     for (size_t i = 0; i < record->field_count; i++) {
         const struct kong_field *field = &record->fields[i];
         const struct kong_field *item = field->elements != NULL ? field->elements : field->values;
-        struct kong_str name = kong_str(field->name);
+        struct kong_str name = kong_str(schema_field_name(field));
         struct kong_value *value = (struct kong_value *)sim_map_get(map, name);
         struct kong_value references = kong_nil();
         if (value == NULL) {

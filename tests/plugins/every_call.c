@@ -8,7 +8,7 @@ struct config {
     const char *call;
 };
 
-static const struct kong_field fields[] = {
+static const KONG_FIELDS(struct config) fields[] = {
     KONG_STRING_FIELD(struct config, call, .required = true, .match = "^[%l%d_]+$",
                       .description = "The function of the PDK to call, without kong_."),
 };

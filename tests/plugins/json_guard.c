@@ -9,7 +9,7 @@ struct config {
     int64_t max_depth;
 };
 
-static const struct kong_field fields[] = {
+static const KONG_FIELDS(struct config) fields[] = {
     KONG_INTEGER_FIELD(struct config, max_bytes, .required = true, .default_json = "8192",
                        .between = KONG_BETWEEN(1, 16777216),
                        .description = "A larger body is answered with 413."),

@@ -12,7 +12,7 @@ struct config {
     bool hide;
 };
 
-static const struct kong_field fields[] = {
+static const KONG_FIELDS(struct config) fields[] = {
     KONG_STRING_FIELD(struct config, name, .required = true, .default_json = KONG_TEXT("apikey"),
                       .match = "^[%w_-]+$",
                       .description = "Header, or else argument of the query, with the key."),

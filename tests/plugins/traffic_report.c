@@ -19,7 +19,7 @@ struct counts {
     int64_t by_kong; /* answers that no upstream gave */
 };
 
-static const struct kong_field fields[] = {
+static const KONG_FIELDS(struct config) fields[] = {
     KONG_INTEGER_FIELD(struct config, every, .required = true, .default_json = "100",
                        .between = KONG_BETWEEN(1, 1000000),
                        .description = "How many answers make a line in Kong's log."),

@@ -24,7 +24,7 @@ struct config {
     const char *word;
 };
 
-static const struct kong_field fields[] = {
+static const KONG_FIELDS(struct config) fields[] = {
     KONG_STRING_FIELD(struct config, word, .default_json = KONG_TEXT("too long"), .len_max = 3)};
 static const struct kong_schema bad_schema = KONG_SCHEMA(struct config, fields);
 
@@ -135,6 +135,47 @@ static void phases(void **state) {
     refused(&plugin, "the plugin a-plugin has no handler: set .handlers, like [KONG_PHASE_ACCESS]");
 }
 
+static void names_of_kongs_own_plugins(void **state) {
+    static const char *const bundled[] = {"key-auth", "acl", "zipkin", "ai-proxy"};
+    struct kong_plugin plugin = sound();
+    char error[512];
+    char wanted[256];
+    (void)state;
+    for (size_t i = 0; i < sizeof bundled / sizeof *bundled; i++) {
+        plugin.name = bundled[i];
+        snprintf(wanted, sizeof wanted,
+                 "the plugin's name \"%s\" is that of a plugin bundled with Kong, which Kong loads "
+                 "instead: give it another",
+                 bundled[i]);
+        refused(&plugin, wanted);
+    }
+    plugin.name = "key-auth2";
+    assert_int_equal(plugin_check(&plugin, error, sizeof error), 0);
+}
+
+static void phases_that_cannot_run(void **state) {
+    struct kong_plugin plugin = sound();
+    struct kong_schema schema = {.protocols = KONG_STRINGS("tcp", "tls")};
+    char error[512];
+    (void)state;
+    plugin.schema = &schema;
+    refused(&plugin, "the plugin a-plugin: Kong runs the phase access on none of its .protocols: "
+                     "add one of grpc, grpcs, http, https, or take the handler away");
+    plugin.handlers[KONG_PHASE_ACCESS] = NULL;
+    plugin.handlers[KONG_PHASE_PREREAD] = handle;
+    assert_int_equal(plugin_check(&plugin, error, sizeof error), 0);
+    schema.protocols = KONG_STRINGS("http", "gopher");
+    refused(&plugin, "the plugin a-plugin: .protocols: Kong knows no \"gopher\"");
+    schema.protocols = NULL;
+    assert_int_equal(plugin_check(&plugin, error, sizeof error), 0);
+    plugin.handlers[KONG_PHASE_PREREAD] = NULL;
+    plugin.handlers[KONG_PHASE_HEADER_FILTER] = handle;
+    refused(&plugin, "the plugin a-plugin has a handler for header_filter only, where no Kong up "
+                     "to 3.9 can call it: add one for access or response");
+    plugin.handlers[KONG_PHASE_LOG] = handle;
+    assert_int_equal(plugin_check(&plugin, error, sizeof error), 0);
+}
+
 static void stacks(void **state) {
     static const size_t good[] = {0, LIMIT_STACK_LEAST, LIMIT_STACK, LIMIT_STACK_MOST};
     static const size_t bad[] = {1, LIMIT_STACK_LEAST - 1, LIMIT_STACK_MOST + 1, SIZE_MAX};
@@ -201,8 +242,14 @@ static void schemas(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(names),  cmocka_unit_test(versions), cmocka_unit_test(phases),
-        cmocka_unit_test(stacks), cmocka_unit_test(jobs),     cmocka_unit_test(schemas),
+        cmocka_unit_test(names),
+        cmocka_unit_test(versions),
+        cmocka_unit_test(phases),
+        cmocka_unit_test(stacks),
+        cmocka_unit_test(names_of_kongs_own_plugins),
+        cmocka_unit_test(phases_that_cannot_run),
+        cmocka_unit_test(schemas),
+        cmocka_unit_test(jobs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -20,7 +20,7 @@ struct config {
     int64_t ms;
 };
 
-static const struct kong_field fields[] = {
+static const KONG_FIELDS(struct config) fields[] = {
     KONG_STRING_FIELD(struct config, mode, .default_json = KONG_TEXT("ok")),
     KONG_STRING_FIELD(struct config, text, .default_json = KONG_TEXT("text")),
     KONG_INTEGER_FIELD(struct config, ms, .default_json = "10"),

@@ -24,7 +24,7 @@ struct config {
     int64_t count;
 };
 
-static const struct kong_field fields[] = {
+static const KONG_FIELDS(struct config) fields[] = {
     KONG_STRING_FIELD(struct config, mode, .default_json = KONG_TEXT("post"),
                       .not_match = " [Ii]nstance$"),
     KONG_INTEGER_FIELD(struct config, count, .default_json = "1"),

@@ -17,6 +17,8 @@ void check_lines(const struct kong_schema *schema, const char *json, size_t len,
 /* As Kong sends it at the start of an instance. */
 #define CHECK_KONGS(schema, json, ...)                                                             \
     check_kongs_lines(schema, json, sizeof(json) - 1, (const char *const[]){__VA_ARGS__, NULL})
+#define CHECK_KONGS_GOOD(schema, json)                                                             \
+    check_kongs_lines(schema, json, sizeof(json) - 1, (const char *const[]){NULL})
 void check_kongs_lines(const struct kong_schema *schema, const char *json, size_t len,
                        const char *const *expected);
 void *decode_kongs(struct arena *arena, const struct kong_schema *schema, const char *json);

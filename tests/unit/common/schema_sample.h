@@ -17,11 +17,11 @@ struct config {
     struct node main_node;
 };
 
-static const struct kong_field node_fields[] = {
+static const KONG_FIELDS(struct node) node_fields[] = {
     KONG_STRING_FIELD(struct node, host, .default_json = KONG_TEXT("local")),
     KONG_INTEGER_FIELD(struct node, port, .default_json = "1", .gt = KONG_GT(0)),
 };
-static const struct kong_field fields[] = {
+static const KONG_FIELDS(struct config) fields[] = {
     KONG_STRING_FIELD(struct config, name, .required = true, .match = "^%l",
                       .description = "What it is called."),
     KONG_NUMBER_FIELD(struct config, rate, .default_json = "0.5"),

@@ -20,7 +20,7 @@ struct config {
     const char *trouble; /* what to do wrong, and when */
 };
 
-static const struct kong_field fields[] = {
+static const KONG_FIELDS(struct config) fields[] = {
     KONG_STRING_FIELD(struct config, header, .required = true,
                       .default_json = KONG_TEXT("X-Api-Key")),
     KONG_INTEGER_FIELD(struct config, limit, .default_json = "3", .between = KONG_BETWEEN(1, 100)),
@@ -309,11 +309,11 @@ struct vault_config {
     } inner;
 };
 
-static const struct kong_field vault_inner_fields[] = {
+static const KONG_FIELDS(struct vault_inner) vault_inner_fields[] = {
     KONG_STRING_FIELD(struct vault_inner, token, .referenceable = true, .match = "^%d+$"),
 };
 
-static const struct kong_field vault_fields[] = {
+static const KONG_FIELDS(struct vault_config) vault_fields[] = {
     KONG_STRING_FIELD(struct vault_config, secret, .referenceable = true, .len_min = 8),
     KONG_ARRAY_FIELD(struct vault_config, keys, KONG_STRING_ITEM(.referenceable = true)),
     KONG_MAP_FIELD(struct vault_config, names, KONG_STRING_ITEM(),
@@ -373,6 +373,23 @@ static void references_are_resolved(void **state) {
     kong_test_close(test);
 }
 
+/* As kong_main: what a server would not start with is refused here too. */
+static void mistakes_of_the_plugin(void **state) {
+    struct kong_test *test = NULL;
+    char error[256];
+    struct kong_plugin bad = plugin;
+    struct kong_test_options options = {.plugin = &bad, .msgpack = *(bool *)*state};
+    bad.name = "key-auth";
+    assert_int_equal(kong_test_open(&options, &test, error, sizeof error), -1);
+    assert_null(test);
+    assert_string_equal(error, "the plugin's name \"key-auth\" is that of a plugin bundled with "
+                               "Kong, which Kong loads instead: give it another");
+    bad.name = plugin.name;
+    bad.version = "1";
+    assert_int_equal(kong_test_open(&options, &test, error, sizeof error), -1);
+    assert_non_null(strstr(error, "version \"1\", with which Kong does not start"));
+}
+
 int main(void) {
     static bool protobuf = false;
     static bool msgpack = true;
@@ -390,6 +407,7 @@ int main(void) {
         BOTH(mistakes),
         BOTH(refused_configuration),
         BOTH(references_are_resolved),
+        BOTH(mistakes_of_the_plugin),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

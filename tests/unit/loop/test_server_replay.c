@@ -55,7 +55,7 @@ struct config {
     const char *version;
 };
 
-static const struct kong_field fields[] = {KONG_STRING_FIELD(struct config, version)};
+static const KONG_FIELDS(struct config) fields[] = {KONG_STRING_FIELD(struct config, version)};
 
 static const struct kong_schema schema = KONG_SCHEMA(struct config, fields);
 

@@ -128,7 +128,7 @@ struct config {
     const char *mode;
 };
 
-static const struct kong_field fields[] = {KONG_STRING_FIELD(struct config, mode)};
+static const KONG_FIELDS(struct config) fields[] = {KONG_STRING_FIELD(struct config, mode)};
 
 static const struct kong_schema schema = KONG_SCHEMA(struct config, fields);
 

@@ -15,7 +15,7 @@ struct config {
     const char *header;
 };
 
-static const struct kong_field fields[] = {
+static const KONG_FIELDS(struct config) fields[] = {
     KONG_STRING_FIELD(struct config, header, .required = true, .default_json = KONG_TEXT("Version"),
                       .match = "^[%w_-]+$"),
 };

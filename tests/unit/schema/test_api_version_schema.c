@@ -50,12 +50,12 @@ static void takes_what_the_readme_says(void **state) {
     arena_free(&arena);
 }
 
-static void check_version_length(size_t len, const char *const *expected) {
+static void check_length(const char *name, size_t len, const char *const *expected) {
     char json[512];
     char version[300];
     memset(version, 'v', len);
     version[len] = '\0';
-    int json_len = snprintf(json, sizeof json, "{\"version\":\"%s\"}", version);
+    int json_len = snprintf(json, sizeof json, "{\"%s\":\"%s\"}", name, version);
     check_lines(&schema, json, (size_t)json_len, expected);
 }
 
@@ -69,15 +69,29 @@ static void refuses_what_the_readme_says(void **state) {
     CHECK(&schema, "{\"version\":2}", "config.version: expected a string");
     CHECK(&schema, "{\"version\":\"a\\tb\"}", "config.version: invalid value: a\\tb");
     CHECK(&schema, "{\"version\":\"a\\n\"}", "config.version: invalid value: a\\n");
+    CHECK(&schema, "{\"version\":\"   \"}", "config.version: has spaces only");
+    CHECK_GOOD(&schema, "{\"version\":\" . \"}");
+    CHECK_GOOD(&schema, "{\"version\":\"{vault://env/api-version}\"}");
+    CHECK_KONGS_GOOD(&schema, "{\"version\":\"\",\"$refs\":{\"version\":\"{vault://env/x}\"}}");
     CHECK(&schema, "{\"request_header\":\"Version\"}",
           "config.@entity: values of these fields must be distinct: 'request_header', "
           "'response_header'");
     CHECK(&schema, "{\"header\":\"X\"}", "config.header: unknown field");
-    check_version_length(0,
-                         (const char *const[]){"config.version: length must be at least 1", NULL});
-    check_version_length(256, (const char *const[]){NULL});
-    check_version_length(257,
-                         (const char *const[]){"config.version: length must be at most 256", NULL});
+    check_length("version", 0,
+                 (const char *const[]){"config.version: length must be at least 1", NULL});
+    check_length("version", 256, (const char *const[]){NULL});
+    check_length("version", 257,
+                 (const char *const[]){"config.version: length must be at most 256", NULL});
+}
+
+static void header_names_have_a_limit(void **state) {
+    (void)state;
+    check_length("response_header", 256, (const char *const[]){NULL});
+    check_length("request_header", 256, (const char *const[]){NULL});
+    check_length("response_header", 257,
+                 (const char *const[]){"config.response_header: length must be at most 256", NULL});
+    check_length("request_header", 257,
+                 (const char *const[]){"config.request_header: length must be at most 256", NULL});
 }
 
 static void readme_has_the_table(void **state) {
@@ -104,6 +118,7 @@ int main(void) {
         cmocka_unit_test(is_declared_soundly),
         cmocka_unit_test(takes_what_the_readme_says),
         cmocka_unit_test(refuses_what_the_readme_says),
+        cmocka_unit_test(header_names_have_a_limit),
         cmocka_unit_test(readme_has_the_table),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

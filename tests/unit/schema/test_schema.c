@@ -22,7 +22,7 @@ struct headers {
     const char *request_header;
 };
 
-static const struct kong_field headers_fields[] = {
+static const KONG_FIELDS(struct headers) headers_fields[] = {
     KONG_STRING_FIELD(struct headers, response_header, .required = true, .match = HEADER,
                       .default_json = KONG_TEXT("Version")),
     KONG_STRING_FIELD(struct headers, version, .required = true, .len_max = 256,

@@ -37,7 +37,7 @@ struct headers {
     const char *response_header;
     const char *request_header;
 };
-static const struct kong_field headers_fields[] = {
+static const KONG_FIELDS(struct headers) headers_fields[] = {
     KONG_STRING_FIELD(struct headers, response_header, .required = true, .match = "^[%w_-]+$",
                       .default_json = KONG_TEXT("Version"),
                       .description = "Header of the response."),
@@ -49,11 +49,12 @@ static const struct kong_schema headers =
 
 static void dumps_for_kong_3(void **state) {
     (void)state;
-    assert_json(schema_to_json(&headers, "api-version", 3),
+    assert_json(schema_to_json(&headers, "api-version", 1u << KONG_PHASE_ACCESS, 3),
                 "{'name':'api-version','fields':["
                 "{'consumer':{'type':'foreign','reference':'consumers','eq':null}},"
-                "{'protocols':{'type':'set','elements':{'type':'string','one_of':['http','https']},"
-                "'default':['http','https']}},"
+                "{'protocols':{'type':'set','elements':{'type':'string','one_of':['grpc','grpcs','"
+                "http','https']},"
+                "'default':['grpc','grpcs','http','https']}},"
                 "{'config':{'type':'record','fields':["
                 "{'response_header':{'type':'string','required':true,'default':'Version',"
                 "'description':'Header of the response.','match':'^[%w_-]+$'}},"
@@ -62,7 +63,7 @@ static void dumps_for_kong_3(void **state) {
 }
 
 static void contains_description(int kong_major, bool expected) {
-    json_t *json = schema_to_json(&headers, "api-version", kong_major);
+    json_t *json = schema_to_json(&headers, "api-version", 1u << KONG_PHASE_ACCESS, kong_major);
     char *text = json_dumps(json, 0);
     assert_non_null(text);
     assert_int_equal(strstr(text, "description") != NULL, expected);
@@ -85,10 +86,11 @@ static void dumps_no_configuration(void **state) {
     (void)state;
     static const char NOTHING[] =
         "{'name':'x','fields':[{'protocols':{'type':'set','elements':{'type':'string','one_of':"
-        "['http','https']},'default':['http','https']}},{'config':{'type':'record','fields':[]}}]}";
-    assert_json(schema_to_json(NULL, "x", 3), NOTHING);
+        "['grpc','grpcs','http','https']},'default':['grpc','grpcs','http','https']}},{'config':{'"
+        "type':'record','fields':[]}}]}";
+    assert_json(schema_to_json(NULL, "x", 1u << KONG_PHASE_ACCESS, 3), NOTHING);
 
-    assert_json(schema_to_json(&scopes, "x", 2),
+    assert_json(schema_to_json(&scopes, "x", 1u << KONG_PHASE_ACCESS, 2),
                 "{'name':'x','fields':["
                 "{'consumer':{'type':'foreign','reference':'consumers','eq':null}},"
                 "{'route':{'type':'foreign','reference':'routes','eq':null}},"
@@ -113,11 +115,11 @@ struct all {
     KONG_ARRAY_OF(struct redis) nodes;
 };
 
-static const struct kong_field redis_fields[] = {
+static const KONG_FIELDS(struct redis) redis_fields[] = {
     KONG_STRING_FIELD(struct redis, host, .required = true),
     KONG_INTEGER_FIELD(struct redis, port, .default_json = "6379"),
 };
-static const struct kong_field all_fields[] = {
+static const KONG_FIELDS(struct all) all_fields[] = {
     KONG_STRING_FIELD(struct all, text, .starts_with = "a|b", .not_match = "`",
                       .match_all = KONG_PATTERNS({"^a", "first a"}, {"b$", NULL}),
                       .match_none = KONG_PATTERNS({"x", "no x"}), .err = "no good",
@@ -151,7 +153,7 @@ static const struct kong_schema all = KONG_SCHEMA(
 
 static void dumps_every_rule(void **state) {
     (void)state;
-    json_t *schema = schema_to_json(&all, "x", 2);
+    json_t *schema = schema_to_json(&all, "x", 1u << KONG_PHASE_ACCESS, 2);
     json_t *config = json_incref(
         json_object_get(json_array_get(json_object_get(schema, "fields"), 1), "config"));
     json_decref(schema);

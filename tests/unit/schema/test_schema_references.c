@@ -29,13 +29,13 @@ struct config {
     KONG_ARRAY_OF(struct inner) list;
 };
 
-static const struct kong_field inner_fields[] = {
+static const KONG_FIELDS(struct inner) inner_fields[] = {
     KONG_STRING_FIELD(struct inner, token, .referenceable = true, .required = true,
                       .match = "^%d+$"),
     KONG_INTEGER_FIELD(struct inner, port, .between = KONG_BETWEEN(1, 9)),
 };
 
-static const struct kong_field fields[] = {
+static const KONG_FIELDS(struct config) fields[] = {
     KONG_STRING_FIELD(struct config, secret, .referenceable = true, .len_min = 8,
                       .one_of = KONG_STRINGS("eight---")),
     KONG_STRING_FIELD(struct config, plain, .len_min = 8),

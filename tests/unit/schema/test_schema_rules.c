@@ -16,15 +16,15 @@ struct rules {
     double rate;
 };
 
-static const struct kong_field rules_fields[] = {
+static const KONG_FIELDS(struct rules) rules_fields[] = {
     KONG_STRING_FIELD(struct rules, method, .one_of = KONG_STRINGS("GET", "POST", "PUT")),
     KONG_STRING_FIELD(struct rules, kind, .eq_json = KONG_TEXT("basic"),
                       .default_json = KONG_TEXT("basic")),
     KONG_STRING_FIELD(struct rules, id, .uuid = true),
     KONG_STRING_FIELD(struct rules, path, .starts_with = "/", .not_match = "//", .len_max = 8),
     KONG_STRING_FIELD(struct rules, slug,
-                      .match_all =
-                          KONG_PATTERNS({"^%l", "must start with a letter"}, {"%d$", NULL})),
+                      .match_all = KONG_PATTERNS({"^%l", "must start with a letter"},
+                                                 {"%d$", NULL})),
     KONG_STRING_FIELD(struct rules, code, .len_eq = 3,
                       .match_none = KONG_PATTERNS({"%s", "no space, please"}, {"%c", NULL})),
     KONG_STRING_FIELD(struct rules, plain, .not_match = "^x"),
@@ -96,7 +96,7 @@ static void numbers_are_held_to_their_rules(void **state) {
 struct slow {
     const char *text;
 };
-static const struct kong_field slow_fields[] = {
+static const KONG_FIELDS(struct slow) slow_fields[] = {
     KONG_STRING_FIELD(struct slow, text, .match = ".-.-.-.-.-.-b$"),
 };
 static const struct kong_schema slow = KONG_SCHEMA(struct slow, slow_fields);
@@ -127,7 +127,7 @@ struct several {
     struct inner inner;
 };
 
-static const struct kong_field inner_fields[] = {
+static const KONG_FIELDS(struct inner) inner_fields[] = {
     KONG_STRING_FIELD(struct inner, a),
     KONG_STRING_FIELD(struct inner, b),
 };
@@ -146,7 +146,7 @@ static const struct kong_field inner_fields[] = {
             KONG_RECORD_OF(struct inner, inner_fields, KONG_CHECKS(KONG_DISTINCT("a", "b"))),      \
             .required = true)
 
-static const struct kong_field several_fields[] = {SEVERAL_FIELDS};
+static const KONG_FIELDS(struct several) several_fields[] = {SEVERAL_FIELDS};
 #define SEVERAL(...) KONG_SCHEMA(struct several, several_fields, KONG_CONFIG_CHECKS(__VA_ARGS__))
 
 static const struct kong_schema at_least_one =
@@ -251,7 +251,7 @@ static void conditional_rules(void **state) {
 struct needs {
     const char *a, *b, *secret;
 };
-static const struct kong_field needs_fields[] = {
+static const KONG_FIELDS(struct needs) needs_fields[] = {
     KONG_STRING_FIELD(struct needs, a, .required = true),
     KONG_STRING_FIELD(struct needs, b),
     KONG_STRING_FIELD(struct needs, secret, .referenceable = true),

@@ -26,13 +26,13 @@ struct config {
 /* A schema of the one row, with the checks if there are any. */
 #define REFUSED(expected, ...)                                                                     \
     do {                                                                                           \
-        const struct kong_field fields_[] = {__VA_ARGS__};                                         \
+        const KONG_FIELDS(struct config) fields_[] = {__VA_ARGS__};                                \
         const struct kong_schema schema_ = KONG_SCHEMA(struct config, fields_);                    \
         refused(&schema_, expected);                                                               \
     } while (0)
 #define REFUSED_CHECK(expected, ...)                                                               \
     do {                                                                                           \
-        const struct kong_field fields_[] = {KONG_STRING_FIELD(struct config, text)};              \
+        const KONG_FIELDS(struct config) fields_[] = {KONG_STRING_FIELD(struct config, text)};     \
         const struct kong_schema schema_ =                                                         \
             KONG_SCHEMA(struct config, fields_, KONG_CONFIG_CHECKS(__VA_ARGS__));                  \
         refused(&schema_, expected);                                                               \
@@ -62,8 +62,8 @@ static void refused(const struct kong_schema *schema, const char *expected) {
 static void sound_tables_pass(void **state) {
     (void)state;
     refused(NULL, NULL);
-    const struct kong_field inner[] = {
-        KONG_STRING_FIELD(struct inner, host, .default_json = KONG_TEXT("x"))};
+    const KONG_FIELDS(struct inner)
+        inner[] = {KONG_STRING_FIELD(struct inner, host, .default_json = KONG_TEXT("x"))};
     REFUSED(NULL, TEXT(.match = "^%l+$", .default_json = KONG_TEXT("abc"), .len_max = 3),
             NUMBER(.default_json = "3", .between = KONG_BETWEEN(3, 3)),
             KONG_BOOLEAN_FIELD(struct config, flag, .default_json = "false"),
@@ -136,38 +136,41 @@ static void rules_can_be_kept(void **state) {
 static void names_are_sound(void **state) {
     (void)state;
     REFUSED("config: two fields are named \"text\"", TEXT(.required = true), TEXT(.len_max = 1));
-    struct kong_field field = TEXT(.required = true);
+    KONG_FIELDS(struct config) row = TEXT(.required = true);
     static const char *const NAMES[] = {NULL, "", "a.b", "@entity"};
     for (size_t i = 0; i < sizeof NAMES / sizeof NAMES[0]; i++) {
-        field.name = NAMES[i];
-        REFUSED("config: field 1 has no name, or one with '.' or '@'", field);
+        row.field.name = NAMES[i];
+        row.field.member = NULL;
+        REFUSED("config: field 1 has no name, or one with '.' or '@'", {row.field});
     }
-    field.name = "service_id";
-    REFUSED("config: \"service_id\" is a key of Kong's own", field);
+    row.field.name = "service_id";
+    REFUSED("config: \"service_id\" is a key of Kong's own", {row.field});
 }
 
 /* What the compiler cannot see, or a table written by hand. */
 static void members_are_there(void **state) {
     (void)state;
-    static const struct kong_field far[] = {
-        {.name = "x", .type = KONG_FIELD_STRING, .slot = {KONG_FORM_TEXT, 4, sizeof(char *)}}};
+    static const KONG_FIELDS(struct inner) far[] = {
+        {{.name = "x", .type = KONG_FIELD_STRING, .slot = {KONG_FORM_TEXT, 4, sizeof(char *)}}}};
     REFUSED("config.inner.x: the struct has no such member",
             KONG_RECORD_FIELD(struct config, inner, KONG_RECORD_OF(struct inner, far)));
-    struct kong_field field = NUMBER(.required = true);
+    const KONG_FIELDS(struct config) number = NUMBER(.required = true);
+    struct kong_field field = number.field;
     field.type = KONG_FIELD_STRING;
-    REFUSED("config.number: the struct has no such member", field);
+    REFUSED("config.number: the struct has no such member", {field});
     field = (struct kong_field){.name = "x"};
-    REFUSED("config.x: no type", field);
+    REFUSED("config.x: no type", {field});
     field.type = KONG_FIELD_RECORD;
-    REFUSED("config.x: a record needs fields", field);
+    REFUSED("config.x: a record needs fields", {field});
     field.type = KONG_FIELD_ARRAY;
-    REFUSED("config.x: a list needs elements", field);
+    REFUSED("config.x: a list needs elements", {field});
     field.type = KONG_FIELD_MAP;
-    REFUSED("config.x: a map needs keys and values", field);
-    field = (struct kong_field)KONG_MAP_FIELD(struct config, map, KONG_STRING_ITEM(),
-                                              KONG_INTEGER_ITEM());
+    REFUSED("config.x: a map needs keys and values", {field});
+    const KONG_FIELDS(struct config) map =
+        KONG_MAP_FIELD(struct config, map, KONG_STRING_ITEM(), KONG_INTEGER_ITEM());
+    field = map.field;
     field.keys = field.values;
-    REFUSED("config.map: the keys of a map are strings", field);
+    REFUSED("config.map: the keys of a map are strings", {field});
 }
 
 static struct kong_record endless;
@@ -204,21 +207,97 @@ static void checks_name_fields(void **state) {
     REFUSED_CHECK("config: distinct of no fields", {.type = KONG_CHECK_DISTINCT});
 }
 
-static void protocols_are_kongs(void **state) {
+/* A name that is none in C, and where it stands. */
+static void names_need_not_be_identifiers(void **state) {
     (void)state;
-    const struct kong_schema bad = {.protocols = KONG_STRINGS("http", "ftp")};
-    refused(&bad, "config: protocols: Kong knows no \"ftp\"");
-    const struct kong_schema good = {.protocols = KONG_STRINGS("tcp", "tls")};
-    refused(&good, NULL);
+    REFUSED(NULL, TEXT(.name = "my-text"), NUMBER(.name = "default", .default_json = "3"));
+    REFUSED("config.my-text: match is empty: Kong takes no empty text",
+            TEXT(.name = "my-text", .match = ""));
+    REFUSED("config: two fields are named \"number\"", TEXT(.name = "number"),
+            NUMBER(.required = false));
+    REFUSED("config: \"$refs\" is a key of Kong's own", TEXT(.name = "$refs"));
+    static const KONG_FIELDS(struct inner)
+        inner[] = {KONG_STRING_FIELD(struct inner, host, .name = "$refs")};
+    REFUSED("config.inner: \"$refs\" is a key of Kong's own",
+            KONG_RECORD_FIELD(struct config, inner, KONG_RECORD_OF(struct inner, inner)));
+    static const KONG_FIELDS(struct inner)
+        kong[] = {KONG_STRING_FIELD(struct inner, host, .name = "route_id")};
+    REFUSED(NULL, KONG_RECORD_FIELD(struct config, inner, KONG_RECORD_OF(struct inner, kong)));
+}
+
+#define BIT(phase) (1u << KONG_PHASE_##phase)
+
+static void protocols_are(unsigned phases, const char *expected) {
+    char text[200] = "";
+    const char *const *protocols = schema_protocols(NULL, phases);
+    for (; *protocols != NULL; protocols++) {
+        strcat(strcat(text, " "), *protocols);
+    }
+    assert_string_equal(text + 1, expected);
+    assert_int_equal(schema_check_protocols(NULL, phases, text, sizeof text), 0);
+}
+
+/* Kong's own default, unless a phase runs elsewhere. */
+static void protocols_follow_the_phases(void **state) {
+    (void)state;
+    static const char http[] = "grpc grpcs http https";
+    static const char stream[] = "tcp tls tls_passthrough udp";
+    protocols_are(BIT(ACCESS), http);
+    protocols_are(BIT(REWRITE) | BIT(LOG) | BIT(CERTIFICATE), http);
+    protocols_are(BIT(LOG), http);
+    protocols_are(0, http);
+    protocols_are(BIT(RESPONSE), http);
+    protocols_are(BIT(HEADER_FILTER), http);
+    protocols_are(BIT(PREREAD), stream);
+    protocols_are(BIT(PREREAD) | BIT(LOG) | BIT(CERTIFICATE), stream);
+    protocols_are(BIT(PREREAD) | BIT(ACCESS), "grpc grpcs http https tcp tls tls_passthrough udp");
+    protocols_are(BIT(CERTIFICATE), "grpcs https tls");
+    protocols_are(BIT(CERTIFICATE) | BIT(LOG), "grpcs https tls");
+}
+
+static void check_protocols(const char *const *protocols, unsigned phases, const char *expected) {
+    const struct kong_schema schema = {.protocols = protocols};
+    char error[256] = "";
+    assert_ptr_equal(schema_protocols(&schema, phases), protocols);
+    int rc = schema_check_protocols(&schema, phases, error, sizeof error);
+    assert_string_equal(error, expected);
+    assert_int_equal(rc, expected[0] == '\0' ? 0 : -1);
+}
+
+static void phases_run_on_the_protocols(void **state) {
+    (void)state;
+    check_protocols(KONG_STRINGS("http", "ftp"), BIT(ACCESS), ".protocols: Kong knows no \"ftp\"");
+    check_protocols(KONG_STRINGS(NULL), BIT(ACCESS),
+                    ".protocols is empty: leave it out, or name some");
+    check_protocols(KONG_STRINGS("tcp", "tls"), BIT(PREREAD) | BIT(LOG) | BIT(CERTIFICATE), "");
+    check_protocols(KONG_STRINGS("http"), BIT(ACCESS) | BIT(LOG), "");
+    check_protocols(KONG_STRINGS("wss"), BIT(ACCESS) | BIT(CERTIFICATE), "");
+    check_protocols(KONG_STRINGS("http", "tcp"), BIT(ACCESS) | BIT(PREREAD), "");
+    check_protocols(KONG_STRINGS("tcp", "udp"), BIT(LOG) | BIT(ACCESS),
+                    "Kong runs the phase access on none of its .protocols: add one of grpc, grpcs, "
+                    "http, https, or take the handler away");
+    check_protocols(KONG_STRINGS("http", "grpc"), BIT(PREREAD),
+                    "Kong runs the phase preread on none of its .protocols: add one of tcp, tls, "
+                    "tls_passthrough, udp, or take the handler away");
+    check_protocols(KONG_STRINGS("http", "tcp"), BIT(CERTIFICATE),
+                    "Kong runs the phase certificate on none of its .protocols: add one of grpcs, "
+                    "https, tls, or take the handler away");
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(sound_tables_pass),    cmocka_unit_test(defaults_keep_their_rules),
-        cmocka_unit_test(rules_fit_their_type), cmocka_unit_test(patterns_compile),
-        cmocka_unit_test(rules_can_be_kept),    cmocka_unit_test(names_are_sound),
-        cmocka_unit_test(members_are_there),    cmocka_unit_test(records_end),
-        cmocka_unit_test(checks_name_fields),   cmocka_unit_test(protocols_are_kongs),
+        cmocka_unit_test(sound_tables_pass),
+        cmocka_unit_test(defaults_keep_their_rules),
+        cmocka_unit_test(rules_fit_their_type),
+        cmocka_unit_test(patterns_compile),
+        cmocka_unit_test(rules_can_be_kept),
+        cmocka_unit_test(names_are_sound),
+        cmocka_unit_test(members_are_there),
+        cmocka_unit_test(records_end),
+        cmocka_unit_test(checks_name_fields),
+        cmocka_unit_test(phases_run_on_the_protocols),
+        cmocka_unit_test(protocols_follow_the_phases),
+        cmocka_unit_test(names_need_not_be_identifiers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -26,7 +27,7 @@ struct scalars {
     const double *half;
 };
 
-static const struct kong_field scalars_fields[] = {
+static const KONG_FIELDS(struct scalars) scalars_fields[] = {
     KONG_STRING_FIELD(struct scalars, text, .allow_empty = true),
     KONG_STRING_FIELD(struct scalars, bytes, .allow_empty = true),
     KONG_INTEGER_FIELD(struct scalars, integer),
@@ -128,7 +129,7 @@ struct lists {
     KONG_ARRAY_OF(bool) flags;
 };
 
-static const struct kong_field lists_fields[] = {
+static const KONG_FIELDS(struct lists) lists_fields[] = {
     KONG_ARRAY_FIELD(struct lists, words, KONG_STRING_ITEM(.match = "^%l+$")),
     KONG_ARRAY_FIELD(struct lists, ports, KONG_INTEGER_ITEM(.between = KONG_BETWEEN(1, 65535)),
                      .default_json = "[80, 443]", .len_max = 3),
@@ -190,7 +191,7 @@ struct maps {
     KONG_MAP_OF(struct names) groups;
 };
 
-static const struct kong_field maps_fields[] = {
+static const KONG_FIELDS(struct maps) maps_fields[] = {
     KONG_MAP_FIELD(struct maps, limits, KONG_STRING_ITEM(.match = "^%l+$"),
                    KONG_INTEGER_ITEM(.gt = KONG_GT(0)), .len_max = 3),
     KONG_MAP_FIELD(struct maps, groups, KONG_STRING_ITEM(),
@@ -247,13 +248,13 @@ struct records {
     KONG_MAP_OF(struct server) by_name;
 };
 
-static const struct kong_field server_fields[] = {
+static const KONG_FIELDS(struct server) server_fields[] = {
     KONG_STRING_FIELD(struct server, host, .required = true),
     KONG_INTEGER_FIELD(struct server, port, .default_json = "6379",
                        .between = KONG_BETWEEN(0, 65535)),
 };
 
-static const struct kong_field records_fields[] = {
+static const KONG_FIELDS(struct records) records_fields[] = {
     KONG_RECORD_FIELD(struct records, redis, KONG_RECORD_OF(struct server, server_fields),
                       .required = true),
     KONG_RECORD_FIELD(struct records, backup, KONG_RECORD_OF(struct server, server_fields)),
@@ -316,6 +317,58 @@ static void wrong_records_have_paths(void **state) {
           "config.by_name.host: required field missing");
 }
 
+/* --- Names --------------------------------------------------------------------------------- */
+
+KONG_ENTRY(named_weight, double);
+
+struct named {
+    const char *my_greeting;
+    const bool *standard;
+    KONG_MAP_OF_ENTRIES(struct named_weight) weights;
+};
+
+static const KONG_FIELDS(struct named) named_fields[] = {
+    KONG_STRING_FIELD(struct named, my_greeting, .name = "my-greeting", .required = true),
+    KONG_BOOLEAN_FIELD(struct named, standard, .name = "default", .default_json = "true"),
+    KONG_MAP_FIELD(struct named, weights, KONG_STRING_ITEM(), KONG_NUMBER_ITEM()),
+};
+
+static const struct kong_schema named_schema =
+    KONG_SCHEMA(struct named, named_fields,
+                KONG_CONFIG_CHECKS(KONG_CONDITIONAL("my-greeting", KONG_RULES(.match = "^x"),
+                                                    "default", KONG_RULES(.eq_json = "false"))));
+
+static double weigh(const struct named_weight *weight) {
+    return weight->value;
+}
+
+/* A name in the JSON that is none in C; entries of a type that has a name. */
+static void names_need_not_be_the_members(void **state) {
+    (void)state;
+    struct arena arena;
+    struct named *config =
+        decode_good(&arena, &named_schema, "{\"my-greeting\":\"hi\",\"weights\":{\"a\":1.5}}");
+    assert_string_equal(config->my_greeting, "hi");
+    assert_true(*config->standard);
+    assert_true(weigh(&config->weights.entries[0]) == 1.5);
+    arena_free(&arena);
+    CHECK(&named_schema, "{\"my_greeting\":\"hi\"}",
+          "config.my-greeting: field required for entity check",
+          "config.my_greeting: unknown field");
+    CHECK(&named_schema, "{\"my-greeting\":\"x\"}",
+          "config.@entity: failed conditional validation given value of field 'my-greeting'",
+          "config.default: value must be false");
+    char *table = schema_to_markdown(&named_schema);
+    assert_non_null(strstr(table, "| `my-greeting` | string | yes |"));
+    free(table);
+    json_t *json = schema_to_json(&named_schema, "x", 0, 3);
+    char *text = json_dumps(json, JSON_COMPACT);
+    assert_non_null(strstr(text, "{\"my-greeting\":{\"type\":\"string\",\"required\":true}},{"
+                                 "\"default\":{\"type\":\"boolean\""));
+    free(text);
+    json_decref(json);
+}
+
 /* --- No fields, no memory ----------------------------------------------------------------- */
 
 static void no_fields_is_no_configuration(void **state) {
@@ -364,6 +417,7 @@ int main(void) {
         cmocka_unit_test(wrong_entries_are_the_maps),
         cmocka_unit_test(records_arrive),
         cmocka_unit_test(wrong_records_have_paths),
+        cmocka_unit_test(names_need_not_be_the_members),
         cmocka_unit_test(no_fields_is_no_configuration),
         cmocka_unit_test(too_little_memory_is_an_error),
     };

@@ -7,7 +7,7 @@ struct config {
     int64_t burn_us;
 };
 
-static const struct kong_field fields[] = {
+static const KONG_FIELDS(struct config) fields[] = {
     KONG_INTEGER_FIELD(struct config, burn_us, .default_json = "0"),
 };
 
