@@ -248,6 +248,13 @@ static struct stall_watch *watch_for_stall(const struct service *service, struct
     return watch;
 }
 
+/* Connections that a child before this one left idle. */
+static void adopt_kept(const struct service *service, struct server *server) {
+    for (int fd = fd_store_take(service->store); fd >= 0; fd = fd_store_take(service->store)) {
+        server_adopt(server, fd);
+    }
+}
+
 static int serve(void *arg, struct running *running) {
     struct service *service = arg;
     struct running own = {0};
@@ -279,6 +286,7 @@ static int serve(void *arg, struct running *running) {
     snprintf(scene, sizeof scene, "%s %s, process %d", service->plugin->name,
              service->plugin->version, (int)getpid());
     record_scene(service->record, scene);
+    adopt_kept(service, server);
     struct stall_watch *watch = running == NULL ? watch_for_stall(service, &own) : NULL;
     server_run(server);
     stall_watch_stop(watch);

@@ -44,6 +44,7 @@ struct conn {
     unsigned recorded; /* its number in a recording */
     bool
         ended; /* our side of it: nothing more is said, only answers that are due are still taken */
+    _Atomic uint8_t *state; /* for whoever outlives this process (fd_store.h); NULL: nobody */
     bool failed; /* the kernel says so: what is there is still read, and nothing watched */
     bool closing;
 };
@@ -69,6 +70,8 @@ static void conn_close(struct conn *conn) {
         return;
     }
     conn->closing = true;
+    /* A peer that broke the protocol must not read "closed": Kong would send the same again. */
+    bool orderly = !conn->rpc.broken;
     record_connection_end(conn->env->record, conn->recorded);
     rpc_close(&conn->rpc);
     while (conn->unsent != NULL) {
@@ -78,8 +81,7 @@ static void conn_close(struct conn *conn) {
         free(write);
     }
     uv_close((uv_handle_t *)&conn->poll, on_closed);
-    /* A peer that broke the protocol must not read "closed": Kong would send the same again. */
-    fd_store_close(conn->env->store, conn->fd, !conn->rpc.broken);
+    fd_store_close(conn->env->store, conn->fd, orderly);
 }
 
 static void on_ready(uv_poll_t *poll, int status, int events);
@@ -237,6 +239,22 @@ static void end_if_idle(struct conn *conn, uint64_t now_ms) {
     }
 }
 
+static void say_state(struct conn *conn, size_t state) {
+    if (conn->state != NULL) {
+        atomic_store_explicit(conn->state, (uint8_t)state, memory_order_relaxed);
+    }
+}
+
+/* What is still under way, after all was done for what was read. */
+static void say_what_is_left(struct conn *conn) {
+    const struct rpc *rpc = &conn->rpc;
+    if (conn->state == NULL) {
+        return;
+    }
+    bool over = rpc_quiet(rpc) && rpc->unwritten == 0 && !rpc->exited && !conn->ended;
+    say_state(conn, over && rpc->results_due <= FD_RESULTS_MOST ? rpc->results_due : FD_BUSY);
+}
+
 static void conn_flush(struct conn *conn) {
     if (conn->closing) {
         return;
@@ -253,6 +271,7 @@ static void conn_flush(struct conn *conn) {
         conn_close(conn);
         return;
     }
+    say_what_is_left(conn);
     watch(conn);
 }
 
@@ -274,8 +293,10 @@ static void after_feed(struct conn *conn, int rc) {
 
 /* False when nothing was there. */
 static bool on_readable(struct conn *conn) {
+    say_state(conn, FD_BUSY);
     ssize_t count = recv(conn->fd, conn->env->read_buffer, conn->env->read_size, MSG_DONTWAIT);
     if (count < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)) {
+        say_what_is_left(conn);
         return false;
     }
     if (count <= 0) {
@@ -334,10 +355,14 @@ int conn_adopt(struct conn_env *env, int fd) {
     conn->env = env;
     conn->fd = fd;
     conn->poll.data = conn;
+    conn->state = fd_store_state(env->store, fd);
     conn->unsent_end = &conn->unsent;
     conn->heard_ms = uv_now(env->loop);
     conn->recorded = record_connection(env->record);
     rpc_init(&conn->rpc, &env->rpc, on_wake);
+    if (conn->state != NULL && *conn->state > 0) { /* of a process that has died */
+        rpc_expect_results(&conn->rpc, *conn->state);
+    }
     conn->next = env->first;
     if (env->first != NULL) {
         env->first->prev = conn;

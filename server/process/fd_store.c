@@ -1,50 +1,20 @@
-#include "fd_store.h"
-
 #include <errno.h>
 #include <limits.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "fd_store_internal.h"
 
 #define SWEEP_MS  1000u /* so often ended connections are looked for */
 #define SWEEP_NEW 256u  /* … and behind so many new ones */
 #define LINGER_MS 500u  /* so long a peer has to close */
 /* Thrown away of one connection at a time: the others have their turn. */
 #define DRAIN_TURNS 16
-
-enum message_kind { MESSAGE_KEEP, MESSAGE_RELEASE, MESSAGE_SOCKET };
-
-/* From the child; both sides are the same program. KEEP and SOCKET come with a descriptor. */
-struct message {
-    uint32_t kind;
-    uint64_t device; /* SOCKET: of the file */
-    uint64_t inode;  /* SOCKET: of the file; RELEASE: of the connection */
-};
-
-/* A list of connections as poll() takes it. */
-struct list {
-    struct pollfd *polls;
-    uint64_t *inodes; /* NULL: not wanted */
-    size_t count;
-    size_t room;
-};
-
-struct fd_store {
-    int to_supervisor; /* the child's end: a stream of messages; non-blocking */
-    int from_child;    /* -1 in the child */
-    struct socket_file *socket;
-    struct list kept;
-    struct list ending; /* the first two are the caller's descriptor and from_child */
-    uint64_t end_by_ms; /* of all that are ending */
-    uint64_t swept_ms;
-    size_t new_count; /* kept since then */
-};
-
-#define FIRST_ENDING 2
 
 static uint64_t now_ms(void) {
     struct timespec now;
@@ -54,7 +24,7 @@ static uint64_t now_ms(void) {
 
 /* --- lists --- */
 
-static int list_make_room(struct list *list, bool inodes) {
+static int list_make_room(struct fd_list *list, bool about) {
     size_t room = list->room == 0 ? 64 : list->room * 2;
     if (list->count < list->room) {
         return 0;
@@ -64,47 +34,54 @@ static int list_make_room(struct list *list, bool inodes) {
         return -1;
     }
     list->polls = polls;
-    if (inodes) {
-        uint64_t *more = reallocarray(list->inodes, room, sizeof *more);
+    if (about) {
+        struct fd_about *more = reallocarray(list->about, room, sizeof *more);
         if (more == NULL) {
             return -1;
         }
-        list->inodes = more;
+        list->about = more;
     }
     list->room = room;
     return 0;
 }
 
-static void list_remove(struct list *list, size_t index) {
+static void list_remove(struct fd_list *list, size_t index) {
     list->count--;
     list->polls[index] = list->polls[list->count];
-    if (list->inodes != NULL) {
-        list->inodes[index] = list->inodes[list->count];
+    if (list->about != NULL) {
+        list->about[index] = list->about[list->count];
     }
 }
 
-static void list_close(struct list *list, size_t first) {
+void fd_list_close(struct fd_list *list, size_t first) {
     for (size_t i = first; i < list->count; i++) {
         close(list->polls[i].fd);
     }
     free(list->polls);
-    free(list->inodes);
-    *list = (struct list){0};
+    free(list->about);
+    *list = (struct fd_list){0};
 }
 
 struct fd_store *fd_store_create(struct socket_file *socket) {
     struct fd_store *store = calloc(1, sizeof *store);
     int ends[2];
-    if (store == NULL || list_make_room(&store->ending, false) != 0) {
+    if (store == NULL) {
+        return NULL;
+    }
+    store->states =
+        mmap(NULL, FD_STORE_STATES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (store->states == MAP_FAILED) {
         free(store);
         return NULL;
     }
-    store->ending.count = FIRST_ENDING;
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) != 0) {
+    if (list_make_room(&store->ending, false) != 0 ||
+        socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) != 0) {
+        munmap((void *)store->states, FD_STORE_STATES);
         free(store->ending.polls);
         free(store);
         return NULL;
     }
+    store->ending.count = FD_STORE_FIRST_ENDING;
     store->to_supervisor = ends[0];
     store->from_child = ends[1];
     store->socket = socket;
@@ -116,99 +93,35 @@ void fd_store_destroy(struct fd_store *store) {
     if (store == NULL) {
         return;
     }
-    list_close(&store->kept, 0);
-    list_close(&store->ending, FIRST_ENDING);
+    fd_list_close(&store->kept, 0);
+    fd_list_close(&store->ending, FD_STORE_FIRST_ENDING);
     if (store->from_child >= 0) {
         close(store->from_child);
     }
     close(store->to_supervisor);
+    munmap((void *)store->states, FD_STORE_STATES);
     free(store);
-}
-
-/* --- the child --- */
-
-void fd_store_enter_child(struct fd_store *store) {
-    if (store == NULL) {
-        return;
-    }
-    list_close(&store->kept, 0);
-    list_close(&store->ending, FIRST_ENDING);
-    close(store->from_child);
-    store->from_child = -1;
-}
-
-/* `fd` is duplicated into the message; -1: none. False: the supervisor is gone, or too slow. */
-static bool send_message(const struct fd_store *store, const struct message *message, int fd) {
-    struct message copy = *message;
-    struct iovec bytes = {.iov_base = &copy, .iov_len = sizeof copy};
-    union {
-        struct cmsghdr align;
-        char space[CMSG_SPACE(sizeof(int))];
-    } control = {0};
-    struct msghdr head = {.msg_iov = &bytes, .msg_iovlen = 1};
-    ssize_t sent;
-    if (fd >= 0) {
-        head.msg_control = control.space;
-        head.msg_controllen = sizeof control.space;
-        struct cmsghdr *rights = CMSG_FIRSTHDR(&head);
-        rights->cmsg_level = SOL_SOCKET;
-        rights->cmsg_type = SCM_RIGHTS;
-        rights->cmsg_len = CMSG_LEN(sizeof fd);
-        memcpy(CMSG_DATA(rights), &fd, sizeof fd);
-    }
-    do {
-        sent = sendmsg(store->to_supervisor, &head, MSG_NOSIGNAL | MSG_DONTWAIT);
-    } while (sent < 0 && errno == EINTR);
-    return sent == (ssize_t)sizeof copy;
-}
-
-void fd_store_keep(struct fd_store *store, int fd) {
-    if (store != NULL) {
-        send_message(store, &(struct message){.kind = MESSAGE_KEEP}, fd);
-    }
-}
-
-void fd_store_close(struct fd_store *store, int fd, bool orderly) {
-    struct stat status;
-    if (store != NULL) {
-        if (orderly || fstat(fd, &status) != 0 ||
-            !send_message(
-                store, &(struct message){.kind = MESSAGE_RELEASE, .inode = (uint64_t)status.st_ino},
-                -1)) {
-            shutdown(fd, SHUT_RDWR);
-        }
-    }
-    close(fd);
-}
-
-void fd_store_keep_socket(struct fd_store *store, const struct socket_file *socket) {
-    if (store != NULL) {
-        send_message(store,
-                     &(struct message){.kind = MESSAGE_SOCKET,
-                                       .device = (uint64_t)socket->device,
-                                       .inode = (uint64_t)socket->inode},
-                     socket->fd);
-    }
 }
 
 /* --- the supervisor: messages --- */
 
-static void keep(struct fd_store *store, int fd) {
+static void keep(struct fd_store *store, const struct fd_message *message, int fd) {
     struct stat status;
-    struct list *kept = &store->kept;
+    struct fd_list *kept = &store->kept;
     if (fstat(fd, &status) != 0 || list_make_room(kept, true) != 0) {
         close(fd);
         return;
     }
     kept->polls[kept->count] = (struct pollfd){.fd = fd};
-    kept->inodes[kept->count++] = (uint64_t)status.st_ino;
+    kept->about[kept->count++] =
+        (struct fd_about){.inode = (uint64_t)status.st_ino, .number = message->number};
     store->new_count++;
 }
 
 /* The last of that number: an earlier one has ended, and the kernel gave its number again. */
 static void let_go(struct fd_store *store, uint64_t inode) {
     for (size_t i = store->kept.count; i-- > 0;) {
-        if (store->kept.inodes[i] == inode) {
+        if (store->kept.about[i].inode == inode) {
             close(store->kept.polls[i].fd);
             list_remove(&store->kept, i);
             return;
@@ -216,7 +129,7 @@ static void let_go(struct fd_store *store, uint64_t inode) {
     }
 }
 
-static void replace_socket(struct fd_store *store, const struct message *message, int fd) {
+static void replace_socket(struct fd_store *store, const struct fd_message *message, int fd) {
     struct socket_file *socket = store->socket;
     if (socket->fd >= 0) {
         close(socket->fd);
@@ -238,13 +151,13 @@ static int descriptor_of(struct msghdr *head) {
     return fd;
 }
 
-static void carry_out(struct fd_store *store, const struct message *message, int fd) {
-    if (message->kind == MESSAGE_RELEASE) {
+static void carry_out(struct fd_store *store, const struct fd_message *message, int fd) {
+    if (message->kind == FD_MESSAGE_RELEASE) {
         let_go(store, message->inode);
-    } else if (fd >= 0 && message->kind == MESSAGE_KEEP) {
-        keep(store, fd);
+    } else if (fd >= 0 && message->kind == FD_MESSAGE_KEEP) {
+        keep(store, message, fd);
         return;
-    } else if (fd >= 0 && message->kind == MESSAGE_SOCKET) {
+    } else if (fd >= 0 && message->kind == FD_MESSAGE_SOCKET) {
         replace_socket(store, message, fd);
         return;
     }
@@ -255,7 +168,7 @@ static void carry_out(struct fd_store *store, const struct message *message, int
 
 static void receive(struct fd_store *store) {
     for (;;) {
-        struct message message;
+        struct fd_message message;
         struct iovec bytes = {.iov_base = &message, .iov_len = sizeof message};
         union {
             struct cmsghdr align;
@@ -284,7 +197,7 @@ static void receive(struct fd_store *store) {
 /* Closes those whose peer has gone, or that the child has shut down. Nothing is read: the child may
  * still want it. */
 static void sweep(struct fd_store *store) {
-    struct list *kept = &store->kept;
+    struct fd_list *kept = &store->kept;
     store->swept_ms = now_ms();
     store->new_count = 0;
     if (kept->count == 0 || poll(kept->polls, (nfds_t)kept->count, 0) <= 0) {
@@ -315,7 +228,7 @@ static bool drain(int fd) {
 
 /* The peer's next bytes are still taken: "broken pipe" is nothing that Kong tries again. */
 static void end(struct fd_store *store, int fd) {
-    struct list *ending = &store->ending;
+    struct fd_list *ending = &store->ending;
     shutdown(fd, SHUT_WR);
     if (!drain(fd) || list_make_room(ending, false) != 0) {
         close(fd);
@@ -324,22 +237,43 @@ static void end(struct fd_store *store, int fd) {
     ending->polls[ending->count++] = (struct pollfd){.fd = fd, .events = POLLIN};
 }
 
-void fd_store_end_all(struct fd_store *store) {
+void fd_store_on_death(struct fd_store *store, bool next_child) {
     if (store == NULL) {
         return;
     }
+    struct fd_list *kept = &store->kept;
     receive(store); /* what the child still said */
-    for (size_t i = 0; i < store->kept.count; i++) {
-        end(store, store->kept.polls[i].fd);
+    sweep(store);   /* ended ones, whose numbers others may have by now */
+    for (size_t i = kept->count; i-- > 0;) {
+        struct fd_about *about = &kept->about[i];
+        about->state = about->number < FD_STORE_STATES ? store->states[about->number] : FD_BUSY;
+        if (about->state == FD_BUSY || !next_child) {
+            end(store, kept->polls[i].fd);
+            list_remove(kept, i);
+        }
     }
-    store->kept.count = 0;
     store->end_by_ms = now_ms() + LINGER_MS;
 }
 
+/* The child has the same descriptors under the same numbers. */
+void fd_store_before_child(struct fd_store *store) {
+    if (store == NULL) {
+        return;
+    }
+    memset((void *)store->states, 0, FD_STORE_STATES);
+    for (size_t i = 0; i < store->kept.count; i++) {
+        int fd = store->kept.polls[i].fd;
+        store->kept.about[i].number = fd;
+        if (fd < FD_STORE_STATES) {
+            atomic_store(&store->states[fd], store->kept.about[i].state);
+        }
+    }
+}
+
 static void drain_ending(struct fd_store *store) {
-    struct list *ending = &store->ending;
+    struct fd_list *ending = &store->ending;
     bool late = now_ms() >= store->end_by_ms;
-    for (size_t i = ending->count; i-- > FIRST_ENDING;) {
+    for (size_t i = ending->count; i-- > FD_STORE_FIRST_ENDING;) {
         struct pollfd *peer = &ending->polls[i];
         bool open = peer->revents == 0 || drain(peer->fd);
         if (!open || late) {
@@ -351,7 +285,7 @@ static void drain_ending(struct fd_store *store) {
 
 static int timeout_of(const struct fd_store *store, uint64_t timeout_ms) {
     uint64_t now = now_ms();
-    if (store->ending.count > FIRST_ENDING) {
+    if (store->ending.count > FD_STORE_FIRST_ENDING) {
         uint64_t left = store->end_by_ms > now ? store->end_by_ms - now : 0;
         timeout_ms = left < timeout_ms ? left : timeout_ms;
     }
@@ -364,7 +298,7 @@ void fd_store_wait(struct fd_store *store, int fd, uint64_t timeout_ms) {
         poll(&alone, 1, timeout_ms < INT_MAX ? (int)timeout_ms : INT_MAX);
         return;
     }
-    struct list *ending = &store->ending;
+    struct fd_list *ending = &store->ending;
     ending->polls[0] = alone;
     ending->polls[1] = (struct pollfd){.fd = store->from_child, .events = POLLIN};
     if (poll(ending->polls, (nfds_t)ending->count, timeout_of(store, timeout_ms)) < 0) {
@@ -380,5 +314,5 @@ void fd_store_wait(struct fd_store *store, int fd, uint64_t timeout_ms) {
 }
 
 size_t fd_store_count(const struct fd_store *store) {
-    return store == NULL ? 0 : store->kept.count + store->ending.count - FIRST_ENDING;
+    return store == NULL ? 0 : store->kept.count + store->ending.count - FD_STORE_FIRST_ENDING;
 }

@@ -93,6 +93,7 @@ static int start_child(struct supervisor *s) {
     quarantine_prune(&s->quarantine, now_ms());
     memcpy(&s->shared->running.quarantine, &s->quarantine, sizeof s->quarantine);
     atomic_store(&s->shared->returned, 0);
+    fd_store_before_child(s->options->store);
     pid_t child = fork();
     if (child < 0) {
         return -1;
@@ -187,7 +188,7 @@ static uint64_t next_delay(const struct supervisor *s, bool served, uint64_t now
 /* True when the supervisor is done; *result is its exit status. */
 static bool child_is_gone(struct supervisor *s, int status, int *result) {
     bool returned = WIFEXITED(status) && atomic_load(&s->shared->returned) != 0;
-    fd_store_end_all(s->options->store); /* before anything else: peers wait */
+    fd_store_on_death(s->options->store, !returned && !s->ending); /* first of all: peers wait */
     if (returned || s->ending) {
         s->child = 0;
         *result = returned ? WEXITSTATUS(status) : EXIT_SUCCESS;

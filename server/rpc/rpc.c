@@ -18,6 +18,12 @@ void rpc_init(struct rpc *rpc, const struct rpc_env *env, void (*wake)(struct rp
     buffer_init(&rpc->out, LIMIT_OUT);
 }
 
+void rpc_expect_results(struct rpc *rpc, size_t results_due) {
+    rpc->protocol = PROTOCOL_PROTOBUF;
+    rpc->results_due = results_due;
+    frame_reader_init(&rpc->reader, rpc->protocol, rpc->env->max_frame);
+}
+
 /* --- what is over a limit --- */
 
 /* Passes over the message at the start of data. False: it is not one that can be passed over. */
@@ -221,13 +227,13 @@ void rpc_close(struct rpc *rpc) {
     buffer_free(&rpc->out);
 }
 
-static bool is_quiet(const struct rpc *rpc) {
+bool rpc_quiet(const struct rpc *rpc) {
     return rpc->event == NULL && rpc->requests == NULL && rpc->forwards == NULL &&
            rpc->in.len == 0 && rpc->out.len == 0 && !rpc->skipping;
 }
 
 bool rpc_idle(const struct rpc *rpc) {
-    if (!is_quiet(rpc)) {
+    if (!rpc_quiet(rpc)) {
         return false;
     }
     if (rpc->protocol == PROTOCOL_MSGPACK) { /* the Step of any may come over this connection */
@@ -238,11 +244,11 @@ bool rpc_idle(const struct rpc *rpc) {
 }
 
 bool rpc_answered(const struct rpc *rpc) {
-    return rpc->protocol == PROTOCOL_PROTOBUF && is_quiet(rpc);
+    return rpc->protocol == PROTOCOL_PROTOBUF && rpc_quiet(rpc);
 }
 
 bool rpc_nudgeable(const struct rpc *rpc) {
-    return rpc->protocol == PROTOCOL_MSGPACK && !rpc->nudged && is_quiet(rpc);
+    return rpc->protocol == PROTOCOL_MSGPACK && !rpc->nudged && rpc_quiet(rpc);
 }
 
 bool rpc_nudge(struct rpc *rpc) {

@@ -86,6 +86,10 @@ struct rpc {
 
 void rpc_init(struct rpc *rpc, const struct rpc_env *env, void (*wake)(struct rpc *));
 
+/* Goes on with a conversation of ProtoBuf:1 that another process began: Kong still has to answer so
+ * many PDK calls of it. Right after rpc_init. */
+void rpc_expect_results(struct rpc *rpc, size_t results_due);
+
 /* Takes all of data; a message over a limit is passed over without being kept, and the event whose
  * answer it is gets KONG_E_TOO_BIG. 0, or -1: the stream is broken, rpc->reason says why (static
  * text and figures only, nothing of the peer's bytes); write what is in `out`, then close. */
@@ -110,6 +114,10 @@ void rpc_close(struct rpc *rpc);
 /* Nothing under way: no event, no half message, nothing to write, nothing that Kong still has to
  * write. */
 bool rpc_idle(const struct rpc *rpc);
+
+/* Nothing of what Kong asked over this connection is under way; on ProtoBuf:1 it may still have to
+ * answer PDK calls (results_due). */
+bool rpc_quiet(const struct rpc *rpc);
 
 /* ProtoBuf:1, after an answer was written: it was the last word about what Kong asked over this
  * connection. */

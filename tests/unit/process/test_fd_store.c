@@ -117,7 +117,7 @@ static void death_is_an_orderly_end(void **state) {
     await_child(&bench);
     assert_int_equal(send(bench.peer, "unread", 6, MSG_NOSIGNAL), 6);
     kill_child(&bench);
-    fd_store_end_all(bench.store);
+    fd_store_on_death(bench.store, false);
     assert_int_equal(fd_store_count(bench.store), 1);
     assert_int_equal(recv(bench.peer, &byte, 1, 0), 0);
     assert_int_equal(send(bench.peer, "late", 4, MSG_NOSIGNAL), 4);
@@ -142,7 +142,7 @@ static void death_without_a_duplicate(void **state) {
     await_child(&bench);
     assert_int_equal(send(bench.peer, "unread", 6, MSG_NOSIGNAL), 6);
     kill_child(&bench);
-    fd_store_end_all(bench.store);
+    fd_store_on_death(bench.store, false);
     assert_int_equal(recv(bench.peer, &byte, 1, 0), -1);
     assert_int_equal(errno, ECONNRESET);
     end(&bench);
@@ -155,31 +155,82 @@ static void peer_that_stays(void **state) {
     start(&bench, keep_one);
     await_child(&bench);
     kill_child(&bench);
-    fd_store_end_all(bench.store);
+    fd_store_on_death(bench.store, false);
     assert_int_equal(fd_store_count(bench.store), 1);
     supervise_until(&bench, 0);
     assert_int_equal(send(bench.peer, "late", 4, MSG_NOSIGNAL), -1);
     end(&bench);
 }
 
-/* The next child has no part in what the last one left. */
-static void next_child_holds_nothing(void **state) {
+static void be_busy(struct bench *bench) {
+    fd_store_keep(bench->store, bench->server);
+    *fd_store_state(bench->store, bench->server) = FD_BUSY;
+}
+
+/* Nobody else knows what it was about. */
+static void busy_ones_end(void **state) {
     struct bench bench;
+    char byte;
     (void)state;
-    start(&bench, keep_one);
+    start(&bench, be_busy);
     await_child(&bench);
-    fd_store_wait(bench.store, -1, PATIENCE_MS);
-    assert_int_equal(fd_store_count(bench.store), 1);
-    size_t mine = count_descriptors();
-    pid_t next = fork();
-    if (next == 0) {
-        fd_store_enter_child(bench.store);
-        _exit(count_descriptors() == mine - 2 ? 0 : 1); /* the connection, the supervisor's end */
-    }
-    int status;
-    assert_int_equal(waitpid(next, &status, 0), next);
-    assert_int_equal(status, 0);
+    assert_int_equal(send(bench.peer, "unread", 6, MSG_NOSIGNAL), 6);
     kill_child(&bench);
+    fd_store_on_death(bench.store, true);
+    assert_int_equal(recv(bench.peer, &byte, 1, 0), 0);
+    supervise_until(&bench, 0);
+    end(&bench);
+}
+
+static void owe_results(struct bench *bench) {
+    fd_store_keep(bench->store, bench->server);
+    *fd_store_state(bench->store, bench->server) = 3;
+}
+
+/* Takes over what the first left: answers the byte that is there with the state. */
+static void run_next(struct bench *bench) {
+    char byte;
+    fd_store_enter_child(bench->store);
+    int fd = fd_store_take(bench->store);
+    uint8_t found = fd < 0 ? 0 : *fd_store_state(bench->store, fd);
+    if (fd < 0 || fd_store_take(bench->store) >= 0 || recv(fd, &byte, 1, 0) != 1) {
+        _exit(1);
+    }
+    (void)!send(fd, &found, 1, MSG_NOSIGNAL);
+    *fd_store_state(bench->store, fd) = FD_BUSY;
+    _exit(0);
+}
+
+/* Its bytes and what is known of it go to the next child, through one that dies before it can take
+ * them; then the byte is the next child's. */
+static void others_go_on(void **state) {
+    struct bench bench;
+    uint8_t answer = 0;
+    int status;
+    (void)state;
+    start(&bench, owe_results);
+    await_child(&bench);
+    assert_int_equal(send(bench.peer, "r", 1, MSG_NOSIGNAL), 1);
+    kill_child(&bench);
+    fd_store_on_death(bench.store, true);
+    assert_int_equal(fd_store_count(bench.store), 1);
+    for (int i = 0; i < 2; i++) {
+        fd_store_before_child(bench.store);
+        pid_t next = fork();
+        assert_true(next >= 0);
+        if (next == 0 && i == 1) {
+            run_next(&bench);
+        } else if (next == 0) {
+            _exit(0);
+        }
+        assert_int_equal(waitpid(next, &status, 0), next);
+        assert_int_equal(status, 0);
+        fd_store_on_death(bench.store, true);
+    }
+    assert_int_equal(recv(bench.peer, &answer, 1, 0), 1);
+    assert_int_equal(answer, 3);
+    assert_int_equal(recv(bench.peer, &answer, 1, 0), 0); /* it was busy when it died */
+    supervise_until(&bench, 0);
     end(&bench);
 }
 
@@ -249,7 +300,7 @@ static void supervisor_that_does_not_listen(void **state) {
     assert_int_equal(recv(bench.peer, &byte, 1, 0), 0);
     fd_store_wait(bench.store, -1, PATIENCE_MS);
     kill_child(&bench);
-    fd_store_end_all(bench.store);
+    fd_store_on_death(bench.store, false);
     supervise_until(&bench, 0);
     end(&bench);
 }
@@ -269,7 +320,7 @@ static void supervisor_without_descriptors(void **state) {
     assert_in_range(fd_store_count(bench.store), 0, 10);
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
     kill_child(&bench);
-    fd_store_end_all(bench.store);
+    fd_store_on_death(bench.store, false);
     supervise_until(&bench, 0);
     end(&bench);
 }
@@ -311,7 +362,7 @@ static void socket_is_handed_back(void **state) {
     bench.socket.fd = dup(STDERR_FILENO);
     await_child(&bench);
     kill_child(&bench);
-    fd_store_end_all(bench.store);
+    fd_store_on_death(bench.store, false);
     assert_int_equal(bench.socket.device, 12);
     assert_int_equal(bench.socket.inode, 34);
     assert_int_equal(send(bench.socket.fd, "s", 1, MSG_NOSIGNAL), 1);
@@ -330,7 +381,10 @@ static void no_store(void **state) {
     fd_store_close(NULL, ends[0], true);
     assert_int_equal(recv(ends[1], &byte, 1, 0), 0);
     fd_store_wait(NULL, ends[1], PATIENCE_MS); /* readable: returns */
-    fd_store_end_all(NULL);
+    assert_null(fd_store_state(NULL, 3));
+    assert_int_equal(fd_store_take(NULL), -1);
+    fd_store_before_child(NULL);
+    fd_store_on_death(NULL, true);
     assert_int_equal(fd_store_count(NULL), 0);
     fd_store_destroy(NULL);
     close(ends[1]);
@@ -341,7 +395,8 @@ int main(void) {
         cmocka_unit_test(death_is_an_orderly_end),
         cmocka_unit_test(death_without_a_duplicate),
         cmocka_unit_test(peer_that_stays),
-        cmocka_unit_test(next_child_holds_nothing),
+        cmocka_unit_test(busy_ones_end),
+        cmocka_unit_test(others_go_on),
         cmocka_unit_test(close_is_seen_at_once),
         cmocka_unit_test(close_that_is_not_orderly),
         cmocka_unit_test(supervisor_that_does_not_listen),

@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include <pthread.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -34,28 +35,121 @@ static void end(struct process *process, struct kong_peer *peer) {
     assert_orderly(process_end(process, SIGTERM));
 }
 
-/* A peer whose bytes nobody has read when the child dies reads an orderly end, and what it writes
- * then is still taken. */
-static void unread_bytes(void **state) {
+/* The child's only loop has answered somebody else since: it has done all there was to do for
+ * connections that it answered before. */
+static void settle(const struct process *process) {
+    struct kong_peer other;
+    kong_peer_open(&other, process, PROTOCOL_PROTOBUF);
+    kong_peer_serves(&other);
+    kong_peer_close(&other);
+}
+
+/* --- What Kong waits for when the child dies --- */
+
+struct request {
+    struct kong_peer *peer;
+    const char *config;
+    int64_t id; /* of the instance that an event is for; 0: start one */
+    pthread_t thread;
+    struct sim_event event;
+};
+
+static void *run_request(void *arg) {
+    struct request *request = arg;
+    if (request->id == 0) {
+        request->event.outcome =
+            sim_client_start(request->peer->client, "hurt", request->config, &request->id);
+    } else {
+        kong_peer_event(request->peer, request->id, &request->event);
+    }
+    return NULL;
+}
+
+static void begin_request(struct request *request) {
+    assert_int_equal(pthread_create(&request->thread, NULL, run_request, request), 0);
+    pause_ms(100); /* it is written, most likely: the outcome is the same if not */
+}
+
+static enum sim_event_outcome end_request(struct request *request) {
+    assert_int_equal(pthread_join(request->thread, NULL), 0);
+    return request->event.outcome;
+}
+
+/* A request that the dead child had not read is answered by the next one, over the same connection.
+ * A StartInstance: Kong does not send that again, whatever it reads. */
+static void unread_request(void **state) {
     struct process process;
     struct kong_peer peer;
-    struct kong_peer later;
-    char byte;
     (void)state;
     begin(&process, &peer);
-    int fd = raw_connect(&process);
-    assert_true(fd >= 0);
-    kong_peer_open(&later, &process, PROTOCOL_PROTOBUF);
-    kong_peer_serves(&later); /* so `fd`, which came before, is accepted */
+    size_t connections = sim_client_counts(peer.client)->connections;
+    struct request request = {.peer = &peer, .config = "{\"mode\":\"ok\"}"};
+    settle(&process);
     kill_child(&process, SIGSTOP);
-    assert_int_equal(send(fd, "\0\0\0\1", 4, MSG_NOSIGNAL), 4);
+    begin_request(&request);
     kill_child(&process, SIGKILL);
-    assert_int_equal(recv(fd, &byte, 1, 0), 0);
-    assert_int_equal(send(fd, "\0", 1, MSG_NOSIGNAL), 1);
-    close(fd);
+    assert_int_equal(end_request(&request), SIM_EVENT_OK);
+    assert_int_equal(sim_client_counts(peer.client)->connections, connections);
+    assert_int_equal(kong_peer_event(&peer, request.id, NULL), SIM_EVENT_OK);
     assert_says(&process, "was killed by signal 9");
+    end(&process, &peer);
+}
+
+/* One that it had read is Kong's to send again, which it does when it reads an orderly end. */
+static void request_at_work(void **state) {
+    struct process process;
+    struct kong_peer peer;
+    (void)state;
+    begin(&process, &peer);
+    struct request request = {.peer = &peer,
+                              .id = kong_peer_start(&peer, "{\"mode\":\"sleep\",\"ms\":60000}")};
+    begin_request(&request);
+    kill_child(&process, SIGKILL);
+    assert_int_equal(end_request(&request), SIM_EVENT_CLOSED);
+    assert_string_equal(request.event.text, "closed");
     kong_peer_serves(&peer);
-    kong_peer_close(&later);
+    end(&process, &peer);
+}
+
+/* Kong may still owe results of PDK calls that the dead child has posted: they come before its next
+ * request, to another process. */
+static void results_due(void **state) {
+    struct process process;
+    struct kong_peer peer;
+    struct sim_event event;
+    (void)state;
+    begin(&process, &peer);
+    sim_client_behaviour(peer.client)->late_answers = true;
+    sim_client_behaviour(peer.client)->joined_answers = true;
+    int64_t id = kong_peer_start(&peer, "{\"mode\":\"ok\"}");
+    assert_int_equal(kong_peer_event(&peer, id, &event), SIM_EVENT_OK);
+    assert_true(event.held > 0);
+    settle(&process);
+    size_t connections = sim_client_counts(peer.client)->connections;
+    pid_t child = process_child(process.pid, PATIENCE_MS);
+    kill_child(&process, SIGKILL);
+    assert_true(process_gone(child, PATIENCE_MS));
+    assert_int_equal(kong_peer_event(&peer, id, &event), SIM_EVENT_NO_INSTANCE);
+    assert_int_equal(sim_client_counts(peer.client)->connections, connections);
+    kong_peer_serves(&peer);
+    end(&process, &peer);
+}
+
+/* Death after death with nothing asked in between: the connection goes through all of it. */
+static void idle_connections(void **state) {
+    struct process process;
+    struct kong_peer peer;
+    (void)state;
+    begin(&process, &peer);
+    size_t connections = sim_client_counts(peer.client)->connections;
+    settle(&process);
+    for (int i = 0; i < 3; i++) {
+        pid_t child = process_child(process.pid, PATIENCE_MS);
+        kill_child(&process, SIGKILL);
+        assert_true(process_gone(child, PATIENCE_MS));
+    }
+    kong_peer_serves(&peer);
+    assert_int_equal(sim_client_counts(peer.client)->connections, connections);
     end(&process, &peer);
 }
 
@@ -160,7 +254,10 @@ int main(int argc, char **argv) {
         return status;
     }
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(unread_bytes),
+        cmocka_unit_test(unread_request),
+        cmocka_unit_test(request_at_work),
+        cmocka_unit_test(results_due),
+        cmocka_unit_test(idle_connections),
         cmocka_unit_test(nothing_is_kept_for_ever),
         cmocka_unit_test(socket_made_again),
         cmocka_unit_test_prestate(killed_under_load, &protobuf),
