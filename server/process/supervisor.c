@@ -177,9 +177,14 @@ static void note_death(struct supervisor *s, const struct death *death) {
 }
 
 /* A child that dies at its start, without having run a handler, is started less and less often. One
- * that has served is followed at once: other requests wait, and what crashed it is quarantined. */
-static uint64_t next_delay(const struct supervisor *s, bool served, uint64_t now) {
-    if (served || now - s->child_since >= STEADY_MS || s->delay_ms == 0) {
+ * that has served must not keep others waiting, and what crashed in a handler of it is quarantined.
+ */
+static uint64_t next_delay(const struct supervisor *s, const struct death *death, bool remembered,
+                           uint64_t now) {
+    if (death->served && remembered && death->count > 0) {
+        return 0;
+    }
+    if ((death->served && remembered) || now - s->child_since >= STEADY_MS || s->delay_ms == 0) {
         return FIRST_DELAY_MS;
     }
     return s->delay_ms * 4 < MOST_DELAY_MS ? s->delay_ms * 4 : MOST_DELAY_MS;
@@ -201,7 +206,7 @@ static bool child_is_gone(struct supervisor *s, int status, int *result) {
     bool remembered = note_crashes(s, &death, now);
     note_death(s, &death);
     s->child = 0;
-    s->delay_ms = next_delay(s, death.served && remembered, now);
+    s->delay_ms = next_delay(s, &death, remembered, now);
     s->next_start = now + s->delay_ms;
     log_write(s->options->log, LOG_LEVEL_NOTICE, "starting another in %llu ms",
               (unsigned long long)s->delay_ms);

@@ -27,18 +27,45 @@ void event_judge(struct event *event) {
     }
 }
 
-/* Kong's id of the request. False: Kong is gone, or the event's time is up; rc says which. Where
- * Kong has no id, there is none. */
-static bool ask_request(struct event *event) {
+/* One variable of nginx: its value, data NULL where there is none. False: Kong is gone, or the
+ * event's time is up; rc says which. */
+static bool ask(struct event *event, const char *name, struct kong_str *value) {
     const struct pdk_method *get_var = &pdk_methods[PDK_NGINX_GET_VAR];
-    struct kong_value name = kong_string("request_id");
-    int rc = event_call(event, get_var, get_var->name, &name, 1, NULL);
+    struct kong_value arg = kong_string(name);
+    struct kong_value answer;
+    *value = (struct kong_str){NULL, 0};
+    int rc = event_call(event, get_var, get_var->name, &arg, 1, &answer);
     int over = event_call_error(event);
     if (over != 0) {
         event->rc = event_fail(event, over, (struct kong_str){NULL, 0});
         return false;
     }
-    event->watched_request = rc == 0 ? event->request_id : NULL;
+    if (rc == 0 && answer.type == KONG_STRING && answer.string.len > 0) {
+        *value = answer.string;
+    }
+    return true;
+}
+
+/* What is the same each time that Kong sends the event again. Kong has an id of its own from 3.5
+ * on. nginx's $request_id is another one at each look, unless Kong's configuration uses it
+ * elsewhere: so the number of the connection, and of the request on it, come before it. False: as
+ * `ask`. */
+static bool ask_request(struct event *event) {
+    static const char *const ids[][2] = {
+        {"kong_request_id", NULL}, {"connection", "connection_requests"}, {"request_id", NULL}};
+    for (size_t i = 0; i < sizeof ids / sizeof *ids && event->watched_request == NULL; i++) {
+        struct kong_str first;
+        struct kong_str second = {"", 0};
+        if (!ask(event, ids[i][0], &first) ||
+            (ids[i][1] != NULL && first.data != NULL && !ask(event, ids[i][1], &second))) {
+            return false;
+        }
+        if (first.data != NULL && second.data != NULL) {
+            event->watched_request = arena_printf(&event->arena, "%s%s%s", first.data,
+                                                  second.len > 0 ? "/" : "", second.data)
+                                         .data;
+        }
+    }
     return true;
 }
 

@@ -25,5 +25,16 @@ demo-kong: ## the same with a real Kong, where one is on PATH
 	@$(MAKE) -s all
 	@tests/gateway/demo-kong.sh $(BUILD)/apiversion-server
 
-test-http: $(SERVER) ## HTTP tests through nginx, both protocols
+POISON := $(BUILD)/tests/gateway/poison_server
+
+$(POISON): $(call obj,tests/gateway/poison_server.c) $(LIB)
+	$(call say,LD,$@)
+	$(Q)$(LD) -o $@ $^ $(LIBS) $(SYS_LIBS)
+
+.PHONY: bench-poison
+test-http: $(SERVER) $(POISON) ## HTTP tests through nginx, both protocols
 	@tests/gateway/http_test.sh $(SERVER)
+	@tests/gateway/poison.sh $(POISON)
+
+bench-poison: $(POISON) ## measure healthy requests beside those that crash the handler
+	@tests/gateway/poison.sh $(POISON) --measure

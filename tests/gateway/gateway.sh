@@ -5,7 +5,8 @@
 #   gw_open                      makes $GW_PREFIX, where everything is; all ends when the script does
 #   gw_server_start BINARY ARG…  a plugin server on $GW_SOCKET; its pid is in $GW_SERVER_PID
 #   gw_server_end SIGNAL [PID]   ends it and waits
-#   gw_config JSON               writes the plugin's configuration, as one step
+#   gw_config JSON [NAME]        writes the plugin's configuration, as one step; with NAME, that of
+#                                requests to /route/NAME
 #   gw_start WORKERS BINARY ARG… nginx; reads the dump of BINARY; its address is in $GW_URL, on port
 #                                $GW_WANT_PORT if that is set
 #   gw_reload                    new workers for nginx; returns when the old ones have ended
@@ -100,8 +101,8 @@ gw_server_end() {
 }
 
 gw_config() {
-    printf '%s\n' "$1" >"$GW_PREFIX/config.json.new" &&
-        mv "$GW_PREFIX/config.json.new" "$GW_PREFIX/config.json"
+    local file=$GW_PREFIX/config${2:+.$2}.json
+    printf '%s\n' "$1" >"$file.new" && mv "$file.new" "$file"
 }
 
 gw_listens() {

@@ -12,11 +12,15 @@
 #define MOST_SECONDS 60.0
 
 static bool prepare(const struct kong_retry *request, struct kong_peer *peer) {
-    char vars[128];
-    snprintf(vars, sizeof vars, request->request_id == NULL ? "{}" : "{\"request_id\":\"%s\"}",
-             request->request_id);
+    char vars[128] = "{}";
+    if (request->old_kong && request->request_id != NULL) {
+        snprintf(vars, sizeof vars, "{\"connection\":\"17\",\"connection_requests\":\"%s\"}",
+                 request->request_id);
+    } else if (request->request_id != NULL) {
+        snprintf(vars, sizeof vars, "{\"kong_request_id\":\"%s\"}", request->request_id);
+    }
     bool ready = sim_pdk_reset(peer->pdk) && sim_pdk_set_request(peer->pdk, "GET", "/p");
-    if (request->request_id == NULL) {
+    if (request->request_id == NULL || request->old_kong) {
         peer->pdk->request_id = (struct kong_str){NULL, 0};
     }
     return ready && sim_pdk_set_json(peer->pdk, &peer->pdk->ngx_vars, vars) &&

@@ -15,6 +15,7 @@ struct kong_retry {
     const char *config;     /* of the plugin "hurt" */
     const char *mode;       /* the request's X-Mode; NULL: none */
     const char *request_id; /* NULL: Kong has none */
+    bool old_kong;          /* it knows the request by its connection and number only */
     const char *phase;      /* NULL: "access" */
     struct kong_peer *peer; /* whose connections are used; NULL: one of its own */
     int64_t instance;       /* of this peer and configuration, kept up to date; 0: none */

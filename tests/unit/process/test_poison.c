@@ -127,7 +127,7 @@ static void one(const char *const *options, const char *kind, bool closed) {
     assert_non_null(strstr(request.said, REFUSED));
     assert_served(&others, 2);
     assert_int_equal(deaths(&process), 2);
-    assert_int_equal(process_count(&process, "starting another in 5 ms"), 2);
+    assert_int_equal(process_count(&process, "starting another in 0 ms"), 2);
     assert_says(&process, "request poison crashed the server process");
     assert_orderly(process_end(&process, SIGTERM));
 }
@@ -165,6 +165,30 @@ static void one_request_over_msgpack(void **state) {
     assert_int_equal(request.status, 0);
     assert_served(&others, 1);
     assert_int_equal(deaths(&process), 1);
+    assert_orderly(process_end(&process, SIGTERM));
+}
+
+/* One that has no $kong_request_id. */
+static void one_request_of_an_old_kong(void **state) {
+    struct process process;
+    (void)state;
+    begin(&process, one_thread, true);
+    struct kong_retry poison = {.process = &process,
+                                .protocol = PROTOCOL_PROTOBUF,
+                                .config = BY_HEADER,
+                                .mode = "segv",
+                                .request_id = "4",
+                                .old_kong = true};
+    struct kong_retry other = poison;
+    other.mode = NULL;
+    other.request_id = "5";
+    kong_retry_run(&poison);
+    kong_retry_run(&other);
+    assert_int_equal(poison.closed, 2);
+    assert_int_equal(poison.status, 500);
+    assert_int_equal(other.outcome, SIM_EVENT_OK);
+    assert_int_equal(other.asked, 3);
+    assert_says(&process, "request 17/4 crashed the server process");
     assert_orderly(process_end(&process, SIGTERM));
 }
 
@@ -229,7 +253,7 @@ static void several(const char *const *options) {
     print_message("  %d at once: %zu crashes, %u other requests served\n", POISONED, died,
                   others.served);
     assert_in_range(died, 1, POISONED + 1);
-    assert_int_equal(process_count(&process, "starting another in 5 ms"), died);
+    assert_int_equal(process_count(&process, "starting another in 0 ms"), died);
     assert_orderly(process_end(&process, SIGTERM));
 }
 
@@ -328,6 +352,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(one_request),
         cmocka_unit_test(one_request_among_threads),
         cmocka_unit_test(one_request_over_msgpack),
+        cmocka_unit_test(one_request_of_an_old_kong),
         cmocka_unit_test(nobody_is_asked),
         cmocka_unit_test(several_requests),
         cmocka_unit_test(several_requests_among_threads),

@@ -1,5 +1,5 @@
 -- The gateway: nginx's phases, in each of which the plugin's event runs where its dump names the
--- phase. It plays Kong's part for one plugin on one route.
+-- phase. It plays Kong's part for one plugin, whose configuration may differ by route (config.lua).
 
 local dump = require "gateway.dump"
 local configuration = require "gateway.config"
@@ -45,7 +45,7 @@ end
 local function new_request()
   return {
     gateway = gateway, start_time = ngx.req.start_time(), shared = {}, nginx_ctx = {},
-    serialize_values = {}, config = configuration.now(),
+    serialize_values = {}, config = configuration.now(ngx.var.uri),
     upstream = { scheme = "http", address = gateway.upstream, host = gateway.upstream,
       path = (ngx.var.request_uri:match("^[^?]*")) },
   }

@@ -11,9 +11,6 @@ local pdk = require "gateway.pdk"
 local Client = {}
 Client.__index = Client
 
--- Kong retries without an end; a test must come to one.
-local TRIES = 50
-
 local function new(plugin)
   return setmetatable({ plugin = plugin, sequence = 0 }, Client)
 end
@@ -124,23 +121,21 @@ local function try_event(self, req, config, phase)
   return self:call("cmd_handle_event", { instance_id = id, event_name = phase }, req)
 end
 
--- Raises what is the client's 500 in Kong.
+-- Raises what is the client's 500 in Kong. What Kong takes for a lost server it sends again, without
+-- an end, also when the client has left.
 function Client:handle_event(req, config, phase)
-  local err
-  for _ = 1, TRIES do
-    local reply
-    reply, err = try_event(self, req, config, phase)
+  while true do
+    local reply, err = try_event(self, req, config, phase)
     if reply then
       return
     end
     local lowered = err:lower()
     if not lowered:find("no plugin instance", 1, true) and not lowered:find("closed", 1, true) then
-      break
+      error("pluginserver error: " .. err, 0)
     end
     ngx.log(ngx.WARN, err, ", trying again")
     instances.reset()
   end
-  error("pluginserver error: " .. err, 0)
 end
 
 return { new = new }
