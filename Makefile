@@ -14,6 +14,7 @@ SAN     ?=
 FIBER   ?= auto
 LTO     ?= auto
 WERROR  ?= -Werror
+STATIC  ?=
 PREFIX  ?= /usr/local
 LIBDIR  ?= $(PREFIX)/lib
 DESTDIR ?=
@@ -46,7 +47,8 @@ WARN     := -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-pr
 CLASH    := $(shell echo 'int main(void) { return 0; }' | $(CC) -Werror -fstack-clash-protection -x c -c -o /dev/null - 2>/dev/null && echo -fstack-clash-protection)
 # unwind tables: exceptions of plugins in C++ pass through our frames
 HARDEN   := -fstack-protector-strong $(CLASH) -funwind-tables -fPIC -fno-semantic-interposition $(if $(SAN),,$(if $(findstring -O0,$(CFLAGS)),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2))
-LDHARDEN := -pie -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack
+# STATIC=1: with the C library in it, so that it runs in any image: Alpine, older distributions, an empty one
+LDHARDEN := $(if $(STATIC),-static-pie,-pie) -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack
 ifneq ($(SAN),)
 SANFLAGS := -fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all
 endif
@@ -94,8 +96,10 @@ RETRY                 := -include tests/unit/common/retry.h
 
 # --- Sources -------------------------------------------------------------------
 PROTO_SRC   := $(wildcard $(addsuffix /*.c,proto $(CODECS)))
-SERVER_SRC  := $(filter-out %/fiber_fcontext.c %/fiber_ucontext.c,$(wildcard $(SERVER_ROOMS:%=%/*.c))) \
-               server/runtime/fiber_$(FIBER_BACKEND).c
+# each in some builds only
+SOME_BUILDS := %/fiber_fcontext.c %/fiber_ucontext.c %/static_users.c
+SERVER_SRC  := $(filter-out $(SOME_BUILDS),$(wildcard $(SERVER_ROOMS:%=%/*.c))) \
+               server/runtime/fiber_$(FIBER_BACKEND).c $(if $(STATIC),server/base/static_users.c)
 # Each plugins/rate_card/ is a program, rate-card-server; its test_*.c are programs of their own.
 PLUGINS     := $(sort $(patsubst plugins/%/,%,$(dir $(wildcard plugins/*/*.c))))
 PLUGIN_TEST := $(wildcard plugins/*/test_*.c)
@@ -132,7 +136,7 @@ FORCE:
 FLAGS := $(BUILD)/flags
 # fiber.c tells valgrind of its stacks where that is installed, which may be later than the first build
 HASH       := \#
-BUILT_WITH := $(CC) $(OWN) $(LTO_CC) $(if $(shell echo '$(HASH)include <valgrind/memcheck.h>' | $(CC) -E - >/dev/null 2>&1 && echo yes),and valgrind)
+BUILT_WITH := $(CC) $(OWN) $(LTO_CC) $(if $(STATIC),static) $(if $(shell echo '$(HASH)include <valgrind/memcheck.h>' | $(CC) -E - >/dev/null 2>&1 && echo yes),and valgrind)
 $(FLAGS): FORCE
 	@test -n "$(MSGPACK_PC)" && { command -v protoc-c || command -v protoc-gen-c; } >/dev/null && $(PKG_CONFIG) --exists $(PC_NAMES) || \
 		{ echo 'A tool or a library that the build needs is not here: `make deps` installs them, or names them' >&2; exit 1; }

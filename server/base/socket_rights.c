@@ -7,7 +7,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
+
+#ifndef SYS_fchmodat2
+#define SYS_fchmodat2 452 /* the same on all architectures here */
+#endif
 
 #define GROUP_BYTES_MOST ((size_t)1 << 24)
 
@@ -78,16 +83,16 @@ static int open_socket(const struct socket_place *place, const char *name, struc
                        place->directory, error != 0 ? ": " : "", error != 0 ? strerror(error) : "");
 }
 
-/* fchmod does not take such a descriptor. Where there is no /proc, a Linux from 6.6 on can do it by
- * name, without following a link. */
-static int change_mode(const struct socket_place *place, const char *name, int fd, mode_t mode) {
+/* fchmod does not take such a descriptor. /proc has a name for it; where there is no /proc, Linux
+ * from 6.6 on has a system call, which glibc before 2.39 does not know. */
+static int change_mode(int fd, mode_t mode) {
     char path[32];
 
     snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
     if (chmod(path, mode) == 0) {
         return 0;
     }
-    return errno == ENOENT ? fchmodat(place->fd, name, mode, AT_SYMLINK_NOFOLLOW) : -1;
+    return errno == ENOENT ? (int)syscall(SYS_fchmodat2, fd, "", mode, AT_EMPTY_PATH) : -1;
 }
 
 int socket_give_rights(const struct socket_place *place, const char *name,
@@ -104,8 +109,7 @@ int socket_give_rights(const struct socket_place *place, const char *name,
                              "cannot give the socket to group %s: %s: the user of this process "
                              "must be a member of it",
                              rights->group, strerror(errno));
-    } else if ((status->st_mode & 07777) != rights->mode &&
-               change_mode(place, name, fd, rights->mode) != 0) {
+    } else if ((status->st_mode & 07777) != rights->mode && change_mode(fd, rights->mode) != 0) {
         result = socket_fail(failure, "cannot set the socket's mode to %04o: %s",
                              (unsigned)rights->mode, strerror(errno));
     }

@@ -23,3 +23,13 @@ test-figures: $(BUILD)/tests/plugins/json_guard ## the dashboard and the alerts,
 .PHONY: test-completion
 test-completion: $(SERVER) ## bash completion
 	@tests/packaging/completion_test.sh $(SERVER)
+
+# The server with the C library in it: BUILD/static/apiversion-server.
+STATIC_BUILD := $(BUILD)/static
+STATIC_SERVER := $(STATIC_BUILD)/apiversion-server
+.PHONY: static test-static
+static: ## a server that needs nothing but the kernel: any image, also Alpine or an empty one
+	+@$(MAKE) --no-print-directory BUILD=$(STATIC_BUILD) STATIC=1 all
+
+test-static: static $(BUILD)/bench/load ## the static server in an empty root, both protocols
+	@tests/packaging/static_test.sh $(STATIC_SERVER) $(BUILD)/bench/load
