@@ -31,7 +31,7 @@ SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git -C "$root" log -1 --format=%ct 2>/d
     date -d "$(sed -n 's/^ -- .*>  //p' "$here/debian/changelog" | head -n 1)" +%s)}
 export SOURCE_DATE_EPOCH
 
-others=$(ldd "$binary" | awk '{ print $1 }' | grep -vE '^(linux-vdso|libc\.so|/lib.*/ld-linux|ld-linux|libpthread|libdl|librt|libm\.so)' || true)
+others=$(ldd "$binary" | awk '{ print $1 }' | grep -vE '^(statically|linux-vdso|libc\.so|/lib.*/ld-linux|ld-linux|libpthread|libdl|librt|libm\.so)' || true)
 [ -z "$others" ] || fail "the binary needs more than the C library, install the static libraries and build again: $others"
 
 put() { # MODE FILE DIRECTORY

@@ -10,8 +10,8 @@ deb: $(SERVER) ## a Debian package, in build/dist
 	@sh tests/install-deps.sh deb
 	@server/packaging/package.sh deb $(SERVER) $(DIST)
 
-tarball: $(SERVER) ## an archive to be unpacked in /usr/local, as in Kong's image, in build/dist
-	@server/packaging/package.sh tarball $(SERVER) $(DIST)
+tarball: static ## an archive to be unpacked in /usr/local of any image, with the static server, in build/dist
+	@server/packaging/package.sh tarball $(STATIC_SERVER) $(DIST)
 
 test-packages: $(SERVER) ## the packages: what is in them, and that it works from there
 	@tests/packaging/packages_test.sh $(MAKE)
