@@ -116,7 +116,7 @@ static void job_init(struct jobs *jobs, size_t index) {
     job->all = jobs;
     job->what = &jobs->options.plugin->jobs[index];
     job->stats = &jobs->options.stats[index];
-    event_job_init(&job->as, index);
+    event_job_init(jobs->options.events, &job->as, index);
     job->timer.data = job;
 }
 

@@ -32,13 +32,8 @@ static void event_end(struct event *event) {
 
 static int call_handler(void *arg) {
     struct event *event = arg;
-    kong_handler *handler = event->events->options.plugin->handlers[event->phase];
+    kong_handler *handler = event->events->handlers[event->phase];
     return handler((struct kong *)event, event->instance->config);
-}
-
-static int call_job(void *arg) {
-    struct event *event = arg;
-    return event->job->run((struct kong *)event);
 }
 
 /* What escapes from it is a failure with a text. */
@@ -57,10 +52,6 @@ static void run_handler(void *arg) {
     } else {
         run_guarded(event, call_handler);
     }
-}
-
-static void run_job(void *arg) {
-    run_guarded(arg, call_job);
 }
 
 static void run_watched(void *arg) {
@@ -109,16 +100,6 @@ static void after_run(struct event *event, bool returned) {
     event_end(event);
 }
 
-static inline void run(struct event *event, fiber_fn *fn) {
-    bool returned;
-    enter_handler(event);
-    if (fiber_start(event->events->fibers, fn, event, &returned) == NULL && !returned) {
-        event->rc = event_fail(event, KONG_E_NOMEM, kong_str("no memory for a handler's stack"));
-        returned = true;
-    }
-    after_run(event, returned);
-}
-
 /* At the limit an event gives way that has waited for a Step for seconds: a Lua error in a PDK call
  * means that none ever comes, and requests of one kind could fill the table with such events. */
 static bool make_room(struct events *events, uint64_t now_ms) {
@@ -142,7 +123,7 @@ static __attribute__((noinline)) bool reserve_by_eviction(struct events *events,
 bool event_start(struct events *events, struct instance *instance, enum kong_phase phase,
                  const struct event_ops *ops, void *peer, uint64_t now_ms, const char **refusal) {
     struct event *event = NULL;
-    if (instance->failure == NULL && events->options.plugin->handlers[phase] == NULL) {
+    if (instance->failure == NULL && events->handlers[phase] == NULL) {
         *refusal = "the plugin has no handler for this phase";
     } else if (!events_reserve_slot(events) && !reserve_by_eviction(events, now_ms)) {
         *refusal = events->too_many;
@@ -179,25 +160,16 @@ bool event_start(struct events *events, struct instance *instance, enum kong_pha
         after_run(event, true);
         return true;
     }
-    run(event, event->watched != NULL ? run_watched : run_handler);
+    enter_handler(event);
+    bool returned;
+    struct fiber *fiber = fiber_start(
+        events->fibers, event->watched != NULL ? run_watched : run_handler, event, &returned);
+    if (fiber == NULL && !returned) {
+        event->rc = event_fail(event, KONG_E_NOMEM, kong_str("no memory for a handler's stack"));
+        returned = true;
+    }
+    after_run(event, returned);
     return true;
-}
-
-void event_begin(struct event *event, uint64_t now_ms) {
-    struct events *events = event->events;
-    stats_count(&phase_stats(event)->running, 1);
-    event->deadline_ms = now_ms + events->options.timeout_ms;
-    event->started_ns = stats_clock();
-    events_append(events, event);
-    event_set_state(event, EVENT_RUNNING);
-    if (events->guarded) {
-        event_judge(event);
-    }
-    if (event->refused) {
-        after_run(event, true);
-    } else {
-        run(event, run_job);
-    }
 }
 
 static void resume(struct event *event) {

@@ -50,8 +50,17 @@ static int call(struct event *event, const struct pdk_method *method, struct kon
     return KONG_OK;
 }
 
+/* What a run is started with: its peer until then. */
+struct job_start {
+    const struct kong_job *job;
+    struct event_cleanup *ended;
+};
+
 static void started(struct event *event) {
-    (void)event;
+    const struct job_start *start = event->peer;
+    event->job = start->job;
+    event_at_end(event, start->ended);
+    event->peer = event->instance; /* there is somebody to talk to: the log */
 }
 
 /* Its protocol is the one that refuses nothing for the protocol's sake. */
@@ -62,30 +71,19 @@ static const struct event_ops ops = {.protocol = PROTOCOL_MSGPACK,
 
 /* --- A run --- */
 
-void event_job_init(struct instance *as, size_t index) {
+static int run_job(struct kong *kong, const void *config) {
+    const struct event *event = (const struct event *)kong;
+    (void)config;
+    return event->job->run(kong);
+}
+
+void event_job_init(struct events *events, struct instance *as, size_t index) {
+    events->handlers[QUARANTINE_JOB] = run_job;
     *as = (struct instance){.identity = index + 1};
 }
 
 bool event_start_job(struct events *events, const struct kong_job *job, struct instance *as,
                      struct event_cleanup *ended, uint64_t now_ms, const char **refusal) {
-    struct event *event;
-    if (!events_reserve_slot(events)) {
-        *refusal = events->too_many;
-        return false;
-    }
-    event = events_take(events);
-    if (event == NULL) {
-        *refusal = "no memory for an event";
-        events_leave_slot(events);
-        return false;
-    }
-    event->phase = (enum kong_phase)QUARANTINE_JOB;
-    event->job = job;
-    event->instance = as;
-    event->ops = &ops;
-    event->peer = as; /* there is somebody to talk to: the log */
-    event->cleanups = ended;
-    ended->next = NULL;
-    event_begin(event, now_ms);
-    return true;
+    struct job_start start = {.job = job, .ended = ended};
+    return event_start(events, as, (enum kong_phase)QUARANTINE_JOB, &ops, &start, now_ms, refusal);
 }

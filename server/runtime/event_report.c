@@ -58,6 +58,9 @@ static void log_failure(struct event *event) {
 }
 
 void event_post_notices(struct event *event) {
+    if (event->job != NULL) {
+        return; /* it has no request to travel with */
+    }
     struct notices *notices = events_notices(event->events);
     char line[NOTICE_SIZE];
     for (size_t i = 0; i < NOTICES_MOST && notices_take(notices, line); i++) {

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/random.h>
 
 #include "limit.h"
@@ -24,6 +25,7 @@ struct events *events_create(const struct events_options *options) {
         return NULL;
     }
     events->options = *options;
+    memcpy(events->handlers, options->plugin->handlers, sizeof options->plugin->handlers);
     events->running = &options->running->slots[options->worker_index];
     events->guarded = options->running->quarantine.handler_count > 0;
     running_leave(events->running);
@@ -159,12 +161,10 @@ struct event *events_take(struct events *events) {
     event->ended = event->finished = event->reporting = event->released = event->refused = false;
     event->cancelled = event->rc = event->answer_rc = event->error_rc = 0;
     event->fiber = NULL;
-    event->job = NULL;
     event->answer = kong_nil();
     event->error = (struct kong_str){NULL, 0};
     event->interrupt = NULL;
     event->interrupt_arg = NULL;
-    event->cleanups = NULL;
     event->waits_for = NULL;
     event->request_id = NULL;
     event->asked = 0;
@@ -183,6 +183,8 @@ void events_free(struct event *event) {
     stats_uncount(&events->stats->phases[event->phase].running);
     if (event->job == NULL) {
         registry_release(events->options.registry, event->instance);
+    } else {
+        event->job = NULL;
     }
     event->instance = NULL;
     event->ops = NULL;

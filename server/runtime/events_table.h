@@ -14,6 +14,7 @@
 
 struct events {
     struct events_options options;
+    kong_handler *handlers[STATS_PHASES]; /* the plugin's, and event_job.c's for QUARANTINE_JOB */
     struct fiber_pool *fibers;
     struct event **slots; /* events are allocated once and used again */
     uint32_t slot_count;
@@ -47,9 +48,6 @@ void event_judge(struct event *event);
 /* On the handler's fiber: watched, its request must be known before the handler runs. False: it
  * does not run, rc says why. */
 bool event_admit(struct event *event);
-
-/* Runs it: everything but fiber, state and times is set. */
-void event_begin(struct event *event, uint64_t now_ms);
 
 static inline struct stats_phase *phase_stats(const struct event *event) {
     return &event->events->stats->phases[event->phase];

@@ -28,11 +28,16 @@ $(CXX_TEST): $(BUILD)/%: $(BUILD)/%.o $(KONG_LIB) $(LIB)
 	$(call say,LD,$@)
 	$(Q)$(CXX_LD) -o $@ $(filter %.o,$^) $(KONG_LIB) $(LIB) -lcmocka $(LIBS) $(SYS_LIBS)
 
+# The example as a program.
+$(BUILD)/tests/cxx/greeter-server: tests/cxx/greeter.cc $(LIB)
+	$(call say,CXX,$@)
+	$(Q)$(CXX) -std=c++20 $(filter-out -MMD -MP,$(CXX_BASE)) -DPROGRAM $(LDHARDEN) $(LTO_LINK) $(LDFLAGS) -o $@ $< $(LIB) $(LIBS) $(SYS_LIBS)
+
 $(BUILD)/tests/cxx/test_exceptions: $(BUILD)/tests/cxx/exceptions.o
 $(BUILD)/tests/cxx/test_greeter: $(BUILD)/tests/cxx/greeter.o
 $(BUILD)/tests/cxx/test_table: $(BUILD)/tests/cxx/table.o
 
 ifeq ($(HAVE_CXX),yes)
-unit-programs: $(CXX_TEST) $(CXX_SEEN)
+unit-programs: $(CXX_TEST) $(CXX_SEEN) $(BUILD)/tests/cxx/greeter-server
 PLUGIN_UNIT += $(CXX_TEST)
 endif

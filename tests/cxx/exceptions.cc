@@ -2,7 +2,9 @@
 
 #include <atomic>
 #include <cstdio>
+#include <regex>
 #include <stdexcept>
+#include <string>
 
 namespace {
 
@@ -48,6 +50,11 @@ void work(void *) {
 int throws_elsewhere(kong *k, const void *) {
     const object here;
     return kong_run_blocking(k, work, nullptr);
+}
+
+int match(kong *, const void *) {
+    const std::string text(500, 'x');
+    return std::regex_match(text, std::regex("(x|y)*")) ? 0 : KONG_E_FAILED;
 }
 
 int fine(kong *, const void *) {
@@ -105,5 +112,7 @@ const kong_plugin throws_in_configure = {.name = "throws",
                                          .version = "1.0",
                                          .handlers = {{KONG_PHASE_ACCESS, fine}},
                                          .configure = configure};
+const kong_plugin matches = {
+    .name = "matches", .version = "1.0", .handlers = {{KONG_PHASE_ACCESS, match}}};
 const kong_plugin throws_in_open = {
     .name = "throws", .version = "1.0", .handlers = {{KONG_PHASE_ACCESS, fine}}, .open = open};

@@ -26,6 +26,9 @@ void wait_while_unwinding(void *arg);
 extern const struct kong_plugin throws_in_handler, throws_in_thread, throws_in_configure,
     throws_in_open, throws_a_number;
 
+/* Matches a text of 500 characters with std::regex, which recurses for each. */
+extern const struct kong_plugin matches;
+
 /* Objects on the stacks of the handlers of these plugins that exist. */
 int live_objects(void);
 

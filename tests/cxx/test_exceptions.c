@@ -97,6 +97,13 @@ static void an_exception_in_open(void **state) {
     assert_non_null(strstr(error, "exception: no such file"));
 }
 
+static void a_stack_for_regular_expressions(void **state) {
+    (void)state;
+    struct kong_test *test = open_with(&matches);
+    assert_int_equal(kong_test_run(test), KONG_TEST_OK);
+    kong_test_close(test);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(throw_on_is_ones_own),
@@ -105,6 +112,7 @@ int main(void) {
         cmocka_unit_test(an_exception_in_the_other_thread),
         cmocka_unit_test(an_exception_in_configure),
         cmocka_unit_test(an_exception_in_open),
+        cmocka_unit_test(a_stack_for_regular_expressions),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

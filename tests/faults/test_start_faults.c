@@ -60,11 +60,16 @@ static int configure(const void *config, void *process_data, void **state, char 
     return strcmp(decoded->name, "refused") == 0 ? -1 : 0;
 }
 
+static int work(struct kong *kong) {
+    return kong_sleep(kong, 1);
+}
+
 static const struct kong_plugin plugin = {.name = "faulty",
                                           .version = "1.0",
                                           .priority = 5,
                                           .schema = &schema,
                                           .configure = configure,
+                                          .jobs = {{"one", 3600000, work}, {"two", 1, work}},
                                           .handlers = {[KONG_PHASE_ACCESS] = handle}};
 
 /* --- the server --- */
