@@ -365,6 +365,9 @@ bool sim_pdk_error_page(struct sim_pdk *pdk, int status) {
         type = "text/html";
         body = nginx_page(&pdk->memory, status);
     }
+    if (body.len == 0) {
+        headers_clear(&pdk->client.headers, kong_str("Content-Type"));
+    }
     struct kong_str length = arena_printf(&pdk->memory, "%zu", body.len);
     if (body.data == NULL || length.data == NULL || !set_text(&call, "Content-Length", length) ||
         (body.len > 0 && !set_text(&call, "Content-Type", kong_str(type)))) {
