@@ -15,21 +15,26 @@ static int fail(const char *path, const char *reason, char *error, size_t error_
                            strcmp(path, "-") == 0 ? "standard input" : path, reason);
 }
 
+#define PIECE 4096
+
 static int read_all(FILE *file, struct buffer *text) {
     size_t len;
     do {
-        if (!buffer_reserve(text, 4096)) {
-            return text->len + 4096 > text->limit ? EFBIG : ENOMEM;
+        if (!buffer_reserve(text, PIECE)) {
+            return text->len + PIECE > text->limit ? EFBIG : ENOMEM;
         }
         errno = 0;
-        len = fread(text->data + text->len, 1, 4096, file);
+        len = fread(text->data + text->len, 1, PIECE, file);
         text->len += len;
     } while (len > 0);
     return ferror(file) ? errno : 0;
 }
 
-static int read_config(const char *path, struct buffer *text, char *error, size_t error_size) {
+static int read_config(const struct check_config *wanted, struct buffer *text, char *error,
+                       size_t error_size) {
+    const char *path = wanted->path;
     bool is_input = strcmp(path, "-") == 0;
+    char limit[80];
     FILE *file = is_input ? stdin : fopen(path, "re");
     if (file == NULL) {
         return fail(path, strerror(errno), error, error_size);
@@ -37,6 +42,10 @@ static int read_config(const char *path, struct buffer *text, char *error, size_
     int reason = read_all(file, text);
     if (!is_input) {
         fclose(file);
+    }
+    if (reason == EFBIG || (reason == 0 && text->len > wanted->max_config)) {
+        snprintf(limit, sizeof limit, "more than %zu bytes (--max-config)", wanted->max_config);
+        return fail(path, limit, error, error_size);
     }
     return reason == 0 ? 0 : fail(path, strerror(reason), error, error_size);
 }
@@ -122,8 +131,8 @@ static int check_text(const struct check_config *wanted, struct kong_str text, F
 int check_config(const struct check_config *wanted, FILE *out, char *error, size_t error_size) {
     struct buffer text;
     error[0] = '\0';
-    buffer_init(&text, wanted->max_config);
-    int result = read_config(wanted->path, &text, error, error_size);
+    buffer_init(&text, wanted->max_config + PIECE); /* the end is found by reading on */
+    int result = read_config(wanted, &text, error, error_size);
     if (result == 0) {
         /* An empty file is not an absent configuration. */
         struct kong_str json = {text.len == 0 ? "" : (const char *)text.data, text.len};

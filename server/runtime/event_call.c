@@ -1,6 +1,9 @@
 /* The handler's side of an event: its calls to Kong, and how it is parked meanwhile. */
 #include "events_table.h"
 
+#include "limit.h"
+#include "value.h"
+
 int event_fail(struct event *event, int error, struct kong_str text) {
     event->error_rc = error;
     event->error = text;
@@ -30,6 +33,20 @@ static void note_request_id(struct event *event, const struct kong_value *variab
     }
 }
 
+/* The codecs have a code of their own each for a value that nests too deep: the author gets one. */
+static int not_sent(struct event *event, struct kong_str name, const struct kong_value *args,
+                    size_t count, int rc) {
+    struct kong_str text = {NULL, 0};
+    for (size_t i = 0; i < count && text.data == NULL; i++) {
+        if (value_depth(&args[i]) > LIMIT_NESTING) {
+            rc = KONG_E_INVALID;
+            text = arena_printf(&event->arena, "%s: a value nests deeper than %d levels; not sent",
+                                name.data, LIMIT_NESTING);
+        }
+    }
+    return event_fail(event, rc, text);
+}
+
 int event_call(struct event *event, const struct pdk_method *method, struct kong_str name,
                const struct kong_value *args, size_t count, struct kong_value *result) {
     if (result != NULL) {
@@ -44,7 +61,7 @@ int event_call(struct event *event, const struct pdk_method *method, struct kong
     bool waits = !terminal && (method == NULL || (method->flags & PDK_POSTED) == 0);
     int rc = event->ops->call(event, method, name, args, count, waits);
     if (rc != 0) {
-        return event_fail(event, rc, no_text);
+        return not_sent(event, name, args, count, rc);
     }
     event->ended = terminal;
     if (!waits) {

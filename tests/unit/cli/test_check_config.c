@@ -18,6 +18,7 @@ int plugin_main(int argc, char **argv);
 #include "../../../plugins/api_version/api_version.c"
 #undef main
 
+#include "check_config.h"
 #include "limit.h"
 #include "schema.h"
 
@@ -167,9 +168,99 @@ static void too_large(void **state) {
     memset(text, ' ', LIMIT_CONFIG + 1);
     memcpy(text, "{}", 2);
     check_input(text, LIMIT_CONFIG + 1, 1, "",
-                "apiversion-server: cannot read standard input: File too large\n");
-    check_input(text, LIMIT_CONFIG / 2, 0, "", "");
+                "apiversion-server: cannot read standard input: more than 1048576 bytes "
+                "(--max-config)\n");
+    check_input(text, LIMIT_CONFIG, 0, "", "");
     free(text);
+}
+
+/* --- The plugin's own check --- */
+
+static struct hooks {
+    int opened, configured, destroyed, closed;
+    bool broken; /* it does not open */
+} hooks;
+
+static int hook_open(void **data, char *error, size_t error_size) {
+    hooks.opened++;
+    *data = &hooks;
+    snprintf(error, error_size, "no database at 127.0.0.1\n");
+    return hooks.broken ? -1 : 0;
+}
+
+static int hook_configure(const void *config, void *data, void **state, char *error,
+                          size_t error_size) {
+    assert_ptr_equal(data, &hooks);
+    hooks.configured++;
+    *state = &hooks.configured;
+    snprintf(error, error_size, "no header like that\n");
+    return strcmp(((const struct config *)config)->version, "bad") == 0 ? 1 : 0;
+}
+
+static void hook_destroy(const void *config, void *state) {
+    assert_non_null(config);
+    assert_ptr_equal(state, &hooks.configured);
+    hooks.destroyed++;
+}
+
+static void hook_close(void *data) {
+    assert_ptr_equal(data, &hooks);
+    hooks.closed++;
+}
+
+static int check_with_hooks(const char *config, bool configure, char *out, char *error) {
+    static const struct kong_plugin checked = {.schema = &schema,
+                                               .open = hook_open,
+                                               .close = hook_close,
+                                               .configure = hook_configure,
+                                               .destroy = hook_destroy};
+    char path[] = "/tmp/check-config.XXXXXX";
+    const struct check_config wanted = {
+        .plugin = &checked, .path = path, .max_config = 4096, .configure = configure};
+    FILE *lines = tmpfile();
+    int fd = mkstemp(path);
+    assert_true(fd >= 0 && lines != NULL);
+    assert_int_equal(write(fd, config, strlen(config)), strlen(config));
+    close(fd);
+    hooks = (struct hooks){.broken = hooks.broken};
+    int rc = check_config(&wanted, lines, error, 512);
+    assert_int_equal(unlink(path), 0);
+    read_back(lines, out, 4096);
+    return rc;
+}
+
+static void is_configured(void **state) {
+    char out[4096], error[512];
+    (void)state;
+    assert_int_equal(check_with_hooks("{\"version\":\"good\"}", true, out, error), 0);
+    assert_string_equal(out, "");
+    assert_string_equal(error, "");
+    assert_true(hooks.opened == 1 && hooks.configured == 1 && hooks.destroyed == 1 &&
+                hooks.closed == 1);
+    /* refused: nothing was made that is to be destroyed */
+    assert_int_equal(check_with_hooks("{\"version\":\"bad\"}", true, out, error), 1);
+    assert_string_equal(out, "config: no header like that\\x0A\n");
+    assert_string_equal(error, "");
+    assert_true(hooks.configured == 1 && hooks.destroyed == 0 && hooks.closed == 1);
+    /* the schema first, and alone if wanted */
+    assert_int_equal(check_with_hooks("{\"version\":7}", true, out, error), 1);
+    assert_string_equal(out, "config.version: expected a string\n");
+    assert_int_equal(hooks.opened, 0);
+    assert_int_equal(check_with_hooks("{\"version\":\"bad\"}", false, out, error), 0);
+    assert_int_equal(hooks.opened, 0);
+}
+
+static void is_not_opened(void **state) {
+    char out[4096], error[512];
+    (void)state;
+    hooks.broken = true;
+    assert_int_equal(check_with_hooks("{}", true, out, error), -1);
+    assert_string_equal(out, "");
+    assert_string_equal(error, "the plugin does not open (--no-configure checks without it): no "
+                               "database at 127.0.0.1\\x0A");
+    assert_true(hooks.opened == 1 && hooks.configured == 0 && hooks.closed == 0);
+    assert_int_equal(check_with_hooks("{}", false, out, error), 0);
+    hooks.broken = false;
 }
 
 static void describes(void **state) {
@@ -186,10 +277,11 @@ static void describes(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(good),        cmocka_unit_test(violations),
-        cmocka_unit_test(broken_json), cmocka_unit_test(the_whole_entity),
-        cmocka_unit_test(a_file),      cmocka_unit_test(unreadable),
-        cmocka_unit_test(too_large),   cmocka_unit_test(describes),
+        cmocka_unit_test(good),          cmocka_unit_test(violations),
+        cmocka_unit_test(broken_json),   cmocka_unit_test(the_whole_entity),
+        cmocka_unit_test(a_file),        cmocka_unit_test(unreadable),
+        cmocka_unit_test(too_large),     cmocka_unit_test(describes),
+        cmocka_unit_test(is_configured), cmocka_unit_test(is_not_opened),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

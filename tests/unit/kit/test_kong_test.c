@@ -373,6 +373,52 @@ static void references_are_resolved(void **state) {
     kong_test_close(test);
 }
 
+/* A value nested deeper than can be sent. */
+static int send_nested(struct kong *kong, const void *data) {
+    struct kong_value levels[201];
+    struct kong_value result;
+    (void)data;
+    levels[200] = kong_nil();
+    for (int i = 199; i >= 0; i--) {
+        levels[i] = kong_list(&levels[i + 1], 1);
+    }
+    if (kong_ctx_shared_set(kong, "fits", levels[200 - 32]) != KONG_OK) {
+        return KONG_E_FAILED;
+    }
+    const struct kong_value args[] = {kong_string("key"), levels[0]};
+    if (kong_call(kong, "kong.ctx.shared.set", args, 2, &result) != KONG_E_INVALID) {
+        return KONG_E_FAILED;
+    }
+    return kong_ctx_shared_set(kong, "key", levels[200 - 33]);
+}
+
+static const struct kong_plugin nested_plugin = {
+    .name = "nested", .version = "1.0", .handlers = {[KONG_PHASE_ACCESS] = send_nested}};
+
+/* One clear error on both protocols, and the event goes on. */
+static void values_nested_too_deep(void **state) {
+    struct kong_test *test = NULL;
+    char error[256];
+    struct kong_test_options options = {.plugin = &nested_plugin, .msgpack = *(bool *)*state};
+    assert_int_equal(kong_test_open(&options, &test, error, sizeof error), 0);
+    kong_test_request(test, "GET", "/");
+    assert_run(test, KONG_TEST_OK);
+    assert_true(kong_test_logged(test, "err",
+                                 "nested: access failed: kong.ctx.shared.set: a value nests deeper "
+                                 "than 32 levels; not sent"));
+    assert_int_equal(kong_test_ctx(test, "fits").type, KONG_LIST);
+    assert_int_equal(kong_test_ctx(test, "key").type, KONG_NIL);
+    kong_test_close(test);
+    /* the same for a configuration */
+    char config[500] = "{\"a\":";
+    memset(config + 5, '[', 200);
+    memset(config + 205, ']', 200);
+    memcpy(config + 405, "}", 2);
+    options.config = config;
+    assert_int_equal(kong_test_open(&options, &test, error, sizeof error), 1);
+    assert_string_equal(error, "config: nested deeper than 32");
+}
+
 /* As kong_main: what a server would not start with is refused here too. */
 static void mistakes_of_the_plugin(void **state) {
     struct kong_test *test = NULL;
@@ -408,6 +454,7 @@ int main(void) {
         BOTH(refused_configuration),
         BOTH(references_are_resolved),
         BOTH(mistakes_of_the_plugin),
+        BOTH(values_nested_too_deep),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
