@@ -10,12 +10,14 @@ struct inner {
     const char *host;
     const int64_t *port;
     KONG_MAP_OF(double) weights;
+    const char *token;
 };
 
 static const KONG_FIELDS(struct inner) inner_fields[] = {
     KONG_STRING_FIELD(struct inner, host, .match = "^[%w.-]+$"),
     KONG_INTEGER_FIELD(struct inner, port, .between = KONG_BETWEEN(1, 65535)),
     KONG_MAP_FIELD(struct inner, weights, KONG_STRING_ITEM(.len_max = 4), KONG_NUMBER_ITEM()),
+    KONG_STRING_FIELD(struct inner, token, .referenceable = true, .match = "^%d+$"),
 };
 
 struct pair {
@@ -71,12 +73,13 @@ static const KONG_FIELDS(struct config) fields[] = {
     KONG_NUMBER_FIELD(struct config, rate, .gt = KONG_GT(0.25)),
     KONG_BOOLEAN_FIELD(struct config, flag, .default_json = "true"),
     KONG_BOOLEAN_FIELD(struct config, maybe),
-    KONG_ARRAY_FIELD(struct config, words, KONG_STRING_ITEM(.match = "^%l+$"), .len_max = 3),
+    KONG_ARRAY_FIELD(struct config, words,
+                     KONG_STRING_ITEM(.referenceable = true, .match = "^%l+$"), .len_max = 3),
     KONG_ARRAY_FIELD(struct config, groups,
                      KONG_ARRAY_ITEM(struct pair, KONG_STRING_ITEM(), .len_eq = 2)),
     KONG_SET_FIELD(struct config, tags, KONG_STRING_ITEM(), .len_min = 1, .len_max = 2),
     KONG_MAP_FIELD(struct config, names, KONG_STRING_ITEM(.match = "^%w+$"),
-                   KONG_STRING_ITEM(.allow_empty = true), .len_max = 3),
+                   KONG_STRING_ITEM(.referenceable = true, .allow_empty = true), .len_max = 3),
     KONG_MAP_FIELD(struct config, peers, KONG_STRING_ITEM(),
                    KONG_RECORD_ITEM(KONG_RECORD_OF(struct inner, inner_fields))),
     KONG_ARRAY_FIELD(struct config, nodes,
@@ -115,6 +118,10 @@ static bool between(double number, double min, double max) {
     return number >= min && number <= max;
 }
 
+static bool is_or_reference(const char *string, const char *pattern) {
+    return is(string, pattern) || is(string, "^{vault://.*}$");
+}
+
 static void look_at_inner(const struct inner *inner) {
     REQUIRE(inner->host == NULL || (text(inner->host) > 0 && is(inner->host, "^[%w.-]+$")));
     REQUIRE(inner->port == NULL || (*inner->port >= 1 && *inner->port <= 65535));
@@ -122,6 +129,7 @@ static void look_at_inner(const struct inner *inner) {
         REQUIRE(text(inner->weights.entries[i].key) <= 4);
         touched += inner->weights.entries[i].value > 0;
     }
+    REQUIRE(is_or_reference(inner->token, "^%d+$"));
 }
 
 static void look_at_texts(const struct config *config) {
@@ -152,7 +160,7 @@ static void look_at(const struct config *config) {
     touched += (size_t)(config->flag + (config->maybe != NULL && *config->maybe));
     REQUIRE(config->words.count <= 3);
     for (size_t i = 0; i < config->words.count; i++) {
-        REQUIRE(config->words.items[i] != NULL && is(config->words.items[i], "^%l+$"));
+        REQUIRE(config->words.items[i] != NULL && is_or_reference(config->words.items[i], "^%l+$"));
     }
     for (size_t i = 0; i < config->groups.count; i++) {
         REQUIRE(config->groups.items[i].count == 2);

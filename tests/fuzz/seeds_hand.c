@@ -13,6 +13,14 @@ static const char *const configs[] = {
     "{\"own\":\"abc\",\"plain\":\"y\",\"any\":\"b1\",\"none\":\"ab\",\"prefixed\":\"/x\"}",
     "{\"all\":\"a1\",\"id\":\"0e8400e2-9b41-4d11-a716-446655440000\"}",
     "{\"secret\":\"{vault://env/x}\"}",
+    "{\"secret\":\"\",\"words\":[\"a\",\"1\"],\"names\":{\"n\":\"\"},\"$refs\":{\"secret\":\"{"
+    "vault://"
+    "env/x}\",\"words\":[null,\"{vault://env/y}\"],\"names\":{\"n\":\"{vault://env/z}\"}}}",
+    "{\"words\":[\"2\"],\"$refs\":{\"words\":{\"1\":\"{vault://env/"
+    "y}\"}},\"redis\":{\"token\":\"x\","
+    "\"$refs\":{\"token\":\"{vault://env/"
+    "t}\"}},\"nodes\":[{\"token\":\"\",\"$refs\":{\"token\":\"{vault:"
+    "//env/u}\"}}],\"__new\":{}}",
     "{\"integer\":7,\"level\":5,\"more\":3,\"number\":1.5,\"rate\":0.5,\"flag\":false}",
     "{\"text\":null,\"bytes\":\"x\",\"maybe\":true,\"words\":[\"a\",\"b\"],\"tags\":[\"q\",\"q\"]}",
     "{\"groups\":[[\"a\",\"b\"]],\"names\":{\"a\":\"\",\"b\":\"c\"}}",
