@@ -25,7 +25,7 @@
 #define LIMIT_CONFIG_ELEMENTS ((size_t)1 << 17)
 
 /* Bytes of the JSON of an instance's configuration: it is read and checked at once, on the thread
- * that serves everybody else, which takes some 40 ms for each MiB at worst. */
+ * that serves everybody else, which takes some 30 ms for each MiB. */
 #define LIMIT_CONFIG ((size_t)1 << 20)
 
 /* Memory of one event: results of its PDK calls, decoded. */

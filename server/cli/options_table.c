@@ -252,7 +252,7 @@ const struct option_row option_rows[] = {
      .least = 4096,
      .most = (uint64_t)1 << 30,
      .help = "of one configuration's JSON; a larger one is refused, and reading one holds up all "
-             "requests, for some 40 ms each MiB"},
+             "requests, for some 30 ms each MiB"},
     {.name = "instance-idle",
      .argument = "SECONDS",
      .kind = OPTION_SECONDS,
