@@ -55,8 +55,11 @@ static inline void running_enter(struct running_slot *slot, int32_t instance, in
 
 /* Behind running_enter: the request that the handler runs for. */
 static inline void running_note_request(struct running_slot *slot, const char *id) {
-    size_t len = strnlen(id, sizeof slot->request - 1);
-    memcpy(slot->request, id, len);
+    size_t len = 0;
+    while (len < sizeof slot->request - 1 && id[len] != '\0') {
+        slot->request[len] = id[len];
+        len++;
+    }
     slot->request[len] = '\0';
     slot->request_run = atomic_load_explicit(&slot->runs, memory_order_relaxed);
 }

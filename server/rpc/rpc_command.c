@@ -2,6 +2,8 @@
 
 #include <sys/time.h>
 
+#include "identity.h"
+
 static void reply_error(struct rpc *rpc, struct rpc_reply *reply, const char *text,
                         struct kong_str what) {
     int shown = what.len > 64 ? 64 : (int)what.len;
@@ -31,8 +33,12 @@ static void start_instance(struct rpc *rpc, const struct rpc_call *call, struct 
     }
     char error[160];
     struct instance *instance;
-    if (registry_start(rpc->env->registry, call->config, rpc->env->now_ms(rpc->env->clock),
-                       &instance, error, sizeof error) != 0) {
+    struct instance_refusal refusal;
+    events_enter_configure(rpc->env->events, config_identity(call->config), &refusal);
+    int rc = registry_start(rpc->env->registry, call->config, &refusal,
+                            rpc->env->now_ms(rpc->env->clock), &instance, error, sizeof error);
+    events_leave_configure(rpc->env->events);
+    if (rc != 0) {
         log_write(rpc->env->log, LOG_LEVEL_ERROR, "%s", error);
         reply_error(rpc, reply, error, (struct kong_str){NULL, 0});
         return;

@@ -84,14 +84,14 @@ static __attribute__((noinline)) void run_cleanups(struct event *event) {
 
 /* The fiber gave control back: parked, or returned. */
 static void after_run(struct event *event, bool returned) {
+    if (returned && event->cleanups != NULL) {
+        run_cleanups(event);
+    }
     running_leave(event->events->running);
     if (!returned) {
         return;
     }
     event->fiber = NULL;
-    if (event->cleanups != NULL) {
-        run_cleanups(event);
-    }
     event_set_state(event, EVENT_RETURNED);
     if (event->released) {
         events_free(event);
@@ -151,8 +151,7 @@ bool event_start(struct events *events, struct instance *instance, enum kong_pha
         event_post_notices(event);
     }
     if (instance->failure != NULL) {
-        event->refused = true;
-        event->rc = event_fail(event, KONG_E_INVALID, kong_str(instance->failure));
+        event_refuse_instance(event);
     } else if (events->guarded) {
         event_judge(event);
     }

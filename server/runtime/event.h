@@ -225,6 +225,14 @@ void event_sleep(struct event *event, void (*interrupt)(void *arg), void *arg);
 /* From the loop: continues a sleeping handler. */
 void event_wake(struct event *event);
 
+/* --- around the start of an instance (rpc) --- */
+
+/* Tells, as for a handler, that the plugin's configure runs on this worker's thread. refusal->why:
+ * it must not run, for it crashed the server process with this configuration. */
+void events_enter_configure(struct events *events, uint64_t identity,
+                            struct instance_refusal *refusal);
+void events_leave_configure(struct events *events);
+
 /* Around a function of a sleeping handler that runs on another thread: tells, as for a handler,
  * that it runs. May be NULL: nobody is told. */
 struct running_slot *event_enter_blocking(const struct event *event);

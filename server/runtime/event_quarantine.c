@@ -10,6 +10,15 @@ static void refuse(struct event *event, struct kong_str why) {
     event->rc = event_fail(event, KONG_E_FAILED, why);
 }
 
+void event_refuse_instance(struct event *event) {
+    const struct instance *instance = event->instance;
+    event->refused = true;
+    event->rc = event_fail(event, KONG_E_INVALID, kong_str(instance->failure));
+    if (instance->failed_until_ms != 0 && now_ms() >= instance->failed_until_ms) {
+        registry_close(event->events->options.registry, instance->id);
+    }
+}
+
 void event_judge(struct event *event) {
     struct quarantine *quarantine = &event->events->options.running->quarantine;
     struct quarantine_handler *handler;
@@ -84,6 +93,26 @@ bool event_admit(struct event *event) {
     }
     running_note_request(event->events->running, event->watched_request);
     return true;
+}
+
+void events_enter_configure(struct events *events, uint64_t identity,
+                            struct instance_refusal *refusal) {
+    struct quarantine_handler *handler;
+    *refusal = (struct instance_refusal){.why = NULL};
+    if (events->guarded &&
+        quarantine_judge(&events->options.running->quarantine, identity, QUARANTINE_CONFIGURE,
+                         now_ms(), &handler) == QUARANTINE_REFUSE) {
+        *refusal = (struct instance_refusal){
+            .why = "configure has crashed the server process again and again with this "
+                   "configuration: it does not run for a while",
+            .until_ms = handler->refused_until};
+        return;
+    }
+    running_enter(events->running, 0, QUARANTINE_CONFIGURE, identity);
+}
+
+void events_leave_configure(struct events *events) {
+    running_leave(events->running);
 }
 
 struct running_slot *event_enter_blocking(const struct event *event) {

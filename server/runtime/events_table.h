@@ -43,7 +43,10 @@ void events_append(struct events *events, struct event *event);
 /* The opposite of all three: frees slot, instance and memory. It has returned. */
 void events_free(struct event *event);
 
-/* event_quarantine.c. Looks its handler up: sets event->watched, or event->refused with rc. */
+/* event_quarantine.c. Its instance failed: sets event->refused and rc. An instance that failed for
+ * a quarantine which is over is closed, so that Kong starts another. */
+void event_refuse_instance(struct event *event);
+/* Looks its handler up: sets event->watched, or event->refused with rc. */
 void event_judge(struct event *event);
 /* On the handler's fiber: watched, its request must be known before the handler runs. False: it
  * does not run, rc says why. */

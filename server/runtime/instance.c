@@ -50,6 +50,11 @@ static int decode(struct instance *instance, struct instance_source *source) {
         refuse(instance, text);
         return 0;
     }
+    if (source->refusal.why != NULL) {
+        refuse(instance, source->refusal.why);
+        instance->failed_until_ms = source->refusal.until_ms;
+        return 0;
+    }
     int rc = schema_decode(source->plugin->schema, source->config, SCHEMA_FROM_KONG,
                            &instance->arena, &result);
     if (rc < 0) {

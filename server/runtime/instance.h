@@ -27,11 +27,18 @@ struct instance {
     struct instance *older; /* in order of use */
     struct instance *newer;
     bool listed;
+    uint64_t failed_until_ms;   /* `failure` is for so long, of CLOCK_MONOTONIC; 0: for ever */
     uint64_t failed;            /* of the events: registry_failed */
     struct recurrence failures; /* … and when it was told of last */
     double started_at;          /* seconds since the epoch */
     struct scope scope;         /* its texts are in the arena */
     struct arena arena;         /* owns config and failure */
+};
+
+/* Why an instance must not be configured. */
+struct instance_refusal {
+    const char *why;   /* NULL: it may */
+    uint64_t until_ms; /* of CLOCK_MONOTONIC */
 };
 
 /* What an instance is made of, and what was noticed on the way. */
@@ -40,8 +47,9 @@ struct instance_source {
     void *process_data;     /* for the plugin's `configure` */
     struct kong_str config; /* Kong's JSON text */
     size_t max_config;      /* bytes of it; 0: no limit */
-    size_t ignored_count;   /* out: keys that were let pass, schema.h */
-    char ignored[64];       /* out: the first of them, printable, cut */
+    struct instance_refusal refusal;
+    size_t ignored_count; /* out: keys that were let pass, schema.h */
+    char ignored[64];     /* out: the first of them, printable, cut */
 };
 
 /* A refused configuration, or one that `configure` refuses, gives an instance with `failure` set:

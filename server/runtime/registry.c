@@ -226,11 +226,15 @@ static void report_ignored(struct registry *registry, const struct instance_sour
 }
 
 static struct instance *make(struct registry *registry, int32_t id, struct kong_str config,
-                             uint64_t now_ms, char *error, size_t error_size) {
+                             const struct instance_refusal *refusal, uint64_t now_ms, char *error,
+                             size_t error_size) {
     struct instance_source source = {.plugin = registry->options.plugin,
                                      .process_data = registry->options.process_data,
                                      .config = config,
                                      .max_config = registry->options.max_config};
+    if (refusal != NULL) {
+        source.refusal = *refusal;
+    }
     struct instance *instance = instance_create(&source, error, error_size);
     if (instance != NULL) {
         instance->id = id;
@@ -242,8 +246,9 @@ static struct instance *make(struct registry *registry, int32_t id, struct kong_
     return instance;
 }
 
-int registry_start(struct registry *registry, struct kong_str config, uint64_t now_ms,
-                   struct instance **out, char *error, size_t error_size) {
+int registry_start(struct registry *registry, struct kong_str config,
+                   const struct instance_refusal *refusal, uint64_t now_ms, struct instance **out,
+                   char *error, size_t error_size) {
     struct instance *victim = NULL;
     int32_t id;
     lock(registry);
@@ -258,7 +263,7 @@ int registry_start(struct registry *registry, struct kong_str config, uint64_t n
     if (rc != 0) {
         return -1;
     }
-    struct instance *instance = make(registry, id, config, now_ms, error, error_size);
+    struct instance *instance = make(registry, id, config, refusal, now_ms, error, error_size);
     lock(registry);
     if (instance != NULL) {
         enlist(registry, instance);

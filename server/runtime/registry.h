@@ -33,12 +33,14 @@ struct registry *registry_create(const struct registry_options *options);
 /* No event may use an instance any more (asserted). NULL is allowed. */
 void registry_destroy(struct registry *registry);
 
-/* Starts an instance from Kong's JSON text. A configuration that the schema refuses, or that the
- * plugin's configure refuses, gives an instance all the same, with `failure` set: a failed start
- * hangs Kong 2.8.5 for ever, a failing event does not. 0: *out, listed, with a reference for the
- * caller. -1: no memory, or the limit is reached and all are in use; a line in `error`. */
-int registry_start(struct registry *registry, struct kong_str config, uint64_t now_ms,
-                   struct instance **out, char *error, size_t error_size);
+/* Starts an instance from Kong's JSON text. With a refusal (NULL: none) it fails with that text,
+ * and nothing of the configuration is looked at. A configuration that the schema refuses, or that
+ * the plugin's configure refuses, gives an instance all the same, with `failure` set: a failed
+ * start hangs Kong 2.8.5 for ever, a failing event does not. 0: *out, listed, with a reference for
+ * the caller. -1: no memory, or the limit is reached and all are in use; a line in `error`. */
+int registry_start(struct registry *registry, struct kong_str config,
+                   const struct instance_refusal *refusal, uint64_t now_ms, struct instance **out,
+                   char *error, size_t error_size);
 
 /* The instance with a reference for the caller, who does not use it; NULL when unknown. */
 struct instance *registry_ref(struct registry *registry, int64_t id);

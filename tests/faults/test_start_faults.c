@@ -148,7 +148,7 @@ static void instances_start(void **state) {
         EACH_CALL(
             SEAM_MEMORY, error[0] = '\0'; rc = 0; registry = registry_create(&options);
             if (registry != NULL) {
-                rc = registry_start(registry, kong_str(configs[i]), 0, &instance, error,
+                rc = registry_start(registry, kong_str(configs[i]), NULL, 0, &instance, error,
                                     sizeof error);
             } if (registry != NULL && rc == 0) { registry_release(registry, instance); });
 #undef check

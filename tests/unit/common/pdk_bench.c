@@ -86,7 +86,7 @@ static struct bench *create(enum protocol protocol, void *loop, bool kong_2_8,
                                   .clock = bench};
     char error[160];
     struct instance *instance;
-    assert_int_equal(registry_start(bench->registry, kong_str("{}"), bench->now_ms, &instance,
+    assert_int_equal(registry_start(bench->registry, kong_str("{}"), NULL, bench->now_ms, &instance,
                                     error, sizeof error),
                      0);
     bench->instance = instance->id;

@@ -341,6 +341,34 @@ static void poisoned_configuration(void **state) {
     assert_orderly(process_end(&process, SIGTERM));
 }
 
+/* A configuration on which configure crashes: Kong answers 500 and does not send StartInstance
+ * again, but each further request makes another one. */
+static void poisoned_configure(void **state) {
+    struct process process;
+    struct others others;
+    struct kong_retry requests[12];
+    (void)state;
+    begin(&process, one_thread, true);
+    others_begin(&others, &process, PROTOCOL_PROTOBUF, BY_HEADER);
+    for (size_t i = 0; i < LENGTH(requests); i++) {
+        requests[i] = (struct kong_retry){.process = &process,
+                                          .protocol = PROTOCOL_PROTOBUF,
+                                          .config = "{\"mode\":\"configure-segv\"}",
+                                          .request_id = "unused"};
+        kong_retry_run(&requests[i]);
+    }
+    others_end(&others);
+    for (size_t i = 0; i < LENGTH(requests); i++) {
+        assert_int_equal(requests[i].not_started, i < 2);
+        assert_int_equal(requests[i].status, 500);
+    }
+    assert_int_equal(deaths(&process), 2);
+    assert_int_equal(process_count(&process, "while hurt ran configure for instance 0"), 2);
+    assert_says(&process, "configure has crashed the server process again and again");
+    assert_served(&others, 2);
+    assert_orderly(process_end(&process, SIGTERM));
+}
+
 int main(int argc, char **argv) {
     static enum protocol protobuf = PROTOCOL_PROTOBUF;
     static enum protocol msgpack = PROTOCOL_MSGPACK;
@@ -360,6 +388,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(without_an_id),
         cmocka_unit_test_prestate(poisoned_configuration, &protobuf),
         cmocka_unit_test_prestate(poisoned_configuration, &msgpack),
+        cmocka_unit_test(poisoned_configure),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -100,7 +100,7 @@ static void begin(struct fixture *f, bool sleeps, bool gone) {
     f->events = events_create(&events);
     assert_non_null(f->events);
     assert_int_equal(
-        registry_start(f->registry, kong_str("{}"), 0, &f->instance, error, sizeof error), 0);
+        registry_start(f->registry, kong_str("{}"), NULL, 0, &f->instance, error, sizeof error), 0);
     registry_release(f->registry, f->instance);
 }
 

@@ -63,7 +63,7 @@ static struct instance *start(struct registry *registry, const char *config, uin
     char error[160];
     struct instance *instance = NULL;
     assert_int_equal(
-        registry_start(registry, kong_str(config), now, &instance, error, sizeof error), 0);
+        registry_start(registry, kong_str(config), NULL, now, &instance, error, sizeof error), 0);
     assert_non_null(instance);
     registry_release(registry, instance); /* listed it stays */
     return instance;
@@ -173,7 +173,8 @@ static void at_the_limit_the_longest_unused_goes(void **state) {
     struct instance *b = registry_use(registry, third, 5);
     char error[160];
     struct instance *out = NULL;
-    assert_int_equal(registry_start(registry, kong_str("{}"), 6, &out, error, sizeof error), -1);
+    assert_int_equal(registry_start(registry, kong_str("{}"), NULL, 6, &out, error, sizeof error),
+                     -1);
     assert_string_equal(error, "2 instances, limit 2, all in use");
     registry_release(registry, a);
     registry_release(registry, b);
