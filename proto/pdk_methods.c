@@ -29,12 +29,21 @@ enum {
     IN_ANY = (1 << KONG_PHASE_COUNT) - 1,
 };
 
+#define PLAIN(flags, phases, not_2_8)                                                              \
+    ((not_2_8) != 0 ? IN_NONE : ((flags)&PDK_LOG_CONDITIONS) != 0 ? (phases) & ~IN_LOG : (phases))
+
 const struct pdk_method pdk_methods[PDK_COUNT] = {
 #define PDK(id, name, args, result, flags, phases, not_2_8)                                        \
-    [PDK_##id] = {                                                                                 \
-        {name, sizeof(name) - 1}, PDK_ARGS_##args, PDK_RESULT_##result, flags, phases, not_2_8},
+    [PDK_##id] = {{name, sizeof(name) - 1},                                                        \
+                  PDK_ARGS_##args,                                                                 \
+                  PDK_RESULT_##result,                                                             \
+                  flags,                                                                           \
+                  phases,                                                                          \
+                  not_2_8,                                                                         \
+                  PLAIN(flags, phases, not_2_8)},
 #include "pdk_methods.def"
 #undef PDK
+#undef PLAIN
 };
 
 /* Like memcmp; a name sorts before its extensions. */

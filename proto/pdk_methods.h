@@ -10,19 +10,20 @@
 /* The argument message on ProtoBuf:1; on MsgPack:1 the Lua call's arguments in order (right
  * column). */
 enum pdk_args {
-    PDK_ARGS_EMPTY,         /* ()                                 */
+    PDK_ARGS_EMPTY,        /* ()                                 */
+    PDK_ARGS_INT,          /* (integer)                          */
+    PDK_ARGS_BOOL,         /* (boolean)                          */
+    PDK_ARGS_LIST,         /* (any, ...)       ListValue         */
+    PDK_ARGS_STRUCT,       /* (map)            Struct            */
+    PDK_ARGS_EXIT,         /* (status, body, headers)            */
+    PDK_ARGS_AUTHENTICATE, /* (consumer, credential) maps or nil */
+    PDK_ARGS_ANY,          /* (any, ...)       MsgPack only      */
+    /* from here on the first is a string: */
     PDK_ARGS_STRING,        /* (string)                           */
-    PDK_ARGS_INT,           /* (integer)                          */
-    PDK_ARGS_BOOL,          /* (boolean)                          */
-    PDK_ARGS_LIST,          /* (any, ...)       ListValue         */
-    PDK_ARGS_STRUCT,        /* (map)            Struct            */
     PDK_ARGS_KV,            /* (string, any)                      */
     PDK_ARGS_BYTES,         /* (string)         ByteString        */
-    PDK_ARGS_EXIT,          /* (status, body, headers)            */
     PDK_ARGS_TARGET,        /* (host, port)                       */
     PDK_ARGS_CONSUMER_SPEC, /* (id, search_by_username)           */
-    PDK_ARGS_AUTHENTICATE,  /* (consumer, credential) maps or nil */
-    PDK_ARGS_ANY,           /* (any, ...)       MsgPack only      */
 };
 
 enum pdk_result {
@@ -54,17 +55,19 @@ enum pdk_flags {
     PDK_LOG_OF_STREAM = 16,   /* … of a stream */
     PDK_LOG_IF_BUFFERED = 32, /* Kong buffered the upstream's response */
     PDK_LOG_PROTOBUF = 64,    /* … on ProtoBuf:1 only */
-    PDK_2_8_PROTOBUF = 128,   /* not_2_8 holds on ProtoBuf:1 only */
+    PDK_LOG_CONDITIONS = PDK_LOG_OF_HTTP | PDK_LOG_OF_STREAM | PDK_LOG_IF_BUFFERED,
+    PDK_2_8_PROTOBUF = 128, /* not_2_8 holds on ProtoBuf:1 only */
 };
 
 struct pdk_method {
     struct kong_str name; /* "kong.response.set_header" */
     enum pdk_args args;
     enum pdk_result result;
-    unsigned flags;   /* enum pdk_flags */
-    unsigned phases;  /* bits 1 << enum kong_phase in which Kong 3.9 allows the call; elsewhere it
+    unsigned flags;  /* enum pdk_flags */
+    uint8_t phases;  /* bits 1 << enum kong_phase in which Kong 3.9 allows the call; elsewhere it
                          raises */
-    unsigned not_2_8; /* … in which Kong 2.8 raises nevertheless; all: it has no such function */
+    uint8_t not_2_8; /* … in which Kong 2.8 raises nevertheless; all: it has no such function */
+    uint8_t plain_phases; /* those of `phases` in which nothing else has to be looked at */
 };
 
 enum pdk_id {

@@ -34,28 +34,17 @@ int pdk_fail_type(struct kong *kong, enum pdk_id id, const char *what,
     return pdk_fail(kong, id, KONG_E_TYPE, "%s is %s", what, type_name(value->type));
 }
 
-static bool first_is_string(const struct pdk_method *method) {
-    switch (method->args) {
-    case PDK_ARGS_STRING:
-    case PDK_ARGS_KV:
-    case PDK_ARGS_BYTES:
-    case PDK_ARGS_TARGET:
-    case PDK_ARGS_CONSUMER_SPEC:
-        return true;
-    default:
-        return false;
-    }
-}
-
 static int call(struct kong *kong, enum pdk_id id, const struct kong_value *args, size_t count,
                 struct kong_value *result) {
     const struct pdk_method *method = &pdk_methods[id];
-    if (first_is_string(method) && (count == 0 || args[0].type != KONG_STRING)) {
+    int error = pdk_check_phase(kong, method);
+    if (error != 0) {
+        return error;
+    }
+    if (method->args >= PDK_ARGS_STRING && (count == 0 || args[0].type != KONG_STRING)) {
         return pdk_fail(kong, id, KONG_E_INVALID, "the first argument must be a string");
     }
-    int error = pdk_check_phase(kong, method);
-    return error != 0 ? error
-                      : event_call(pdk_event(kong), method, method->name, args, count, result);
+    return event_call(pdk_event(kong), method, method->name, args, count, result);
 }
 
 int pdk_post(struct kong *kong, enum pdk_id id, const struct kong_value *args, size_t count) {

@@ -42,7 +42,13 @@ int pdk_fail_type(struct kong *kong, enum pdk_id id, const char *what,
 
 /* KONG_E_PHASE, with a text, where Kong would raise an error on this call in the phase at hand. In
  * the phase log it may have to ask Kong first, which waits. */
-int pdk_check_phase(struct kong *kong, const struct pdk_method *method);
+int pdk_look_at_phase(struct kong *kong, const struct pdk_method *method) __attribute__((cold));
+
+/* The same; most calls are allowed at first sight. */
+static inline int pdk_check_phase(struct kong *kong, const struct pdk_method *method) {
+    bool plain = (method->plain_phases & KONG_PHASE_BIT(pdk_event(kong)->phase)) != 0;
+    return __builtin_expect(plain, 1) ? KONG_OK : pdk_look_at_phase(kong, method);
+}
 
 /* Calls, after a look at phase and arguments: where the table says that the first is a string, nil
  * is KONG_E_INVALID. A posted function. */

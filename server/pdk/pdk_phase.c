@@ -131,8 +131,7 @@ static int check_log(struct event *event, const struct pdk_method *method, unsig
     return wrong ? refuse(event, method, phases) : KONG_OK;
 }
 
-int pdk_check_phase(struct kong *kong, const struct pdk_method *method) {
-    const unsigned conditions = PDK_LOG_OF_HTTP | PDK_LOG_OF_STREAM | PDK_LOG_IF_BUFFERED;
+int pdk_look_at_phase(struct kong *kong, const struct pdk_method *method) {
     struct event *event = pdk_event(kong);
     bool protobuf = !pdk_is_msgpack(kong);
     unsigned phases = pdk_phases(method, events_options(event->events)->kong_2_8, protobuf);
@@ -147,8 +146,8 @@ int pdk_check_phase(struct kong *kong, const struct pdk_method *method) {
         return over != 0 ? event_fail(event, over, (struct kong_str){NULL, 0})
                          : refuse(event, method, phases);
     }
-    bool conditional =
-        (method->flags & conditions) != 0 && (protobuf || (method->flags & PDK_LOG_PROTOBUF) == 0);
+    bool conditional = (method->flags & PDK_LOG_CONDITIONS) != 0 &&
+                       (protobuf || (method->flags & PDK_LOG_PROTOBUF) == 0);
     if (event->phase == KONG_PHASE_LOG && conditional) {
         return check_log(event, method, phases);
     }

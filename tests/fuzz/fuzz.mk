@@ -3,7 +3,7 @@
 #   make fuzz FUZZ_S=60          each fuzzer for so many seconds (FUZZERS="frame rpc": only these)
 #   make fuzz-replay             the committed corpus, with any compiler, in any build
 
-FUZZERS      ?= frame msgpack protobuf rpc config pattern
+FUZZERS      ?= frame msgpack protobuf rpc config pattern json
 FUZZ_S       ?= 60
 FUZZ_JOBS    ?= 2
 FUZZ_BUILD   := $(BUILD)/fuzz

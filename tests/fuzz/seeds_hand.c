@@ -126,6 +126,17 @@ static const unsigned char stalls[] = {0,
                                        OP(MODE, 2),
                                        EVENT(2, 2)};
 
+static const char *const json_texts[] = {
+    "null",
+    " [true, false , -0, 12.5e-3, 9223372036854775808]",
+    "{\"a\":1,\"b\":{\"c\":[[],{}]},\"a\":\"\\u0000\\ud83d\\ude00\\n\"}",
+    "\"caf\xc3\xa9 \xf0\x9f\x98\x80\"",
+    "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]",
+    "[1e999]",
+    "\"\\ud83d\"",
+    "{\"a\" 1}",
+};
+
 #define SCRIPT_SEED(array) seed_write("rpc", NULL, 0, array, sizeof(array))
 
 /* Each typed function, over either protocol. */
@@ -152,6 +163,9 @@ void seeds_by_hand(void) {
         head[0] = (unsigned char)len;
         memcpy(head + 1, patterns[i].pattern, len);
         seed_write("pattern", head, 1 + len, patterns[i].subject, strlen(patterns[i].subject));
+    }
+    for (size_t i = 0; i < COUNT(json_texts); i++) {
+        seed_write("json", NULL, 0, json_texts[i], strlen(json_texts[i]));
     }
     SCRIPT_SEED(waits_protobuf);
     SCRIPT_SEED(waits_msgpack);

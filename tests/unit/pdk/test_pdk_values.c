@@ -8,6 +8,8 @@
 #include <cmocka.h>
 
 #include <stdio.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "pdk_bench.h"
 
@@ -141,6 +143,59 @@ static int find_in_both(struct kong *kong, struct bench *bench) {
     note(bench, " %zu", header == NULL ? 0 : header->count);
     note(bench, " %d", kong_headers_find(&headers, "x-ab") == NULL);
     return 0;
+}
+
+/* Names of the same length are different names, whatever their case. */
+static int find_same_length(struct kong *kong, struct bench *bench) {
+    static const struct kong_str one = {"1", 1}, two = {"2", 1};
+    const struct kong_header items[] = {{.name = {"x-a", 3}, .values = &one, .count = 1},
+                                        {.name = {"x-b", 3}, .values = &two, .count = 1},
+                                        {.name = {"", 0}, .values = &one, .count = 1}};
+    struct kong_headers headers = {items, 3, false};
+    (void)kong;
+    for (int exact = 0; exact < 2; exact++) {
+        headers.exact = exact != 0;
+        note_str(bench, kong_headers_get(&headers, "x-b"));
+        note_str(bench, kong_headers_get(&headers, "X-B"));
+        note_str(bench, kong_headers_get(&headers, "x-c"));
+        note_str(bench, kong_headers_get(&headers, ""));
+        note(bench, " ");
+    }
+    return 0;
+}
+
+static void test_same_length(void **state) {
+    struct bench *bench = bench_create(MP, NULL);
+    (void)state;
+    bench_run(bench, find_same_length, NULL, NULL, 0);
+    assert_string_equal(bench_notes(bench), "\"2\"\"2\"nil\"1\" \"2\"nilnil\"1\" ");
+    bench_destroy(bench);
+}
+
+/* The values lie right before memory that must not be touched. */
+static int map_of_last(struct kong *kong, struct bench *bench) {
+    const struct kong_header items[] = {{.name = {"a", 1}, .values = bench->data, .count = 2}};
+    const struct kong_headers headers = {items, 1, false};
+    struct kong_value map;
+    note_error(bench, kong_headers_to_map(kong, &headers, &map));
+    note_value(bench, &map);
+    return 0;
+}
+
+static void test_no_value_too_many(void **state) {
+    const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    char *pages = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    (void)state;
+    assert_true(pages != MAP_FAILED);
+    assert_int_equal(mprotect(pages + page, page, PROT_NONE), 0);
+    struct kong_str *values = (struct kong_str *)(void *)(pages + page) - 2;
+    values[0] = kong_str("1");
+    values[1] = kong_str("2");
+    struct bench *bench = bench_create(MP, NULL);
+    bench_run(bench, map_of_last, values, NULL, 0);
+    assert_string_equal(bench_notes(bench), "ok {\"a\":[\"1\",\"2\"]}");
+    bench_destroy(bench);
+    munmap(pages, 2 * page);
 }
 
 static void test_queries(void **state) {
@@ -364,6 +419,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_numbers),     cmocka_unit_test(test_values),
         cmocka_unit_test(test_queries),     cmocka_unit_test(test_names),
+        cmocka_unit_test(test_same_length), cmocka_unit_test(test_no_value_too_many),
         cmocka_unit_test(test_query_arg),   cmocka_unit_test(test_captures),
         cmocka_unit_test(test_routes),      cmocka_unit_test(test_stats),
         cmocka_unit_test(test_error_texts), cmocka_unit_test(test_failure_is_logged),
