@@ -198,6 +198,10 @@ static unsigned bits_of(uint32_t count) {
     return bits;
 }
 
+static bool reports_faults(const struct server_options *options) {
+    return options->handle_signals || options->report_faults;
+}
+
 static struct worker_options worker_options_of(struct server *server) {
     const struct server_options *options = &server->options;
     struct worker_options wanted = {.relays.max_frame = options->max_frame,
@@ -205,7 +209,7 @@ static struct worker_options worker_options_of(struct server *server) {
                                     .all = server->workers,
                                     .count = server->count,
                                     .rest = &server->stats,
-                                    .watch_faults = options->handle_signals,
+                                    .watch_faults = reports_faults(options),
                                     .closed = server_on_ended,
                                     .closed_arg = server};
     uint32_t tag = 0;
@@ -291,12 +295,9 @@ static int init_loops(struct server *server) {
 }
 
 static void watch_faults(struct server *server) {
-    if (server->options.handle_signals) {
+    if (reports_faults(&server->options)) {
         server->watches_faults = true;
         crash_watch(server->options.plugin->name, server->options.running);
-        if (server->count == 1) {
-            crash_enter(server->workers[0].events);
-        }
     }
 }
 
@@ -378,7 +379,15 @@ void server_run(struct server *server) {
      * made another one since. */
     path_watch_tick(&server->path_watch, server->options.socket, &server->listener,
                     server->options.log, uv_now(server->loop));
+    /* With several workers their own threads run the handlers. */
+    bool here = server->watches_faults && server->count == 1;
+    if (here) {
+        crash_enter(server->workers[0].events);
+    }
     uv_run(server->loop, UV_RUN_DEFAULT);
+    if (here) {
+        crash_leave();
+    }
 }
 
 void server_stop(struct server *server) {
@@ -414,9 +423,6 @@ void server_destroy(struct server *server) {
     }
     if (server->watches_faults) {
         crash_forget();
-        if (server->count == 1) {
-            crash_leave();
-        }
     }
     for (uint32_t i = 0; server->workers != NULL && i < server->count; i++) {
         worker_destroy(&server->workers[i]);

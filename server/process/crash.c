@@ -180,3 +180,7 @@ void crash_leave(void) {
     free(stack_here);
     stack_here = NULL;
 }
+
+bool crash_is_watched_here(void) {
+    return events_here != NULL;
+}

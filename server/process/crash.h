@@ -20,4 +20,7 @@ void crash_forget(void);
 void crash_enter(struct events *events);
 void crash_leave(void);
 
+/* The calling thread is between the two. For signal handlers, too. */
+bool crash_is_watched_here(void);
+
 #endif

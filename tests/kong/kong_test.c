@@ -1,11 +1,10 @@
+/* The request of a test, and what Kong knows. */
 #include "kong_test.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "dump.h"
 #include "kong_test_inside.h"
-#include "plugin_check.h"
 #include "sim_json.h"
 #include "sim_pdk_call.h"
 
@@ -15,91 +14,14 @@ void test_mistake(struct kong_test *test, const char *what, const char *text) {
     }
 }
 
-int kong_test_configure(struct kong_test *test, const char *config, char *error,
-                        size_t error_size) {
-    const char *text = config == NULL ? "{}" : config;
-    int result = test_check_config(test->plugin, text, error, error_size);
-    if (result != 0) {
-        return result;
-    }
-    char *own = strdup(text);
-    if (own == NULL) {
-        snprintf(error, error_size, "not enough memory");
-        return -1;
-    }
-    free(test->config);
-    test->config = own;
-    test->seq++;
-    return 0;
-}
-
-static int start(struct kong_test *test, const struct kong_test_options *options, char *error,
-                 size_t error_size) {
-    /* What a raised error has left waiting for a Step is given up at once in the end. */
-    struct sim_server_options server = {
-        .plugin = options->plugin, .event_ms = options->event_ms, .drain_ms = 50};
-    int result = kong_test_configure(test, options->config, error, error_size);
-    if (result != 0) {
-        return result;
-    }
-    test->server = sim_server_start(&server, error, error_size);
-    if (test->server == NULL) {
-        return -1;
-    }
-    snprintf(error, error_size, "not enough memory");
-    test->pdk = sim_pdk_create();
-    struct sim_client_options client = {
-        .protocol = options->msgpack ? PROTOCOL_MSGPACK : PROTOCOL_PROTOBUF,
-        .connect = sim_connect_unix,
-        .connect_ctx = sim_server_path(test->server),
-        .pdk = sim_pdk_call,
-        .pdk_ctx = test->pdk,
-        .timeout_ms = options->timeout_ms == 0 ? 10000 : options->timeout_ms};
-    test->client = test->pdk == NULL ? NULL : sim_client_create(&client);
-    if (test->client == NULL) {
-        return -1;
-    }
-    kong_test_request(test, "GET", "/");
-    error[0] = '\0';
-    return 0;
-}
-
-int kong_test_open(const struct kong_test_options *options, struct kong_test **out, char *error,
-                   size_t error_size) {
-    struct kong_test *test = calloc(1, sizeof *test);
-    *out = NULL;
-    if (test == NULL) {
-        snprintf(error, error_size, "not enough memory");
-        return -1;
-    }
-    if (plugin_check(options->plugin, error, error_size) != 0) {
-        free(test);
-        return -1;
-    }
-    test->plugin = options->plugin;
-    test->msgpack = options->msgpack;
-    test->phases = options->phases == 0 ? dump_default_phases(options->plugin) : options->phases;
-    int result = start(test, options, error, error_size);
-    if (result != 0) {
-        kong_test_close(test);
-        return result;
-    }
-    *out = test;
-    return 0;
-}
-
-void kong_test_close(struct kong_test *test) {
-    if (test == NULL) {
-        return;
-    }
-    sim_client_destroy(test->client);
-    sim_server_stop(test->server);
-    sim_pdk_destroy(test->pdk);
-    free(test->config);
-    for (size_t i = 0; i < KNOWLEDGE_COUNT; i++) {
-        free(test->knowledge[i]);
-    }
-    free(test);
+/* What Kong writes, among the plugin's own lines. */
+void test_log(struct kong_test *test, const char *method, const char *text) {
+    struct kong_value line = kong_string(text);
+    struct kong_value result;
+    const struct pdk_method *row = pdk_method_find(kong_str(method));
+    sim_pdk_call(test->pdk, NULL, kong_str(method), &line, 1, &test->pdk->memory, &result);
+    test->pdk->calls--;
+    test->pdk->called[row - pdk_methods]--;
 }
 
 static void apply(struct kong_test *test, enum knowledge what) {
@@ -119,7 +41,7 @@ static void apply(struct kong_test *test, enum knowledge what) {
     }
 }
 
-static void learn(struct kong_test *test, enum knowledge what, const char *json) {
+void test_learn(struct kong_test *test, enum knowledge what, const char *json) {
     free(test->knowledge[what]);
     test->knowledge[what] = json == NULL ? NULL : strdup(json);
     if (json != NULL && test->knowledge[what] == NULL) {
@@ -129,27 +51,27 @@ static void learn(struct kong_test *test, enum knowledge what, const char *json)
 }
 
 void kong_test_route(struct kong_test *test, const char *json) {
-    learn(test, KNOWS_ROUTE, json);
+    test_learn(test, KNOWS_ROUTE, json);
 }
 
 void kong_test_service(struct kong_test *test, const char *json) {
-    learn(test, KNOWS_SERVICE, json);
+    test_learn(test, KNOWS_SERVICE, json);
 }
 
 void kong_test_consumers(struct kong_test *test, const char *json) {
-    learn(test, KNOWS_CONSUMERS, json);
+    test_learn(test, KNOWS_CONSUMERS, json);
 }
 
 void kong_test_upstreams(struct kong_test *test, const char *json) {
-    learn(test, KNOWS_UPSTREAMS, json);
+    test_learn(test, KNOWS_UPSTREAMS, json);
 }
 
 void kong_test_trusted_ips(struct kong_test *test, const char *json) {
-    learn(test, KNOWS_TRUSTED_IPS, json);
+    test_learn(test, KNOWS_TRUSTED_IPS, json);
 }
 
 void kong_test_secrets(struct kong_test *test, const char *json) {
-    learn(test, KNOWS_SECRETS, json);
+    test_learn(test, KNOWS_SECRETS, json);
 }
 
 static void check(struct kong_test *test, bool ok, const char *what, const char *text) {
@@ -163,6 +85,8 @@ void kong_test_request(struct kong_test *test, const char *method, const char *u
     test->mistake[0] = '\0';
     test->error[0] = '\0';
     test->reached_upstream = false;
+    test->delay_ms = 0;
+    test->answer = KONG_TEST_ANSWERS;
     check(test, ok, "no URL", url);
     for (unsigned i = 0; i < KNOWLEDGE_COUNT; i++) {
         apply(test, (enum knowledge)i);

@@ -14,9 +14,14 @@
  *     kong_test_close(test);
  *
  * Handlers run in another thread than the test: use no assertions of the test's framework in them.
+ * A handler that crashes ends the test's process, with the server's line on stderr: "NAME[123]:
+ * invalid access in a handler of phase access, instance 17" (of one gateway at a time in a
+ * process).
+ *
  * What the functions below return lives until the next kong_test_request or kong_test_close. One
- * thread at a time may use a gateway. What goes wrong in a function without a result (memory, a
- * text that is not JSON) makes the next kong_test_run or kong_test_phase return KONG_TEST_BROKEN.
+ * thread at a time may use a struct kong_test. What goes wrong in a function without a result
+ * (memory, a text that is not JSON) makes the next kong_test_run or kong_test_phase return
+ * KONG_TEST_BROKEN.
  */
 #ifndef KONG_TEST_H
 #define KONG_TEST_H
@@ -36,6 +41,9 @@ struct kong_test_options {
     unsigned phases;    /* KONG_PHASE_BITs that Kong calls; 0: those that the plugin advertises */
     int timeout_ms;     /* for each answer of the plugin; 0: 10,000 */
     uint64_t event_ms;  /* the server's time limit of one event; 0: its default */
+    size_t threads; /* that run handlers, as the server's --threads; 0: one. Several: for a plugin
+                       that is .thread_safe */
+    size_t stack_size; /* of a handler, in bytes, in place of the plugin's; 0: the plugin's */
 };
 
 /* What became of a request. */
@@ -98,11 +106,37 @@ void kong_test_credential(struct kong_test *test, const char *json);
 void kong_test_ctx_set(struct kong_test *test, const char *key, const char *json);
 void kong_test_var(struct kong_test *test, const char *name, const char *value);
 
-/* How the upstream will answer; without it: 200 with an empty body. */
+/* How the upstream will answer this request; without it: 200 with an empty body. */
 void kong_test_upstream(struct kong_test *test, int status, const char *body);
 /* A body that may have a NUL in it, in place of kong_test_upstream's. */
 void kong_test_upstream_body(struct kong_test *test, const void *data, size_t len);
 void kong_test_upstream_header(struct kong_test *test, const char *name, const char *value);
+
+/* It takes so many milliseconds until it answers. Where Kong does not wait as long (read_timeout of
+ * the service, or set by the plugin; else 60 s) it answers 504, at once here. */
+void kong_test_upstream_slow(struct kong_test *test, unsigned ms);
+/* It closes the connection without an answer: Kong answers 502. As after the 504 no handler for
+ * response is called. */
+void kong_test_upstream_closes(struct kong_test *test);
+
+/* A function answers in its place, from now on, until NULL is given. It is called when Kong asks
+ * the upstream, with the request as it is sent (kong_test_sent_path and so on), in the thread of
+ * kong_test_run. It says what to answer by kong_test_upstream, kong_test_upstream_header, _body and
+ * _slow, and returns whether there is an answer.
+ *
+ *     static enum kong_test_answer echo(struct kong_test *test, void *ctx) {
+ *         (void)ctx;
+ *         kong_test_upstream(test, 200, kong_test_sent_body(test, NULL));
+ *         return KONG_TEST_ANSWERS;
+ *     }
+ */
+enum kong_test_answer {
+    KONG_TEST_ANSWERS = 0,
+    KONG_TEST_CLOSES = 1, /* as kong_test_upstream_closes */
+    KONG_TEST_SILENT = 2, /* no answer in time: 504 */
+};
+typedef enum kong_test_answer kong_test_answer_fn(struct kong_test *test, void *ctx);
+void kong_test_upstream_answers(struct kong_test *test, kong_test_answer_fn *answers, void *ctx);
 
 /* --- Running it --- */
 
@@ -118,6 +152,27 @@ enum kong_test_outcome kong_test_run(struct kong_test *test);
 
 /* One phase alone, on the request as it is, whether or not the plugin advertises it. */
 enum kong_test_outcome kong_test_phase(struct kong_test *test, enum kong_phase phase);
+
+/* --- Several requests at once --- */
+
+/* Another request of the same gateway: with a request, results and connections of its own, the same
+ * server, configuration and instance. It knows what `test` knows now (route, service …). 0, or -1:
+ * not enough memory. Each is closed by kong_test_close, in any order; the last one ends the server.
+ *
+ *     struct kong_test *other;
+ *     assert_int_equal(kong_test_beside(test, &other), 0);
+ *     kong_test_start(test);
+ *     kong_test_start(other);
+ *     assert_int_equal(kong_test_wait(test), KONG_TEST_OK);
+ *     assert_int_equal(kong_test_wait(other), KONG_TEST_OK);
+ */
+int kong_test_beside(struct kong_test *test, struct kong_test **other);
+
+/* kong_test_run, in a thread of its own. Until kong_test_wait has returned nothing else is called
+ * with this handle, but by the function that answers for its upstream. */
+void kong_test_start(struct kong_test *test);
+/* What kong_test_run returned; KONG_TEST_BROKEN when nothing was started. */
+enum kong_test_outcome kong_test_wait(struct kong_test *test);
 
 /* --- Looking at it. Header names without regard to case --- */
 

@@ -2,6 +2,8 @@
 #ifndef KONG_TEST_INSIDE_H
 #define KONG_TEST_INSIDE_H
 
+#include <pthread.h>
+
 #include "kong_test.h"
 #include "sim_client.h"
 #include "sim_server.h"
@@ -17,24 +19,42 @@ enum knowledge {
     KNOWLEDGE_COUNT
 };
 
-struct kong_test {
-    const struct kong_plugin *plugin;
+/* What all requests of a gateway have in common. */
+struct gateway {
+    struct kong_plugin plugin; /* the test's, with the options' stack_size */
     unsigned phases;
     bool msgpack;
+    int timeout_ms;
     struct sim_server *server;
-    struct sim_client *client;
+    pthread_mutex_t lock; /* of what follows, where requests run at the same time */
+    size_t users;         /* struct kong_test */
+    char *config;         /* JSON object, checked */
+    int seq;              /* of the configuration: a new one with each change */
+    int started_seq;      /* with which the instance was started; 0: there is none */
+    int64_t instance;     /* its id */
+};
+
+struct kong_test {
+    struct gateway *gateway;
+    struct sim_client *client; /* a worker of Kong */
     struct sim_pdk *pdk;
-    char *config;                     /* JSON object, checked */
-    int seq;                          /* of the configuration: a new one with each change */
-    int started_seq;                  /* with which the instance was started; 0: there is none */
-    int64_t instance;                 /* its id */
     char *knowledge[KNOWLEDGE_COUNT]; /* JSON texts, or NULL */
     bool reached_upstream;
-    char error[640];   /* of the last run */
-    char mistake[640]; /* of the test; "" while there is none */
+    kong_test_answer_fn *answers; /* NULL: as kong_test_upstream says */
+    void *answers_ctx;
+    unsigned delay_ms;            /* before the upstream answers */
+    enum kong_test_answer answer; /* what it does, where no function says */
+    pthread_t thread;             /* of kong_test_start */
+    bool started;
+    enum kong_test_outcome outcome; /* of that thread */
+    char error[640];                /* of the last run */
+    char mistake[640];              /* of the test; "" while there is none */
 };
 
 void test_mistake(struct kong_test *test, const char *what, const char *text);
+
+/* A JSON text that Kong knows from now on; NULL takes it away. */
+void test_learn(struct kong_test *test, enum knowledge what, const char *json);
 
 /* What the Admin API would say: 0, 1 with its lines, -1. */
 int test_check_config(const struct kong_plugin *plugin, const char *config, char *error,
@@ -45,6 +65,16 @@ struct kong_str test_instance_config(struct kong_test *test);
 
 /* What Kong writes, by "kong.log.err" or another, among the plugin's own lines. */
 void test_log(struct kong_test *test, const char *method, const char *text);
+
+/* The upstream is asked. False when Kong answers itself: it could not ask, or got no answer.
+ * *outcome becomes worse where the plugin has asked for what cannot be. */
+bool test_ask_upstream(struct kong_test *test, bool buffered, enum kong_test_outcome *outcome);
+
+/* The worse of two. */
+static inline enum kong_test_outcome test_worse(enum kong_test_outcome a,
+                                                enum kong_test_outcome b) {
+    return a > b ? a : b;
+}
 
 /* One phase's event, with all that Kong does when it fails. */
 enum kong_test_outcome test_event(struct kong_test *test, enum kong_phase phase);

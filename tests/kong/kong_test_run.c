@@ -6,10 +6,11 @@
 #include "sim_json.h"
 
 /* Kong keeps one instance a configuration: it starts the new one, then closes the old one. */
-static enum sim_event_outcome get_instance(struct kong_test *test, const char **text) {
-    bool replaces = test->started_seq != 0;
-    int64_t old = test->instance;
-    if (test->started_seq == test->seq) {
+static enum sim_event_outcome replace_instance(struct kong_test *test, const char **text) {
+    struct gateway *gateway = test->gateway;
+    bool replaces = gateway->started_seq != 0;
+    int64_t old = gateway->instance;
+    if (gateway->started_seq == gateway->seq) {
         return SIM_EVENT_OK;
     }
     struct kong_str config = test_instance_config(test);
@@ -18,26 +19,33 @@ static enum sim_event_outcome get_instance(struct kong_test *test, const char **
         return SIM_EVENT_REFUSED;
     }
     enum sim_event_outcome outcome =
-        sim_client_start(test->client, test->plugin->name, config.data, &test->instance);
+        sim_client_start(test->client, gateway->plugin.name, config.data, &gateway->instance);
     if (outcome != SIM_EVENT_OK) {
         *text = "starting the instance";
         return outcome;
     }
-    test->started_seq = test->seq;
+    gateway->started_seq = gateway->seq;
     if (replaces) {
         sim_client_stop(test->client, old);
     }
     return SIM_EVENT_OK;
 }
 
-/* What Kong writes, among the plugin's own lines. */
-void test_log(struct kong_test *test, const char *method, const char *text) {
-    struct kong_value line = kong_string(text);
-    struct kong_value result;
-    const struct pdk_method *row = pdk_method_find(kong_str(method));
-    sim_pdk_call(test->pdk, NULL, kong_str(method), &line, 1, &test->pdk->memory, &result);
-    test->pdk->calls--;
-    test->pdk->called[row - pdk_methods]--;
+static enum sim_event_outcome get_instance(struct kong_test *test, int64_t *id, const char **text) {
+    pthread_mutex_lock(&test->gateway->lock);
+    enum sim_event_outcome outcome = replace_instance(test, text);
+    *id = test->gateway->instance;
+    pthread_mutex_unlock(&test->gateway->lock);
+    return outcome;
+}
+
+/* The server knows it no more: the next event starts another, unless one has done so already. */
+static void forget_instance(struct gateway *gateway, int64_t id) {
+    pthread_mutex_lock(&gateway->lock);
+    if (gateway->instance == id) {
+        gateway->started_seq = 0;
+    }
+    pthread_mutex_unlock(&gateway->lock);
 }
 
 /* In the log phase nobody is left to be answered. */
@@ -77,13 +85,13 @@ static enum kong_test_outcome failed(struct kong_test *test, const struct sim_ev
     case SIM_EVENT_TIMEOUT:
         snprintf(line, sizeof line, "pluginserver error: %s", event->text);
         test_log(test, "kong.log.err", line);
-        return test->msgpack ? KONG_TEST_FAILED : answer_500(test);
+        return test->gateway->msgpack ? KONG_TEST_FAILED : answer_500(test);
     case SIM_EVENT_ERROR:
         test_log(test, "kong.log.err", event->text);
         return KONG_TEST_FAILED;
     case SIM_EVENT_CLOSED:
         test_log(test, "kong.log.err",
-                 test->msgpack ? "no data" : "closed (Kong 3.9 would try again for ever)");
+                 test->gateway->msgpack ? "no data" : "closed (Kong 3.9 would try again for ever)");
         return KONG_TEST_FAILED;
     default:
         snprintf(test->mistake, sizeof test->mistake, "%s %s",
@@ -94,6 +102,8 @@ static enum kong_test_outcome failed(struct kong_test *test, const struct sim_ev
 
 enum kong_test_outcome test_event(struct kong_test *test, enum kong_phase phase) {
     struct sim_event event = {.outcome = SIM_EVENT_NO_INSTANCE};
+    int64_t instance = 0;
+    sim_server_arm(test->gateway->server);
     if (!sim_pdk_set_phase(test->pdk, phase)) {
         test_mistake(test, "not enough memory", NULL);
         return KONG_TEST_BROKEN;
@@ -101,16 +111,16 @@ enum kong_test_outcome test_event(struct kong_test *test, enum kong_phase phase)
     /* Kong tries again without limit; a server that asks for it more than once is broken. */
     for (int tries = 0; tries < 3 && event.outcome == SIM_EVENT_NO_INSTANCE; tries++) {
         const char *text = "";
-        event.outcome = get_instance(test, &text);
+        event.outcome = get_instance(test, &instance, &text);
         if (event.outcome != SIM_EVENT_OK) {
             snprintf(event.text, sizeof event.text, "%s: %s", text,
                      sim_event_outcome_name(event.outcome));
             event.outcome = SIM_EVENT_NO_METHOD; /* 500, whatever it was */
             break;
         }
-        sim_client_event(test->client, test->instance, kong_phase_name(phase), &event);
+        sim_client_event(test->client, instance, kong_phase_name(phase), &event);
         if (event.outcome == SIM_EVENT_NO_INSTANCE) {
-            test->started_seq = 0;
+            forget_instance(test->gateway, instance);
         }
     }
     return failed(test, &event);
@@ -131,53 +141,28 @@ enum kong_test_outcome kong_test_phase(struct kong_test *test, enum kong_phase p
     return broken(test) ? KONG_TEST_BROKEN : outcome;
 }
 
-/* Keeps the worst of two. */
-static enum kong_test_outcome worse(enum kong_test_outcome a, enum kong_test_outcome b) {
-    return a > b ? a : b;
-}
-
 /* A phase, if Kong calls the plugin in it and the request has not ended. */
 static void run_phase(struct kong_test *test, enum kong_phase phase,
                       enum kong_test_outcome *outcome) {
-    if ((test->phases & KONG_PHASE_BIT(phase)) != 0 && !broken(test)) {
-        *outcome = worse(*outcome, test_event(test, phase));
+    if ((test->gateway->phases & KONG_PHASE_BIT(phase)) != 0 && !broken(test)) {
+        *outcome = test_worse(*outcome, test_event(test, phase));
     }
-}
-
-/* The upstream's answer; or Kong's own, when it cannot ask this upstream: then false. */
-static bool ask_upstream(struct kong_test *test, bool buffered, enum kong_test_outcome *outcome) {
-    struct sim_pdk *pdk = test->pdk;
-    const char *why = "";
-    int status = 0;
-    bool ok = sim_pdk_balance(pdk, &status, &why);
-    if (ok && status != 0) {
-        ok = sim_pdk_error_page(pdk, status);
-        snprintf(test->error, sizeof test->error, "Kong cannot reach the upstream: %s", why);
-        *outcome = worse(*outcome, KONG_TEST_FAILED);
-    } else if (ok) {
-        ok = sim_pdk_upstream_answered(pdk, buffered);
-        test->reached_upstream = true;
-    }
-    if (!ok) {
-        test_mistake(test, "not enough memory", NULL);
-    }
-    return ok && status == 0;
 }
 
 enum kong_test_outcome kong_test_run(struct kong_test *test) {
     struct sim_pdk *pdk = test->pdk;
     enum kong_test_outcome outcome = KONG_TEST_OK;
-    bool buffered = (test->phases & KONG_PHASE_BIT(KONG_PHASE_RESPONSE)) != 0;
+    bool buffered = (test->gateway->phases & KONG_PHASE_BIT(KONG_PHASE_RESPONSE)) != 0;
     test->error[0] = '\0';
     run_phase(test, KONG_PHASE_REWRITE, &outcome);
     if (!pdk->exited) {
         run_phase(test, KONG_PHASE_ACCESS, &outcome);
     }
-    if (!pdk->exited && (test->phases & KONG_PHASE_BIT(KONG_PHASE_ACCESS)) == 0 &&
+    if (!pdk->exited && (test->gateway->phases & KONG_PHASE_BIT(KONG_PHASE_ACCESS)) == 0 &&
         !sim_pdk_set_phase(pdk, KONG_PHASE_ACCESS)) {
         test_mistake(test, "not enough memory", NULL);
     }
-    if (!pdk->exited && !broken(test) && ask_upstream(test, buffered, &outcome)) {
+    if (!pdk->exited && !broken(test) && test_ask_upstream(test, buffered, &outcome)) {
         run_phase(test, buffered ? KONG_PHASE_RESPONSE : KONG_PHASE_HEADER_FILTER, &outcome);
     } else if (!broken(test)) {
         /* Kong's own answers pass header_filter too. */
@@ -196,4 +181,32 @@ enum kong_test_outcome kong_test_run(struct kong_test *test) {
         memcpy(test->error, first, sizeof first);
     }
     return broken(test) ? KONG_TEST_BROKEN : outcome;
+}
+
+/* --- In a thread of its own --- */
+
+static void *run_thread(void *arg) {
+    struct kong_test *test = arg;
+    test->outcome = kong_test_run(test);
+    return NULL;
+}
+
+void kong_test_start(struct kong_test *test) {
+    test->outcome = KONG_TEST_BROKEN;
+    test->started = !test->started && pthread_create(&test->thread, NULL, run_thread, test) == 0;
+    if (!test->started) {
+        snprintf(test->error, sizeof test->error, "no thread, or one is running already");
+    }
+}
+
+enum kong_test_outcome kong_test_wait(struct kong_test *test) {
+    if (!test->started) {
+        if (test->error[0] == '\0') {
+            snprintf(test->error, sizeof test->error, "kong_test_wait without kong_test_start");
+        }
+        return KONG_TEST_BROKEN;
+    }
+    pthread_join(test->thread, NULL);
+    test->started = false;
+    return test->outcome;
 }

@@ -128,6 +128,7 @@ struct sim_pdk {
     struct kong_str request_id;   /* 32 hexadecimal digits */
     struct kong_value client_tls; /* map: full_chain; disable_session_reuse and so on are set */
     double start_time;            /* seconds since the epoch */
+    int64_t waited_ms;            /* for the upstream's answer */
     struct sim_log *logs;
     size_t log_count, log_capacity;
     size_t body_buffer_size;  /* client_body_buffer_size: larger bodies are in a file */

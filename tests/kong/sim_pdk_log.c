@@ -195,7 +195,8 @@ static void put_response(struct writer *writer, const struct sim_pdk *pdk) {
         put_text(writer, "upstream_status", arena_printf(writer->arena, "%d", status));
     }
     for (size_t i = 0; i < 4; i++) {
-        put(writer, latencies[i], kong_integer(!asked && i == 1 ? -1 : 0));
+        bool waits = i == 1 || i == 2;
+        put(writer, latencies[i], kong_integer(!asked && i == 1 ? -1 : waits ? pdk->waited_ms : 0));
     }
     put(writer, "source", kong_string(sources[pdk->source]));
 }

@@ -27,8 +27,24 @@ PDK_FUNCTION(CTX_SHARED_GET) {
     return map_read(call, &call->pdk->shared);
 }
 
+/* Kong's own variables in ngx.ctx: where it keeps who was authenticated. */
+static struct kong_value *identity(struct call *call) {
+    const struct kong_value *key = call_arg(call, 0);
+    if (is_string(key) && kong_str_equal(key->string, kong_str("authenticated_consumer"))) {
+        return &call->pdk->consumer;
+    }
+    return is_string(key) && kong_str_equal(key->string, kong_str("authenticated_credential"))
+               ? &call->pdk->credential
+               : NULL;
+}
+
 PDK_FUNCTION(NGINX_SET_CTX) {
-    return map_write(call, &call->pdk->ngx_ctx);
+    struct kong_value *own = identity(call);
+    if (own == NULL) {
+        return map_write(call, &call->pdk->ngx_ctx);
+    }
+    return value_copy(&call->pdk->memory, call_arg(call, 1), own) ? call_nil(call)
+                                                                  : call_nomem(call);
 }
 
 /* What Kong itself notes there of a response that it buffered. */
@@ -47,6 +63,10 @@ static bool buffered_note(struct call *call, struct kong_value *value) {
 
 PDK_FUNCTION(NGINX_GET_CTX) {
     struct kong_value value;
+    const struct kong_value *own = identity(call);
+    if (own != NULL) {
+        return call_value(call, *own);
+    }
     if (buffered_note(call, &value)) {
         return call_value(call, value);
     }

@@ -9,6 +9,7 @@
 #include "dump.h"
 #include "scratch.h"
 #include "server.h"
+#include "sim_fault.h"
 #include "socket_file.h"
 
 struct sim_server {
@@ -18,6 +19,8 @@ struct sim_server {
     bool dumped;
     pthread_t thread;
     bool running;
+    bool reports_faults;
+    struct running handlers;      /* that run, where the caller has no place of its own for them */
     char directory[SCRATCH_PATH]; /* "" when the path was given */
     char path[108];
 };
@@ -60,6 +63,7 @@ static void fill(struct server_options *to, const struct sim_server_options *fro
     to->max_connections = from->max_connections == 0 ? to->max_connections : from->max_connections;
     to->metrics_listen = from->metrics_listen;
     to->running = from->running;
+    to->report_faults = from->report_faults;
     to->max_instances = from->max_instances == 0 ? to->max_instances : from->max_instances;
     to->max_events = from->max_events == 0 ? to->max_events : from->max_events;
     to->max_frame = from->max_frame == 0 ? to->max_frame : from->max_frame;
@@ -88,6 +92,11 @@ struct sim_server *sim_server_start(const struct sim_server_options *from, char 
     server_options_init(&options);
     fill(&options, from);
     options.socket = &server->socket;
+    server->reports_faults = from->report_faults && sim_fault_claim();
+    options.report_faults = server->reports_faults;
+    if (server->reports_faults && options.running == NULL) {
+        options.running = &server->handlers;
+    }
     server->dumped = dump_init(&server->dump, &dump) == 0;
     options.info = &server->dump.info;
     struct socket_file_options socket = {
@@ -98,6 +107,7 @@ struct sim_server *sim_server_start(const struct sim_server_options *from, char 
         sim_server_stop(server);
         return NULL;
     }
+    sim_server_arm(server);
     server->running = pthread_create(&server->thread, NULL, run, server) == 0;
     if (!server->running) {
         snprintf(error, error_size, "no thread");
@@ -115,6 +125,12 @@ const struct rpc_plugin_info *sim_server_info(const struct sim_server *server) {
     return &server->dump.info;
 }
 
+void sim_server_arm(const struct sim_server *server) {
+    if (server->reports_faults) {
+        sim_fault_arm();
+    }
+}
+
 void sim_server_ask(struct sim_server *server) {
     server_stop(server->server);
 }
@@ -128,6 +144,9 @@ void sim_server_stop(struct sim_server *server) {
         pthread_join(server->thread, NULL);
     }
     server_destroy(server->server);
+    if (server->reports_faults) {
+        sim_fault_release();
+    }
     socket_file_close(&server->socket);
     if (server->dumped) {
         dump_free(&server->dump);

@@ -23,6 +23,7 @@ struct sim_server_options {
     uint64_t drain_ms;
     uint64_t instance_idle_ms;
     size_t max_connections, max_instances, max_events, max_frame;
+    bool report_faults; /* of handlers, on stderr, where no other server of this process does */
 };
 
 struct sim_server;
@@ -36,6 +37,9 @@ char *sim_server_path(struct sim_server *server);
 
 /* What it tells of its plugin. */
 const struct rpc_plugin_info *sim_server_info(const struct sim_server *server);
+
+/* Before an event: see sim_fault_arm. */
+void sim_server_arm(const struct sim_server *server);
 
 /* Asks it to end, without waiting. */
 void sim_server_ask(struct sim_server *server);

@@ -1,0 +1,167 @@
+/* Gateways: made, configured, shared by several requests at once, ended. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "dump.h"
+#include "kong_test_inside.h"
+#include "plugin_check.h"
+
+int kong_test_configure(struct kong_test *test, const char *config, char *error,
+                        size_t error_size) {
+    struct gateway *gateway = test->gateway;
+    const char *text = config == NULL ? "{}" : config;
+    int result = test_check_config(&gateway->plugin, text, error, error_size);
+    if (result != 0) {
+        return result;
+    }
+    char *own = strdup(text);
+    if (own == NULL) {
+        snprintf(error, error_size, "not enough memory");
+        return -1;
+    }
+    pthread_mutex_lock(&gateway->lock);
+    free(gateway->config);
+    gateway->config = own;
+    gateway->seq++;
+    pthread_mutex_unlock(&gateway->lock);
+    return 0;
+}
+
+/* A worker of Kong for one request at a time. False when out of memory. */
+static bool open_worker(struct kong_test *test) {
+    const struct gateway *gateway = test->gateway;
+    test->pdk = sim_pdk_create();
+    struct sim_client_options client = {.protocol =
+                                            gateway->msgpack ? PROTOCOL_MSGPACK : PROTOCOL_PROTOBUF,
+                                        .connect = sim_connect_unix,
+                                        .connect_ctx = sim_server_path(gateway->server),
+                                        .pdk = sim_pdk_call,
+                                        .pdk_ctx = test->pdk,
+                                        .timeout_ms = gateway->timeout_ms};
+    test->client = test->pdk == NULL ? NULL : sim_client_create(&client);
+    if (test->client == NULL) {
+        return false;
+    }
+    kong_test_request(test, "GET", "/");
+    return true;
+}
+
+static struct gateway *create_gateway(const struct kong_test_options *options) {
+    struct gateway *gateway = calloc(1, sizeof *gateway);
+    if (gateway == NULL) {
+        return NULL;
+    }
+    gateway->plugin = *options->plugin;
+    if (options->stack_size != 0) {
+        gateway->plugin.stack_size = options->stack_size;
+    }
+    gateway->msgpack = options->msgpack;
+    gateway->timeout_ms = options->timeout_ms == 0 ? 10000 : options->timeout_ms;
+    gateway->phases = options->phases == 0 ? dump_default_phases(options->plugin) : options->phases;
+    pthread_mutex_init(&gateway->lock, NULL);
+    return gateway;
+}
+
+static int start(struct kong_test *test, const struct kong_test_options *options, char *error,
+                 size_t error_size) {
+    struct gateway *gateway = test->gateway;
+    /* What a raised error has left waiting for a Step is given up at once in the end. */
+    struct sim_server_options server = {.plugin = &gateway->plugin,
+                                        .event_ms = options->event_ms,
+                                        .threads = options->threads,
+                                        .report_faults = true,
+                                        .drain_ms = 50};
+    if (plugin_check(&gateway->plugin, error, error_size) != 0) {
+        return -1;
+    }
+    if (options->threads > 1 && !options->plugin->thread_safe) {
+        snprintf(error, error_size,
+                 "the plugin %.100s does not say that it is thread-safe: set "
+                 ".thread_safe, or no threads",
+                 options->plugin->name);
+        return -1;
+    }
+    int result = kong_test_configure(test, options->config, error, error_size);
+    if (result != 0) {
+        return result;
+    }
+    gateway->server = sim_server_start(&server, error, error_size);
+    if (gateway->server == NULL) {
+        return -1;
+    }
+    snprintf(error, error_size, "not enough memory");
+    if (!open_worker(test)) {
+        return -1;
+    }
+    error[0] = '\0';
+    return 0;
+}
+
+int kong_test_open(const struct kong_test_options *options, struct kong_test **out, char *error,
+                   size_t error_size) {
+    struct kong_test *test = calloc(1, sizeof *test);
+    *out = NULL;
+    if (test == NULL || (test->gateway = create_gateway(options)) == NULL) {
+        free(test);
+        snprintf(error, error_size, "not enough memory");
+        return -1;
+    }
+    test->gateway->users = 1;
+    int result = start(test, options, error, error_size);
+    if (result != 0) {
+        kong_test_close(test);
+        return result;
+    }
+    *out = test;
+    return 0;
+}
+
+int kong_test_beside(struct kong_test *test, struct kong_test **out) {
+    struct gateway *gateway = test->gateway;
+    struct kong_test *other = calloc(1, sizeof *other);
+    *out = NULL;
+    if (other == NULL) {
+        return -1;
+    }
+    other->gateway = gateway;
+    pthread_mutex_lock(&gateway->lock);
+    gateway->users++;
+    pthread_mutex_unlock(&gateway->lock);
+    if (!open_worker(other)) {
+        kong_test_close(other);
+        return -1;
+    }
+    for (unsigned i = 0; i < KNOWLEDGE_COUNT; i++) {
+        test_learn(other, (enum knowledge)i, test->knowledge[i]);
+    }
+    *out = other;
+    return 0;
+}
+
+static void leave(struct gateway *gateway) {
+    pthread_mutex_lock(&gateway->lock);
+    bool last = --gateway->users == 0;
+    pthread_mutex_unlock(&gateway->lock);
+    if (last) {
+        sim_server_stop(gateway->server);
+        pthread_mutex_destroy(&gateway->lock);
+        free(gateway->config);
+        free(gateway);
+    }
+}
+
+void kong_test_close(struct kong_test *test) {
+    if (test == NULL) {
+        return;
+    }
+    if (test->started) {
+        kong_test_wait(test);
+    }
+    sim_client_destroy(test->client);
+    leave(test->gateway);
+    sim_pdk_destroy(test->pdk);
+    for (size_t i = 0; i < KNOWLEDGE_COUNT; i++) {
+        free(test->knowledge[i]);
+    }
+    free(test);
+}
