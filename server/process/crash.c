@@ -102,9 +102,10 @@ static void describe(struct running *running, int number, const void *address) {
     put(&line, "]: ");
     put(&line, overflow ? "stack overflow" : name_of(number));
     if (slot != NULL) {
-        put(&line, " in a handler of phase ");
+        bool job = atomic_load(&slot->phase) == QUARANTINE_JOB;
+        put(&line, job ? " in " : " in a handler of phase ");
         put(&line, running_phase_name(slot));
-        put(&line, ", instance ");
+        put(&line, job ? " " : ", instance ");
         put_number(&line, (long)atomic_load(&slot->instance));
         blame(running, slot);
     }

@@ -61,11 +61,11 @@ void death_describe(const struct death *death, const char *plugin, char *out, si
     }
     for (size_t i = 0; i < death->count && at < size; i++) {
         const struct death_suspect *suspect = &death->suspects[i];
-        int more = i == 0
-                       ? snprintf(out + at, size - at, " while %s ran %s for instance %d", plugin,
-                                  running_name_of(suspect->crash.phase), (int)suspect->instance)
-                       : snprintf(out + at, size - at, ", %s for instance %d",
-                                  running_name_of(suspect->crash.phase), (int)suspect->instance);
+        int more = snprintf(out + at, size - at, "%s%s%s%s%s%d", i == 0 ? " while " : ", ",
+                            i == 0 ? plugin : "", i == 0 ? " ran " : "",
+                            running_name_of(suspect->crash.phase),
+                            suspect->crash.phase == QUARANTINE_JOB ? " " : " for instance ",
+                            (int)suspect->instance);
         at += more < 0 ? size : (size_t)more;
     }
 }

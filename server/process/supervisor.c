@@ -139,7 +139,11 @@ static void report_death(const struct supervisor *s, const struct death *death) 
 static void report_quarantine(const struct supervisor *s, const struct death_suspect *suspect,
                               const struct quarantine_effect *effect) {
     char request[QUARANTINE_ID_SIZE];
-    if (effect->handler_refused_ms > 0) {
+    if (effect->handler_refused_ms > 0 && suspect->crash.phase == QUARANTINE_JOB) {
+        log_write(s->options->log, LOG_LEVEL_ERROR,
+                  "job %d crashes the server process again and again: it does not run for %llu s",
+                  (int)suspect->instance, (unsigned long long)(effect->handler_refused_ms / 1000));
+    } else if (effect->handler_refused_ms > 0) {
         log_write(s->options->log, LOG_LEVEL_ERROR,
                   "instance %d: requests with its configuration crash the server process again and "
                   "again: %s does not run for them for %llu s",

@@ -79,7 +79,7 @@ static int run_job(struct kong *kong, const void *config) {
 
 void event_job_init(struct events *events, struct instance *as, size_t index) {
     events->handlers[QUARANTINE_JOB] = run_job;
-    *as = (struct instance){.identity = index + 1};
+    *as = (struct instance){.id = (int32_t)index + 1, .identity = index + 1};
 }
 
 bool event_start_job(struct events *events, const struct kong_job *job, struct instance *as,

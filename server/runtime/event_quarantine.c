@@ -30,8 +30,11 @@ void event_judge(struct event *event) {
         event->watched = handler;
         break;
     case QUARANTINE_REFUSE:
-        refuse(event, kong_str("this handler has crashed the server process again and again with "
-                               "this configuration: it does not run for a while"));
+        refuse(event, kong_str(event->job != NULL
+                                   ? "it has crashed the server process again and again: it does "
+                                     "not run for a while"
+                                   : "this handler has crashed the server process again and again "
+                                     "with this configuration: it does not run for a while"));
         break;
     }
 }

@@ -71,6 +71,13 @@ static void note_running(const struct process *process) {
 
 /* --- The program --- */
 
+static int crash(struct kong *kong) {
+    volatile uintptr_t nowhere = 8;
+    int rc = kong_sleep(kong, 1);
+    *(volatile int *)nowhere = 1;
+    return rc;
+}
+
 bool process_serves(int argc, char **argv, int *status) {
     if (argc < 2 || strcmp(argv[1], "serve") != 0) {
         return false;
@@ -79,6 +86,9 @@ bool process_serves(int argc, char **argv, int *status) {
     const char *on_error = getenv("HURT_ON_ERROR");
     plugin.on_error =
         on_error != NULL && strcmp(on_error, "closed") == 0 ? KONG_FAIL_CLOSED : KONG_FAIL_OPEN;
+    if (getenv("HURT_JOB") != NULL) {
+        plugin.jobs[0] = (struct kong_job){"hurts", 10, crash};
+    }
     *status = kong_main(argc - 1, argv + 1, &plugin);
     return true;
 }

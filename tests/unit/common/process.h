@@ -22,6 +22,7 @@
  * header: what the request's header X-Mode says; without one as ok
  * refuse: configure fails, with text in its error
  * configure-segv: as segv, in configure
+ * With HURT_JOB in the environment it has a job that crashes, each time that it runs.
  * It fails closed where the environment says HURT_ON_ERROR=closed, else open. */
 extern const struct kong_plugin hurt_plugin;
 

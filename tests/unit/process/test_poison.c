@@ -369,6 +369,30 @@ static void poisoned_configure(void **state) {
     assert_orderly(process_end(&process, SIGTERM));
 }
 
+static void with_a_job(void) {
+    setenv("HURT_JOB", "1", 1);
+}
+
+/* A job that crashes whenever it runs does so twice, and requests are served meanwhile. */
+static void poisoned_job(void **state) {
+    const struct process_setup setup = {.options = one_thread, .prepare = with_a_job};
+    struct process process;
+    struct others others;
+    (void)state;
+    process_start(&process, &setup);
+    others_begin(&others, &process, PROTOCOL_PROTOBUF, BY_HEADER);
+    assert_says(&process, "job 1 crashes the server process again and again: it does not run for "
+                          "30 s");
+    assert_says(&process, "job hurts failed: it has crashed the server process again and again: it "
+                          "does not run for a while");
+    others_end(&others);
+    assert_int_equal(deaths(&process), 2);
+    assert_int_equal(process_count(&process, "while hurt ran job 1\n"), 2);
+    assert_int_equal(process_count(&process, " in job 1\n"), 2);
+    assert_served(&others, 2);
+    assert_orderly(process_end(&process, SIGTERM));
+}
+
 int main(int argc, char **argv) {
     static enum protocol protobuf = PROTOCOL_PROTOBUF;
     static enum protocol msgpack = PROTOCOL_MSGPACK;
@@ -377,6 +401,7 @@ int main(int argc, char **argv) {
         return status;
     }
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(poisoned_job),
         cmocka_unit_test(one_request),
         cmocka_unit_test(one_request_among_threads),
         cmocka_unit_test(one_request_over_msgpack),
