@@ -156,16 +156,22 @@ static void print_head(const struct kong_value *status, FILE *out) {
 /* Nothing as long as no handler has asked for a thread. */
 static void print_blocking(const struct kong_value *blocking, FILE *out) {
     char figure[FIGURE];
-    if (count_at(blocking, "Threads") > 0) {
-        fprintf(
-            out,
-            "blocking: %llu threads, at most %llu; %llu run, %llu wait; %llu got a thread, %llu "
-            "did not; longest wait %s\n",
-            count_at(blocking, "Threads"), count_at(blocking, "Most"),
-            count_at(blocking, "Running"), count_at(blocking, "Waiting"), count_at(blocking, "Ran"),
-            count_at(blocking, "Withdrawn"),
-            show_latency(seconds_at(blocking, "LongestWait"), figure));
+    char text[80];
+    if (count_at(blocking, "Threads") == 0) {
+        return;
     }
+    struct list list = list_begin(out, "blocking:", 16);
+    snprintf(text, sizeof text, "%llu threads of %llu", count_at(blocking, "Threads"),
+             count_at(blocking, "Most"));
+    list_add(&list, text);
+    list_count(&list, count_at(blocking, "Running"), "calls run");
+    list_count(&list, count_at(blocking, "Waiting"), "wait");
+    list_count(&list, count_at(blocking, "Ran"), "got a thread so far");
+    list_count(&list, count_at(blocking, "Withdrawn"), "did not");
+    snprintf(text, sizeof text, "longest wait %s",
+             show_latency(seconds_at(blocking, "LongestWait"), figure));
+    list_add(&list, text);
+    list_end(&list, "");
 }
 
 static void print_jobs(const struct kong_value *status, FILE *out) {
@@ -174,19 +180,22 @@ static void print_jobs(const struct kong_value *status, FILE *out) {
     if (jobs->type != KONG_MAP || jobs->map.count == 0) {
         return;
     }
-    fprintf(out, "\n%-20s %8s %10s %8s %12s %8s %8s\n", "job", "every", "runs", "failed",
+    fprintf(out, "\n%-24s %10s %8s %8s %14s %9s %9s\n", "job", "every", "runs", "failed",
             "last run", "took", "longest");
     for (size_t i = 0; i < jobs->map.count; i++) {
         const struct kong_value *job = &jobs->map.pairs[i].value;
         const struct kong_value *running = at(job, "Running");
         bool runs = running->type == KONG_BOOLEAN && running->boolean;
-        char figure[4][FIGURE];
-        fprintf(out, "%-20s %8s %10llu %8llu %12s %8s %8s\n", jobs->map.pairs[i].key.data,
-                show_latency(seconds_at(job, "Interval"), figure[0]), count_at(job, "Runs"),
-                count_at(job, "Failures"),
-                runs ? "now" : show_age(now - seconds_at(job, "LastRun"), figure[1]),
-                show_latency(seconds_at(job, "LastTook"), figure[2]),
-                show_latency(seconds_at(job, "LongestTook"), figure[3]));
+        char name[25];
+        char figure[6][FIGURE];
+        fprintf(out, "%-24s %10s %8s %8s %14s %9s %9s\n",
+                show_text(jobs->map.pairs[i].key, name, sizeof name),
+                show_latency(seconds_at(job, "Interval"), figure[0]),
+                show_count(count_at(job, "Runs"), figure[1]),
+                show_count(count_at(job, "Failures"), figure[2]),
+                runs ? "now" : show_age(now - seconds_at(job, "LastRun"), figure[3]),
+                show_latency(seconds_at(job, "LastTook"), figure[4]),
+                show_latency(seconds_at(job, "LongestTook"), figure[5]));
     }
 }
 

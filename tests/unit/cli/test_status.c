@@ -193,6 +193,7 @@ static void a_hostile_status_is_printed_harmlessly(void **state) {
                                 kong_pair("Limits", kong_map(&count, 1)),
                                 kong_pair("Phases", kong_map(&row, 1)),
                                 kong_pair("Calls", kong_map(&row, 1)),
+                                kong_pair("Jobs", kong_map(&row, 1)),
                                 kong_pair("InstanceList", kong_list(&instance, 1)),
                                 kong_pair("Uptime", hostile)};
     struct kong_value status = kong_map(pairs, LENGTH(pairs));
@@ -207,7 +208,7 @@ static void a_hostile_status_is_printed_harmlessly(void **state) {
          at = strstr(at + 1, "\\x1B]0;x\\x07\\xC2\\x9B\\x0A\\x0Dn")) {
         shown++;
     }
-    assert_int_equal(shown, 8); /* the phase's is cut to its column */
+    assert_int_equal(shown, 8); /* those of phase and job are cut to their columns */
     for (size_t i = 0; i < len; i++) {
         if (text[i] != '\n' && (text[i] < 0x20 || text[i] == 0x7f)) {
             fail_msg("byte %02x at %zu in:\n%s", (unsigned char)text[i], i, text);
@@ -250,11 +251,27 @@ static void the_table_fits(void **state) {
                                  kong_pair("Age", kong_number(1e300)),
                                  kong_pair("Id", kong_integer(UINT32_MAX))};
     struct kong_value instance = kong_map(fields, LENGTH(fields));
+    struct kong_pair figures[] = {kong_pair("Interval", kong_number(1e300)),
+                                  kong_pair("Runs", most),
+                                  kong_pair("Failures", most),
+                                  kong_pair("LastRun", kong_number(-1e10)),
+                                  kong_pair("LastTook", kong_number(1e300)),
+                                  kong_pair("LongestTook", kong_number(1e300))};
+    struct kong_pair job = kong_pair(id, kong_map(figures, LENGTH(figures)));
+    struct kong_pair blocking[] = {kong_pair("Threads", most),
+                                   kong_pair("Most", most),
+                                   kong_pair("Running", most),
+                                   kong_pair("Waiting", most),
+                                   kong_pair("Ran", most),
+                                   kong_pair("Withdrawn", most),
+                                   kong_pair("LongestWait", kong_number(1e300))};
     struct kong_pair limits[] = {kong_pair("max-connections", most), kong_pair("max-events", most),
                                  kong_pair("max-frame", most), kong_pair("max-instances", most)};
     struct kong_pair pairs[] = {kong_pair("Limits", kong_map(limits, LENGTH(limits))),
                                 kong_pair("Phases", kong_map(&phase, 1)),
                                 kong_pair("Calls", kong_map(&call, 1)),
+                                kong_pair("Jobs", kong_map(&job, 1)),
+                                kong_pair("Blocking", kong_map(blocking, LENGTH(blocking))),
                                 kong_pair("InstanceList", kong_list(&instance, 1)),
                                 kong_pair("Instances", kong_map(counts, LENGTH(counts)))};
     struct kong_value status = kong_map(pairs, LENGTH(pairs));
@@ -270,6 +287,8 @@ static void the_table_fits(void **state) {
         }
     }
     assert_non_null(strstr(text, "name xxx"));
+    assert_non_null(strstr(text, "\nblocking:       9223372036854775807 threads of"));
+    assert_non_null(strstr(text, "\nxxxxxxxxxxxxxxxxxxxxx...   1e+300 s"));
     free(text);
 }
 
