@@ -9,6 +9,9 @@
 #define STEP_PATIENCE_MS 2000u
 #define KEPT_STACKS      4u /* not given back when they are not used for long */
 
+static const char no_stack[] =
+    "no memory for a handler's stack (each takes two of vm.max_map_count, too)";
+
 static void event_end(struct event *event) {
     if (event->finished) {
         return;
@@ -164,7 +167,7 @@ bool event_start(struct events *events, struct instance *instance, enum kong_pha
     struct fiber *fiber = fiber_start(
         events->fibers, event->watched != NULL ? run_watched : run_handler, event, &returned);
     if (fiber == NULL && !returned) {
-        event->rc = event_fail(event, KONG_E_NOMEM, kong_str("no memory for a handler's stack"));
+        event->rc = event_fail(event, KONG_E_NOMEM, kong_str(no_stack));
         returned = true;
     }
     after_run(event, returned);

@@ -132,7 +132,8 @@ static void give_back(struct fiber *fiber, char *end) {
 
     fiber->trimmed = true;
     end = (char *)((uintptr_t)end & ~(uintptr_t)(pool->page - 1));
-    if (end > low)
+    /* A checker may have put the place where the fiber stands elsewhere. */
+    if (end > low && end <= low + pool->stack_size)
         madvise(low, (size_t)(end - low), MADV_DONTNEED);
 }
 
