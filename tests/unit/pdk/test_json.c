@@ -10,6 +10,8 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "limit.h"
 #include "pdk_bench.h"
@@ -218,6 +220,72 @@ static void test_elements(void **state) {
     assert_non_null(strstr(notes, "more than 1,048,576 values"));
     bench_destroy(bench);
     free(json);
+}
+
+/* Not a byte behind the text is looked at: each beginning of one lies before memory that must not
+ * be touched. */
+static void test_bounds(void **state) {
+    static const char json[] =
+        "{\"a\\u00e9\\ud83d\\ude00\\n\":[-1.5e+7,true,null],\"\xc3\xa9\":\"\\\\\"}";
+    const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    char *pages = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    (void)state;
+    assert_true(pages != MAP_FAILED);
+    assert_int_equal(mprotect(pages + page, page, PROT_NONE), 0);
+    for (size_t len = 0; len < sizeof json; len++) {
+        struct text text = {{pages + page - len, len}, SIZE_MAX};
+        memcpy(pages + page - len, json, len);
+        struct bench *bench = run(parse, &text);
+        const char *seen = bench_notes(bench);
+        if (strncmp(seen, len == sizeof json - 1 ? "ok ok " : "INVALID ", 6) != 0) {
+            fail_msg("%zu bytes: %s", len, seen);
+        }
+        bench_destroy(bench);
+    }
+    munmap(pages, 2 * page);
+}
+
+/* As many digits as there may be, and one more. */
+static void test_long_numbers(void **state) {
+    char json[1026] = "0.";
+    (void)state;
+    memset(json + 2, '1', 1022);
+    json[1024] = '\0';
+    check(json, "ok ok 0.1111111111111111");
+    json[1024] = '1';
+    json[1025] = '\0';
+    check(json,
+          "INVALID kong_json_parse: line 1, column 1: a number of more than 1,024 characters");
+}
+
+/* Where the event's memory is used up: an error each, and no crash. */
+static int use_up(struct kong *kong, struct bench *bench) {
+    static const char json[] = "[\"a text of some length, which needs memory of its own\"]";
+    struct kong_builder list = kong_build_list(kong), map = kong_build_map(kong);
+    struct kong_value value;
+    struct kong_str text;
+    while (kong_alloc(kong, (size_t)1 << 20) != NULL) {
+    }
+    while (kong_alloc(kong, 16) != NULL) {
+    }
+    kong_build_add(&list, kong_nil());
+    note_error(bench, kong_build_end(&list, &value));
+    kong_build_set(&map, "a", kong_nil());
+    note_error(bench, kong_build_end(&map, &value));
+    note_error(bench, kong_json_parse(kong, kong_str(json), 100, &value));
+    note(bench, "%d ", value.type == KONG_NIL);
+    note_error(bench, kong_json(kong, kong_string(json), &text));
+    note(bench, "%d ", text.data == NULL);
+    note_error(bench, kong_response_exit_json(kong, 200, kong_integer(1), kong_nil()));
+    return 0;
+}
+
+static void test_no_memory(void **state) {
+    (void)state;
+    struct bench *bench = run(use_up, NULL);
+    assert_string_equal(bench_notes(bench), "NOMEM NOMEM NOMEM 1 NOMEM 1 NOMEM ");
+    assert_int_equal(bench->call_count, 0);
+    bench_destroy(bench);
 }
 
 /* Many keys, each twice: the last ones count, and it takes no time that grows with their square. */
@@ -451,10 +519,11 @@ int main(void) {
         cmocka_unit_test(test_nul),       cmocka_unit_test(test_limit),
         cmocka_unit_test(test_nesting),   cmocka_unit_test(test_elements),
         cmocka_unit_test(test_many_keys), cmocka_unit_test(test_write),
-        cmocka_unit_test(test_locale),    cmocka_unit_test(test_exit),
-        cmocka_unit_test(test_bad_exit),  cmocka_unit_test(test_build),
-        cmocka_unit_test(test_bad_build), cmocka_unit_test(test_fail),
-        cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_bounds),    cmocka_unit_test(test_long_numbers),
+        cmocka_unit_test(test_no_memory), cmocka_unit_test(test_locale),
+        cmocka_unit_test(test_exit),      cmocka_unit_test(test_bad_exit),
+        cmocka_unit_test(test_build),     cmocka_unit_test(test_bad_build),
+        cmocka_unit_test(test_fail),      cmocka_unit_test(test_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

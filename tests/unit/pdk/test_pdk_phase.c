@@ -320,6 +320,50 @@ static void test_asked_once(void **state) {
     bench_destroy(bench);
 }
 
+/* The text says the condition. */
+static void check_condition_text(bench_handler *handler, const struct bench_answer *answers,
+                                 size_t count, const char *text) {
+    struct bench *bench = bench_create(PB, NULL);
+    bench->phase = KONG_PHASE_LOG;
+    bench_run(bench, handler, NULL, answers, count);
+    const char *seen = bench_notes(bench);
+    if (strstr(seen, text) == NULL) {
+        fail_msg("%s: not %s", seen, text);
+    }
+    bench_destroy(bench);
+}
+
+static int get_header(struct kong *kong, struct bench *bench) {
+    struct kong_str value;
+    note_error(bench, kong_request_get_header(kong, "a", &value));
+    note(bench, "%s", kong_error_text(kong));
+    return 0;
+}
+
+static int get_protocol(struct kong *kong, struct bench *bench) {
+    struct kong_str value;
+    note_error(bench, kong_client_get_protocol(kong, false, &value));
+    note(bench, "%s", kong_error_text(kong));
+    return 0;
+}
+
+static int get_upstream_status(struct kong *kong, struct bench *bench) {
+    int status;
+    note_error(bench, kong_service_response_get_status(kong, &status));
+    note(bench, "%s", kong_error_text(kong));
+    return 0;
+}
+
+static void test_condition_texts(void **state) {
+    static const struct bench_answer stream = {.kind = BENCH_JSON, .text = "\"stream\""};
+    static const struct bench_answer http = {.kind = BENCH_JSON, .text = "\"http\""};
+    (void)state;
+    check_condition_text(get_route, &stream, 1, "log (on ProtoBuf:1 not of a stream); not sent");
+    check_condition_text(get_header, &stream, 1, "header_filter, log (not of a stream); not sent");
+    check_condition_text(get_protocol, &http, 1, "header_filter, log (of a stream); not sent");
+    check_condition_text(get_upstream_status, NULL, 0, "log (of a buffered response); not sent");
+}
+
 /* --- Functions outside the table --- */
 
 static int call_unknown(struct kong *kong, struct bench *bench) {
@@ -453,11 +497,17 @@ static void test_no_arguments(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_functions),  cmocka_unit_test(test_calls),
-        cmocka_unit_test(test_texts),      cmocka_unit_test(test_closed),
-        cmocka_unit_test(test_2_8),        cmocka_unit_test(test_conditions),
-        cmocka_unit_test(test_asked_once), cmocka_unit_test(test_unknown),
-        cmocka_unit_test(test_shapes),     cmocka_unit_test(test_no_arguments),
+        cmocka_unit_test(test_functions),
+        cmocka_unit_test(test_calls),
+        cmocka_unit_test(test_texts),
+        cmocka_unit_test(test_closed),
+        cmocka_unit_test(test_2_8),
+        cmocka_unit_test(test_conditions),
+        cmocka_unit_test(test_asked_once),
+        cmocka_unit_test(test_unknown),
+        cmocka_unit_test(test_condition_texts),
+        cmocka_unit_test(test_shapes),
+        cmocka_unit_test(test_no_arguments),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
