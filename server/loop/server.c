@@ -63,7 +63,7 @@ static void on_tick(uv_timer_t *timer) {
         stats_count(&server->stats.instances_expired, expired);
         log_write(server->options.log, LOG_LEVEL_INFO, "%zu idle instances forgotten", expired);
     }
-    if (server->options.watch_parent && getppid() != server->parent) {
+    if (server->options.watch_parent && getppid() != server->options.parent) {
         server_drain(server, "the process that started this one is gone");
     }
 }
@@ -316,7 +316,6 @@ static int start(struct server *server, char *error, size_t size) {
     if (options->handle_signals && start_signals(server, error, size) != 0) {
         return -1;
     }
-    server->parent = getppid();
     if (options->watch_parent && !options->supervised) {
         prctl(PR_SET_PDEATHSIG, SIGTERM); /* sooner than the tick finds it */
     }

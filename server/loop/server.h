@@ -39,7 +39,10 @@ struct server_options {
                           */
     bool supervised;   /* … a second one changes nothing: the supervisor decides. It also arranges
                           what happens at its own death */
-    bool watch_parent; /* drain when the process that started us is gone */
+    bool watch_parent; /* drain when the process that started us is gone, */
+    pid_t parent;      /* which was this one at the program's start */
+    void (*on_drain)(void *arg); /* it begins to drain; on the loop's thread. May be NULL */
+    void *on_drain_arg;
     uint64_t drain_ms; /* then what is still at work is given up */
     uint64_t event_ms; /* time limit of one event */
     bool kong_2_8;     /* see events_options */

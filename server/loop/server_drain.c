@@ -145,6 +145,9 @@ void server_drain(struct server *server, const char *why) {
     close_metrics(server);
     leave_given_socket(server);
     request(server, WORKER_DRAIN);
+    if (server->options.on_drain != NULL) {
+        server->options.on_drain(server->options.on_drain_arg);
+    }
     if (server->options.tell_manager) {
         service_manager_notify("STOPPING=1");
     }

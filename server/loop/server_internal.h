@@ -42,7 +42,6 @@ struct server {
     uint32_t ended;             /* workers that have nothing left; under the lock */
     uint64_t full_complaint_ms, uid_complaint_ms; /* when that was last logged; 0: never */
     size_t max_connections;                       /* as far as descriptors reach */
-    pid_t parent;
     void *process_data;
     bool plugin_open;
     bool watches_faults;

@@ -30,9 +30,8 @@ static pid_t look(pid_t pid, char *name, size_t size) {
     return (pid_t)strtol(end + 4, NULL, 10);
 }
 
-static bool has_kong(int generations) {
+static bool has_kong(pid_t pid, int generations) {
     char name[32];
-    pid_t pid = getppid();
     for (int i = 0; i < generations && pid > 0; i++) {
         pid = look(pid, name, sizeof name);
         if (strcmp(name, "nginx") == 0) {
@@ -42,10 +41,10 @@ static bool has_kong(int generations) {
     return false;
 }
 
-bool ancestor_parent_is_kong(void) {
-    return has_kong(1);
+bool ancestor_is_kong(pid_t parent) {
+    return has_kong(parent, 1);
 }
 
 bool ancestor_has_kong(void) {
-    return has_kong(MOST_GENERATIONS);
+    return has_kong(getppid(), MOST_GENERATIONS);
 }

@@ -8,6 +8,7 @@
 
 #define LEAST_POLL_MS 10u
 #define MOST_POLL_MS  1000u
+#define LATE_MS       1000u
 
 struct stall_watch {
     struct stall stall;
@@ -15,7 +16,8 @@ struct stall_watch {
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    bool stop; /* under the lock */
+    bool stop;          /* under the lock */
+    uint64_t end_at_ms; /* … too; 0: the process need not end */
 };
 
 uint64_t stall_poll_ms(const struct stall_options *options) {
@@ -34,7 +36,7 @@ static void begin_anew(struct stall *stall, uint64_t now_ms) {
 
 void stall_init(struct stall *stall, const struct stall_options *options,
                 const struct running *running, uint64_t now_ms) {
-    *stall = (struct stall){.options = *options, .running = running};
+    *stall = (struct stall){.options = *options, .running = running, .looked_ms = now_ms};
     begin_anew(stall, now_ms);
 }
 
@@ -68,7 +70,21 @@ static bool look_at(struct stall *stall, size_t index, uint64_t now_ms) {
     return true;
 }
 
+/* Time in which nobody ran. */
+static void pass_over(struct stall *stall, uint64_t now_ms) {
+    uint64_t poll_ms = stall_poll_ms(&stall->options);
+    uint64_t gap = now_ms - stall->looked_ms;
+    stall->looked_ms = now_ms;
+    if (gap <= poll_ms + LATE_MS) {
+        return;
+    }
+    for (size_t i = 0; i < stall->options.threads; i++) {
+        stall->workers[i].seen_since += gap - poll_ms;
+    }
+}
+
 int stall_look(struct stall *stall, uint64_t now_ms) {
+    pass_over(stall, now_ms);
     for (size_t i = 0; i < stall->options.threads; i++) {
         if (look_at(stall, i, now_ms)) {
             begin_anew(stall, now_ms);
@@ -84,14 +100,29 @@ static uint64_t ms_of(const struct timespec *time) {
     return (uint64_t)time->tv_sec * 1000 + (uint64_t)time->tv_nsec / 1000000;
 }
 
+/* Not by exit(): what still runs would run on while all is freed. */
+static _Noreturn void end_process(const struct stall_watch *watch) {
+    log_write(watch->stall.options.log, LOG_LEVEL_WARN,
+              "ending although a handler, or its function in kong_run_blocking, still runs "
+              "(--drain-timeout)");
+    _exit(EXIT_SUCCESS);
+}
+
 static void *watch_run(void *arg) {
     struct stall_watch *watch = arg;
-    uint64_t poll_ms = stall_poll_ms(&watch->stall.options);
     struct timespec now;
     pthread_mutex_lock(&watch->lock);
     while (!watch->stop) {
+        uint64_t poll_ms = stall_poll_ms(&watch->stall.options);
         clock_gettime(CLOCK_MONOTONIC, &now);
         int worker_index = stall_look(&watch->stall, ms_of(&now));
+        if (watch->end_at_ms != 0) {
+            uint64_t left = watch->end_at_ms > ms_of(&now) ? watch->end_at_ms - ms_of(&now) : 0;
+            if (left == 0) {
+                end_process(watch);
+            }
+            poll_ms = left < poll_ms ? left : poll_ms;
+        }
         if (worker_index >= 0) {
             atomic_store(&watch->running->fault, (int32_t)worker_index);
             kill(getpid(), SIGABRT);
@@ -141,6 +172,18 @@ struct stall_watch *stall_watch_start(const struct stall_options *options,
         return NULL;
     }
     return watch;
+}
+
+void stall_watch_end_within(struct stall_watch *watch, uint64_t ms) {
+    struct timespec now;
+    if (watch == NULL) {
+        return;
+    }
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    pthread_mutex_lock(&watch->lock);
+    watch->end_at_ms = ms_of(&now) + ms;
+    pthread_cond_signal(&watch->changed);
+    pthread_mutex_unlock(&watch->lock);
 }
 
 void stall_watch_stop(struct stall_watch *watch) {

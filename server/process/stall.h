@@ -22,6 +22,7 @@ struct stall_options {
 struct stall {
     struct stall_options options;
     const struct running *running; /* borrowed */
+    uint64_t looked_ms;
     struct stall_worker {
         uint32_t seen_runs;
         uint64_t seen_since;
@@ -33,8 +34,10 @@ struct stall {
 void stall_init(struct stall *stall, const struct stall_options *options,
                 const struct running *running, uint64_t now_ms);
 
-/* Call it every stall_poll_ms. The worker thread whose handler has run for stall_ms (a line in the
- * log says so); -1: there is none. After one was found, the time of all of them begins anew. */
+/* Call it every stall_poll_ms. A call that comes later than that by more than a second counts as
+ * one in time: who looks did not run, and the handler probably neither (a frozen cgroup, Ctrl-Z).
+ * The worker thread whose handler has run for stall_ms (a line in the log says so); -1: there is
+ * none. After one was found, the time of all of them begins anew. */
 int stall_look(struct stall *stall, uint64_t now_ms);
 
 /* Often enough for the shorter of the two times. */
@@ -47,6 +50,8 @@ struct stall_watch;
 /* Looks from a thread of its own, and ends the process by SIGABRT when a handler has run for
  * stall_ms. *running outlives it. NULL when there is no memory or no thread. */
 struct stall_watch *stall_watch_start(const struct stall_options *options, struct running *running);
+/* The process ends within so many ms, or is ended, with status 0. NULL is allowed. */
+void stall_watch_end_within(struct stall_watch *watch, uint64_t ms);
 /* NULL is allowed. */
 void stall_watch_stop(struct stall_watch *watch);
 

@@ -37,8 +37,7 @@ struct supervisor {
     struct shared *shared; /* with the child */
     sigset_t waited;       /* blocked in the parent */
     int signal_fd;         /* of these */
-    pid_t parent;
-    pid_t child; /* 0: none */
+    pid_t child;           /* 0: none */
     uint64_t child_since;
     uint64_t delay_ms;
     uint64_t next_start;
@@ -113,7 +112,7 @@ static int start_child(struct supervisor *s) {
 /* --- the parent --- */
 
 static bool parent_is_gone(const struct supervisor *s) {
-    return s->options->watch_parent && getppid() != s->parent;
+    return s->options->watch_parent && getppid() != s->options->parent;
 }
 
 /* Asked to end; a second SIGINT means at once. A second SIGTERM does not: Kong sends one and may be
@@ -293,7 +292,6 @@ int supervisor_run(const struct supervisor_options *options,
     struct supervisor s = {.options = options,
                            .serve = serve,
                            .arg = arg,
-                           .parent = getppid(),
                            .threads = options->threads == 0 ? 1 : options->threads};
     s.stall_options = (struct stall_options){.log = options->log,
                                              .plugin = options->plugin,

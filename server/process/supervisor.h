@@ -20,6 +20,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "fd_store.h"
 #include "log.h"
@@ -32,7 +33,8 @@ struct supervisor_options {
     uint64_t drain_ms;  /* the child's own drain time-out */
     uint64_t report_ms; /* a handler that runs for so long without a pause is reported */
     uint64_t stall_ms;  /* … and the child ended (SIGABRT), so that another starts; 0: never */
-    bool watch_parent;  /* end when the process that started us is gone */
+    bool watch_parent;  /* end when the process that started us is gone, */
+    pid_t parent;       /* which was this one at the program's start */
     struct fd_store *store; /* borrowed; of the child's connections. NULL: they end with it */
 };
 

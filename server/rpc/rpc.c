@@ -227,13 +227,17 @@ void rpc_close(struct rpc *rpc) {
     buffer_free(&rpc->out);
 }
 
-bool rpc_quiet(const struct rpc *rpc) {
+static bool nothing_at_work(const struct rpc *rpc) {
     return rpc->event == NULL && rpc->requests == NULL && rpc->forwards == NULL &&
-           rpc->in.len == 0 && rpc->out.len == 0 && !rpc->skipping;
+           rpc->out.len == 0 && !rpc->held;
+}
+
+bool rpc_quiet(const struct rpc *rpc) {
+    return nothing_at_work(rpc) && rpc->in.len == 0 && !rpc->skipping;
 }
 
 bool rpc_idle(const struct rpc *rpc) {
-    if (!rpc_quiet(rpc)) {
+    if (!nothing_at_work(rpc)) {
         return false;
     }
     if (rpc->protocol == PROTOCOL_MSGPACK) { /* the Step of any may come over this connection */

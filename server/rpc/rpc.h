@@ -111,12 +111,12 @@ static inline bool rpc_is_paused(const struct rpc *rpc) {
 /* The peer is gone: its events are resumed with KONG_E_GONE. Frees everything. */
 void rpc_close(struct rpc *rpc);
 
-/* Nothing under way: no event, no half message, nothing to write, nothing that Kong still has to
- * write. */
+/* Nothing under way: no event, nothing to write, nothing that Kong still has to write. A message of
+ * which a part has come may be there: where the rest does not follow, it is nothing. */
 bool rpc_idle(const struct rpc *rpc);
 
-/* Nothing of what Kong asked over this connection is under way; on ProtoBuf:1 it may still have to
- * answer PDK calls (results_due). */
+/* Nothing of what Kong asked over this connection is under way, nor a part of a message; on
+ * ProtoBuf:1 it may still have to answer PDK calls (results_due). */
 bool rpc_quiet(const struct rpc *rpc);
 
 /* ProtoBuf:1, after an answer was written: it was the last word about what Kong asked over this

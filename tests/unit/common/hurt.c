@@ -110,6 +110,16 @@ static int mode_blocking(struct kong *kong, const struct config *config) {
     return kong_run_blocking(kong, write_nowhere, (void *)((uintptr_t)config->ms * 8));
 }
 
+static void wait_for(void *arg) {
+    const struct config *config = arg;
+    usleep((useconds_t)config->ms * 1000);
+}
+
+static int mode_block(struct kong *kong, const struct config *config) {
+    int rc = kong_run_blocking(kong, wait_for, (void *)(uintptr_t)config);
+    return rc == KONG_OK ? mark(kong) : rc;
+}
+
 static int mode_header(struct kong *kong, const struct config *config);
 
 static const struct {
@@ -118,6 +128,7 @@ static const struct {
 } modes[] = {
     {"ok", mode_ok},
     {"wait", mode_wait},
+    {"block", mode_block},
     {"segv", mode_segv},
     {"abort", mode_abort},
     {"exit", mode_exit},

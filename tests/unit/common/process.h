@@ -17,6 +17,7 @@
  *   what they say
  * value: ctx.shared.get("key"), then as ok
  * sleep: kong_sleep for ms, then as ok
+ * block: kong_run_blocking with a function that takes ms, then as ok
  * text: text goes to kong.log.err and into the header X-Text
  * blocking: as segv, in a function of kong_run_blocking
  * header: what the request's header X-Mode says; without one as ok

@@ -235,6 +235,19 @@ static void nudge(void **state) {
     rig_stop(&rig);
 }
 
+/* One byte, and then nothing for a second: not worth the whole drain time-out. */
+static void half_a_message(void **state) {
+    struct rig rig;
+    struct sim_server_options options = {.drain_ms = 60000};
+    rig_start(&rig, *(enum protocol *)*state, &options);
+    int fd = peer_connect(&rig);
+    peer_send(fd, rig.protocol == PROTOCOL_MSGPACK ? "\x94" : "\4", 1);
+    begin_drain(&rig);
+    assert_true(peer_sees_end(fd, PATIENCE_MS));
+    close(fd);
+    rig_stop(&rig);
+}
+
 static _Atomic unsigned pauses; /* that the server makes for a lock: others are longer */
 
 int nanosleep(const struct timespec *wanted, struct timespec *left) {
@@ -270,6 +283,8 @@ int main(void) {
         cmocka_unit_test_prestate(steps_to_come, &msgpack),
         cmocka_unit_test_prestate(nudge, &msgpack),
         cmocka_unit_test_prestate(locked_directory, &protobuf),
+        cmocka_unit_test_prestate(half_a_message, &protobuf),
+        cmocka_unit_test_prestate(half_a_message, &msgpack),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

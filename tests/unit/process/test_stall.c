@@ -148,8 +148,27 @@ static void watch_comes_and_goes(void **state) {
     assert_string_equal(end(&bench), "");
 }
 
+/* A frozen cgroup, Ctrl-Z: neither who looks nor the handler ran. Such time counts as one look in
+ * time, and what follows counts as ever. */
+static void time_in_which_nobody_ran(void **state) {
+    struct bench bench;
+    (void)state;
+    begin(&bench, 1, 8000, 16000);
+    assert_int_equal(stall_poll_ms(&bench.stall.options), 1000);
+    running_enter(&bench.running.slots[0], 7, KONG_PHASE_ACCESS, 0);
+    assert_int_equal(stall_look(&bench.stall, BEGIN + 1000), -1);
+    uint64_t later = BEGIN + 1000 + 3600000;
+    assert_int_equal(stall_look(&bench.stall, later), -1);
+    for (uint64_t ms = 1000; ms < 15000; ms += 1000) {
+        assert_int_equal(stall_look(&bench.stall, later + ms), -1);
+    }
+    assert_int_equal(stall_look(&bench.stall, later + 15000), 0);
+    assert_int_equal(count(end(&bench), "for 8 s without a pause"), 1);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(time_in_which_nobody_ran),
         cmocka_unit_test(what_pauses_is_no_stall),
         cmocka_unit_test(it_is_reported_once_and_ended_in_time),
         cmocka_unit_test(without_a_limit_it_is_only_reported),

@@ -1,0 +1,11 @@
+/* What a command says about a mistake. */
+#ifndef SERVER_COMPLAIN_H
+#define SERVER_COMPLAIN_H
+
+/* The exit status for what the user can mend: options, a path that is taken. */
+#define EXIT_USAGE 2
+
+/* Writes "PROGRAM: TEXT", one line, to stderr, whatever the arguments hold. Returns `status`. */
+int complain(const char *program, const char *text, int status);
+
+#endif
