@@ -1,9 +1,8 @@
 #include "log.h"
 
-#include "printable.h"
-
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/limits.h>
 #include <poll.h>
 #include <pthread.h>
@@ -14,27 +13,36 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
-#define LINE 2048 /* with the newline */
-#define LOST 320  /* the line that says how many were lost */
+#include "log_line.h"
+
+#define LOST 320 /* the line that says how many were lost */
 
 /* A write of at most PIPE_BUF into a pipe with room is whole and does not block. */
-_Static_assert(LINE + LOST <= PIPE_BUF, "both lines go out in one write");
+_Static_assert(LOG_LINE_BYTES + LOST <= PIPE_BUF, "both lines go out in one write");
 
 struct log {
-    const char *name;
+    struct log_style style;
     int fd;
     bool is_socket;
-    enum log_format format;
+    int own_fd; /* the same pipe, in a mode of our own: never blocking. -1: none */
     atomic_int level;
     atomic_uint_fast64_t dropped;
     pthread_mutex_t lock;
     uint64_t unreported; /* of the dropped ones; under the lock */
 };
 
-static const char *const names[LOG_LEVEL_COUNT] = {"debug", "info", "notice", "warn", "error"};
+/* Another description of the same pipe, which never blocks. The one that we are given is shared
+ * with others (a supervisor and its child, Kong's other servers), so its mode is not ours to
+ * change; and between the question whether it has room and the write others may fill it. -1: there
+ * is no /proc, or no right to it. */
+static int open_again(int fd) {
+    char path[32];
+
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    return open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+}
 
 struct log *log_create(int fd, enum log_level level, const char *name) {
     struct log *log = calloc(1, sizeof *log);
@@ -43,9 +51,11 @@ struct log *log_create(int fd, enum log_level level, const char *name) {
     assert(name && level >= 0 && level < LOG_LEVEL_COUNT);
     if (!log)
         return NULL;
-    log->name = name;
+    log->style.name = name;
     log->fd = fd;
-    log->is_socket = fstat(fd, &status) == 0 && S_ISSOCK(status.st_mode);
+    bool known = fstat(fd, &status) == 0;
+    log->is_socket = known && S_ISSOCK(status.st_mode);
+    log->own_fd = known && S_ISFIFO(status.st_mode) ? open_again(fd) : -1;
     atomic_init(&log->level, (int)level);
     atomic_init(&log->dropped, 0);
     pthread_mutex_init(&log->lock, NULL); /* default attributes: cannot fail on Linux */
@@ -55,6 +65,8 @@ struct log *log_create(int fd, enum log_level level, const char *name) {
 void log_destroy(struct log *log) {
     if (!log)
         return;
+    if (log->own_fd >= 0)
+        close(log->own_fd);
     pthread_mutex_destroy(&log->lock);
     free(log);
 }
@@ -68,7 +80,7 @@ void log_set_level(struct log *log, enum log_level level) {
 }
 
 void log_set_format(struct log *log, enum log_format format) {
-    log->format = format;
+    log->style.format = format;
 }
 
 void log_shift_level(struct log *log, int steps) {
@@ -80,91 +92,11 @@ void log_shift_level(struct log *log, int steps) {
                                       : level;
     log_set_level(log, (enum log_level)level);
     log_write(log, level > LOG_LEVEL_NOTICE ? (enum log_level)level : LOG_LEVEL_NOTICE,
-              "log level %s", names[level]);
+              "log level %s", log_level_name((enum log_level)level));
 }
 
 uint64_t log_dropped(const struct log *log) {
     return atomic_load(&log->dropped);
-}
-
-/* Everything before the text. Shorter than LOST / 2 but for a long name, which is cut. */
-static size_t print_head(const struct log *log, enum log_level level, char *out, size_t size) {
-    struct timespec now;
-    struct tm utc;
-    char date[64];
-    int n;
-
-    clock_gettime(CLOCK_REALTIME, &now);
-    gmtime_r(&now.tv_sec, &utc);
-    snprintf(date, sizeof date, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", utc.tm_year + 1900,
-             utc.tm_mon + 1, utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec,
-             (int)(now.tv_nsec / 1000000));
-    if (log->format == LOG_FORMAT_JSON)
-        n = snprintf(out, size,
-                     "{\"time\":\"%s\",\"level\":\"%s\",\"plugin\":\"%.32s\",\"pid\":%ld,", date,
-                     names[level], log->name, (long)getpid());
-    else
-        n = snprintf(out, size, "%s %-5s %.32s[%ld]: ", date, names[level], log->name,
-                     (long)getpid());
-    assert(n > 0 && (size_t)n < size);
-    return (size_t)n;
-}
-
-/* A printable text as a JSON string, cut to `size` with its quotes; size >= 8. */
-static size_t quote(char *out, size_t size, const char *text) {
-    size_t n = 0;
-
-    out[n++] = '"';
-    while (*text != '\0') {
-        bool escaped = *text == '"' || *text == '\\';
-        size_t len = 1; /* of the character: its bytes stay together */
-        while ((text[len] & 0xc0) == 0x80)
-            len++;
-        if (n + len + escaped + sizeof "...\"" - 1 > size) {
-            for (int i = 0; i < 3; i++)
-                out[n++] = '.';
-            break;
-        }
-        if (escaped)
-            out[n++] = '\\';
-        memcpy(out + n, text, len);
-        n += len;
-        text += len;
-    }
-    out[n++] = '"';
-    return n;
-}
-
-/* The whole line, with its newline and no NUL. */
-static size_t print_line(const struct log *log, enum log_level level, const char *request_id,
-                         const char *text, char *out, size_t size) {
-    char id[80] = "";
-    char tail[96] = "";
-    size_t n = print_head(log, level, out, size);
-
-    if (request_id != NULL)
-        printable_copy(id, sizeof id, request_id, strlen(request_id));
-    if (log->format == LOG_FORMAT_JSON) {
-        char plain[LINE];
-        printable_copy(plain, sizeof plain, text, strlen(text));
-        if (request_id != NULL) {
-            n += (size_t)snprintf(out + n, size - n, "\"request_id\":");
-            n += quote(out + n, sizeof id * 2, id);
-            out[n++] = ',';
-        }
-        n += (size_t)snprintf(out + n, size - n, "\"message\":");
-        n += quote(out + n, size - n - 2, plain);
-        out[n++] = '}';
-    } else {
-        size_t len = 0;
-        if (request_id != NULL)
-            len = (size_t)snprintf(tail, sizeof tail, " (request %s)", id);
-        n += printable_copy(out + n, size - n - len, text, strlen(text));
-        memcpy(out + n, tail, len);
-        n += len;
-    }
-    out[n++] = '\n'; /* in the NUL's place */
-    return n;
 }
 
 static size_t print_lost(const struct log *log, char *out) {
@@ -172,29 +104,31 @@ static size_t print_lost(const struct log *log, char *out) {
 
     snprintf(text, sizeof text, "%llu lines lost: nobody read them in time",
              (unsigned long long)log->unreported);
-    return print_line(log, LOG_LEVEL_WARN, NULL, text, out, LOST);
+    return log_line_print(&log->style, LOG_LEVEL_WARN, NULL, text, out, LOST);
 }
 
-/* Whether all of it went out. The descriptor is shared with others, so it stays in the mode that it
- * is in, and is asked for room first: nobody but this process writes to the pipe that Kong gives.
- */
-static bool put(const struct log *log, const char *data, size_t len) {
-    struct pollfd room = {.fd = log->fd, .events = POLLOUT};
-    ssize_t n;
+static bool has_room(int fd) {
+    struct pollfd room = {.fd = fd, .events = POLLOUT};
+    int n;
 
-    if (log->is_socket) {
-        do
-            n = send(log->fd, data, len, MSG_DONTWAIT | MSG_NOSIGNAL);
-        while (n < 0 && errno == EINTR);
-        return n == (ssize_t)len;
-    }
     do
         n = poll(&room, 1, 0);
     while (n < 0 && errno == EINTR);
-    if (n != 1 || room.revents != POLLOUT) /* full, or nobody will ever read it */
+    return n == 1 && room.revents == POLLOUT; /* else it is full, or nobody will ever read it */
+}
+
+/* Whether all of it went out. Other threads wait for the lock meanwhile, so this must not block. A
+ * terminal, which has no mode of our own, is asked for room first; a pipe too, so that no SIGPIPE
+ * comes where nobody reads. */
+static bool put(const struct log *log, const char *data, size_t len) {
+    int fd = log->own_fd >= 0 ? log->own_fd : log->fd;
+    ssize_t n;
+
+    if (!log->is_socket && !has_room(fd))
         return false;
     do
-        n = write(log->fd, data, len);
+        n = log->is_socket ? send(fd, data, len, MSG_DONTWAIT | MSG_NOSIGNAL)
+                           : write(fd, data, len);
     while (n < 0 && errno == EINTR);
     return n == (ssize_t)len;
 }
@@ -226,13 +160,13 @@ static void write_line(struct log *log, enum log_level level, const char *reques
 static void write_line(struct log *log, enum log_level level, const char *request_id,
                        const char *format, va_list args) {
     int saved = errno; /* callers log between a failure and its strerror */
-    char text[LINE];
-    char buffer[LOST + LINE];
+    char text[LOG_LINE_BYTES];
+    char buffer[LOST + LOG_LINE_BYTES];
     char *line = buffer + LOST;
 
     if (vsnprintf(text, sizeof text, format, args) < 0)
         text[0] = '\0';
-    put_line(log, line, print_line(log, level, request_id, text, line, LINE));
+    put_line(log, line, log_line_print(&log->style, level, request_id, text, line, LOG_LINE_BYTES));
     errno = saved;
 }
 
@@ -255,15 +189,4 @@ void log_write_for(struct log *log, enum log_level level, const char *request_id
     va_start(args, format);
     write_line(log, level, request_id, format, args);
     va_end(args);
-}
-
-int log_level_parse(const char *text) {
-    for (int i = 0; i < LOG_LEVEL_COUNT; i++)
-        if (strcmp(text, names[i]) == 0)
-            return i;
-    return -1;
-}
-
-const char *log_level_name(enum log_level level) {
-    return (unsigned)level < LOG_LEVEL_COUNT ? names[level] : NULL;
 }

@@ -1,5 +1,5 @@
-/* One line a record, to stderr, never blocking: Kong reads the pipe when it has time (and shows it
- * at level info only); a full pipe drops lines and counts them. */
+/* One line a record, to stderr, never blocking. Kong reads the pipe when it has time, and shows the
+ * lines only at its log level info; when the pipe is full, lines are dropped and counted. */
 #ifndef SERVER_LOG_H
 #define SERVER_LOG_H
 
@@ -19,33 +19,33 @@ enum log_format { LOG_FORMAT_TEXT, LOG_FORMAT_JSON };
 
 struct log; /* safe to use from several threads */
 
-/* fd is borrowed (2 in the program); its mode is left alone, for others share it. `name` stands in
- * each line (its first 32 bytes) and must outlive the log. NULL when out of memory. The program
- * ignores SIGPIPE. */
+/* fd is borrowed (2 in the program); its mode stays as it is, for other processes share it. `name`
+ * is in each line (its first 32 bytes) and must outlive the log. NULL when out of memory. The
+ * program ignores SIGPIPE. */
 struct log *log_create(int fd, enum log_level level, const char *name);
 void log_destroy(struct log *log); /* NULL is allowed */
 
-/* Writes "2026-11-22T19:01:41.123Z warn  api-version[123]: TEXT\n". `log` may be NULL (nothing
- * happens). Control characters in the text and bytes that are not UTF-8 come out as \xNN
- * (printable.h), a line is cut at 2,048 bytes with "..." at its end. When nobody reads, the line is
- * dropped and counted; before the next line that gets through, a line says how many were lost.
- * errno is kept. Takes some 10 KiB of stack. */
+/* Writes "2026-11-22T19:01:41.123Z warn  api-version[123]: TEXT\n". Nothing happens where `log` is
+ * NULL. Control characters in the text and bytes that are not UTF-8 come out as \xNN
+ * (printable.h); a line is cut at 2,048 bytes, with "..." at its end. When the line cannot be
+ * written at once it is dropped and counted, and the next one that can be written comes behind a
+ * line that says how many were lost. errno is kept. Takes some 10 KiB of stack. */
 void log_write(struct log *log, enum log_level level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* The same for a line that belongs to a request, whose id (NULL: not known) goes with it: "
- * (request ID)" behind the text, "request_id" in JSON. */
+/* The same for a line about a request: its id stands behind the text, " (request ID)", and is
+ * "request_id" in JSON. NULL: the id is not known. */
 void log_write_for(struct log *log, enum log_level level, const char *request_id,
                    const char *format, ...) __attribute__((format(printf, 4, 5)));
 
-/* Before the first line. JSON: {"time", "level", "plugin", "pid", "request_id", "message"}, one
- * object a line; else as above. */
+/* To be called before the first line. JSON is one object a line: {"time", "level", "plugin", "pid",
+ * "request_id", "message"}. */
 void log_set_format(struct log *log, enum log_format format);
 
 bool log_enabled(const struct log *log, enum log_level level);
 void log_set_level(struct log *log, enum log_level level); /* async-signal-safe */
-/* Lets more lines through (steps < 0) or fewer, and says which, whatever the level is. The most is
- * debug, the least is error. NULL is allowed. */
+/* Moves the level by so many steps, down (more lines) or up, but not past debug or error. A line
+ * says which it is now. NULL is allowed. */
 void log_shift_level(struct log *log, int steps);
 uint64_t log_dropped(const struct log *log);
 

@@ -21,6 +21,8 @@
 struct record {
     struct log *log;
     int fd;
+    size_t max_bytes;
+    atomic_size_t bytes;
     _Atomic unsigned last; /* connection */
     atomic_bool failed;
 };
@@ -48,7 +50,8 @@ static int open_file(const char *path, char *error, size_t error_size) {
     return fd >= 0 ? fd : refuse(path, strerror(errno), error, error_size);
 }
 
-struct record *record_open(const char *path, struct log *log, char *error, size_t error_size) {
+struct record *record_open(const char *path, size_t max_bytes, struct log *log, char *error,
+                           size_t error_size) {
     int fd = open_file(path, error, error_size);
     if (fd < 0) {
         return NULL;
@@ -62,6 +65,8 @@ struct record *record_open(const char *path, struct log *log, char *error, size_
     }
     record->log = log;
     record->fd = fd;
+    record->max_bytes = max_bytes;
+    atomic_init(&record->bytes, 0);
     atomic_init(&record->last, 0);
     atomic_init(&record->failed, false);
     signal(SIGXFSZ, SIG_IGN);
@@ -75,9 +80,19 @@ void record_close(struct record *record) {
     }
 }
 
+static void end_recording(struct record *record, const char *why) {
+    if (!atomic_exchange(&record->failed, true)) {
+        log_write(record->log, LOG_LEVEL_WARN, "the recording ends: %s", why);
+    }
+}
+
 static void write_line(struct record *record, const char *line, size_t len) {
     ssize_t written = 0;
     if (atomic_load(&record->failed)) {
+        return;
+    }
+    if (atomic_fetch_add(&record->bytes, len) + len > record->max_bytes) {
+        end_recording(record, "the file is as large as it may be (--record-size)");
         return;
     }
     for (size_t done = 0; done < len; done += (size_t)written) {
@@ -85,9 +100,7 @@ static void write_line(struct record *record, const char *line, size_t len) {
             written = write(record->fd, line + done, len - done);
         } while (written < 0 && errno == EINTR);
         if (written <= 0) {
-            atomic_store(&record->failed, true);
-            log_write(record->log, LOG_LEVEL_WARN, "the recording ends: %s",
-                      strerror(written < 0 ? errno : EIO));
+            end_recording(record, strerror(written < 0 ? errno : EIO));
             return;
         }
     }

@@ -1,9 +1,14 @@
-/* Writes what goes over a server's connections to a file, in the format of tests/traces: a line a
- * read or write, "N > hex" from Kong and "N < hex" to it, "N open", "N close", and "== text" where
- * a server begins. A long one is cut into several lines.
+/* Writes what goes over a server's connections to a file, in the format of tests/traces: a line for
+ * each read or write, "N > hex" from Kong and "N < hex" to it, "N open", "N close", and "== text"
+ * where a server begins. A long one is cut into several lines.
  *
- * Everything that Kong and the plugin say is in it: requests, bodies, credentials. What goes wrong
- * while writing ends the recording, with one line in the log, and nothing else. */
+ * Everything that Kong and the plugin say is in it: requests, bodies, credentials. When writing
+ * fails, or the file is as large as it may be, the recording ends, with one line in the log, and
+ * the server goes on.
+ *
+ * Each line is written at once, by the thread whose connection it is: a recording is for the moment
+ * in which a process dies, and a line that waits for another thread is lost then. A slow disk slows
+ * the server. */
 #ifndef SERVER_RECORD_H
 #define SERVER_RECORD_H
 
@@ -13,11 +18,13 @@
 
 struct record;
 
-/* Makes the file, for its owner alone, in the place of one that is there: anything else at the
- * path, which could block the server, is refused. As of then SIGXFSZ is ignored in this process.
- * The log is borrowed; may be NULL. A recording that is open goes on in a child process, and its
- * numbers too. NULL, with one line in `error`. */
-struct record *record_open(const char *path, struct log *log, char *error, size_t error_size);
+/* Makes the file, readable by its owner alone. A file that is there is replaced; anything else at
+ * the path, which could block the server, is refused. From then on SIGXFSZ is ignored in this
+ * process. A recording goes on in a child process, with the same numbers and the same limit:
+ * max_bytes of all together, at least 1. The log is borrowed; may be NULL. NULL, with one line in
+ * `error`. */
+struct record *record_open(const char *path, size_t max_bytes, struct log *log, char *error,
+                           size_t error_size);
 
 /* NULL is allowed, here and below: nothing is recorded then. */
 void record_close(struct record *record);
@@ -29,11 +36,11 @@ void record_scene(struct record *record, const char *text);
 unsigned record_connection(struct record *record);
 void record_connection_end(struct record *record, unsigned connection);
 
-/* Bytes that were read ('>') or are written ('<'). The record is open. */
+/* Bytes that were read ('>') or are written ('<'). The record is not NULL. */
 void record_write_bytes(struct record *record, unsigned connection, char direction,
                         const void *data, size_t len);
 
-/* … if it is. Stands in the way of every event. */
+/* The same where it may be NULL. Each event passes here. */
 static inline void record_bytes(struct record *record, unsigned connection, char direction,
                                 const void *data, size_t len) {
     if (record != NULL) {

@@ -56,6 +56,7 @@ struct options {
     enum log_level log_level;
     enum log_format log_format;
     char *record;                 /* file; NULL: nothing is recorded */
+    size_t record_size;           /* of it at most, in bytes */
     char *metrics_listen;         /* an address (metrics_address.h); NULL: none */
     size_t threads;               /* that run handlers; more than 1 only if the plugin allows it */
     size_t blocking_threads;      /* for kong_run_blocking */

@@ -175,6 +175,14 @@ const struct option_row option_rows[] = {
      .text = "",
      .help = "write down all that goes over the connections, bodies and secrets too, for tests to "
              "replay: tests/traces/README.md; a file of that name is replaced"},
+    {.name = "record-size",
+     .argument = "BYTES",
+     .kind = OPTION_BYTES,
+     AT(record_size),
+     .least = 4096,
+     .most = SIZE_MAX / 2,
+     .help = "of the file of --record at most, then the recording ends and the server goes on; "
+             "with K or M for KiB or MiB"},
 
     {.section = "What Kong is told",
      .use = OPTION_FOR_QUERY,
@@ -368,6 +376,7 @@ void options_defaults(struct options *options, const struct kong_plugin *plugin)
         .max_connections = LIMIT_CONNECTIONS,
         .max_instances = LIMIT_INSTANCES,
         .max_events = LIMIT_EVENTS,
+        .record_size = (size_t)1 << 30,
         .max_frame = LIMIT_FRAME,
         .max_config = LIMIT_CONFIG,
     };

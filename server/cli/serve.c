@@ -198,7 +198,8 @@ static int run_recorded(struct service *service) {
     const char *path = service->options->record;
     char error[512];
     if (path != NULL) {
-        service->record = record_open(path, service->log, error, sizeof error);
+        service->record =
+            record_open(path, service->options->record_size, service->log, error, sizeof error);
         if (service->record == NULL) {
             return complain(service->program, error, EXIT_FAILURE);
         }

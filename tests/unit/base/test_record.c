@@ -40,7 +40,7 @@ static int tear_down(void **state) {
 
 static struct record *opened(struct log *log) {
     char error[256];
-    struct record *record = record_open(path, log, error, sizeof error);
+    struct record *record = record_open(path, SIZE_MAX, log, error, sizeof error);
     if (record == NULL) {
         fail_msg("%s", error);
     }
@@ -134,7 +134,7 @@ static void in_the_place_of_another(void **state) {
 
 static void refused(const char *name, const char *expected) {
     char error[256] = "";
-    assert_null(record_open(name, NULL, error, sizeof error));
+    assert_null(record_open(name, SIZE_MAX, NULL, error, sizeof error));
     assert_string_equal(error, expected);
 }
 
@@ -166,7 +166,7 @@ static void no_room(void **state) {
         struct rlimit limit = {200, 200};
         char error[256];
         struct log *log = log_create(fd, LOG_LEVEL_WARN, "p");
-        struct record *record = record_open(path, log, error, sizeof error);
+        struct record *record = record_open(path, SIZE_MAX, log, error, sizeof error);
         bool limited = setrlimit(RLIMIT_FSIZE, &limit) == 0;
         for (int i = 0; i < 100 && record != NULL; i++) {
             record_connection(record);
@@ -182,6 +182,34 @@ static void no_room(void **state) {
     read_all(logged, text, sizeof text);
     unlink(logged);
     const char *line = strstr(text, "the recording ends: File too large\n");
+    assert_non_null(line);
+    assert_null(strstr(line + 1, "the recording ends"));
+}
+
+/* The file never gets larger than it may, whoever writes; the log says so once. */
+static void limited(void **state) {
+    char text[1024];
+    char error[256];
+    int ends[2];
+    (void)state;
+    assert_int_equal(pipe(ends), 0);
+    struct log *log = log_create(ends[1], LOG_LEVEL_WARN, "p");
+    struct record *record = record_open(path, 20, log, error, sizeof error);
+    assert_non_null(record);
+    assert_int_equal(record_connection(record), 1);
+    record_bytes(record, 1, '>', "\1\2", 2);
+    record_bytes(record, 1, '<', "\3\4", 2);
+    record_connection_end(record, 1);
+    read_all(path, text, sizeof text);
+    assert_string_equal(text, "1 open\n1 > 0102\n");
+    record_close(record);
+    log_destroy(log);
+    close(ends[1]);
+    ssize_t len = read(ends[0], text, sizeof text - 1);
+    assert_true(len > 0);
+    text[len] = '\0';
+    close(ends[0]);
+    const char *line = strstr(text, "the recording ends: the file is as large as it may be");
     assert_non_null(line);
     assert_null(strstr(line + 1, "the recording ends"));
 }
@@ -210,7 +238,7 @@ int main(void) {
 #define TEST(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(lines),   TEST(long_data), TEST(nobody_records), TEST(in_the_place_of_another),
-        TEST(no_file), TEST(no_room),   TEST(children),
+        TEST(no_file), TEST(no_room),   TEST(limited),        TEST(children),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

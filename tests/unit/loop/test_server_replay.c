@@ -473,7 +473,7 @@ static void record_conversation(const char *path, enum protocol protocol) {
     const struct kong_plugin *plugin = &talkers[protocol == PROTOCOL_PROTOBUF ? 0 : 1];
     char error[256];
     struct sim_pdk *pdk = sim_pdk_create();
-    struct record *record = record_open(path, NULL, error, sizeof error);
+    struct record *record = record_open(path, SIZE_MAX, NULL, error, sizeof error);
     assert_non_null(record);
     struct sim_server *server = sim_server_start(
         &(struct sim_server_options){.plugin = plugin, .record = record, .drain_ms = 100}, error,

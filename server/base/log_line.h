@@ -1,0 +1,21 @@
+/* How a line of the log looks. Private to log.c. */
+#ifndef SERVER_LOG_LINE_H
+#define SERVER_LOG_LINE_H
+
+#include <stddef.h>
+
+#include "log.h"
+
+#define LOG_LINE_BYTES 2048 /* with the newline */
+
+struct log_style {
+    const char *name; /* of the plugin; its first 32 bytes are shown */
+    enum log_format format;
+};
+
+/* Prints a whole line, with its newline and no NUL; size >= 320, and what does not fit is cut. The
+ * request's id may be NULL. Returns the line's length. */
+size_t log_line_print(const struct log_style *style, enum log_level level, const char *request_id,
+                      const char *text, char *out, size_t size);
+
+#endif
