@@ -187,15 +187,14 @@ int socket_file_publish(struct socket_file *file, bool *replaced, char *error, s
     }
     /* Looked at before the lock is waited for, and again with it: another process that has a copy
      * of the object may have been first. */
-    if (!is_ours(file, place.fd, file->temp)) {
-        file->temp[0] = '\0';
-    } else if (!socket_place_lock(&place, file->options.lock)) {
+    bool to_do = is_ours(file, place.fd, file->temp);
+    if (to_do && !socket_place_lock(&place, file->options.lock)) {
         socket_fail(&failure, "directory %s is locked", place.directory);
         result = SOCKET_FILE_LOCKED;
-    } else if (!is_ours(file, place.fd, file->temp)) {
-        file->temp[0] = '\0';
-    } else {
+    } else if (to_do && is_ours(file, place.fd, file->temp)) {
         result = put_onto_path(file, &place, replaced, &failure);
+    } else {
+        file->temp[0] = '\0';
     }
     close(place.fd);
     return result;
