@@ -344,7 +344,7 @@ static void on_ready(uv_poll_t *poll, int status, int events) {
     }
 }
 
-int conn_adopt(struct conn_env *env, int fd) {
+int conn_adopt(struct conn_env *env, int fd, bool steps_only) {
     struct conn *conn = calloc(1, sizeof *conn);
     int rc = conn == NULL ? UV_ENOMEM : uv_poll_init(env->loop, &conn->poll, fd);
     if (rc != 0) {
@@ -363,6 +363,7 @@ int conn_adopt(struct conn_env *env, int fd) {
     if (conn->state != NULL && *conn->state > 0) { /* of a process that has died */
         rpc_expect_results(&conn->rpc, *conn->state);
     }
+    conn->rpc.steps_only = steps_only;
     conn->next = env->first;
     if (env->first != NULL) {
         env->first->prev = conn;

@@ -29,8 +29,9 @@ struct conn_env {
     void *owner;
 };
 
-/* Begins with a connected descriptor, taken over in any case. 0, or a negative uv error. */
-int conn_adopt(struct conn_env *env, int fd);
+/* Begins with a connected descriptor, taken over in any case. steps_only: see struct rpc. 0, or a
+ * negative uv error. */
+int conn_adopt(struct conn_env *env, int fd, bool steps_only);
 
 /* Closes those whose request ended in a terminal call long ago (Kong should have), and those whose
  * peers take nothing of what was written. To be called about once a second. */

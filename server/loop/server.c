@@ -151,25 +151,6 @@ static int start_listening(struct server *server, char *error, size_t size) {
     return 0;
 }
 
-static void on_relay_accepted(struct acceptor *acceptor, int fd) {
-    struct server *server = acceptor->owner;
-    if (process_forward_is_own_uid(fd)) {
-        server_hand_over(server, fd);
-    } else {
-        close(fd);
-    }
-}
-
-/* Without it the server serves all the same; a reload may then lose an event of MsgPack that is in
- * the middle of its Steps. */
-static void start_relaying(struct server *server) {
-    server->relay_listener.accepted = on_relay_accepted;
-    if (server->relay_fd >= 0 &&
-        acceptor_open(&server->relay_listener, server->loop, server->relay_fd) == 0) {
-        server->relay_fd = -1;
-    }
-}
-
 static struct registry *make_registry(struct server *server) {
     const struct server_options *options = &server->options;
     struct registry_options registry = {.plugin = options->plugin,
@@ -245,7 +226,7 @@ static struct worker_options worker_options_of(struct server *server) {
         .max_connections = server->max_connections,
         .pid = getpid(),
         .started_at = epoch_seconds(),
-        .to_process = server->relay_fd >= 0 ? process_forward_start : NULL,
+        .to_process = options->socket != NULL ? process_forward_start : NULL,
         .to_thread = server->count > 1 ? thread_forward_start : NULL,
         .tag = tag,
     };
@@ -333,7 +314,7 @@ static int start(struct server *server, char *error, size_t size) {
     if (start_listening(server, error, size) != 0) {
         return -1;
     }
-    start_relaying(server);
+    server_start_relaying(server);
     if (start_metrics(server, error, size) != 0) {
         return -1;
     }
@@ -367,7 +348,7 @@ int server_create(const struct server_options *options, struct server **out, cha
 }
 
 int server_adopt(struct server *server, int fd) {
-    return server_hand_over(server, fd) == 0 ? 0 : -1;
+    return server_hand_over(server, fd, false) == 0 ? 0 : -1;
 }
 
 void server_run(struct server *server) {

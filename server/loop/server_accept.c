@@ -36,9 +36,12 @@ bool server_is_full(struct acceptor *acceptor) {
 }
 
 void server_resume_if_room(struct server *server) {
-    if (server->listener.paused && has_room(server)) {
-        server->waiting = false;
-        acceptor_resume(&server->listener);
+    struct acceptor *const acceptors[] = {&server->listener, &server->relay_listener};
+    for (size_t i = 0; i < 2; i++) {
+        if (acceptors[i]->paused && has_room(server)) {
+            server->waiting = false;
+            acceptor_resume(acceptors[i]);
+        }
     }
 }
 
@@ -100,7 +103,7 @@ static bool is_busy(const struct worker *worker, uint64_t now_ms) {
 }
 
 /* To the worker with the fewest, busy ones last; those that are alike take turns. */
-int server_hand_over(struct server *server, int fd) {
+int server_hand_over(struct server *server, int fd, bool steps_only) {
     uint64_t now_ms = uv_now(server->loop);
     uint32_t at = server->first_look;
     struct worker *chosen = &server->workers[at];
@@ -120,7 +123,7 @@ int server_hand_over(struct server *server, int fd) {
     if (chosen->on_their_way == 0) {
         chosen->given_ms = now_ms;
     }
-    return worker_adopt(chosen, fd);
+    return worker_adopt(chosen, fd, steps_only);
 }
 
 void server_on_accepted(struct acceptor *acceptor, int fd) {
@@ -130,7 +133,45 @@ void server_on_accepted(struct acceptor *acceptor, int fd) {
         return;
     }
     fd_store_keep(server->options.store, fd);
-    server_hand_over(server, fd);
+    server_hand_over(server, fd, false);
+}
+
+/* Another generation of this server has our user id: all others are strangers there, whatever
+ * --allow-uid says. */
+static void on_relay_accepted(struct acceptor *acceptor, int fd) {
+    struct server *server = acceptor->owner;
+    struct ucred peer = {.uid = (uid_t)-1};
+    socklen_t len = sizeof peer;
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 && peer.uid == geteuid()) {
+        server_hand_over(server, fd, true);
+        return;
+    }
+    close(fd);
+    if (may_complain(server, &server->relay_complaint_ms)) {
+        log_write(
+            server->options.log, LOG_LEVEL_WARN,
+            "connection refused at the address for Steps of other generations: process %ld of "
+            "user id %ld",
+            (long)peer.pid, (long)peer.uid);
+    }
+}
+
+void server_start_relaying(struct server *server) {
+    int rc = UV_EADDRINUSE;
+    server->relay_listener.full = server_is_full;
+    server->relay_listener.waiting = server_on_waiting;
+    server->relay_listener.accepted = on_relay_accepted;
+    if (server->relay_fd >= 0) {
+        rc = acceptor_open(&server->relay_listener, server->loop, server->relay_fd);
+        server->relay_fd = rc == 0 ? -1 : server->relay_fd;
+    }
+    if (rc != 0 && server->options.socket != NULL) {
+        log_write(
+            server->options.log, LOG_LEVEL_WARN,
+            "no address for Steps of other generations (%s): on MsgPack:1 the next reload may "
+            "lose requests that are under way; see @kong-pdk in /proc/net/unix",
+            uv_strerror(rc));
+    }
 }
 
 /* Descriptors are for the plugin and the loop, too. */

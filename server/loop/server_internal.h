@@ -40,8 +40,9 @@ struct server {
     _Atomic bool waiting;       /* somebody waits for another to close a connection */
     pthread_mutex_t ended_lock; /* zeroed is open, on Linux */
     uint32_t ended;             /* workers that have nothing left; under the lock */
-    uint64_t full_complaint_ms, uid_complaint_ms; /* when that was last logged; 0: never */
-    size_t max_connections;                       /* as far as descriptors reach */
+    /* When that was last logged; 0: never. */
+    uint64_t full_complaint_ms, uid_complaint_ms, relay_complaint_ms;
+    size_t max_connections; /* as far as descriptors reach */
     void *process_data;
     bool plugin_open;
     bool watches_faults;
@@ -74,8 +75,11 @@ size_t server_connections(const struct server *server);
 bool server_is_full(struct acceptor *acceptor);
 void server_on_waiting(struct acceptor *acceptor);
 void server_on_accepted(struct acceptor *acceptor, int fd);
-/* A connection for a worker, taken over in any case. 0, or a negative uv error. */
-int server_hand_over(struct server *server, int fd);
+/* A connection for a worker, taken over in any case. steps_only: see struct rpc. 0, or a negative
+ * uv error. */
+int server_hand_over(struct server *server, int fd, bool steps_only);
+/* Takes Steps of this server's events from other generations of it, at relay_fd. */
+void server_start_relaying(struct server *server);
 /* Called by workers, each on its thread. */
 void server_on_conn_closed(struct conn_env *env);
 /* There is room again, where somebody waits for it. */

@@ -130,13 +130,14 @@ void worker_request(struct worker *worker, enum worker_state wanted, bool taken_
 struct arrival {
     struct message message;
     int fd;
+    bool steps_only;
 };
 
 /* Counted twice for a moment, rather than not at all: a server with no connection ends. One that
  * took the moment for its limit hears that it is over. */
 static void on_arrival(struct message *message, struct worker *worker) {
     struct arrival *arrival = (struct arrival *)message;
-    int rc = conn_adopt(&worker->conns, arrival->fd);
+    int rc = conn_adopt(&worker->conns, arrival->fd, arrival->steps_only);
     if (rc != 0) {
         log_write(worker->conns.rpc.log, LOG_LEVEL_ERROR, "connection: %s", uv_strerror(rc));
     }
@@ -145,14 +146,14 @@ static void on_arrival(struct message *message, struct worker *worker) {
     free(arrival);
 }
 
-int worker_adopt(struct worker *worker, int fd) {
+int worker_adopt(struct worker *worker, int fd, bool steps_only) {
     struct arrival *arrival = malloc(sizeof *arrival);
     if (arrival == NULL) {
         log_write(worker->conns.rpc.log, LOG_LEVEL_ERROR, "connection: %s", uv_strerror(UV_ENOMEM));
         fd_store_close(worker->conns.store, fd, true);
         return UV_ENOMEM;
     }
-    *arrival = (struct arrival){.message.deliver = on_arrival, .fd = fd};
+    *arrival = (struct arrival){.message.deliver = on_arrival, .fd = fd, .steps_only = steps_only};
     worker->on_their_way++;
     worker_post(worker, &arrival->message);
     return 0;

@@ -88,9 +88,9 @@ void worker_post(struct worker *worker, struct message *message);
 /* From the server's thread; what was requested before remains true. */
 void worker_request(struct worker *worker, enum worker_state wanted, bool taken_over);
 
-/* A connected descriptor, taken over in any case. From the server's thread. 0, or a negative uv
- * error; what goes wrong later is logged. */
-int worker_adopt(struct worker *worker, int fd);
+/* A connected descriptor, taken over in any case. steps_only: see struct rpc. From the server's
+ * thread. 0, or a negative uv error; what goes wrong later is logged. */
+int worker_adopt(struct worker *worker, int fd, bool steps_only);
 
 /* From any thread: connections, those on their way as well. */
 size_t worker_connections(const struct worker *worker);

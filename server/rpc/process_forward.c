@@ -12,7 +12,6 @@
 #include "msgpack_rpc.h"
 
 #define READ_SIZE 4096
-#define TRIES     64
 
 /* One Step on its way. Owned by itself: freed when its handle is closed. */
 struct process_forward {
@@ -55,26 +54,26 @@ static uint64_t hash_path(const char *path) {
     return fnv1a(hash, slash == NULL ? path : slash + 1);
 }
 
+/* All tags are tried, from a random one on: who wants to take all names must take that many. */
 int process_forward_listen(struct process_forward_env *env, const char *path, uint32_t *tag) {
     env->path_hash = hash_path(path);
+    uint32_t first = 0;
+    if (getrandom(&first, sizeof first, GRND_NONBLOCK) < 0) {
+        first = (uint32_t)getpid();
+    }
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    for (int i = 0; fd >= 0 && i < TRIES; i++) {
+    int rc = -1;
+    for (uint32_t i = 0; fd >= 0 && rc != 0 && i <= EVENT_TAG_MASK; i++) {
         struct sockaddr_un address;
-        uint32_t random = 0;
-        if (getrandom(&random, sizeof random, GRND_NONBLOCK) < 0) {
-            random = (uint32_t)getpid() + (uint32_t)i;
-        }
-        *tag = random & EVENT_TAG_MASK;
+        *tag = (first + i) & EVENT_TAG_MASK;
         socklen_t len = address_of(env, *tag, &address);
-        if (bind(fd, (struct sockaddr *)&address, len) == 0) {
-            if (listen(fd, 128) == 0) {
-                return fd;
-            }
+        rc = bind(fd, (struct sockaddr *)&address, len);
+        if (rc != 0 && errno != EADDRINUSE) {
             break;
         }
-        if (errno != EADDRINUSE) {
-            break;
-        }
+    }
+    if (rc == 0 && listen(fd, SOMAXCONN) == 0) {
+        return fd;
     }
     if (fd >= 0) {
         close(fd);
@@ -83,7 +82,7 @@ int process_forward_listen(struct process_forward_env *env, const char *path, ui
     return -1;
 }
 
-bool process_forward_is_own_uid(int fd) {
+static bool is_own_uid(int fd) {
     struct ucred peer;
     socklen_t len = sizeof peer;
     return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 && peer.uid == geteuid();
@@ -95,8 +94,7 @@ static int connect_to(const struct process_forward_env *env, uint32_t tag) {
     struct sockaddr_un address;
     socklen_t len = address_of(env, tag, &address);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd >= 0 &&
-        (connect(fd, (struct sockaddr *)&address, len) != 0 || !process_forward_is_own_uid(fd))) {
+    if (fd >= 0 && (connect(fd, (struct sockaddr *)&address, len) != 0 || !is_own_uid(fd))) {
         close(fd);
         fd = -1;
     }

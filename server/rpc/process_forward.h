@@ -5,7 +5,8 @@
  * in the old one. So each server also listens at a private address made of the path and of a tag
  * that all its event ids carry, and a server that gets a Step with another's tag passes it on, and
  * the answer back. The address is in Linux's abstract namespace: nothing to clean up, gone with the
- * process. Both sides check that the other has their own uid. */
+ * process. Both sides check that the other has their own uid. Nothing but Steps of events that are
+ * here is taken at that address (rpc.h, steps_only). */
 #ifndef SERVER_PROCESS_FORWARD_H
 #define SERVER_PROCESS_FORWARD_H
 
@@ -21,11 +22,9 @@ struct process_forward_env {
 };
 
 /* Listens for other generations: a descriptor (non-blocking, close-on-exec), owned by the caller,
- * and its tag; -1 when that cannot be had: then nothing is forwarded to this server. */
+ * and its tag; -1 when that cannot be had, as where all names are taken: then nothing is forwarded
+ * to this server, but it forwards to others all the same. */
 int process_forward_listen(struct process_forward_env *env, const char *path, uint32_t *tag);
-
-/* True when the peer at the other end of a Unix socket has our uid. */
-bool process_forward_is_own_uid(int fd);
 
 /* rpc_env.to_process: to the server with that tag. */
 bool process_forward_start(struct rpc *rpc, uint32_t tag, int64_t msgid, const uint8_t *data,

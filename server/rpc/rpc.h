@@ -59,7 +59,9 @@ struct rpc {
     size_t unwritten;              /* the caller's: bytes taken from `out` that wait elsewhere */
     void (*wake)(struct rpc *rpc); /* something was put in `out` outside of rpc_feed */
     bool feeding;
-    bool ending;   /* what comes is thrown away, but for answers that are due */
+    bool steps_only; /* the peer is another generation of this server: it may send Steps of events
+                        that are here, and nothing else */
+    bool ending;     /* what comes is thrown away, but for answers that are due */
     bool broken;   /* nothing more can be said on this connection: close it once `out` is written */
     bool held;     /* `in` has messages that are taken up when the peer has read its answers */
     bool skipping; /* the message under way is over a limit, which `reason` names */

@@ -5,6 +5,8 @@
 
 #include "rpc.h"
 
+#define RPC_NO_STEP "other than a Step at the address for Steps of other generations"
+
 /* One message. 0, or -1 with rpc->reason. */
 int rpc_protobuf_message(struct rpc *rpc, const struct frame *frame);
 int rpc_msgpack_message(struct rpc *rpc, const struct frame *frame);

@@ -239,7 +239,7 @@ static bool send_on(struct rpc *rpc, const struct rpc_call *call, const uint8_t 
     forward_start *start = NULL;
     uint32_t to = tag;
     if (tag != env->tag) {
-        start = env->to_process;
+        start = rpc->steps_only ? NULL : env->to_process;
     } else if (worker_index != events->worker_index) {
         start = env->to_thread;
         to = worker_index;
@@ -347,6 +347,9 @@ int rpc_msgpack_too_big(struct rpc *rpc) {
 static int take_call(struct rpc *rpc, const struct frame *frame, const struct rpc_call *call) {
     if (call->notification) {
         return 0;
+    }
+    if (rpc->steps_only && call->command != RPC_STEP) {
+        return rpc_fail(rpc, RPC_NO_STEP);
     }
     if (call->command == RPC_HANDLE_EVENT) {
         handle_event(rpc, call);

@@ -157,6 +157,9 @@ int rpc_protobuf_message(struct rpc *rpc, const struct frame *frame) {
     if (rpc->results_due > 0) {
         return take_answer(rpc, frame);
     }
+    if (rpc->steps_only) {
+        return rpc_fail(rpc, RPC_NO_STEP);
+    }
     if (rpc->ending) {
         return 0;
     }
