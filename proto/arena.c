@@ -57,8 +57,13 @@ static struct arena_chunk *add_chunk(struct arena *arena, size_t size) {
     if (size > PTRDIFF_MAX - sizeof(struct arena_chunk)) {
         return NULL;
     }
+    size_t charged = arena->chunks == NULL ? 0 : sizeof(struct arena_chunk) + size;
+    if (!budget_take(arena->budget, charged)) {
+        return NULL;
+    }
     struct arena_chunk *chunk = malloc(sizeof *chunk + size);
     if (chunk == NULL) {
+        budget_give(arena->budget, charged);
         return NULL;
     }
     chunk->older = arena->chunks;
@@ -181,6 +186,7 @@ void arena_reset(struct arena *arena) {
     struct arena_chunk *chunk = arena->chunks;
     while (chunk != NULL && chunk->older != NULL) {
         struct arena_chunk *older = chunk->older;
+        budget_give(arena->budget, (size_t)(chunk->end - (char *)chunk));
         free(chunk);
         chunk = older;
     }
@@ -198,5 +204,5 @@ void arena_reset(struct arena *arena) {
 void arena_free(struct arena *arena) {
     arena_reset(arena);
     free(arena->chunks);
-    *arena = (struct arena){.limit = arena->limit, .first = arena->first};
+    *arena = (struct arena){.limit = arena->limit, .first = arena->first, .budget = arena->budget};
 }

@@ -2,6 +2,7 @@
 #ifndef PROTO_ARENA_H
 #define PROTO_ARENA_H
 
+#include "budget.h"
 #include "kong_value.h"
 
 struct arena_chunk;
@@ -15,9 +16,10 @@ struct arena {
     struct arena_chunk *chunks; /* newest first; the oldest survives arena_reset */
     char *next;
     char *end;
-    size_t used;  /* bytes handed out, padding included */
-    size_t limit; /* at most so many bytes are handed out between two resets */
-    size_t first; /* ARENA_USUAL or ARENA_SMALL */
+    size_t used;                 /* bytes handed out, padding included */
+    size_t limit;                /* at most so many bytes are handed out between two resets */
+    size_t first;                /* ARENA_USUAL or ARENA_SMALL */
+    const struct budget *budget; /* of all pieces taken from the system but the first; or NULL */
 };
 
 /* No allocation happens before the first arena_alloc. */
@@ -25,6 +27,12 @@ void arena_init(struct arena *arena, size_t limit);
 
 /* The same for one of which there are many, each filled once with little. */
 void arena_init_small(struct arena *arena, size_t limit);
+
+/* What it takes from now on is charged to a budget (borrowed), but for the first piece. Before
+ * anything is allocated. */
+static inline void arena_set_budget(struct arena *arena, const struct budget *budget) {
+    arena->budget = budget;
+}
 
 /* size bytes, aligned for any type, not zeroed; NULL when out of memory or over the limit. size 0
  * gives a valid pointer. */

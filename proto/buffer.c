@@ -10,9 +10,25 @@ void buffer_init(struct buffer *buffer, size_t limit) {
     *buffer = (struct buffer){.limit = limit};
 }
 
-void buffer_free(struct buffer *buffer) {
-    free(buffer->data);
+static size_t charge(size_t capacity) {
+    return capacity > BUFFER_FREE ? capacity : 0;
+}
+
+static void empty(struct buffer *buffer) {
+    const struct budget *budget = buffer->budget;
     buffer_init(buffer, buffer->limit);
+    buffer->budget = budget;
+}
+
+void buffer_free(struct buffer *buffer) {
+    budget_give(buffer->budget, charge(buffer->capacity));
+    free(buffer->data);
+    empty(buffer);
+}
+
+void buffer_move(struct buffer *to, struct buffer *from) {
+    *to = *from;
+    empty(from);
 }
 
 /* Doubling, so that n bytes appended one by one are copied at most twice each. */
@@ -24,8 +40,13 @@ static bool grow(struct buffer *buffer, size_t needed) {
     if (capacity > buffer->limit) {
         capacity = buffer->limit;
     }
+    size_t more = charge(capacity) - charge(buffer->capacity);
+    if (!budget_take(buffer->budget, more)) {
+        return false;
+    }
     uint8_t *data = realloc(buffer->data, capacity);
     if (data == NULL) {
+        budget_give(buffer->budget, more);
         return false;
     }
     buffer->data = data;
@@ -86,6 +107,7 @@ void buffer_clear(struct buffer *buffer, size_t keep) {
     }
     uint8_t *data = realloc(buffer->data, keep);
     if (data != NULL) { /* else the larger piece simply stays */
+        budget_give(buffer->budget, charge(buffer->capacity) - charge(keep));
         buffer->data = data;
         buffer->capacity = keep;
     }

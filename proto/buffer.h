@@ -8,6 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "budget.h"
+
 /* Owned by whoever embeds it. data and len may be read; data is NULL while nothing was ever
  * appended. */
 struct buffer {
@@ -16,9 +18,21 @@ struct buffer {
     size_t capacity;
     size_t limit;
     bool failed;
+    const struct budget *budget; /* or NULL */
 };
 
+/* So many bytes are charged to no budget. */
+#define BUFFER_FREE ((size_t)4 << 10)
+
 void buffer_init(struct buffer *buffer, size_t limit);
+
+/* What it grows to from now on is charged to a budget (borrowed). Before anything is appended. */
+static inline void buffer_set_budget(struct buffer *buffer, const struct budget *budget) {
+    buffer->budget = budget;
+}
+
+/* Moves all bytes, and what they are charged to; `from` is as after buffer_init. */
+void buffer_move(struct buffer *to, struct buffer *from);
 void buffer_free(
     struct buffer *buffer); /* usable again as after buffer_init, with the same limit */
 

@@ -36,6 +36,9 @@
 #define LIMIT_OUT_PAUSE ((size_t)1 << 20)
 #define LIMIT_OUT       ((size_t)128 << 20)
 
+/* Of all connections and events together: what of the above is more than a few KiB each. */
+#define LIMIT_MEMORY ((size_t)512 << 20)
+
 /* Calls of one event that are posted and not yet answered by Kong. */
 #define LIMIT_POSTED 65536
 

@@ -8,7 +8,8 @@
 static const char *const limit_names[STATS_LIMIT_COUNT] = {
     [STATS_LIMIT_CONNECTIONS] = "max-connections", [STATS_LIMIT_INSTANCES] = "max-instances",
     [STATS_LIMIT_EVENTS] = "max-events",           [STATS_LIMIT_POSTED] = "posted-calls",
-    [STATS_LIMIT_OUTPUT] = "unread-output",        [STATS_LIMIT_MESSAGE] = "refused-message",
+    [STATS_LIMIT_OUTPUT] = "unread-output",        [STATS_LIMIT_MEMORY] = "max-memory",
+    [STATS_LIMIT_MESSAGE] = "refused-message",
 };
 
 const char *stats_limit_name(enum stats_limit limit) {

@@ -31,6 +31,7 @@ enum stats_limit {
     STATS_LIMIT_EVENTS,      /* an event was refused */
     STATS_LIMIT_POSTED,      /* a call was refused: too many are unanswered */
     STATS_LIMIT_OUTPUT,      /* a connection was dropped: its peer does not read */
+    STATS_LIMIT_MEMORY,      /* memory was refused: all connections and events have too much */
     STATS_LIMIT_MESSAGE,     /* … or a message of it was too large or malformed */
     STATS_LIMIT_COUNT
 };

@@ -78,7 +78,7 @@ struct options {
     uint64_t event_ms;
     uint64_t instance_idle_ms; /* 0: never forgotten */
     size_t max_connections, max_instances, max_events;
-    size_t max_frame, max_config; /* in bytes */
+    size_t max_frame, max_config, max_memory; /* in bytes */
 };
 
 /* The last part of argv[0]'s path: how messages begin and what the socket is called. Points into

@@ -261,6 +261,14 @@ const struct option_row option_rows[] = {
      .most = (uint64_t)1 << 30,
      .help = "of one configuration's JSON; a larger one is refused, and reading one holds up all "
              "requests, for some 30 ms each MiB"},
+    {.name = "max-memory",
+     .argument = "BYTES",
+     .kind = OPTION_BYTES,
+     AT(max_memory),
+     .least = 1 << 20,
+     .most = (uint64_t)1 << 31,
+     .help = "of all messages and events that are under way, beyond a few KiB each; then a handler "
+             "gets an error instead of Kong's answer"},
     {.name = "instance-idle",
      .argument = "SECONDS",
      .kind = OPTION_SECONDS,
@@ -378,6 +386,7 @@ void options_defaults(struct options *options, const struct kong_plugin *plugin)
         .max_events = LIMIT_EVENTS,
         .record_size = (size_t)1 << 30,
         .max_frame = LIMIT_FRAME,
+        .max_memory = LIMIT_MEMORY,
         .max_config = LIMIT_CONFIG,
     };
 }

@@ -73,6 +73,7 @@ static struct server_options server_options_of(struct service *service, struct r
     wanted.max_instances = options->max_instances;
     wanted.max_events = options->max_events;
     wanted.max_frame = options->max_frame;
+    wanted.max_memory = options->max_memory;
     wanted.max_config = options->max_config;
     return wanted;
 }

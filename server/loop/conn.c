@@ -22,9 +22,8 @@
 /* Bytes that the kernel did not take at once; owned. */
 struct write {
     struct write *next;
-    size_t len;
     size_t sent;
-    uint8_t *data;
+    struct buffer bytes;
 };
 
 /* The descriptor is watched, read and written by ourselves: a stream of libuv's does the same in
@@ -77,7 +76,7 @@ static void conn_close(struct conn *conn) {
     while (conn->unsent != NULL) {
         struct write *write = conn->unsent;
         conn->unsent = write->next;
-        free(write->data);
+        buffer_free(&write->bytes);
         free(write);
     }
     uv_close((uv_handle_t *)&conn->poll, on_closed);
@@ -124,15 +123,16 @@ static ssize_t send_now(int fd, const uint8_t *data, size_t len) {
 static int send_unsent(struct conn *conn) {
     while (conn->unsent != NULL) {
         struct write *write = conn->unsent;
-        ssize_t sent = send_now(conn->fd, write->data + write->sent, write->len - write->sent);
+        const struct buffer *bytes = &write->bytes;
+        ssize_t sent = send_now(conn->fd, bytes->data + write->sent, bytes->len - write->sent);
         if (sent <= 0) {
             return (int)sent;
         }
         write->sent += (size_t)sent;
         conn->rpc.unwritten -= (size_t)sent;
-        if (write->sent == write->len) {
+        if (write->sent == bytes->len) {
             conn->unsent = write->next;
-            free(write->data);
+            buffer_free(&write->bytes);
             free(write);
         }
     }
@@ -160,22 +160,22 @@ static int write_out(struct conn *conn) {
     }
     if (conn->rpc.unwritten + out->len > LIMIT_OUT) {
         stats_count(&stats->limits[STATS_LIMIT_OUTPUT], 1);
-        log_write(conn->env->rpc.log, LOG_LEVEL_WARN,
-                  "connection dropped: %zu bytes that its peer has not read, limit %zu",
-                  conn->rpc.unwritten + out->len, LIMIT_OUT);
+        rpc_complain(&conn->env->rpc, LOG_LEVEL_WARN,
+                     "connection dropped: %zu bytes that its peer has not read, limit %zu",
+                     conn->rpc.unwritten + out->len, LIMIT_OUT);
         return UV_ENOBUFS;
     }
     struct write *write = malloc(sizeof *write);
     if (write == NULL) {
         return UV_ENOMEM;
     }
-    *write = (struct write){.len = out->len, .data = out->data};
+    *write = (struct write){0};
+    buffer_move(&write->bytes, out);
     *conn->unsent_end = write;
     conn->unsent_end = &write->next;
-    conn->rpc.unwritten += write->len;
-    stats_count(&stats->bytes_out, write->len);
-    record_bytes(conn->env->record, conn->recorded, '<', write->data, write->len);
-    buffer_init(out, LIMIT_OUT); /* its bytes are the write's now */
+    conn->rpc.unwritten += write->bytes.len;
+    stats_count(&stats->bytes_out, write->bytes.len);
+    record_bytes(conn->env->record, conn->recorded, '<', write->bytes.data, write->bytes.len);
     return 0;
 }
 
@@ -283,7 +283,7 @@ static void on_wake(struct rpc *rpc) {
 static void after_feed(struct conn *conn, int rc) {
     if (rc != 0) {
         stats_count(&events_stats(conn->env->rpc.events)->limits[STATS_LIMIT_MESSAGE], 1);
-        log_write(conn->env->rpc.log, LOG_LEVEL_WARN, "connection dropped: %s", conn->rpc.reason);
+        rpc_complain(&conn->env->rpc, LOG_LEVEL_WARN, "connection dropped: %s", conn->rpc.reason);
     }
     if (conn->env->taken_over) {
         nudge_others(conn);
@@ -388,10 +388,26 @@ static bool is_stuck(struct conn *conn, uint64_t now_ms) {
 
 static void drop_stuck(struct conn *conn) {
     stats_count(&events_stats(conn->env->rpc.events)->limits[STATS_LIMIT_OUTPUT], 1);
-    log_write(conn->env->rpc.log, LOG_LEVEL_WARN,
-              "connection dropped: its peer has taken none of %zu bytes for %llu ms (limit: "
-              "--event-timeout)",
-              conn->stuck_size, (unsigned long long)conn->env->peer_patience_ms);
+    rpc_complain(&conn->env->rpc, LOG_LEVEL_WARN,
+                 "connection dropped: its peer has taken none of %zu bytes for %llu ms (limit: "
+                 "--event-timeout)",
+                 conn->stuck_size, (unsigned long long)conn->env->peer_patience_ms);
+    conn_close(conn);
+}
+
+/* A message that does not come to its end keeps what has come of it. */
+static bool is_half(const struct conn *conn, uint64_t now_ms) {
+    uint64_t since_ms = conn->rpc.half_ms;
+    return since_ms != 0 && !conn->rpc.held && now_ms > since_ms &&
+           now_ms - since_ms >= conn->env->peer_patience_ms;
+}
+
+static void drop_half(struct conn *conn) {
+    stats_count(&events_stats(conn->env->rpc.events)->limits[STATS_LIMIT_MESSAGE], 1);
+    rpc_complain(&conn->env->rpc, LOG_LEVEL_WARN,
+                 "connection dropped: a message has not come to its end for %llu ms (limit: "
+                 "--event-timeout)",
+                 (unsigned long long)conn->env->peer_patience_ms);
     conn_close(conn);
 }
 
@@ -399,6 +415,8 @@ void conns_tick(struct conn_env *env, uint64_t now_ms) {
     for (struct conn *conn = env->first; conn != NULL; conn = conn->next) {
         if (!conn->closing && is_stuck(conn, now_ms)) {
             drop_stuck(conn);
+        } else if (!conn->closing && is_half(conn, now_ms)) {
+            drop_half(conn);
         } else if (conn->rpc.exited && conn->rpc.event == NULL &&
                    now_ms - conn->rpc.exited_at_ms >= env->peer_patience_ms) {
             conn_close(conn);

@@ -28,6 +28,7 @@ void server_options_init(struct server_options *options) {
         .max_instances = LIMIT_INSTANCES,
         .max_events = LIMIT_EVENTS,
         .max_frame = LIMIT_FRAME,
+        .max_memory = LIMIT_MEMORY,
         .max_config = LIMIT_CONFIG,
         .stack_size = LIMIT_STACK,
         .blocking_threads = LIMIT_BLOCKING_THREADS,
@@ -185,7 +186,7 @@ static bool reports_faults(const struct server_options *options) {
 
 static struct worker_options worker_options_of(struct server *server) {
     const struct server_options *options = &server->options;
-    struct worker_options wanted = {.relays.max_frame = options->max_frame,
+    struct worker_options wanted = {.budget = {&server->memory, options->max_memory, NULL},
                                     .running = server->options.running,
                                     .all = server->workers,
                                     .count = server->count,

@@ -50,6 +50,7 @@ struct server_options {
     const uid_t *allow_uids; /* borrowed; of processes that may connect */
     size_t allow_uid_count;  /* 0: any that may open the socket's file */
     size_t max_connections, max_instances, max_events, max_frame, max_config;
+    size_t max_memory;         /* of all connections and events together, in bytes */
     size_t blocking_threads;   /* for kong_run_blocking: up to BLOCKING_THREADS_MOST */
     uint64_t blocking_wait_ms; /* for one of them; 0: no limit */
     size_t stack_size;         /* of a handler, where the plugin does not say */

@@ -48,6 +48,7 @@ struct server {
     bool watches_faults;
     struct registry *registry;
     struct blocking_pool *blocking;
+    _Atomic size_t memory;       /* that connections and events have, of max_memory */
     struct events_shared shared; /* of all workers */
     struct running own_running;  /* where the options have none */
     struct limits_told limits_told;

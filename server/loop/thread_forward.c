@@ -29,6 +29,7 @@ static struct thread_forward *of_recall(struct message *message) {
 
 static void forward_free(struct thread_forward *forward) {
     forward->from->forwards_sent--;
+    budget_give(&forward->from->budget, forward->len);
     buffer_free(&forward->rpc.out);
     free(forward);
 }
@@ -108,9 +109,12 @@ bool thread_forward_start(struct rpc *rpc, uint32_t worker_index, int64_t msgid,
                           const uint8_t *data, size_t len) {
     struct worker *from =
         (struct worker *)((char *)(uintptr_t)rpc->env - offsetof(struct worker, conns.rpc));
-    struct thread_forward *forward =
-        worker_index < from->options.count ? calloc(1, sizeof *forward + len) : NULL;
+    if (worker_index >= from->options.count || !budget_take(rpc->env->budget, len)) {
+        return false;
+    }
+    struct thread_forward *forward = calloc(1, sizeof *forward + len);
     if (forward == NULL) {
+        budget_give(rpc->env->budget, len);
         return false;
     }
     forward->step.deliver = on_step;

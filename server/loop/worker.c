@@ -9,7 +9,8 @@
 #include "crash.h"
 #include "limit.h"
 
-#define TICK_MS       1000
+#define TICK_MS       1000 /* and less where a tenth of the time of an event is */
+#define TICK_LEAST_MS 20
 #define DRAIN_TICK_MS 1
 #define READ_SIZE     ((size_t)64 << 10)
 
@@ -200,6 +201,8 @@ static void fill_conns(struct worker *worker) {
     struct rpc_env *rpc = &worker->conns.rpc;
     rpc->events = worker->events;
     rpc->scratch = &worker->scratch;
+    rpc->budget = &worker->budget;
+    rpc->complaints = &worker->complaints;
     rpc->running = options->running;
     rpc->process_forward_env = &worker->relays;
     rpc->now_ms = loop_now;
@@ -247,7 +250,11 @@ int worker_open(struct worker *worker, uint32_t index, uv_loop_t *loop,
     events.stats = &worker->stats;
     events.worker_index = index;
     events.running = options->running;
+    worker->budget = options->budget;
+    worker->budget.refused = &worker->stats.limits[STATS_LIMIT_MEMORY];
+    events.budget = &worker->budget;
     arena_init(&worker->scratch, LIMIT_EVENT_MEMORY);
+    arena_set_budget(&worker->scratch, &worker->budget);
     worker->conns.read_buffer = malloc(READ_SIZE);
     int rc = worker->conns.read_buffer == NULL ? UV_ENOMEM : init_timers(worker);
     if (rc == 0) {
@@ -261,7 +268,9 @@ int worker_open(struct worker *worker, uint32_t index, uv_loop_t *loop,
         return UV_ENOMEM;
     }
     fill_conns(worker);
-    rc = uv_timer_start(&worker->tick, on_tick, TICK_MS, TICK_MS);
+    uint64_t tick_ms = options->events.timeout_ms / 10;
+    tick_ms = tick_ms > TICK_MS ? TICK_MS : tick_ms < TICK_LEAST_MS ? TICK_LEAST_MS : tick_ms;
+    rc = uv_timer_start(&worker->tick, on_tick, tick_ms, tick_ms);
     return rc == 0 && index == 0 ? open_jobs(worker) : rc;
 }
 

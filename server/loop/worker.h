@@ -37,6 +37,7 @@ struct worker_options {
     struct events_options events;      /* without owner, worker_index, running and stats */
     struct conn_env conns;             /* without loop, buffer, and what rpc has of the events */
     struct process_forward_env relays; /* without loop */
+    struct budget budget;              /* without `refused` */
     struct running *running;           /* borrowed */
     struct worker *all;                /* the array that this one is in */
     uint32_t count;
@@ -56,6 +57,8 @@ struct worker {
     struct conn_env conns;
     struct process_forward_env relays;
     struct jobs *jobs; /* the first worker's; NULL: none */
+    struct throttle complaints;
+    struct budget budget; /* of this thread's connections and events, shared with the others */
     struct stats stats;
     struct stats sum; /* of all workers, while a status is made of it */
     enum worker_state state;

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "frame.h"
+#include "limit.h"
 #include "msgpack_rpc.h"
 
 #define READ_SIZE 4096
@@ -21,7 +22,7 @@ struct process_forward {
     struct process_forward_env *env;
     struct frame_reader reader;
     struct buffer in;
-    uint8_t *message; /* being written */
+    struct buffer message; /* being written */
     char read_buffer[READ_SIZE];
 };
 
@@ -107,7 +108,7 @@ static void on_closed(uv_handle_t *handle) {
     struct process_forward *forward = handle->data;
     forward->env->count--;
     buffer_free(&forward->in);
-    free(forward->message);
+    buffer_free(&forward->message);
     free(forward);
 }
 
@@ -139,8 +140,8 @@ static void take_messages(struct process_forward *forward) {
     struct codec_reason reason;
     size_t missing;
     int rc;
-    while ((rc = frame_next(&forward->reader, forward->in.data, forward->in.len,
-                            forward->env->max_frame, &frame, &missing, &reason)) > 0) {
+    while ((rc = frame_next(&forward->reader, forward->in.data, forward->in.len, LIMIT_OUT, &frame,
+                            &missing, &reason)) > 0) {
         int64_t pid;
         if (!msgpack_decode_server_pid(frame.data, frame.len, &pid)) {
             forward_answer(&forward->forward, frame.data, frame.len);
@@ -176,29 +177,40 @@ static void on_written(uv_write_t *write, int status) {
     }
 }
 
-static struct process_forward *forward_create(struct process_forward_env *env, int fd,
+/* False: there is no memory for it. */
+static bool copy_message(struct process_forward *forward, const struct budget *budget,
+                         const uint8_t *data, size_t len) {
+    buffer_init(&forward->message, len);
+    buffer_init(&forward->in, LIMIT_OUT);
+    buffer_set_budget(&forward->message, budget);
+    buffer_set_budget(&forward->in, budget);
+    buffer_append(&forward->message, data, len);
+    return !forward->message.failed;
+}
+
+static struct process_forward *forward_create(const struct rpc_env *rpc_env, int fd,
                                               const uint8_t *data, size_t len) {
+    struct process_forward_env *env = rpc_env->process_forward_env;
     struct process_forward *forward = calloc(1, sizeof *forward);
-    uint8_t *message = malloc(len);
-    if (forward == NULL || message == NULL || uv_pipe_init(env->loop, &forward->pipe, 0) != 0) {
+    if (forward == NULL || !copy_message(forward, rpc_env->budget, data, len) ||
+        uv_pipe_init(env->loop, &forward->pipe, 0) != 0) {
+        if (forward != NULL) {
+            buffer_free(&forward->message);
+        }
         free(forward);
-        free(message);
         close(fd);
         return NULL;
     }
-    memcpy(message, data, len);
     forward->env = env;
-    forward->message = message;
     forward->pipe.data = forward->write.data = forward;
-    buffer_init(&forward->in, env->max_frame + READ_SIZE);
-    frame_reader_init(&forward->reader, PROTOCOL_MSGPACK, env->max_frame);
+    frame_reader_init(&forward->reader, PROTOCOL_MSGPACK, LIMIT_OUT);
     env->count++;
     if (uv_pipe_open(&forward->pipe, fd) != 0) {
         close(fd);
         end(forward);
         return NULL;
     }
-    uv_buf_t buf = uv_buf_init((char *)message, (unsigned)len);
+    uv_buf_t buf = uv_buf_init((char *)forward->message.data, (unsigned)len);
     if (uv_read_start((uv_stream_t *)&forward->pipe, on_alloc, on_read) != 0 ||
         uv_write(&forward->write, (uv_stream_t *)&forward->pipe, &buf, 1, on_written) != 0) {
         end(forward);
@@ -211,7 +223,7 @@ bool process_forward_start(struct rpc *rpc, uint32_t tag, int64_t msgid, const u
                            size_t len) {
     struct process_forward_env *env = rpc->env->process_forward_env;
     int fd = connect_to(env, tag);
-    struct process_forward *forward = fd < 0 ? NULL : forward_create(env, fd, data, len);
+    struct process_forward *forward = fd < 0 ? NULL : forward_create(rpc->env, fd, data, len);
     if (forward == NULL) {
         return false;
     }

@@ -17,8 +17,7 @@
 struct process_forward_env {
     uv_loop_t *loop;
     uint64_t path_hash; /* of the socket's path: tags are for the generations on one path */
-    size_t max_frame;
-    size_t count; /* under way */
+    size_t count;       /* under way */
 };
 
 /* Listens for other generations: a descriptor (non-blocking, close-on-exec), owned by the caller,

@@ -16,6 +16,8 @@ void rpc_init(struct rpc *rpc, const struct rpc_env *env, void (*wake)(struct rp
     rpc->wake = wake;
     buffer_init(&rpc->in, env->max_frame + sizeof(uint32_t) + PIECE);
     buffer_init(&rpc->out, LIMIT_OUT);
+    buffer_set_budget(&rpc->in, env->budget);
+    buffer_set_budget(&rpc->out, env->budget);
 }
 
 void rpc_expect_results(struct rpc *rpc, size_t results_due) {
@@ -118,6 +120,9 @@ static int take_messages(struct rpc *rpc, const uint8_t *data, size_t len, size_
         if (rc <= 0) {
             return rc;
         }
+        if (total > 0) { /* it was whole */
+            rpc->half_ms = 0;
+        }
     }
     return 0;
 }
@@ -193,6 +198,9 @@ static int feed(struct rpc *rpc, const uint8_t *data, size_t len) {
     if (rpc->in.len == 0) {
         buffer_clear(&rpc->in, 0);
     }
+    if ((rpc->in.len > 0 || rpc->skipping) && rpc->half_ms == 0) {
+        rpc->half_ms = rpc->env->now_ms(rpc->env->clock);
+    }
     return rpc->broken ? -1 : 0;
 }
 
@@ -204,6 +212,9 @@ int rpc_feed(struct rpc *rpc, const uint8_t *data, size_t len) {
     rpc->nudged = false;
     int rc = feed(rpc, data, len);
     rpc->feeding = false;
+    if (rpc->env->scratch->used > ARENA_USUAL) {
+        arena_reset(rpc->env->scratch);
+    }
     return rc;
 }
 

@@ -13,6 +13,7 @@
 #include "msgpack_skip.h"
 #include "rpc_message.h"
 #include "status.h"
+#include "throttle.h"
 
 struct rpc;
 struct forward;
@@ -28,9 +29,11 @@ struct rpc_env {
     struct events *events;
     struct registry *registry;
     struct log *log;
+    struct throttle *complaints; /* lines about what peers do wrong; NULL: all are written */
     const struct kong_plugin *plugin;
     const struct rpc_plugin_info *info; /* what the dump says too */
     struct arena *scratch;              /* for one message, reset before each */
+    const struct budget *budget;        /* of what is read and written; NULL: none */
     size_t max_frame;
     size_t max_connections;
     const struct running *running; /* for its restarts; NULL: not known */
@@ -62,9 +65,10 @@ struct rpc {
     bool steps_only; /* the peer is another generation of this server: it may send Steps of events
                         that are here, and nothing else */
     bool ending;     /* what comes is thrown away, but for answers that are due */
-    bool broken;   /* nothing more can be said on this connection: close it once `out` is written */
-    bool held;     /* `in` has messages that are taken up when the peer has read its answers */
-    bool skipping; /* the message under way is over a limit, which `reason` names */
+    bool broken; /* nothing more can be said on this connection: close it once `out` is written */
+    uint64_t half_ms; /* since when a message is under way, on the loop's clock; 0: there is none */
+    bool held;        /* `in` has messages that are taken up when the peer has read its answers */
+    bool skipping;    /* the message under way is over a limit, which `reason` names */
     uint64_t skip_left; /* ProtoBuf: bytes of it still to come */
     struct msgpack_skip skip;
     char reason[200];
@@ -109,6 +113,10 @@ static inline bool rpc_is_paused(const struct rpc *rpc) {
     return rpc->out.len + rpc->unwritten + rpc->forwarded_bytes > LIMIT_OUT_PAUSE &&
            rpc->results_due == 0;
 }
+
+/* Logs what a peer does wrong, unless too much of that is logged. */
+void rpc_complain(const struct rpc_env *env, enum log_level level, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 
 /* The peer is gone: its events are resumed with KONG_E_GONE. Frees everything. */
 void rpc_close(struct rpc *rpc);

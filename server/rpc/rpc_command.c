@@ -23,11 +23,11 @@ static void describe(const struct rpc *rpc, const struct instance *instance,
 
 static void start_instance(struct rpc *rpc, const struct rpc_call *call, struct rpc_reply *reply) {
     if (!kong_str_equal(call->name, kong_str(rpc->env->plugin->name))) {
-        log_write(rpc->env->log, LOG_LEVEL_ERROR,
-                  "Kong asks for the plugin '%.*s', this server has '%s': check "
-                  "pluginserver_*_query_cmd and _start_cmd",
-                  call->name.len > 64 ? 64 : (int)call->name.len,
-                  call->name.data != NULL ? call->name.data : "", rpc->env->plugin->name);
+        rpc_complain(rpc->env, LOG_LEVEL_ERROR,
+                     "Kong asks for the plugin '%.*s', this server has '%s': check "
+                     "pluginserver_*_query_cmd and _start_cmd",
+                     call->name.len > 64 ? 64 : (int)call->name.len,
+                     call->name.data != NULL ? call->name.data : "", rpc->env->plugin->name);
         reply_error(rpc, reply, "unknown plugin", call->name);
         return;
     }
@@ -39,7 +39,7 @@ static void start_instance(struct rpc *rpc, const struct rpc_call *call, struct 
                             rpc->env->now_ms(rpc->env->clock), &instance, error, sizeof error);
     events_leave_configure(rpc->env->events);
     if (rc != 0) {
-        log_write(rpc->env->log, LOG_LEVEL_ERROR, "%s", error);
+        rpc_complain(rpc->env, LOG_LEVEL_ERROR, "%s", error);
         reply_error(rpc, reply, error, (struct kong_str){NULL, 0});
         return;
     }
@@ -47,8 +47,7 @@ static void start_instance(struct rpc *rpc, const struct rpc_call *call, struct 
     stats_count(&stats->instances_started, 1);
     if (instance->failure != NULL) {
         stats_count(&stats->instances_refused, 1);
-        log_write(rpc->env->log, LOG_LEVEL_ERROR, "instance %d: %s", instance->id,
-                  instance->failure);
+        rpc_complain(rpc->env, LOG_LEVEL_ERROR, "instance %d: %s", instance->id, instance->failure);
     } else {
         log_write(rpc->env->log, LOG_LEVEL_DEBUG, "instance %d started", instance->id);
     }

@@ -39,6 +39,25 @@ void rpc_deliver_refused(struct rpc *rpc, struct event *event, int codec_error) 
     event_deliver(event, error, kong_nil(), arena_printf(&event->arena, "Kong's answer: %s", why));
 }
 
+void rpc_complain(const struct rpc_env *env, enum log_level level, const char *format, ...) {
+    uint64_t silenced = 0;
+    char text[512];
+    if (env->complaints != NULL &&
+        !throttle_due(env->complaints, env->now_ms(env->clock), &silenced)) {
+        return;
+    }
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    if (silenced == 0) {
+        log_write(env->log, level, "%s", text);
+    } else {
+        log_write(env->log, level, "%s (and %llu lines like this before)", text,
+                  (unsigned long long)silenced);
+    }
+}
+
 void rpc_wake(struct rpc *rpc) {
     if (!rpc->feeding) {
         rpc->wake(rpc);

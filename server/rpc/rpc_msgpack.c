@@ -3,6 +3,8 @@
  * without a result are queued while the handler goes on, and leave one a Step; neighbouring header
  * calls that mean the same as one set_headers leave as one. */
 #include "forward.h"
+#include <stdio.h>
+
 #include "limit.h"
 #include "msgpack_fast.h"
 #include "msgpack_rpc.h"
@@ -318,9 +320,21 @@ static void take_result(struct rpc *rpc, struct event *event, const struct rpc_c
     deliver(rpc, event, call);
 }
 
+/* A large one that cannot be sent on, for want of memory, may be so in few words. */
+#define FEW_WORDS ((size_t)4 << 10)
+
 static void step(struct rpc *rpc, const struct rpc_call *call, const struct frame *frame) {
     struct event *event = events_find(rpc->env->events, call->event_id);
-    if (event != NULL || !send_on(rpc, call, frame->data, frame->len)) {
+    bool sent = event == NULL && send_on(rpc, call, frame->data, frame->len);
+    if (event == NULL && !sent && frame->len > FEW_WORDS) {
+        struct rpc_call small = {.command = RPC_STEP,
+                                 .sequence = call->sequence,
+                                 .event_id = call->event_id,
+                                 .data_error = CODEC_E_LIMIT};
+        snprintf(rpc->reason, sizeof rpc->reason, "no memory to pass on %zu bytes", frame->len);
+        sent = send_on_too_big(rpc, &small);
+    }
+    if (!sent) {
         take_result(rpc, event, call);
     }
 }

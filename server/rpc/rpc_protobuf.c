@@ -180,7 +180,7 @@ int rpc_protobuf_message(struct rpc *rpc, const struct frame *frame) {
     if (reply.kind == RPC_REPLY_ERROR) {
         /* RpcReturn has no field for an error: without content it makes Kong fail the call, and log
          * it. */
-        log_write(rpc->env->log, LOG_LEVEL_ERROR, "%s", reply.error.data);
+        rpc_complain(rpc->env, LOG_LEVEL_ERROR, "%s", reply.error.data);
         reply.kind = RPC_REPLY_RETURN;
     }
     rc = protobuf_encode_reply(&rpc->out, &reply);

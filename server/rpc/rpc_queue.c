@@ -17,9 +17,10 @@ const struct pdk_method *rpc_queue_merged(const struct pdk_method *method) {
 }
 
 /* In a response X_A and X-A are one header for nginx, and which of two comes last in a Lua table is
- * left to chance: names with an underscore stay alone. */
+ * left to chance: names with an underscore stay alone. So does ":authority", which Kong takes in
+ * set_header only. */
 static bool is_plain_name(struct kong_str name) {
-    return memchr(name.data, '_', name.len) == NULL;
+    return memchr(name.data, '_', name.len) == NULL && memchr(name.data, ':', name.len) == NULL;
 }
 
 static bool same_header(struct kong_str a, struct kong_str b) {

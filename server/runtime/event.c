@@ -106,15 +106,23 @@ static void after_run(struct event *event, bool returned) {
 /* At the limit an event gives way that has waited for a Step for seconds: a Lua error in a PDK call
  * means that none ever comes, and requests of one kind could fill the table with such events. */
 static bool make_room(struct events *events, uint64_t now_ms) {
-    unsigned looks = 64;
-    for (struct event *event = events->soonest; event != NULL && looks > 0;
-         event = event->by_deadline.next, looks--) {
+    /* All events are looked at, but each only once in a tick: a full table costs no more. */
+    struct event *event = events->room_from != NULL ? events->room_from : events->soonest;
+    while (event != NULL && !events->room_done) {
         uint64_t age_ms = now_ms + events->options.timeout_ms - event->deadline_ms;
-        if (event->awaits_step && event->cancelled == 0 && age_ms >= STEP_PATIENCE_MS) {
+        struct event *next = event->by_deadline.next;
+        if (age_ms < STEP_PATIENCE_MS) {
+            events->room_from = event;
+            return false;
+        }
+        events->room_from = next;
+        events->room_done = next == NULL;
+        if (event->awaits_step && event->cancelled == 0) {
             stats_count(&events->stats->phases[event->phase].timed_out, 1);
             event_cancel(event, KONG_E_TIMEOUT);
             return true;
         }
+        event = next;
     }
     return false;
 }
@@ -261,6 +269,8 @@ static void trim_stacks(struct events *events) {
 }
 
 void events_tick(struct events *events, uint64_t now_ms) {
+    events->room_from = NULL;
+    events->room_done = false;
     events->guarded = events->guarded && quarantine_active(&events->options.running->quarantine,
                                                            stats_clock() / 1000000);
     trim_stacks(events);

@@ -25,21 +25,24 @@
 struct event;
 struct events;
 
-/* An event id: whose it is, a count, and where it lives. Where several threads have events, the
- * lowest bits of the count, as many as it takes, are the number of the thread. */
-#define EVENT_TAG_BITS        12u
-#define EVENT_GENERATION_BITS 23u
-#define EVENT_SLOT_BITS       18u
-#define EVENT_TAG_MASK        ((1u << EVENT_TAG_BITS) - 1)
+/* An event id, 53 bits, which a Lua number holds: whose it is, a count, a slot, and on which of the
+ * server's threads it lives. The last two take as many bits as there are slots and threads; all
+ * others are the count's, so that an id comes again as late as can be. */
+#define EVENT_TAG_BITS   12u
+#define EVENT_COUNT_BITS 41u /* count, slot and thread */
+#define EVENT_TAG_MASK   ((1u << EVENT_TAG_BITS) - 1)
+
+/* Of max_events; the count has 17 bits at least, with 64 threads. */
+#define EVENT_SLOT_BITS_MOST 18u
 
 /* Which server an id is from, among the generations on one socket path. */
 static inline uint32_t event_tag(uint64_t id) {
-    return (uint32_t)(id >> (EVENT_GENERATION_BITS + EVENT_SLOT_BITS)) & EVENT_TAG_MASK;
+    return (uint32_t)(id >> EVENT_COUNT_BITS) & EVENT_TAG_MASK;
 }
 
 /* On which of the server's threads it lives. */
 static inline uint32_t event_worker(uint64_t id, unsigned worker_bits) {
-    return (uint32_t)(id >> EVENT_SLOT_BITS) & ((1u << worker_bits) - 1);
+    return (uint32_t)id & ((1u << worker_bits) - 1);
 }
 
 /* What the client gets, with status 500, from a plugin that fails closed: Kong's own words for a
@@ -145,6 +148,7 @@ struct events_options {
     unsigned worker_bits;         /* … up to 2^worker_bits; 0: there is only one */
     struct events_shared *shared; /* borrowed */
     struct stats *stats;          /* where events and calls are counted; borrowed */
+    const struct budget *budget;  /* of the handlers' memory; borrowed; NULL: none */
     size_t max_events;            /* of all workers together */
     size_t stack_size;
     bool kong_2_8;                  /* calls are allowed as Kong 2.8 does it, else as 3.9 does */

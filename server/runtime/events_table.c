@@ -29,9 +29,14 @@ struct events *events_create(const struct events_options *options) {
     events->running = &options->running->slots[options->worker_index];
     events->guarded = options->running->quarantine.handler_count > 0;
     running_leave(events->running);
-    if (events->options.max_events > SLOT_MASK) {
-        events->options.max_events = SLOT_MASK;
+    if (events->options.max_events > (size_t)1 << EVENT_SLOT_BITS_MOST) {
+        events->options.max_events = (size_t)1 << EVENT_SLOT_BITS_MOST;
     }
+    while ((size_t)1 << events->slot_bits < events->options.max_events) {
+        events->slot_bits++;
+    }
+    events->generations = (uint64_t)1
+                          << (EVENT_COUNT_BITS - events->slot_bits - options->worker_bits);
     events->stats = options->stats;
     snprintf(events->too_many, sizeof events->too_many,
              "too many events at work: limit %zu (--max-events)", events->options.max_events);
@@ -44,8 +49,7 @@ struct events *events_create(const struct events_options *options) {
     if (getrandom(&seed, sizeof seed, GRND_NONBLOCK) != (ssize_t)sizeof seed) {
         seed = (uint32_t)(uintptr_t)events;
     }
-    events->generation_step = (uint64_t)1 << options->worker_bits;
-    events->generation = (seed & ~(events->generation_step - 1)) | options->worker_index;
+    events->generation = seed & (events->generations - 1);
     return events;
 }
 
@@ -123,6 +127,10 @@ void events_append(struct events *events, struct event *event) {
 
 static void deadline_remove(struct events *events, struct event *event) {
     struct event_link *link = &event->by_deadline;
+    if (events->room_from == event) {
+        events->room_from = link->next;
+        events->room_done = link->next == NULL;
+    }
     *(link->prev != NULL ? &link->prev->by_deadline.next : &events->soonest) = link->next;
     *(link->next != NULL ? &link->next->by_deadline.prev : &events->latest) = link->prev;
 }
@@ -142,6 +150,7 @@ static struct event *event_make(struct events *events) {
         return NULL;
     }
     arena_init(&event->arena, LIMIT_EVENT_MEMORY);
+    arena_set_budget(&event->arena, events->options.budget);
     event->events = events;
     event->slot = events->slots_made++;
     events->slots[event->slot] = event;
@@ -155,9 +164,11 @@ struct event *events_take(struct events *events) {
     } else if ((event = event_make(events)) == NULL) {
         return NULL;
     }
-    events->generation = (events->generation + events->generation_step) & GENERATION_MASK;
-    event->id = (uint64_t)events->options.tag << (EVENT_GENERATION_BITS + EVENT_SLOT_BITS) |
-                events->generation << EVENT_SLOT_BITS | event->slot;
+    events->generation = (events->generation + 1) & (events->generations - 1);
+    unsigned worker_bits = events->options.worker_bits;
+    event->id = (uint64_t)events->options.tag << EVENT_COUNT_BITS |
+                events->generation << (events->slot_bits + worker_bits) |
+                (uint64_t)event->slot << worker_bits | events->options.worker_index;
     event->ended = event->finished = event->reporting = event->released = event->refused = false;
     event->cancelled = event->rc = event->answer_rc = event->error_rc = 0;
     event->fiber = NULL;
@@ -197,7 +208,7 @@ void events_free(struct event *event) {
 }
 
 struct event *events_find(struct events *events, uint64_t id) {
-    uint64_t slot = id & SLOT_MASK;
+    uint64_t slot = id >> events->options.worker_bits & (((uint64_t)1 << events->slot_bits) - 1);
     if (slot >= events->slots_made || events->slots[slot]->id != id ||
         events->slots[slot]->state == EVENT_FREE) {
         return NULL;

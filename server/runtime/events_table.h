@@ -7,11 +7,8 @@
 
 #include "event_report.h"
 
-/* An id is a tag above a generation above a slot number, 53 bits in all (a Lua number): looking one
- * up is an array access, and one that was used before is not found. */
-#define SLOT_MASK       ((1u << EVENT_SLOT_BITS) - 1)
-#define GENERATION_MASK ((1u << EVENT_GENERATION_BITS) - 1)
-
+/* The slot is in an id: looking one up is an array access, and one that was used before is not
+ * found. */
 struct events {
     struct events_options options;
     kong_handler *handlers[STATS_PHASES]; /* the plugin's, and event_job.c's for QUARANTINE_JOB */
@@ -24,7 +21,10 @@ struct events {
     uint64_t generation;
     struct event *soonest, *latest; /* by deadline, which is by start: all have the same time */
     struct stats *stats;
-    uint64_t generation_step;     /* past the bits that are the worker_index's */
+    unsigned slot_bits;           /* of an id */
+    uint64_t generations;         /* an id's count is below */
+    struct event *room_from;      /* make_room has looked at all before this one, */
+    bool room_done;               /* or at all; since the last tick */
     struct running_slot *running; /* of the options, this worker's */
     bool guarded;                 /* somebody is quarantined */
     void *inbox;                  /* events_inbox */

@@ -67,6 +67,7 @@ static void fill(struct server_options *to, const struct sim_server_options *fro
     to->max_instances = from->max_instances == 0 ? to->max_instances : from->max_instances;
     to->max_events = from->max_events == 0 ? to->max_events : from->max_events;
     to->max_frame = from->max_frame == 0 ? to->max_frame : from->max_frame;
+    to->max_memory = from->max_memory == 0 ? to->max_memory : from->max_memory;
 }
 
 struct sim_server *sim_server_start(const struct sim_server_options *from, char *error,

@@ -170,7 +170,8 @@ static void test_bad_usage(void **state) {
     refused("--pr 1",
             "--pr is short for more than one option: --priority, --protocol, --print-conf");
     refused("--max=1", "--max=1 is short for more than one option: --max-connections, "
-                       "--max-instances, --max-events, --max-frame, --max-config");
+                       "--max-instances, --max-events, --max-frame, --max-config, "
+                       "--max-memory");
     refused("--phases", "--phases: its argument LIST is missing");
     refused("--dump -p", "--kong-prefix: its argument DIR is missing");
     refused("--dump=json", "--dump takes no argument: --dump=json");

@@ -228,7 +228,7 @@ static void invented_ids(void **state) {
     crowd_start(&crowd, (struct sim_server_options){0});
     int64_t id = start_over(&crowd, 0, "{\"mode\":\"loop\",\"count\":2}");
     uint64_t event = begin_over(&crowd, 0, id).event_id;
-    for (unsigned bit = 0; bit < EVENT_SLOT_BITS + EVENT_GENERATION_BITS; bit++) {
+    for (unsigned bit = 0; bit < EVENT_COUNT_BITS; bit++) {
         struct rpc_reply reply = step_over(&crowd, bit % PEERS, event ^ (uint64_t)1 << bit);
         assert_int_equal(reply.kind, RPC_REPLY_ERROR);
         assert_null(strstr(reply.error.data, "no plugin instance"));
@@ -324,7 +324,7 @@ static void steps_pile_up(void **state) {
     (void)state;
     crowd_start(&crowd, (struct sim_server_options){0});
     int64_t id = start_over(&crowd, 1, "{\"mode\":\"wait\",\"count\":1}");
-    struct rpc_call call = step_call(begin_over(&crowd, 1, id).event_id + 1); /* not there */
+    struct rpc_call call = step_call(begin_over(&crowd, 1, id).event_id + LANES); /* not there */
     hold_lane(&crowd);
     memset(text, 'x', sizeof text);
     call.data = kong_bytes(text, sizeof text);

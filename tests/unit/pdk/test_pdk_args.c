@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "limit.h"
 #include "pdk_bench.h"
 
 #define LENGTH(array) (sizeof(array) / sizeof(array)[0])
@@ -305,6 +306,54 @@ static void test_header_values(void **state) {
     }
 }
 
+/* A value that nests too deep is one clear error, whatever the protocol; nothing is sent. */
+static int too_deep(struct kong *kong, struct bench *bench) {
+    struct kong_value levels[200];
+    levels[199] = kong_list(NULL, 0);
+    for (size_t i = 199; i > 0; i--) {
+        levels[i - 1] = kong_list(&levels[i], 1);
+    }
+    struct kong_value args[] = {kong_string("key"), levels[0]};
+    note_error(bench, kong_call(kong, "kong.ctx.shared.set", args, 2, NULL));
+    note(bench, "%s ", kong_error_text(kong));
+    args[1] = levels[200 - LIMIT_NESTING + 1];
+    note_error(bench, kong_call(kong, "kong.ctx.shared.set", args, 2, NULL));
+    args[1] = levels[200 - LIMIT_NESTING - 1];
+    note_error(bench, kong_call(kong, "kong.ctx.shared.set", args, 2, NULL));
+    return 0;
+}
+
+static void test_nesting(void **state) {
+    (void)state;
+    for (size_t i = 0; i < LENGTH(protocols); i++) {
+        struct bench *bench = bench_create(protocols[i], NULL);
+        bench_run(bench, too_deep, NULL, NULL, 0);
+        assert_string_equal(bench_notes(bench),
+                            "INVALID kong.ctx.shared.set: a value nests deeper than 32 levels; not "
+                            "sent ok INVALID ");
+        assert_int_equal(bench->call_count, 1);
+        bench_destroy(bench);
+    }
+}
+
+/* Kong takes ":authority" in set_header, and in set_headers for a header's name. */
+static int authority(struct kong *kong, struct bench *bench) {
+    (void)bench;
+    kong_service_request_set_header(kong, "X-A", "a");
+    kong_service_request_set_header(kong, ":authority", "host:1");
+    kong_service_request_set_header(kong, "X-B", "b");
+    return kong_service_request_set_header(kong, "X-C", "c");
+}
+
+static void test_authority_stays_alone(void **state) {
+    struct bench *bench = sent(PROTOCOL_MSGPACK, authority);
+    (void)state;
+    assert_call(bench, 0, "kong.service.request.set_header", "[\"X-A\",\"a\"]");
+    assert_call(bench, 1, "kong.service.request.set_header", "[\":authority\",\"host:1\"]");
+    assert_call(bench, 2, "kong.service.request.set_headers", "[{\"X-B\":\"b\",\"X-C\":\"c\"}]");
+    bench_destroy(bench);
+}
+
 /* What is given is copied: it may be gone before it leaves. */
 static int short_lived(struct kong *kong, struct bench *bench) {
     char name[8] = "X-One", value[8] = "first";
@@ -353,10 +402,16 @@ static void test_call(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_refused),       cmocka_unit_test(test_authenticate),
-        cmocka_unit_test(test_load_consumer), cmocka_unit_test(test_log),
-        cmocka_unit_test(test_deprecation),   cmocka_unit_test(test_header_values),
-        cmocka_unit_test(test_copies),        cmocka_unit_test(test_call),
+        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_authenticate),
+        cmocka_unit_test(test_load_consumer),
+        cmocka_unit_test(test_log),
+        cmocka_unit_test(test_deprecation),
+        cmocka_unit_test(test_header_values),
+        cmocka_unit_test(test_copies),
+        cmocka_unit_test(test_nesting),
+        cmocka_unit_test(test_authority_stays_alone),
+        cmocka_unit_test(test_call),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

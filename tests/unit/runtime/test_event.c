@@ -181,11 +181,102 @@ static void stacks_of_a_burst_are_given_back(void **state) {
     end(&f);
 }
 
+/* --- Room in a full table --- */
+
+#define FULL 200
+
+static void begin_full(struct fixture *f, size_t max_events, unsigned worker_bits) {
+    begin(f, true, false);
+    events_destroy(f->events);
+    struct events_options events = {.plugin = &plugin,
+                                    .registry = f->registry,
+                                    .process_data = &f->seen,
+                                    .max_events = max_events,
+                                    .worker_bits = worker_bits,
+                                    .stack_size = (size_t)64 << 10,
+                                    .timeout_ms = 60000,
+                                    .running = &f->running,
+                                    .shared = &f->shared,
+                                    .stats = &f->stats};
+    f->events = events_create(&events);
+    assert_non_null(f->events);
+}
+
+static bool start_at(struct fixture *f, uint64_t now_ms) {
+    const char *refusal;
+    struct instance *instance = registry_use(f->registry, f->instance->id, now_ms);
+    bool ok = event_start(f->events, instance, KONG_PHASE_ACCESS, &ops, &f->seen, now_ms, &refusal);
+    if (!ok) {
+        registry_release(f->registry, instance);
+    }
+    return ok;
+}
+
+/* Handlers at work in front, however many, do not hide the events that wait for a Step that never
+ * comes. */
+static void forsaken_events_behind_others(void **state) {
+    struct fixture f;
+    struct event *sleepers[2 * FULL];
+    size_t count = 0;
+    (void)state;
+    begin_full(&f, FULL, 0);
+    for (size_t i = 0; i < FULL; i++) {
+        assert_true(start_at(&f, 0));
+        f.seen.sleeping->awaits_step = i >= 150;
+        sleepers[count++] = f.seen.sleeping;
+    }
+    assert_false(start_at(&f, 1999)); /* nobody has waited for long */
+    events_tick(f.events, 2000);
+    for (size_t i = 150; i < FULL; i++) {
+        f.seen.sleeping = sleepers[i];
+        /* a sleeper that gives way returns when it is woken: here at once */
+        assert_false(start_at(&f, 2000));
+        assert_int_equal(sleepers[i]->cancelled, KONG_E_TIMEOUT);
+        event_wake(sleepers[i]);
+        assert_true(start_at(&f, 2000));
+        sleepers[i] = f.seen.sleeping;
+    }
+    assert_int_equal(f.stats.phases[KONG_PHASE_ACCESS].timed_out, 50);
+    assert_false(start_at(&f, 3000)); /* none is left */
+    events_tick(f.events, 4000);
+    assert_false(start_at(&f, 4000));
+    for (size_t i = 0; i < FULL; i++) {
+        event_cancel(sleepers[i], KONG_E_GONE);
+        event_wake(sleepers[i]);
+    }
+    end(&f);
+}
+
+/* An id does not come again while anybody can still know it: with 64 threads and the usual limit
+ * not within two million events. */
+static void ids_come_again_late(void **state) {
+    enum { EVENTS = 140000 };
+    struct fixture f;
+    uint64_t first = 0;
+    (void)state;
+    begin_full(&f, LIMIT_EVENTS, 6);
+    for (int i = 0; i < EVENTS; i++) {
+        assert_true(start_at(&f, 0));
+        struct event *event = f.seen.sleeping;
+        assert_true(event->id < (uint64_t)1 << 53);
+        assert_int_equal(event_worker(event->id, 6), 0);
+        assert_true(events_find(f.events, event->id) == event);
+        assert_true(i == 0 || event->id != first);
+        first = i == 0 ? event->id : first;
+        event_cancel(event, KONG_E_GONE);
+        event_wake(event);
+    }
+    assert_null(events_find(f.events, first));
+    end(&f);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sleeper_is_interrupted_once),
         cmocka_unit_test(failure_told_to_nobody),
         cmocka_unit_test(stacks_of_a_burst_are_given_back),
+        cmocka_unit_test(forsaken_events_behind_others),
+        cmocka_unit_test(ids_come_again_late),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
