@@ -6,6 +6,7 @@
 
 #include "frame.h"
 #include "limit.h"
+#include "msgpack_skip.h"
 
 #define MOST       512
 #define MOST_BYTES 1024
@@ -18,6 +19,9 @@ struct outcome {
     } messages[MOST];
     int rc;
     struct codec_reason reason;
+    int skip_rc; /* of the message that is over a limit */
+    size_t skip_total;
+    uint64_t skip_event;
 };
 
 /* frame_next over exactly these bytes: a look behind them is seen. */
@@ -37,6 +41,19 @@ static int next(struct frame_reader *reader, const uint8_t *data, size_t len, si
     return rc;
 }
 
+/* What is over a limit is passed over, in pieces of `most`. */
+static void skip(struct outcome *outcome, const uint8_t *data, size_t len, size_t most) {
+    struct msgpack_skip skip = {0};
+    while (outcome->skip_rc == 0 && outcome->skip_total < len) {
+        size_t rest = len - outcome->skip_total;
+        size_t used;
+        outcome->skip_rc =
+            msgpack_skip_take(&skip, data + outcome->skip_total, rest < most ? rest : most, &used);
+        outcome->skip_total += used;
+    }
+    outcome->skip_event = skip.event_id;
+}
+
 /* As the bytes come: chunks of 1 to `most`, in an order that `seed` makes. */
 static void run(enum protocol protocol, size_t limit, const uint8_t *data, size_t len, size_t most,
                 uint32_t seed, struct outcome *outcome) {
@@ -52,6 +69,9 @@ static void run(enum protocol protocol, size_t limit, const uint8_t *data, size_
         outcome->rc =
             next(&reader, data + at, here - at, limit, &frame, &missing, &outcome->reason);
         if (outcome->rc < 0) {
+            if (outcome->rc == CODEC_E_LIMIT && protocol == PROTOCOL_MSGPACK) {
+                skip(outcome, data + at, len - at, most);
+            }
             return;
         }
         if (outcome->rc == 1) {
@@ -75,7 +95,8 @@ static void run(enum protocol protocol, size_t limit, const uint8_t *data, size_
 }
 
 static void require_same(const struct outcome *a, const struct outcome *b) {
-    REQUIRE(a->count == b->count && a->rc == b->rc);
+    REQUIRE(a->count == b->count && a->rc == b->rc && a->skip_rc == b->skip_rc);
+    REQUIRE(a->skip_rc < 0 || (a->skip_total == b->skip_total && a->skip_event == b->skip_event));
     for (size_t i = 0; i < a->count; i++) {
         REQUIRE(a->messages[i].at == b->messages[i].at);
         REQUIRE(a->messages[i].len == b->messages[i].len);

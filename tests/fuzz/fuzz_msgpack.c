@@ -5,6 +5,7 @@
 #include "limit.h"
 #include "msgpack_fast.h"
 #include "msgpack_rpc.h"
+#include "msgpack_skip.h"
 #include "value.h"
 
 struct memory {
@@ -38,11 +39,49 @@ static void try_hot_call(struct memory *m, const uint8_t *data, size_t len) {
     }
 }
 
+/* However its bytes come, a Step that is passed over ends at the same place, and what is found in
+ * it is what the decoder finds. */
+static int skip_in_pieces(struct msgpack_skip *skip, const uint8_t *data, size_t len, size_t piece,
+                          size_t *total) {
+    int rc = 0;
+    *skip = (struct msgpack_skip){0};
+    *total = 0;
+    while (rc == 0 && *total < len) {
+        size_t used;
+        rc = msgpack_skip_take(skip, data + *total, len - *total < piece ? len - *total : piece,
+                               &used);
+        *total += used;
+    }
+    return rc;
+}
+
+static void try_skip(const struct rpc_call *decoded, const uint8_t *data, size_t len) {
+    struct msgpack_skip whole;
+    struct msgpack_skip parts;
+    size_t total;
+    size_t total_parts;
+    int rc = skip_in_pieces(&whole, data, len, len, &total);
+    REQUIRE(skip_in_pieces(&parts, data, len, len > 0 ? 1 + data[len - 1] % 9 : 1, &total_parts) ==
+            rc);
+    if (rc == 1) {
+        REQUIRE(total == total_parts && total <= len);
+        REQUIRE(whole.sequence == parts.sequence && whole.has_event_id == parts.has_event_id);
+        REQUIRE(whole.event_id == parts.event_id);
+    }
+    if (decoded != NULL && decoded->command == RPC_STEP &&
+        decoded->method.len <= MSGPACK_SKIP_TEXT) {
+        REQUIRE(rc == 1 && total == len);
+        REQUIRE(whole.sequence == decoded->sequence);
+        REQUIRE(whole.has_event_id && whole.event_id == decoded->event_id);
+    }
+}
+
 static void try_call(struct memory *m, const uint8_t *data, size_t len) {
     struct rpc_call call;
     struct rpc_call again;
     int rc = msgpack_decode_call(&m->arena, data, len, &call);
     try_hot_call(m, data, len);
+    try_skip(rc == CODEC_OK ? &call : NULL, data, len);
     if (rc == CODEC_E_SHAPE) {
         REQUIRE(call.sequence >= -1 && call.sequence <= UINT32_MAX);
     }

@@ -16,12 +16,14 @@
 #include "rpc_kong.h"
 #include "rpc_plugin.h"
 
-#define PEERS       4
-#define MOST_EVENTS 6
-#define MOST_FRAME  ((size_t)96 << 10)
-#define EVENT_MS    5000
-#define STACK       ((size_t)256 << 10)
-#define WAITS       "{\"script\":\"8a\"}" /* get_header and others, each waits; log.warn */
+#define PEERS        4
+#define MOST_EVENTS  6
+#define MOST_FRAME   ((size_t)96 << 10)
+#define SMALL_FRAME  256                /* more is passed over */
+#define SMALL_MEMORY ((size_t)48 << 10) /* of all, beyond the first KiB of each */
+#define EVENT_MS     5000
+#define STACK        ((size_t)256 << 10)
+#define WAITS        "{\"script\":\"8a\"}" /* get_header and others, each waits; log.warn */
 
 struct peer {
     struct rpc rpc;
@@ -42,6 +44,9 @@ struct world {
     struct rpc_plugin_info info;
     struct rpc_env env;
     uint64_t now;
+    _Atomic size_t memory; /* of the budget */
+    uint64_t refused;
+    struct budget budget;
     struct peer peers[PEERS];
     struct peer good; /* the one in order */
 };
@@ -105,6 +110,16 @@ static void peer_feed(struct peer *peer, const uint8_t *data, size_t len) {
     peer_flush(peer);
 }
 
+/* As conn.c does when the loop comes round: never from inside a handler. */
+static void peer_resume(struct peer *peer) {
+    while (peer->open && rpc_resumable(&peer->rpc)) {
+        if (rpc_resume(&peer->rpc) != 0) {
+            REQUIRE(peer->rpc.broken && peer->rpc.reason[0] != '\0');
+        }
+        peer_flush(peer);
+    }
+}
+
 static void peer_call(struct peer *peer, enum protocol protocol, const struct rpc_call *call) {
     struct buffer out;
     buffer_init(&out, LIMIT_OUT);
@@ -131,9 +146,11 @@ static struct log *null_log(void) {
     return log;
 }
 
-static void world_create(struct world *world, bool closed) {
+static void world_create(struct world *world, bool closed, bool small) {
     const struct kong_plugin *plugin = closed ? &script_closed_plugin : &script_open_plugin;
     memset(world, 0, sizeof *world);
+    world->budget =
+        (struct budget){&world->memory, small ? SMALL_MEMORY : LIMIT_MEMORY, &world->refused};
     arena_init(&world->scratch, LIMIT_EVENT_MEMORY);
     struct registry_options registry = {
         .plugin = plugin, .log = null_log(), .max_instances = 6, .idle_ms = 60000};
@@ -143,6 +160,7 @@ static void world_create(struct world *world, bool closed) {
                                     .registry = world->registry,
                                     .log = null_log(),
                                     .process_data = &world->script,
+                                    .budget = &world->budget,
                                     .max_events = MOST_EVENTS,
                                     .stack_size = STACK,
                                     .timeout_ms = EVENT_MS,
@@ -163,7 +181,8 @@ static void world_create(struct world *world, bool closed) {
                                   .plugin = plugin,
                                   .info = &world->info,
                                   .scratch = &world->scratch,
-                                  .max_frame = MOST_FRAME,
+                                  .budget = &world->budget,
+                                  .max_frame = small ? SMALL_FRAME : MOST_FRAME,
                                   .pid = 42,
                                   .now_ms = world_now,
                                   .clock = world};
@@ -186,8 +205,12 @@ static void world_destroy(struct world *world) {
     while (script_wake(&world->script)) {
     }
     REQUIRE(events_alive(world->events) == 0);
+    for (size_t i = 0; i < PEERS; i++) {
+        REQUIRE(!world->peers[i].open);
+    }
     REQUIRE(world->script.started == world->script.returned);
     events_destroy(world->events);
+    REQUIRE(world->memory == 0); /* all that was charged has come back */
     registry_destroy(world->registry);
     arena_free(&world->scratch);
 }
@@ -381,10 +404,14 @@ static void operate(struct world *world, struct fuzz_input *input) {
     case MODE:
         peer->stalled = (code & 0x20) != 0;
         peer->failing = (code & 0x40) != 0;
+        peer->rpc.unwritten = peer->stalled && (code & 0x80) != 0 ? LIMIT_OUT_PAUSE + 1 : 0;
         peer_flush(peer);
         break;
     }
     script_wake_due(&world->script);
+    for (size_t i = 0; i < PEERS; i++) {
+        peer_resume(&world->peers[i]);
+    }
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len) {
@@ -392,7 +419,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len) {
     struct fuzz_input input = {data, len};
     unsigned options = fuzz_byte(&input);
     enum protocol protocol = (options & 1) != 0 ? PROTOCOL_MSGPACK : PROTOCOL_PROTOBUF;
-    world_create(&world, (options & 2) != 0);
+    world_create(&world, (options & 2) != 0, (options & 4) != 0);
     peer_open(&world, &world.good);
     int64_t instance = good_start(&world, protocol, WAITS);
     good_event(&world, protocol, instance);
