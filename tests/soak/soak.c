@@ -15,13 +15,18 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
+#include "frame.h"
 #include "kong_load.h"
+#include "limit.h"
+#include "msgpack_rpc.h"
 #include "process_peer.h"
 
 #define MOST_SAMPLES 86400
 #define LOADS        4
+#define TOO_MUCH     ((size_t)1 << 20) /* above --max-frame */
 
 struct samples {
     size_t count;
@@ -42,6 +47,90 @@ static void say(int fd, const void *data, size_t len) {
     (void)!send(fd, data, len, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
+/* A call and its answer; false where the server is too busy, or the connection is gone. Not for
+ * cmocka: this is another thread. */
+static bool ask(int fd, const struct rpc_call *call, struct arena *arena, struct rpc_reply *reply) {
+    struct buffer bytes;
+    struct frame_reader reader;
+    struct frame frame;
+    struct codec_reason reason;
+    size_t missing;
+    int64_t pid;
+    int rc = 0;
+    buffer_init(&bytes, LIMIT_OUT);
+    rc = msgpack_encode_call(&bytes, call);
+    bool sent = rc == 0 && send(fd, bytes.data, bytes.len, MSG_NOSIGNAL) == (ssize_t)bytes.len;
+    buffer_clear(&bytes, 0);
+    frame_reader_init(&reader, PROTOCOL_MSGPACK, LIMIT_OUT);
+    rc = 0;
+    while (sent && rc == 0) {
+        uint8_t piece[4096];
+        ssize_t count = recv(fd, piece, sizeof piece, 0);
+        sent = count > 0;
+        buffer_append(&bytes, piece, sent ? (size_t)count : 0);
+        while (sent &&
+               (rc = frame_next(&reader, bytes.data, bytes.len, LIMIT_OUT, &frame, &missing,
+                                &reason)) == 1 &&
+               msgpack_decode_server_pid(frame.data, frame.len, &pid)) {
+            buffer_consume(&bytes, frame.total);
+        }
+    }
+    bool answered =
+        rc == 1 && msgpack_decode_reply(arena, frame.data, frame.len, call->command, reply) == 0;
+    buffer_free(&bytes);
+    return answered;
+}
+
+/* An event whose answer is over a limit, by its size or its nesting. */
+static void answer_too_much(int fd, bool deep) {
+    static uint8_t text[TOO_MUCH];
+    static const uint8_t head[] = "\x94\x00\x09\xabplugin.Step\x91\x82\xa7"
+                                  "EventId\xcf........\xa4"
+                                  "Data";
+    struct arena arena;
+    struct rpc_reply reply = {.kind = RPC_REPLY_ERROR};
+    struct rpc_call start = {.command = RPC_START_INSTANCE,
+                             .name = kong_str("hurt"),
+                             .config = kong_str("{\"mode\":\"value\"}")};
+    const struct timeval patience = {.tv_sec = 10};
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    arena_init(&arena, (size_t)1 << 20);
+    bool begun = ask(fd, &start, &arena, &reply) && reply.kind == RPC_REPLY_INSTANCE;
+    struct rpc_call event = {
+        .command = RPC_HANDLE_EVENT, .instance_id = reply.instance.id, .event = kong_str("access")};
+    struct rpc_call close_call = {.command = RPC_CLOSE_INSTANCE, .instance_id = event.instance_id};
+    if (begun && ask(fd, &event, &arena, &reply) && reply.kind == RPC_REPLY_PDK_CALL) {
+        uint8_t step[sizeof head + 4];
+        size_t len = sizeof head - 1;
+        memcpy(step, head, len);
+        for (unsigned i = 0; i < 8; i++) {
+            step[len - 13 + i] = (uint8_t)(reply.event_id >> (56 - 8 * i));
+        }
+        memset(text, deep ? 0x91 : 'x', sizeof text);
+        text[TOO_MUCH - 1] = 0x01;
+        if (!deep) {
+            memcpy(step + len, "\xdb\x00\x10\x00\x00", 5); /* TOO_MUCH */
+            len += 5;
+        }
+        bool sent = send(fd, step, len, MSG_NOSIGNAL) == (ssize_t)len &&
+                    send(fd, text, sizeof text, MSG_NOSIGNAL) == (ssize_t)sizeof text;
+        uint8_t byte;
+        sent = sent && recv(fd, &byte, 1, 0) == 1;
+        (void)sent;
+    }
+    ask(fd, &close_call, &arena, &reply);
+    arena_free(&arena);
+}
+
+/* A large message that never comes to its end. */
+static void say_half(int fd) {
+    static const uint8_t head[] = "\x94\x00\x09\xabplugin.Step\x91\x81\xa4"
+                                  "Data\xdb\x00\x06\x00\x00"; /* 384 KiB */
+    static const uint8_t text[256 << 10];
+    say(fd, head, sizeof head - 1);
+    (void)!send(fd, text, sizeof text, MSG_NOSIGNAL);
+}
+
 /* One connection, and what it does wrong; it is closed without a word. */
 static void misbehave(int fd, unsigned kind) {
     static const char names[] = "\x05\0\0\0\x08\x01\xfa\x01\0"; /* CmdGetPluginNames */
@@ -49,7 +138,7 @@ static void misbehave(int fd, unsigned kind) {
     static const char half[] = "\x40\0\0\0\x08\x01\xa2";
     static const char unknown[] = "\x94\x00\x05\xa6plugin\x91\xc0";
     uint8_t garbage[256];
-    switch (kind % 7) {
+    switch (kind % 10) {
     case 0:
         break; /* nothing at all */
     case 1:
@@ -71,6 +160,15 @@ static void misbehave(int fd, unsigned kind) {
         for (int i = 0; i < 2000; i++) { /* and does not read what it gets */
             say(fd, names, sizeof names - 1);
         }
+        break;
+    case 6:
+        answer_too_much(fd, true);
+        break;
+    case 7:
+        answer_too_much(fd, false);
+        break;
+    case 8:
+        say_half(fd);
         break;
     default:
         say(fd, unknown, sizeof unknown - 1);
@@ -157,9 +255,19 @@ static void report(const char *name, const struct kong_load_counts *counts) {
 }
 
 static void soak(void **state) {
-    static const char *const options[] = {
-        "--supervise",     "no", "--log-level", "error", "--event-timeout", "5",
-        "--instance-idle", "30", NULL};
+    static const char *const options[] = {"--supervise",
+                                          "no",
+                                          "--log-level",
+                                          "error",
+                                          "--event-timeout",
+                                          "5",
+                                          "--instance-idle",
+                                          "30",
+                                          "--max-frame",
+                                          "512K",
+                                          "--max-memory",
+                                          "32M",
+                                          NULL};
     static const struct kong_load_options wanted[LOADS] = {
         {.protocol = PROTOCOL_PROTOBUF,
          .threads = 4,
@@ -205,7 +313,11 @@ static void soak(void **state) {
     for (size_t i = 0; i < LOADS; i++) {
         report(names[i], &counts[i]);
     }
-    assert_int_equal(process_count(&process, " error "), 0);
+    /* what handlers were told of answers that were too much, once a minute and instance */
+    size_t told = process_count(&process, "Kong's answer: ");
+    print_message("  %zu lines about answers that were too much\n", told);
+    assert_true(told > 0);
+    assert_int_equal(process_count(&process, " error "), told);
     check_flat(samples);
     assert_orderly(process_end(&process, SIGTERM));
     free(samples);

@@ -1,0 +1,211 @@
+#include "protobuf_rpc.h"
+
+#include <math.h>
+
+#include "limit.h"
+#include "protobuf_message.h"
+#include "protobuf_wire.h"
+
+/* A RETURN without content, by hand: it stands behind every event. */
+static size_t return_size(int64_t sequence) {
+    return sequence == 0 ? 0 : 1 + wire_varint_size((uint64_t)sequence);
+}
+
+static void put_return(uint8_t *at, int64_t sequence) {
+    if (sequence != 0) {
+        wire_put_varint(wire_put_tag(at, 1, WIRE_VARINT), (uint64_t)sequence);
+    }
+}
+
+static int encode_return(struct buffer *out, int64_t sequence) {
+    uint8_t *at;
+    int error = protobuf_frames(out, NULL, return_size(sequence), &at);
+
+    if (error == CODEC_OK) {
+        put_return(at, sequence);
+    }
+    return error;
+}
+
+/* The two frames are a method's name, which is empty, and a message. */
+int protobuf_encode_end(struct buffer *out, int64_t sequence) {
+    static const struct kong_str no_method = {"", 0};
+    uint8_t *at;
+    int error = protobuf_frames(out, &no_method, return_size(sequence), &at);
+
+    if (error == CODEC_OK) {
+        put_return(at, sequence);
+    }
+    return error;
+}
+
+static int strings_in(struct arena *arena, const struct kong_str *from, size_t count,
+                      ProtobufCBinaryData **to) {
+    *to = arena_array(arena, count, sizeof(**to));
+    if (*to == NULL) {
+        return CODEC_E_NOMEM;
+    }
+    for (size_t i = 0; i < count; i++) {
+        (*to)[i] = protobuf_bytes(from[i]);
+    }
+    return CODEC_OK;
+}
+
+static int encode_names(struct buffer *out, struct arena *arena, const struct rpc_reply *reply) {
+    KongPluginProtocol__RpcReturn message = KONG_PLUGIN_PROTOCOL__RPC_RETURN__INIT;
+    KongPluginProtocol__PluginNames names = KONG_PLUGIN_PROTOCOL__PLUGIN_NAMES__INIT;
+    int error = strings_in(arena, reply->names, reply->name_count, &names.names);
+
+    names.n_names = reply->name_count;
+    message.sequence = reply->sequence;
+    message.return_case = KONG_PLUGIN_PROTOCOL__RPC_RETURN__RETURN_PLUGIN_NAMES;
+    message.plugin_names = &names;
+    return error != CODEC_OK ? error : protobuf_pack(out, NULL, &message.base);
+}
+
+static int encode_info(struct buffer *out, struct arena *arena, const struct rpc_reply *reply) {
+    KongPluginProtocol__RpcReturn message = KONG_PLUGIN_PROTOCOL__RPC_RETURN__INIT;
+    KongPluginProtocol__PluginInfo info = KONG_PLUGIN_PROTOCOL__PLUGIN_INFO__INIT;
+    int error = strings_in(arena, reply->info.phases, reply->info.phase_count, &info.phases);
+
+    info.name = protobuf_bytes(reply->info.name);
+    info.updated_at = reply->info.updated_at;
+    info.loaded_at = reply->info.loaded_at;
+    info.n_phases = reply->info.phase_count;
+    info.version = protobuf_bytes(reply->info.version);
+    info.priority = reply->info.priority;
+    info.schema = protobuf_bytes(reply->info.schema);
+    message.sequence = reply->sequence;
+    message.return_case = KONG_PLUGIN_PROTOCOL__RPC_RETURN__RETURN_PLUGIN_INFO;
+    message.plugin_info = &info;
+    return error != CODEC_OK ? error : protobuf_pack(out, NULL, &message.base);
+}
+
+/* Fits an int64. */
+#define SECONDS_MAX 0x1p62
+
+static int encode_instance(struct buffer *out, struct arena *arena, const struct rpc_reply *reply) {
+    KongPluginProtocol__RpcReturn message = KONG_PLUGIN_PROTOCOL__RPC_RETURN__INIT;
+    KongPluginProtocol__InstanceStatus instance = KONG_PLUGIN_PROTOCOL__INSTANCE_STATUS__INIT;
+    KongPluginProtocol__Value config;
+    double started_at = reply->instance.started_at;
+
+    if (!(fabs(started_at) < SECONDS_MAX)) {
+        return CODEC_E_SHAPE;
+    }
+    if (reply->instance.config.type != KONG_NIL) {
+        int error = protobuf_value_in(arena, &reply->instance.config, 0, &config);
+
+        if (error != CODEC_OK) {
+            return error;
+        }
+        instance.config = &config;
+    }
+    instance.name = protobuf_bytes(reply->instance.name);
+    instance.instance_id = reply->instance.id;
+    instance.started_at = (int64_t)started_at;
+    message.sequence = reply->sequence;
+    message.return_case = KONG_PLUGIN_PROTOCOL__RPC_RETURN__RETURN_INSTANCE_STATUS;
+    message.instance_status = &instance;
+    return protobuf_pack(out, NULL, &message.base);
+}
+
+int protobuf_encode_reply(struct buffer *out, const struct rpc_reply *reply) {
+    struct arena arena;
+    int error;
+
+    if (reply->kind == RPC_REPLY_RETURN) {
+        return encode_return(out, reply->sequence);
+    }
+    arena_init(&arena, LIMIT_EVENT_MEMORY);
+    switch (reply->kind) {
+    case RPC_REPLY_NAMES:
+        error = encode_names(out, &arena, reply);
+        break;
+    case RPC_REPLY_INFO:
+        error = encode_info(out, &arena, reply);
+        break;
+    case RPC_REPLY_INSTANCE:
+        error = encode_instance(out, &arena, reply);
+        break;
+    default:
+        error = CODEC_E_SHAPE;
+    }
+    arena_free(&arena);
+    return error;
+}
+
+static int strings_out(struct arena *arena, const ProtobufCBinaryData *from, size_t count,
+                       const struct kong_str **to) {
+    struct kong_str *strings = arena_array(arena, count, sizeof(*strings));
+
+    if (strings == NULL) {
+        return CODEC_E_NOMEM;
+    }
+    for (size_t i = 0; i < count; i++) {
+        strings[i] = protobuf_str(from[i]);
+    }
+    *to = strings;
+    return CODEC_OK;
+}
+
+static int decode_names(struct arena *arena, const KongPluginProtocol__PluginNames *names,
+                        struct rpc_reply *reply) {
+    reply->kind = RPC_REPLY_NAMES;
+    reply->name_count = names->n_names;
+    return strings_out(arena, names->names, names->n_names, &reply->names);
+}
+
+static int decode_info(struct arena *arena, const KongPluginProtocol__PluginInfo *info,
+                       struct rpc_reply *reply) {
+    reply->kind = RPC_REPLY_INFO;
+    reply->info = (struct rpc_plugin_info){
+        .name = protobuf_str(info->name),
+        .version = protobuf_str(info->version),
+        .priority = info->priority,
+        .phase_count = info->n_phases,
+        .schema = protobuf_str(info->schema),
+        .updated_at = info->updated_at,
+        .loaded_at = info->loaded_at,
+    };
+    return strings_out(arena, info->phases, info->n_phases, &reply->info.phases);
+}
+
+static int decode_instance(struct arena *arena, const KongPluginProtocol__InstanceStatus *instance,
+                           struct rpc_reply *reply) {
+    reply->kind = RPC_REPLY_INSTANCE;
+    reply->instance.name = protobuf_str(instance->name);
+    reply->instance.id = instance->instance_id;
+    reply->instance.started_at = (double)instance->started_at;
+    return protobuf_value_out(arena, instance->config, &reply->instance.config);
+}
+
+int protobuf_decode_reply(struct arena *arena, const uint8_t *data, size_t len,
+                          struct rpc_reply *reply) {
+    ProtobufCMessage *message;
+    int error =
+        protobuf_unpack(arena, &kong_plugin_protocol__rpc_return__descriptor, data, len, &message);
+
+    if (error != CODEC_OK) {
+        return error;
+    }
+    const KongPluginProtocol__RpcReturn *from = (const KongPluginProtocol__RpcReturn *)message;
+
+    *reply = (struct rpc_reply){.kind = RPC_REPLY_RETURN, .sequence = from->sequence};
+    switch (from->return_case) {
+    case KONG_PLUGIN_PROTOCOL__RPC_RETURN__RETURN_PLUGIN_NAMES:
+        return decode_names(arena, from->plugin_names, reply);
+    case KONG_PLUGIN_PROTOCOL__RPC_RETURN__RETURN_PLUGIN_INFO:
+        return decode_info(arena, from->plugin_info, reply);
+    case KONG_PLUGIN_PROTOCOL__RPC_RETURN__RETURN_INSTANCE_STATUS:
+        return decode_instance(arena, from->instance_status, reply);
+    default:
+        return CODEC_OK;
+    }
+}
+
+int protobuf_encode_empty(struct buffer *out) {
+    uint8_t *at;
+
+    return protobuf_frames(out, NULL, 0, &at);
+}
