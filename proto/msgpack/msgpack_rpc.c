@@ -160,8 +160,9 @@ static int read_step(struct msgpack_reader *reader, struct rpc_call *call) {
         error = CODEC_E_SHAPE;
     }
     if (error == CODEC_OK && call->data_error != CODEC_OK) {
-        call->data = kong_nil();
-    } else if (error == CODEC_OK && kong_str_equal(call->method, step_error)) {
+        call->data = kong_nil(); /* also of another `Data` */
+    }
+    if (error == CODEC_OK && kong_str_equal(call->method, step_error)) {
         bool text = call->data.type == KONG_STRING;
         call->error = text ? call->data.string : kong_str("");
         call->data = text ? kong_nil() : call->data;

@@ -173,7 +173,7 @@ static int feed(struct rpc *rpc, const uint8_t *data, size_t len) {
     if (rpc->held && take_in(rpc) != 0) {
         return -1;
     }
-    if (rpc->in.len == 0 && rpc->protocol != PROTOCOL_UNKNOWN) {
+    if (len > 0 && rpc->in.len == 0 && rpc->protocol != PROTOCOL_UNKNOWN) {
         size_t used;
         if (take_messages(rpc, data, len, &used) != 0) {
             return -1;
