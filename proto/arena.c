@@ -182,7 +182,7 @@ struct kong_str arena_printf(struct arena *arena, const char *format, ...) {
     return (struct kong_str){text, (size_t)len};
 }
 
-void arena_reset(struct arena *arena) {
+void arena_reset_used(struct arena *arena) {
     struct arena_chunk *chunk = arena->chunks;
     while (chunk != NULL && chunk->older != NULL) {
         struct arena_chunk *older = chunk->older;
@@ -202,7 +202,7 @@ void arena_reset(struct arena *arena) {
 }
 
 void arena_free(struct arena *arena) {
-    arena_reset(arena);
+    arena_reset_used(arena);
     free(arena->chunks);
     *arena = (struct arena){.limit = arena->limit, .first = arena->first, .budget = arena->budget};
 }

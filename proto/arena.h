@@ -48,8 +48,14 @@ struct kong_str arena_copy(struct arena *arena, const void *data, size_t len);
 struct kong_str arena_printf(struct arena *arena, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+void arena_reset_used(struct arena *arena);
+
 /* Everything handed out is gone; one small chunk is kept for the next use. */
-void arena_reset(struct arena *arena);
+static inline void arena_reset(struct arena *arena) {
+    if (arena->used != 0) { /* mostly nothing was */
+        arena_reset_used(arena);
+    }
+}
 
 /* Everything is gone; the arena can be used again as after arena_init. */
 void arena_free(struct arena *arena);

@@ -60,6 +60,7 @@ static int take_skipped(struct rpc *rpc, const uint8_t *data, size_t len, size_t
         return 0;
     }
     rpc->skipping = false;
+    rpc->half_ms = 0;
     frame_reader_init(&rpc->reader, rpc->protocol, rpc->env->max_frame);
     arena_reset(rpc->env->scratch);
     rc = rpc->protocol == PROTOCOL_PROTOBUF ? rpc_protobuf_too_big(rpc) : rpc_msgpack_too_big(rpc);
@@ -120,9 +121,6 @@ static int take_messages(struct rpc *rpc, const uint8_t *data, size_t len, size_
         if (rc <= 0) {
             return rc;
         }
-        if (total > 0) { /* it was whole */
-            rpc->half_ms = 0;
-        }
     }
     return 0;
 }
@@ -168,8 +166,19 @@ static int add_in(struct rpc *rpc, const uint8_t *data, size_t len) {
     return rpc->in.failed ? rpc_fail(rpc, "%s", why) : 0;
 }
 
+/* A message under way has the time since its first byte; `whole`: one before it came to its end. */
+static void note_half(struct rpc *rpc, bool whole) {
+    if (rpc->in.len == 0 && !rpc->skipping) {
+        rpc->half_ms = 0;
+    } else if (whole || rpc->half_ms == 0) {
+        rpc->half_ms = rpc->env->now_ms(rpc->env->clock);
+    }
+}
+
 /* Messages are read in place where nothing came before them; else bytes are added to what did. */
 static int feed(struct rpc *rpc, const uint8_t *data, size_t len) {
+    bool whole = false;
+    bool skipped = rpc->skipping; /* what is used belongs to one that goes on, perhaps */
     if (rpc->held && take_in(rpc) != 0) {
         return -1;
     }
@@ -178,6 +187,7 @@ static int feed(struct rpc *rpc, const uint8_t *data, size_t len) {
         if (take_messages(rpc, data, len, &used) != 0) {
             return -1;
         }
+        whole = used > 0 && !skipped;
         data += used;
         len -= used;
     }
@@ -191,16 +201,16 @@ static int feed(struct rpc *rpc, const uint8_t *data, size_t len) {
         if (rpc->protocol == PROTOCOL_UNKNOWN && !detect(rpc, rpc->in.data, rpc->in.len)) {
             continue;
         }
+        size_t before = rpc->in.len;
         if (take_in(rpc) != 0) {
             return -1;
         }
+        whole = whole || (rpc->in.len < before && !rpc->skipping);
     }
     if (rpc->in.len == 0) {
         buffer_clear(&rpc->in, 0);
     }
-    if ((rpc->in.len > 0 || rpc->skipping) && rpc->half_ms == 0) {
-        rpc->half_ms = rpc->env->now_ms(rpc->env->clock);
-    }
+    note_half(rpc, whole);
     return rpc->broken ? -1 : 0;
 }
 
