@@ -27,16 +27,22 @@ static int encode_return(struct buffer *out, int64_t sequence) {
     return error;
 }
 
-/* The two frames are a method's name, which is empty, and a message. */
+/* Room for both frames at once. */
 int protobuf_encode_end(struct buffer *out, int64_t sequence) {
-    static const struct kong_str no_method = {"", 0};
-    uint8_t *at;
-    int error = protobuf_frames(out, &no_method, return_size(sequence), &at);
+    size_t content = return_size(sequence);
+    size_t size = 2 * sizeof(uint32_t) + content;
 
-    if (error == CODEC_OK) {
-        put_return(at, sequence);
+    if (out->failed) {
+        return CODEC_E_NOMEM;
     }
-    return error;
+    if (!buffer_reserve(out, size)) {
+        buffer_truncate(out, out->len);
+        return CODEC_E_NOMEM;
+    }
+    uint8_t *at = wire_put_u32(out->data + out->len, 0);
+    put_return(wire_put_u32(at, (uint32_t)content), sequence);
+    out->len += size;
+    return CODEC_OK;
 }
 
 static int strings_in(struct arena *arena, const struct kong_str *from, size_t count,

@@ -69,33 +69,39 @@ static int take_skipped(struct rpc *rpc, const uint8_t *data, size_t len, size_t
 
 /* --- what is not --- */
 
-static int take_frame(struct rpc *rpc, const uint8_t *data, size_t len, size_t *total) {
+/* A message that is not whole, or not of ProtoBuf:1, or over a limit. As take_message; 1: *frame is
+ * filled, unless the message is passed over from now on. */
+static __attribute__((noinline)) int cut_frame(struct rpc *rpc, const uint8_t *data, size_t len,
+                                               struct frame *frame) {
     struct codec_reason reason;
-    struct frame frame;
     size_t missing;
-    int rc = 1;
+    int rc = frame_next(&rpc->reader, data, len, rpc->env->max_frame, frame, &missing, &reason);
+    if (rc == CODEC_E_LIMIT && start_skip(rpc, data, reason.text)) {
+        return 1;
+    }
+    return rc < 0 ? rpc_fail(rpc, "%s", reason.text) : rc;
+}
+
+static inline int take_frame(struct rpc *rpc, const uint8_t *data, size_t len, size_t *total) {
+    struct frame frame;
     if (frame_protobuf_whole(&rpc->reader, data, len, &frame)) {
         rpc->reader.limit = rpc->env->max_frame;
     } else {
-        rc = frame_next(&rpc->reader, data, len, rpc->env->max_frame, &frame, &missing, &reason);
-    }
-    if (rc == 0) {
-        return 0;
-    }
-    if (rc == CODEC_E_LIMIT && start_skip(rpc, data, reason.text)) {
-        return 1; /* nothing is used yet */
-    }
-    if (rc < 0) {
-        return rpc_fail(rpc, "%s", reason.text);
+        int cut = cut_frame(rpc, data, len, &frame);
+        if (cut <= 0 || rpc->skipping) {
+            return cut; /* nothing is used yet */
+        }
     }
     *total = frame.total;
     arena_reset(rpc->env->scratch);
-    rc = rpc->protocol == PROTOCOL_PROTOBUF ? rpc_protobuf_message(rpc, &frame)
-                                            : rpc_msgpack_message(rpc, &frame);
+    int rc = rpc->protocol == PROTOCOL_PROTOBUF ? rpc_protobuf_message(rpc, &frame)
+                                                : rpc_msgpack_message(rpc, &frame);
     return rc == 0 ? 1 : -1;
 }
 
-static int take_message(struct rpc *rpc, const uint8_t *data, size_t len, size_t *total) {
+/* What is at the start of data: 1 with its length in *total, which is 0 when it has to be looked at
+ * once more; 0: more bytes are needed, or it is held; -1 with rpc->reason. */
+static inline int take_message(struct rpc *rpc, const uint8_t *data, size_t len, size_t *total) {
     int rc = 0;
     if (rpc->skipping) {
         return take_skipped(rpc, data, len, total);

@@ -110,8 +110,8 @@ int rpc_resume(struct rpc *rpc);
  * it is taken up, and nothing should be read. ProtoBuf:1: answers that are due are taken all the
  * same, for Kong writes them before it reads on. */
 static inline bool rpc_is_paused(const struct rpc *rpc) {
-    return rpc->out.len + rpc->unwritten + rpc->forwarded_bytes > LIMIT_OUT_PAUSE &&
-           rpc->results_due == 0;
+    return rpc->results_due == 0 &&
+           rpc->out.len + rpc->unwritten + rpc->forwarded_bytes > LIMIT_OUT_PAUSE;
 }
 
 /* Logs what a peer does wrong, unless too much of that is logged. */

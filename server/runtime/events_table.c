@@ -35,8 +35,8 @@ struct events *events_create(const struct events_options *options) {
     while ((size_t)1 << events->slot_bits < events->options.max_events) {
         events->slot_bits++;
     }
-    events->generations = (uint64_t)1
-                          << (EVENT_COUNT_BITS - events->slot_bits - options->worker_bits);
+    events->count_step = (uint64_t)1 << (events->slot_bits + options->worker_bits);
+    events->whose = (uint64_t)options->tag << EVENT_COUNT_BITS | options->worker_index;
     events->stats = options->stats;
     snprintf(events->too_many, sizeof events->too_many,
              "too many events at work: limit %zu (--max-events)", events->options.max_events);
@@ -49,7 +49,7 @@ struct events *events_create(const struct events_options *options) {
     if (getrandom(&seed, sizeof seed, GRND_NONBLOCK) != (ssize_t)sizeof seed) {
         seed = (uint32_t)(uintptr_t)events;
     }
-    events->generation = seed & (events->generations - 1);
+    events->count = seed * events->count_step & EVENT_COUNT_MASK;
     return events;
 }
 
@@ -164,11 +164,9 @@ struct event *events_take(struct events *events) {
     } else if ((event = event_make(events)) == NULL) {
         return NULL;
     }
-    events->generation = (events->generation + 1) & (events->generations - 1);
-    unsigned worker_bits = events->options.worker_bits;
-    event->id = (uint64_t)events->options.tag << EVENT_COUNT_BITS |
-                events->generation << (events->slot_bits + worker_bits) |
-                (uint64_t)event->slot << worker_bits | events->options.worker_index;
+    events->count = (events->count + events->count_step) & EVENT_COUNT_MASK;
+    event->id =
+        events->whose | events->count | (uint64_t)event->slot << events->options.worker_bits;
     event->ended = event->finished = event->reporting = event->released = event->refused = false;
     event->cancelled = event->rc = event->answer_rc = event->error_rc = 0;
     event->fiber = NULL;

@@ -9,6 +9,8 @@
 
 /* The slot is in an id: looking one up is an array access, and one that was used before is not
  * found. */
+#define EVENT_COUNT_MASK (((uint64_t)1 << EVENT_COUNT_BITS) - 1)
+
 struct events {
     struct events_options options;
     kong_handler *handlers[STATS_PHASES]; /* the plugin's, and event_job.c's for QUARANTINE_JOB */
@@ -18,11 +20,12 @@ struct events {
     uint32_t slots_made;
     struct event *free_list; /* linked by by_deadline.next */
     size_t alive;
-    uint64_t generation;
     struct event *soonest, *latest; /* by deadline, which is by start: all have the same time */
     struct stats *stats;
     unsigned slot_bits;           /* of an id */
-    uint64_t generations;         /* an id's count is below */
+    uint64_t count;               /* in ids, above slot and worker: */
+    uint64_t count_step;          /* so much is one */
+    uint64_t whose;               /* tag and worker, as they stand in ids */
     struct event *room_from;      /* make_room has looked at all before this one, */
     bool room_done;               /* or at all; since the last tick */
     struct running_slot *running; /* of the options, this worker's */
