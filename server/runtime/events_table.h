@@ -7,10 +7,10 @@
 
 #include "event_report.h"
 
-/* The slot is in an id: looking one up is an array access, and one that was used before is not
- * found. */
 #define EVENT_COUNT_MASK (((uint64_t)1 << EVENT_COUNT_BITS) - 1)
 
+/* The slot is in an id: looking one up is an array access, and one that was used before is not
+ * found. */
 struct events {
     struct events_options options;
     kong_handler *handlers[STATS_PHASES]; /* the plugin's, and event_job.c's for QUARANTINE_JOB */
