@@ -12,19 +12,6 @@ void forward_link(struct forward *forward, struct rpc *rpc) {
     rpc->forwarded_bytes += forward->len;
 }
 
-void forward_unlink(struct forward *forward) {
-    struct rpc *rpc = forward->rpc;
-    if (rpc == NULL) {
-        return;
-    }
-    *(forward->prev != NULL ? &forward->prev->next : &rpc->forwards) = forward->next;
-    if (forward->next != NULL) {
-        forward->next->prev = forward->prev;
-    }
-    rpc->forwarded_bytes -= forward->len;
-    forward->rpc = NULL;
-}
-
 void forward_answer(struct forward *forward, const uint8_t *data, size_t len) {
     struct rpc *rpc = forward->rpc;
     forward_unlink(forward);

@@ -19,7 +19,18 @@ struct forward {
 void forward_link(struct forward *forward, struct rpc *rpc);
 
 /* Idempotent. */
-void forward_unlink(struct forward *forward);
+static inline void forward_unlink(struct forward *forward) {
+    struct rpc *rpc = forward->rpc;
+    if (rpc == NULL) {
+        return;
+    }
+    *(forward->prev != NULL ? &forward->prev->next : &rpc->forwards) = forward->next;
+    if (forward->next != NULL) {
+        forward->next->prev = forward->prev;
+    }
+    rpc->forwarded_bytes -= forward->len;
+    forward->rpc = NULL;
+}
 
 /* The Step is over: unlinks it and hands the rpc the answer (a whole message), or tells it that
  * there will be none. Nothing happens when no rpc waits. */
