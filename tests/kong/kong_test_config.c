@@ -44,7 +44,7 @@ static void resolve(struct kong_test *test, struct kong_value *value) {
         return;
     }
     snprintf(line, sizeof line, "unable to resolve reference %.200s", value->string.data);
-    test_log(test, "kong.log.warn", line);
+    test_log(test, "kong.log.notice", line);
     *value = kong_string("");
 }
 

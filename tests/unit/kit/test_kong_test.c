@@ -357,7 +357,7 @@ static void references_are_resolved(void **state) {
     assert_string_equal(kong_test_response_header(test, "X-Key"), "key");
     assert_string_equal(kong_test_response_header(test, "X-Name"), "");
     assert_string_equal(kong_test_response_header(test, "X-Token"), "no digits");
-    assert_true(kong_test_logged(test, "warn", "unable to resolve reference {vault://env/none}"));
+    assert_true(kong_test_logged(test, "notice", "unable to resolve reference {vault://env/none}"));
     assert_false(kong_test_logged(test, "err", ""));
 
     kong_test_secrets(test, "{\"{vault://env/s}\":\"rotated\"}");
