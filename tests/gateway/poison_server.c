@@ -10,7 +10,7 @@ struct config {
     bool crash; /* each request crashes */
 };
 
-static const struct kong_field fields[] = {
+static const KONG_FIELDS(struct config) fields[] = {
     KONG_BOOLEAN_FIELD(struct config, crash, .default_json = "false"),
 };
 

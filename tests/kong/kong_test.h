@@ -81,8 +81,8 @@ void kong_test_trusted_ips(struct kong_test *test,
 
 /* An object, vault reference -> secret: what kong.vault.get finds, and what Kong puts in the place
  * of a reference in the configuration when it starts an instance, with the first event: "" for one
- * that is not here, and a line at level notice. A secret that changes later reaches an instance only
- * as it does with Kong: with the next kong_test_configure. */
+ * that is not here, and a line at level notice. A secret that changes later reaches an instance
+ * only as it does with Kong: with the next kong_test_configure. */
 void kong_test_secrets(struct kong_test *test, const char *json);
 
 /* --- The request --- */
