@@ -256,6 +256,12 @@ static const KONG_FIELDS(struct needs) needs_fields[] = {
     KONG_STRING_FIELD(struct needs, b),
     KONG_STRING_FIELD(struct needs, secret, .referenceable = true),
 };
+static const struct kong_schema needs_one =
+    KONG_SCHEMA(struct needs, needs_fields, KONG_CONFIG_CHECKS(KONG_ONLY_ONE_OF("a", "b")));
+static const struct kong_schema needs_many = KONG_SCHEMA(
+    struct needs, needs_fields,
+    KONG_CONFIG_CHECKS(KONG_DISTINCT("a", "b"), KONG_ONLY_ONE_OF("b", "a"), KONG_DISTINCT("b", "a"),
+                       KONG_ONLY_ONE_OF("a", "b"), KONG_MUTUALLY_EXCLUSIVE("a", "b")));
 static const struct kong_schema needs =
     KONG_SCHEMA(struct needs, needs_fields, KONG_CONFIG_CHECKS(KONG_DISTINCT("a", "b")));
 static const struct kong_schema secrets =
@@ -265,6 +271,17 @@ static void checks_need_their_fields(void **state) {
     (void)state;
     CHECK(&needs, "{\"b\":\"x\"}", "config.a: field required for entity check");
     CHECK(&needs, "{\"a\":null}", "config.a: required field missing");
+    /* then the check itself is not made */
+    CHECK(&needs_one, "{}", "config.a: field required for entity check");
+    CHECK(&needs_one, "{\"a\":\"x\",\"b\":\"y\"}",
+          "config.@entity: exactly one of these fields must be non-empty: 'a', 'b'");
+    /* several, in their order */
+    CHECK(&needs_many, "{\"a\":\"x\",\"b\":\"x\"}",
+          "config.@entity: values of these fields must be distinct: 'a', 'b'",
+          "config.@entity: exactly one of these fields must be non-empty: 'b', 'a'",
+          "config.@entity: values of these fields must be distinct: 'b', 'a'",
+          "config.@entity: exactly one of these fields must be non-empty: 'a', 'b'",
+          "config.@entity: only one or none of these fields must be set: 'a', 'b'");
     CHECK(&secrets, "{\"a\":\"a\",\"b\":\"x\",\"secret\":\"x\"}",
           "config.@entity: values of these fields must be distinct: 'b', 'secret'");
     CHECK_GOOD(&secrets, "{\"a\":\"a\",\"b\":\"{vault://x/y}\",\"secret\":\"{vault://x/y}\"}");
