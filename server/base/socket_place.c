@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -15,19 +14,6 @@
 
 #define LOCK_TRIES    100
 #define LOCK_PAUSE_NS (2L * 1000 * 1000)
-
-int socket_fail(const struct socket_failure *failure, const char *format, ...) {
-    char text[1024];
-    va_list args;
-
-    va_start(args, format);
-    if (vsnprintf(text, sizeof text, format, args) < 0) {
-        text[0] = '\0';
-    }
-    va_end(args);
-    printable_copy(failure->text, failure->size, text, strlen(text));
-    return -1;
-}
 
 const char *socket_advice(int error) {
     if (error == ENOENT) {

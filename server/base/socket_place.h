@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "printable.h"
 #include "socket_look.h"
 
 /* Where the caller wants to read what went wrong. */
@@ -15,8 +16,7 @@ struct socket_failure {
 };
 
 /* Writes one line, and returns -1. */
-int socket_fail(const struct socket_failure *failure, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
+#define socket_fail(failure_, ...) printable_error((failure_)->text, (failure_)->size, __VA_ARGS__)
 
 /* What the user can do about an errno that a missing directory or its rights gave; "" when there is
  * nothing to say. Begins with ": ". */

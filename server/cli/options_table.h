@@ -3,6 +3,7 @@
 #define SERVER_OPTIONS_TABLE_H
 
 #include "options.h"
+#include "printable.h"
 
 enum option_kind {
     OPTION_ACTION,       /* no argument; `number` is the enum options_action */
@@ -68,8 +69,8 @@ struct option_parser {
 };
 
 /* -1, with the text as one printable line in the parser's error. */
-__attribute__((format(printf, 2, 3))) int options_fail(const struct option_parser *parser,
-                                                       const char *format, ...);
+#define options_fail(parser_, ...)                                                                 \
+    printable_error((parser_)->error, (parser_)->error_size, __VA_ARGS__)
 
 /* Takes an option with its argument (NULL: it has none). 0, or -1 as options_fail. */
 int options_set(const struct option_parser *parser, const struct option_row *row, const char *text);

@@ -1,12 +1,10 @@
 /* What an option's argument may be, and where its value goes. */
 #include <assert.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include "options_table.h"
-#include "printable.h"
 
 /* Enums are set through their integer type. */
 _Static_assert(sizeof(enum log_level) == sizeof(unsigned) &&
@@ -14,18 +12,6 @@ _Static_assert(sizeof(enum log_level) == sizeof(unsigned) &&
                    sizeof(enum protocol) == sizeof(unsigned) &&
                    sizeof(enum option_switch) == sizeof(unsigned),
                "enums are as large as unsigned");
-
-int options_fail(const struct option_parser *parser, const char *format, ...) {
-    char text[1024];
-    va_list args;
-    va_start(args, format);
-    if (vsnprintf(text, sizeof text, format, args) < 0) {
-        text[0] = '\0';
-    }
-    va_end(args);
-    printable_copy(parser->error, parser->error_size, text, strlen(text));
-    return -1;
-}
 
 /* "--socket-mode 9z: not an octal mode like 0660". The value is cut to leave room for what is
  * right.
