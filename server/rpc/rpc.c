@@ -193,6 +193,10 @@ static int feed(struct rpc *rpc, const uint8_t *data, size_t len) {
         if (take_messages(rpc, data, len, &used) != 0) {
             return -1;
         }
+        if (used == len && !rpc->skipping) { /* as mostly */
+            rpc->half_ms = 0;
+            return rpc->broken ? -1 : 0;
+        }
         whole = used > 0 && !skipped;
         data += used;
         len -= used;
