@@ -14,6 +14,8 @@
 #ifndef KONG_CXX_H
 #define KONG_CXX_H
 
+#include "kong_event.h"
+
 #ifdef __cplusplus
 
 #pragma GCC diagnostic ignored "-Wmissing-field-initializers"
@@ -21,8 +23,6 @@
 #include <cstdio>
 #include <exception>
 #include <initializer_list>
-
-#include "kong_event.h"
 
 extern "C" {
 typedef int kong_handler(struct kong *kong, const void *config);

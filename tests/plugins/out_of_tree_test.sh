@@ -28,6 +28,13 @@ for cc in gcc clang; do
     check "$cc: its test in C11, one command" $cc $C11 test_hello.c $(flags kong-pdk-test cmocka) -o test_hello-$cc
     check "$cc: its test passes, without the shared library" env LD_LIBRARY_PATH= ./test_hello-$cc
 done
+for cxx in g++ clang++; do
+    command -v $cxx >/dev/null || continue
+    # shellcheck disable=SC2046
+    check "$cxx: a plugin in C++20, one command" $cxx -std=c++20 -Wall -Wextra -Wpedantic -Werror -DPROGRAM \
+        "$tree/tests/cxx/greeter.cc" $(flags kong-pdk) -o greeter-$cxx
+    check "$cxx: it dumps" bash -c "./greeter-$cxx -dump | grep -q '\"Name\": \"greeter\"'"
+done
 cc=$(command -v gcc || command -v clang)
 needs() { ldd "$1" | awk '{print $1}'; }
 check 'it needs libkongpdk.so.0' bash -c "ldd hello-${cc##*/} | grep -q 'libkongpdk.so.0 => $prefix/lib'"
