@@ -128,6 +128,21 @@ static void no_error_when_the_time_is_up(void **state) {
     close_pair(fds);
 }
 
+/* Another handler computes for longer than the time: what came meanwhile counts. */
+static void ready_while_the_loop_was_busy(void **state) {
+    int fds[2];
+    make_pair(fds);
+    struct asked asked = {fds[0], KONG_READABLE, 10, 1};
+    struct bench *bench = bench_create(PROTOCOL_PROTOBUF, *state);
+    start(bench, wait_for, &asked);
+    assert_int_equal(write(fds[1], "x", 1), 1);
+    uv_sleep(30);
+    run_until_done(*state, bench);
+    assert_string_equal(bench_notes(bench), "ok 1 ");
+    bench_destroy(bench);
+    close_pair(fds);
+}
+
 static void no_time_is_a_look(void **state) {
     int fds[2];
     make_pair(fds);
@@ -260,6 +275,7 @@ int main(void) {
         WITH_LOOP(a_hang_up_is_ready),
         WITH_LOOP(an_error_is_ready),
         WITH_LOOP(no_error_when_the_time_is_up),
+        WITH_LOOP(ready_while_the_loop_was_busy),
         WITH_LOOP(no_time_is_a_look),
         WITH_LOOP(cut_short),
         WITH_LOOP(not_after_the_end),
