@@ -40,7 +40,7 @@ static int call_handler(void *arg) {
 }
 
 /* What escapes from it is a failure with a text. */
-static void run_guarded(struct event *event, int (*call)(void *arg)) {
+static __attribute__((noinline)) void run_guarded(struct event *event, int (*call)(void *arg)) {
     char text[256];
     event->rc = hooks_guard(event->events->options.plugin, call, event, text, sizeof text);
     if (text[0] != '\0') {
