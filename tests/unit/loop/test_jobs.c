@@ -314,6 +314,40 @@ static void one_that_lasts_too_long_times_out(void **state) {
     sim_server_stop(server);
 }
 
+/* The only event that there may be is another job's, until that may end. */
+static int occupy(struct kong *kong) {
+    int rc = 0;
+    seen.waiting++;
+    while (rc == 0 && seen.ended == 0) {
+        rc = kong_sleep(kong, 1);
+    }
+    return rc;
+}
+
+static void one_that_cannot_start_is_tried_again(void **state) {
+    struct kong_plugin plugin = with("occupies", NEVER_MS, occupy);
+    char lines[4096] = "";
+    int fds[2];
+    (void)state;
+    plugin.jobs[1] = (struct kong_job){"other", 2, count_run};
+    begin();
+    assert_int_equal(pipe(fds), 0);
+    struct log *log = log_create(fds[1], LOG_LEVEL_ERROR, "jobs");
+    const struct sim_server_options options = {
+        .plugin = &plugin, .log = log, .drain_ms = 10000, .max_events = 1};
+    struct sim_server *server = serve(&options);
+    assert_true(read(fds[0], lines, sizeof lines - 1) > 0);
+    assert_non_null(strstr(lines, "job other failed: too many events at work: limit 1 "
+                                  "(--max-events)\n"));
+    assert_int_equal(seen.waiting, 1);
+    seen.ended = 1;
+    await(&seen.runs, 2);
+    sim_server_stop(server);
+    log_destroy(log);
+    close(fds[0]);
+    close(fds[1]);
+}
+
 /* --- Figures --- */
 
 static const struct kong_value *status_of(struct sim_server *server, struct sim_client *client,
@@ -378,6 +412,7 @@ int main(void) {
         cmocka_unit_test(nothing_is_lost_at_the_end),
         cmocka_unit_test(one_that_hangs_is_given_up),
         cmocka_unit_test(one_that_lasts_too_long_times_out),
+        cmocka_unit_test(one_that_cannot_start_is_tried_again),
         cmocka_unit_test(they_are_in_the_status),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -229,6 +229,22 @@ static void what_cannot_be_waited_for(void **state) {
     refused(*state, 0, 4, "INVALID 0 wait for KONG_READABLE, KONG_WRITABLE, or both");
 }
 
+/* A device that the kernel's poller does not take. */
+static void a_device_that_is_never_waited_for(void **state) {
+    int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+    struct asked asked = {fd, KONG_READABLE, FOREVER_MS, 1};
+    char wanted[200];
+    assert_true(fd >= 0);
+    struct bench *bench = bench_create(PROTOCOL_PROTOBUF, *state);
+    start(bench, wait_and_tell, &asked);
+    run_until_done(*state, bench);
+    snprintf(wanted, sizeof wanted, "INVALID 0 descriptor %d: of a kind that cannot be waited for",
+             fd);
+    assert_string_equal(bench_notes(bench), wanted);
+    bench_destroy(bench);
+    close(fd);
+}
+
 /* The second is refused, and the first goes on. */
 static void one_descriptor_for_two_handlers(void **state) {
     int fds[2];
@@ -280,6 +296,7 @@ int main(void) {
         WITH_LOOP(cut_short),
         WITH_LOOP(not_after_the_end),
         WITH_LOOP(what_cannot_be_waited_for),
+        WITH_LOOP(a_device_that_is_never_waited_for),
         WITH_LOOP(one_descriptor_for_two_handlers),
         cmocka_unit_test(without_loop),
     };
