@@ -362,7 +362,9 @@ install: all $(PDK_FILES) $(DOCS) ## install servers and library into $(DESTDIR)
 	$(INSTALL) -m 755 $(SERVERS) $(DESTDIR)$(PREFIX)/bin/
 	set -e; for s in $(SERVERS); do $$s --man >$$s.1; done
 	$(INSTALL) -m 644 $(SERVERS:%=%.1) $(DESTDIR)$(PREFIX)/share/man/man1/
-	$(INSTALL) -d $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+	$(INSTALL) -d $(DESTDIR)$(PREFIX)/share/bash-completion/completions $(DESTDIR)$(PREFIX)/share/zsh/site-functions $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
+	$(INSTALL) -m 644 server/packaging/zsh-completion $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_apiversion-server
+	$(INSTALL) -m 644 server/packaging/fish-completion $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/apiversion-server.fish
 	$(INSTALL) -m 644 server/packaging/bash-completion $(DESTDIR)$(PREFIX)/share/bash-completion/completions/apiversion-server
 	$(INSTALL) -m 644 kong.conf.example README.md LICENSE server/packaging/CHANGELOG.md $(DESTDIR)$(PREFIX)/share/doc/apiversion-server/
 	$(INSTALL) -d $(addprefix $(DESTDIR)$(PREFIX)/,lib/systemd/system share/apiversion-server/grafana share/apiversion-server/prometheus)

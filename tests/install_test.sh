@@ -20,12 +20,14 @@ bin=$root/opt/kong/bin/apiversion-server
 check 'the binary is there and runs' '"$bin" --version | grep -q "^api-version 0\\.1$"'
 names_all_options() {
     local option
-    for option in $("$bin" --help | grep -oE -- '--[a-z]+(-[a-z]+)*' | sort -u); do
+    for option in $("$bin" --help-all | grep -oE -- '--[a-z]+(-[a-z]+)*' | sort -u); do
         grep -qF -- "${option//-/\\-}" "$1" || { echo "$option is missing in $1"; return 1; }
     done
 }
 check 'the man page is there and names each option' 'names_all_options "$root/opt/kong/share/man/man1/apiversion-server.1"'
 check 'kong.conf.example is there' 'grep -q "^pluginserver_names = apiversion-server$" "$root/opt/kong/share/doc/apiversion-server/kong.conf.example"'
+check 'zsh completion is there' 'test -s "$root/opt/kong/share/zsh/site-functions/_apiversion-server"'
+check 'fish completion is there' 'test -s "$root/opt/kong/share/fish/vendor_completions.d/apiversion-server.fish"'
 check 'bash completion is there' 'test -s "$root/opt/kong/share/bash-completion/completions/apiversion-server"'
 check 'the units are there, and start that binary' 'test -s "$root/opt/kong/lib/systemd/system/apiversion-server.socket" && grep -qx "ExecStart=/opt/kong/bin/apiversion-server" "$root/opt/kong/lib/systemd/system/apiversion-server.service"'
 check 'the dashboard and the alerts are there' 'test -s "$root/opt/kong/share/apiversion-server/grafana/kong-plugin-server.json" && test -s "$root/opt/kong/share/apiversion-server/prometheus/kong-plugin-server.rules.yml"'

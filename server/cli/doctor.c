@@ -127,6 +127,23 @@ static void check_version(struct patient *p) {
     free(text);
 }
 
+/* Which side of a hybrid Kong this node is. */
+static void check_role(struct patient *p) {
+    const char *role = doctor_get(p, "role", "traditional");
+    p->control_plane = strcasecmp(role, "control_plane") == 0;
+    if (p->control_plane) {
+        doctor_ok(&p->doctor,
+                  "role control_plane: it proxies nothing and needs no server; the names and the "
+                  "query command are examined");
+    } else if (strcasecmp(role, "data_plane") == 0) {
+        doctor_ok(&p->doctor, "role data_plane: the control plane needs the names, the socket key "
+                              "and the query command too (--print-conf --role control_plane)");
+    } else if (strcasecmp(role, "traditional") != 0) {
+        doctor_fail(&p->doctor, "role = traditional, control_plane or data_plane",
+                    "role %.100s: Kong does not know it", role);
+    }
+}
+
 static void check_log_level(struct patient *p) {
     const char *level = doctor_get(p, "log_level", "notice");
     if (strcasecmp(level, "info") == 0 || strcasecmp(level, "debug") == 0) {
@@ -153,10 +170,16 @@ bool doctor_run(const struct doctor_options *options, FILE *out) {
         doctor_names(p);
         doctor_twins(p);
         check_version(p);
+        check_role(p);
         doctor_query(p);
-        doctor_start(p);
+        if (!p->control_plane) {
+            doctor_start(p);
+        }
         check_prefix(p);
-        doctor_server(p);
+        if (!p->control_plane) {
+            doctor_server(p);
+            doctor_headers(p);
+        }
         check_log_level(p);
     }
     bool well = p->doctor.failed == 0;

@@ -16,9 +16,10 @@ struct doctor_options {
     const char *executable; /* the real path of this one */
     const char *called;     /* the path that it was called by, which may be a link */
     const char *name;       /* of the plugin server in kong.conf */
-    bool name_given;    /* by --name; else another name that runs this program is taken for it */
-    const char *conf;   /* kong.conf; NULL: where Kong looks, or none */
-    const char *prefix; /* of `kong start -p`, which wins over all settings; NULL: none */
+    bool name_given;       /* by --name; else another name that runs this program is taken for it */
+    const char *conf;      /* kong.conf; NULL: where Kong looks, or none */
+    const char *admin_url; /* of Kong's Admin API; NULL: it is not asked */
+    const char *prefix;    /* of `kong start -p`, which wins over all settings; NULL: none */
 };
 
 /* Looks at everything and prints a line for each thing: "ok   …", "FAIL …" with a line that mends
@@ -55,8 +56,10 @@ struct patient {
     char socket[DOCTOR_VALUE];
     char start[DOCTOR_VALUE]; /* "" : Kong starts nothing */
     char query[DOCTOR_VALUE];
-    char phase[32]; /* one that Kong calls; "": not known */
-    int kong_major; /* 0: not known */
+    char phase[32];     /* one that Kong calls; "": not known */
+    unsigned phases;    /* that Kong calls, as KONG_PHASE_BITs; 0: not known */
+    bool control_plane; /* of a hybrid Kong: proxies nothing, starts nothing */
+    int kong_major;     /* 0: not known */
     const char *user;
     uid_t uid; /* of Kong's workers */
     gid_t gid;
@@ -107,7 +110,10 @@ void doctor_server(struct patient *p);
 char *doctor_shell(const char *command, int *status, const char **reason, char *errors,
                    size_t errors_size);
 
-/* doctor_query.c: what the query command prints. Sets p->phase. */
+/* doctor_headers.c: the plugin's header and an upstream's of the same name. */
+void doctor_headers(struct patient *p);
+
+/* doctor_query.c: what the query command prints. Sets p->phase and p->phases. */
 void doctor_query(struct patient *p);
 
 /* doctor_probe.c: one instance and one event, by `uid` and `gid` if this process may be another

@@ -50,13 +50,13 @@ static void append_options(struct buffer *out, const struct shell_words *words, 
         const struct option_row *row = row_of(words->words[i]);
         row = row != NULL ? row : meant_row(words->words[i]);
         if (row == NULL || !options_belongs(row, use) || row->kind == OPTION_ACTION) {
-            i += row != NULL && row->argument != NULL && strchr(words->words[i], '=') == NULL;
+            i += row != NULL && options_takes_word(row) && strchr(words->words[i], '=') == NULL;
             continue;
         }
         const char *value = strchr(words->words[i], '=');
         if (value != NULL) {
             value++;
-        } else if (row->argument != NULL && i + 1 < words->count) {
+        } else if (options_takes_word(row) && i + 1 < words->count) {
             value = words->words[++i];
         }
         bool said_anew = strcmp(row->name, "socket") == 0 ||

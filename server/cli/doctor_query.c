@@ -212,6 +212,7 @@ static void report(struct patient *p, json_t *json) {
         return;
     }
     char names[128] = "";
+    p->phases = phases;
     for (unsigned i = 0; i < KONG_PHASE_COUNT; i++) {
         if ((phases & KONG_PHASE_BIT(i)) != 0) {
             const char *name = kong_phase_name((enum kong_phase)i);

@@ -35,4 +35,9 @@ void dump_free(struct dump *dump);
  * out of memory. */
 char *dump_json(const struct dump_options *options);
 
+/* The schema alone, as schema.lua has it: "return { name = ..., fields = { ... } }" for Lua 5.1
+ * with Kong's typedefs at hand, without a newline at its end. malloc'ed; NULL when out of memory.
+ */
+char *dump_lua(const struct dump_options *options);
+
 #endif

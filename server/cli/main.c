@@ -50,7 +50,7 @@ static struct dump_options dump_options_of(const struct kong_plugin *plugin,
                                  .socket_path = options->socket};
 }
 
-/* Standard output is all JSON, or Kong does not start. */
+/* Standard output is all JSON (or all Lua), or Kong does not start. */
 static int print_dump(const char *program, const struct kong_plugin *plugin,
                       const struct options *options) {
     if ((options->phases & KONG_PHASE_BIT(KONG_PHASE_HEADER_FILTER)) != 0) {
@@ -60,12 +60,12 @@ static int print_dump(const char *program, const struct kong_plugin *plugin,
                  0);
     }
     struct dump_options wanted = dump_options_of(plugin, options);
-    char *json = dump_json(&wanted);
-    if (json == NULL) {
+    char *text = options->lua ? dump_lua(&wanted) : dump_json(&wanted);
+    if (text == NULL) {
         return complain(program, "out of memory", EXIT_FAILURE);
     }
-    bool written = puts(json) >= 0 && fflush(stdout) == 0;
-    free(json);
+    bool written = puts(text) >= 0 && fflush(stdout) == 0;
+    free(text);
     return written ? EXIT_SUCCESS
                    : complain(program, "cannot write to standard output", EXIT_FAILURE);
 }
@@ -143,6 +143,7 @@ static int examine(const char *argv0, const struct kong_plugin *plugin,
                                     .name = name,
                                     .name_given = options->name != NULL,
                                     .conf = options->kong_conf,
+                                    .admin_url = options->admin_url,
                                     .prefix = options->prefix_given ? options->kong_prefix : NULL};
     return doctor_run(&wanted, stdout) ? EXIT_SUCCESS : EXIT_FAILURE;
 }
@@ -180,7 +181,11 @@ int kong_main(int argc, char **argv, const struct kong_plugin *plugin) {
     int status = EXIT_SUCCESS;
     switch (options.action) {
     case OPTIONS_HELP:
-        status = options_print_help(program, plugin, stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    case OPTIONS_HELP_ALL:
+        status =
+            options_print_help(program, plugin, options.action == OPTIONS_HELP_ALL, stdout) == 0
+                ? EXIT_SUCCESS
+                : EXIT_FAILURE;
         break;
     case OPTIONS_MAN:
         status = options_print_man(program, plugin, stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;

@@ -31,7 +31,7 @@ static int refuse_unknown(const struct option_parser *parser, const char *argume
         return options_fail(parser, "%.100s is short for more than one option: %s", argument,
                             candidates);
     }
-    return options_fail(parser, "unknown option %.200s: see --help", argument);
+    return options_fail(parser, "unknown option %.200s: --help-all lists the options", argument);
 }
 
 static const struct option_row *row_of(int value) {
@@ -63,7 +63,9 @@ static void make_getopt(struct option longs[MOST_ROWS + 1], char letters[2 * MOS
     for (size_t i = 0; i < option_row_count; i++) {
         const struct option_row *row = &option_rows[i];
         longs[i] = (struct option){.name = row->name,
-                                   .has_arg = row->argument ? required_argument : no_argument,
+                                   .has_arg = row->argument == NULL     ? no_argument
+                                              : options_takes_word(row) ? required_argument
+                                                                        : optional_argument,
                                    .val = LONG_VALUE + (int)i};
         if (row->letter != 0) {
             letters[len++] = row->letter;
@@ -91,15 +93,15 @@ static int parse_arguments(const struct option_parser *parser, int argc, char **
         if (options_set(parser, row, optarg) != 0) {
             return -1;
         }
-        if (parser->options->action == OPTIONS_HELP || parser->options->action == OPTIONS_MAN ||
-            parser->options->action == OPTIONS_VERSION) {
+        if (options_is_information(parser->options->action)) {
             return 0;
         }
     }
     if (optind < argc) {
-        return options_fail(parser,
-                            "unexpected argument \"%.200s\": all settings are options, see --help",
-                            argv[optind]);
+        return options_fail(
+            parser,
+            "unexpected argument \"%.200s\": all settings are options, --help-all lists them",
+            argv[optind]);
     }
     return 0;
 }
@@ -122,24 +124,33 @@ static const char *executable_name(const char *argv0, char *buffer, size_t size)
     return options_program_name(buffer);
 }
 
+/* Options that say nothing without a certain other one. */
+static int check_company(const struct option_parser *parser) {
+    struct options defaults;
+    char given[64];
+    char usual[64];
+    options_defaults(&defaults, parser->plugin);
+    for (size_t i = 0; i < option_row_count; i++) {
+        const struct option_row *row = &option_rows[i];
+        if (row->only_with != OPTIONS_RUN && row->only_with != parser->options->action &&
+            strcmp(options_show(row, parser->options, given, sizeof given),
+                   options_show(row, &defaults, usual, sizeof usual)) != 0) {
+            return options_fail(parser, "--%s goes with --%s: give both, or leave it out",
+                                row->name, options_name_of(row->only_with));
+        }
+    }
+    return 0;
+}
+
 /* What follows from other options. */
 static int complete(const struct option_parser *parser, const char *argv0) {
     struct options *options = parser->options;
     char buffer[4096];
-    if ((options->json || options->watch) && options->action != OPTIONS_STATUS) {
-        return options_fail(parser, "--json and --watch go with --status");
-    }
-    if ((options->env || options->docker) && options->action != OPTIONS_PRINT_CONF) {
-        return options_fail(parser, "--env and --docker go with --print-conf");
-    }
-    if (options->no_configure && options->action != OPTIONS_CHECK_CONFIG) {
-        return options_fail(parser, "--no-configure goes with --check-config");
+    if (check_company(parser) != 0) {
+        return -1;
     }
     if (options->env && options->docker) {
         return options_fail(parser, "--env and --docker are two different forms: give one");
-    }
-    if (options->kong_conf != NULL && options->action != OPTIONS_DOCTOR) {
-        return options_fail(parser, "--kong-conf goes with --doctor");
     }
     if (options->threads > 1 && !parser->plugin->thread_safe) {
         return options_fail(parser,
@@ -187,6 +198,8 @@ void options_free(struct options *options) {
     free(options->record);
     free(options->name);
     free(options->kong_conf);
+    free(options->admin_url);
+    free(options->replace_headers);
     free(options->kong_prefix);
     free(options->socket);
     free(options->socket_group);

@@ -22,6 +22,7 @@ enum options_action {
     OPTIONS_PRINT_CONF,
     OPTIONS_DOCTOR,
     OPTIONS_HELP,
+    OPTIONS_HELP_ALL,
     OPTIONS_MAN,
     OPTIONS_VERSION
 };
@@ -30,6 +31,9 @@ struct option_uids {
     size_t count; /* 0: any */
     uid_t list[LIMIT_ALLOWED_UIDS];
 };
+
+/* Of a node of Kong, as its setting `role` has it. */
+enum option_role { OPTION_TRADITIONAL, OPTION_CONTROL_PLANE, OPTION_DATA_PLANE };
 
 enum option_switch { OPTION_AUTO, OPTION_YES, OPTION_NO };
 
@@ -40,10 +44,15 @@ struct options {
     bool no_configure;  /* by the schema alone */
 
     bool json, watch; /* of STATUS */
+    bool lua;         /* of DUMP: the schema as a Lua table */
 
     char *name;       /* of the plugin server in kong.conf; NULL: the executable's */
     bool env, docker; /* of PRINT_CONF */
-    char *kong_conf;  /* of DOCTOR: the file; NULL: where Kong looks */
+    enum option_role role;
+    char *replace_headers; /* of PRINT_CONF: upstream's headers to drop, commas between them; "":
+                              the one that the plugin sets by default; NULL: none */
+    char *kong_conf;       /* of DOCTOR: the file; NULL: where Kong looks */
+    char *admin_url;       /* of DOCTOR: Kong's Admin API; NULL: it is not asked */
 
     /* serving */
     char *kong_prefix;
@@ -91,8 +100,8 @@ int options_check_name(const char *name, char *error, size_t error_size);
 
 /* Defaults, then the command line over them. 0; or -1 with one printable line in `error`
  * (error_size >= 4; without the program's name) that says what is wrong and what would be right,
- * and nothing to free. --help, --man and --version end parsing: what stands behind them is not
- * looked at.
+ * and nothing to free. --help, --help-all, --man and --version end parsing: what stands behind them
+ * is not looked at.
  *
  * No output, no exit; argv is left as it is. Uses getopt's global state: to be called once, at the
  * start, by one thread (tests call it again and again: it begins afresh each time). Reads the link
@@ -103,9 +112,9 @@ int options_parse(struct options *options, const struct kong_plugin *plugin, int
 /* Idempotent; zeroed options are allowed. */
 void options_free(struct options *options);
 
-/* The text of --help, at most 80 columns wide; `program` as options_program_name gives it. 0, or -1
- * when it could not be written. */
-int options_print_help(const char *program, const struct kong_plugin *plugin, FILE *out);
+/* The text of --help (at most 60 lines: the common options) or of --help-all, at most 80 columns
+ * wide; `program` as options_program_name gives it. 0, or -1 when it could not be written. */
+int options_print_help(const char *program, const struct kong_plugin *plugin, bool all, FILE *out);
 
 /* The manual page, in roff. Else as options_print_help. */
 int options_print_man(const char *program, const struct kong_plugin *plugin, FILE *file);

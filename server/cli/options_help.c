@@ -49,7 +49,7 @@ static void print_row(const struct option_row *row, const char *description, FIL
     }
     int len =
         snprintf(left, sizeof left, "  %s--%s%s%s", letter, row->name,
-                 row->argument != NULL ? " " : "", row->argument != NULL ? row->argument : "");
+                 options_takes_word(row) ? " " : "", row->argument != NULL ? row->argument : "");
     fputs(left, out);
     if (len + 2 > COLUMN) {
         fprintf(out, "\n%*s", COLUMN, "");
@@ -59,27 +59,40 @@ static void print_row(const struct option_row *row, const char *description, FIL
     print_wrapped(out, description, COLUMN);
 }
 
-int options_print_help(const char *program, const struct kong_plugin *plugin, FILE *out) {
+/* Whether a section has a row to print. `from`: the one that begins it. */
+static bool has_rows(size_t from, bool all) {
+    bool found = all || option_rows[from].common;
+    for (size_t i = from + 1; i < option_row_count && option_rows[i].section == NULL; i++) {
+        found = found || option_rows[i].common;
+    }
+    return found;
+}
+
+int options_print_help(const char *program, const struct kong_plugin *plugin, bool all, FILE *out) {
     struct options defaults;
     char text[640];
     options_defaults(&defaults, plugin);
     fprintf(out, "Usage: %s [OPTION]...\n", program);
     snprintf(text, sizeof text,
-             "Serves the plugin %s, version %s, to Kong Gateway on a Unix socket, until SIGTERM. "
-             "With --dump, tells Kong about the plugin instead.",
+             "Serves the plugin %s, version %s, to Kong Gateway on a Unix socket, until SIGTERM.",
              plugin->name, plugin->version);
     print_wrapped(out, text, 0);
     for (size_t i = 0; i < option_row_count; i++) {
-        if (option_rows[i].section != NULL) {
+        if (option_rows[i].section != NULL && has_rows(i, all)) {
             fprintf(out, "\n%s:\n", option_rows[i].section);
         }
-        options_describe(&option_rows[i], plugin, &defaults, text, sizeof text);
-        print_row(&option_rows[i], text, out);
+        if (all || option_rows[i].common) {
+            options_describe(&option_rows[i], plugin, &defaults, text, sizeof text);
+            print_row(&option_rows[i], text, out);
+        }
     }
-    fputc('\n', out);
-    print_wrapped(out,
-                  "Options may begin with one dash or two, and be shortened as long as they are "
-                  "unambiguous. Errors in them end with status 2.",
-                  0);
+    if (all) {
+        fputc('\n', out);
+        print_wrapped(
+            out,
+            "Options may begin with one dash or two, and be shortened as long as they are "
+            "unambiguous. Errors in them end with status 2.",
+            0);
+    }
     return fflush(out) == 0 && ferror(out) == 0 ? 0 : -1;
 }

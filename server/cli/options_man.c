@@ -28,7 +28,7 @@ static void print_heading(const struct option_row *row, FILE *file) {
     print_roff(file, row->name);
     fputs("\\fR", file);
     if (row->argument != NULL) {
-        fprintf(file, " \\fI%s\\fR", row->argument);
+        fprintf(file, "%s\\fI%s\\fR", options_takes_word(row) ? " " : "", row->argument);
     }
     fputc('\n', file);
 }

@@ -44,6 +44,10 @@ const char *options_show(const struct option_row *row, const struct options *opt
         break;
     case OPTION_TEXT:
         return *(char *const *)value != NULL ? *(char *const *)value : scratch;
+    case OPTION_HEADERS: {
+        const char *names = *(char *const *)value;
+        return names == NULL ? scratch : names[0] == '\0' ? row->name : names;
+    }
     case OPTION_MODE:
         snprintf(scratch, size, "%04o", (unsigned)*(const mode_t *)value);
         break;

@@ -18,6 +18,7 @@ enum option_kind {
     OPTION_PHASES,       /* unsigned; the help ends with those that the plugin can handle */
     OPTION_KONG_VERSION, /* int, the major number */
     OPTION_UIDS,         /* struct option_uids; commas, and may be repeated */
+    OPTION_HEADERS,      /* char *, names with commas; "" when given without; NULL when not given */
 };
 
 struct option_name {
@@ -36,7 +37,7 @@ struct option_row {
     const char *section; /* begins one; NULL: as before */
     enum option_use use; /* of all in the section; read by options_belongs */
     const char *name;
-    const char *argument; /* placeholder; NULL: takes none */
+    const char *argument; /* placeholder; NULL: takes none; "[=X]": may be left out */
     const char *help;     /* without a final period; may be followed by "(default X)" */
     size_t offset;        /* of the value in struct options */
     uint64_t least, most; /* SECONDS (in ms), COUNT, BYTES */
@@ -46,12 +47,25 @@ struct option_row {
     int (*check)(const char *text, char *error, size_t error_size);
     enum option_kind kind;
     unsigned number;
-    bool both;   /* belongs to the other one of Kong's commands, too */
-    char letter; /* 0: none */
+    enum options_action only_with; /* the action without which it says nothing; RUN: none */
+    bool both;                     /* belongs to the other one of Kong's commands, too */
+    bool common;                   /* --help has it; --help-all has every row */
+    char letter;                   /* 0: none */
 };
 
 extern const struct option_row option_rows[];
 extern const size_t option_row_count;
+
+/* "print-conf": of the option that does this. */
+const char *options_name_of(enum options_action action);
+
+/* --help and the like: what stands behind it is not looked at. */
+bool options_is_information(enum options_action action);
+
+/* Whether an option's argument is the next word. */
+static inline bool options_takes_word(const struct option_row *row) {
+    return row->argument != NULL && row->argument[0] != '[';
+}
 
 bool options_belongs(const struct option_row *row, enum option_use use);
 

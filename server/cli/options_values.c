@@ -261,21 +261,33 @@ static int parse_text(const struct option_parser *parser, const struct option_ro
     return 0;
 }
 
-static bool is_information(enum options_action action) {
-    return action == OPTIONS_HELP || action == OPTIONS_MAN || action == OPTIONS_VERSION;
+/* Names of headers, as they go into Kong's settings and from there into nginx' configuration. */
+static int parse_headers(const struct option_parser *parser, const struct option_row *row,
+                         const char *text, char **value) {
+    static const char letters[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_,";
+    size_t len = text == NULL ? 0 : strlen(text);
+    if (text != NULL && (len == 0 || len > 500 || strspn(text, letters) != len || text[0] == ',' ||
+                         text[len - 1] == ',' || strstr(text, ",,") != NULL)) {
+        return refuse(parser, row, text,
+                      "not names of headers like Version,X-Version: letters, digits, - and _");
+    }
+    char *copy = strdup(text == NULL ? "" : text);
+    if (copy == NULL) {
+        return options_fail(parser, "out of memory");
+    }
+    free(*value);
+    *value = copy;
+    return 0;
 }
 
 /* One thing is done at a time; who asks for information gets that, whatever stands before. */
 static int choose(const struct option_parser *parser, const struct option_row *row) {
     enum options_action before = parser->options->action;
     enum options_action action = (enum options_action)row->number;
-    if (before != OPTIONS_RUN && before != action && !is_information(action)) {
-        const struct option_row *other = option_rows;
-        while (other->number != before) {
-            other++;
-        }
+    if (before != OPTIONS_RUN && before != action && !options_is_information(action)) {
         return options_fail(parser, "--%s and --%s are two different things to do: give one",
-                            other->name, row->name);
+                            options_name_of(before), row->name);
     }
     parser->options->action = action;
     return 0;
@@ -309,6 +321,8 @@ int options_set(const struct option_parser *parser, const struct option_row *row
         return parse_name(parser, row, text, value);
     case OPTION_PHASES:
         return parse_phases(parser, text, value);
+    case OPTION_HEADERS:
+        return parse_headers(parser, row, text, value);
     case OPTION_UIDS:
         return parse_uids(parser, row, text, value);
     case OPTION_KONG_VERSION:

@@ -6,9 +6,10 @@
 
 #include "options_table.h"
 #include "printable.h"
+#include "response_header.h"
 #include "shell_words.h"
 
-#define MOST_LINES 5
+#define MOST_LINES 8
 #define VALUE      ((size_t)16 << 10)
 #define SHOWN      1024
 
@@ -70,6 +71,19 @@ static void append_options(const struct print_conf *wanted, enum option_use use,
     }
 }
 
+/* nginx drops the headers of each upstream's answer; what the plugin sets is added to that. */
+static void add_replacement(struct conf *conf, const char *names) {
+    struct buffer *hide = add(conf, "nginx_proxy_proxy_hide_header",
+                              "headers of upstreams' answers that nginx drops, on every route");
+    for (const char *c = names; *c != '\0'; c++) {
+        if (*c == ',') {
+            append_text(hide, "; proxy_hide_header ");
+        } else {
+            buffer_append(hide, c, 1);
+        }
+    }
+}
+
 /* Kong starts the default command without an argument: with anything to say it must be named. Then
  * the socket is named too, to both: neither can take another one than the other. */
 static void add_start(struct conf *conf, const struct print_conf *wanted) {
@@ -78,6 +92,12 @@ static void add_start(struct conf *conf, const struct print_conf *wanted) {
     char usual[256];
     struct buffer serving;
     buffer_init(&serving, VALUE);
+    if (options->role == OPTION_CONTROL_PLANE) {
+        append_text(
+            add(conf, "_socket", "Kong wants its socket named; nothing connects to it here"),
+            options->socket);
+        return;
+    }
     append_options(wanted, OPTION_FOR_START, paths, &serving);
     snprintf(usual, sizeof usual, OPTIONS_KONG_PREFIX "/%s.socket", conf->name);
     if (!wanted->in_place || serving.len > 0 || serving.failed ||
@@ -98,7 +118,8 @@ static void add_query(struct conf *conf, const struct print_conf *wanted) {
     struct buffer told;
     buffer_init(&told, VALUE);
     append_options(wanted, OPTION_FOR_QUERY, NULL, &told);
-    if (!wanted->in_place || told.len > 0 || told.failed) {
+    if (!wanted->in_place || told.len > 0 || told.failed ||
+        wanted->options->role == OPTION_CONTROL_PLANE) {
         struct buffer *query = add(conf, "_query_cmd", "how Kong learns of the plugin");
         shell_append(query, wanted->executable);
         shell_append(query, "--dump");
@@ -109,7 +130,13 @@ static void add_query(struct conf *conf, const struct print_conf *wanted) {
     buffer_free(&told);
 }
 
-static void collect(struct conf *conf, const struct print_conf *wanted) {
+/* replace: names of headers; "" for none. */
+static void collect(struct conf *conf, const struct print_conf *wanted, const char *replace) {
+    enum option_role role = wanted->options->role;
+    if (role != OPTION_TRADITIONAL) {
+        append_text(add(conf, "role", "this node's side of a hybrid Kong"),
+                    role == OPTION_CONTROL_PLANE ? "control_plane" : "data_plane");
+    }
     struct buffer *plugins =
         add(conf, "plugins", "which plugins there are: Kong's own, and this one");
     append_text(plugins, "bundled,");
@@ -119,6 +146,9 @@ static void collect(struct conf *conf, const struct print_conf *wanted) {
                 conf->name);
     add_start(conf, wanted);
     add_query(conf, wanted);
+    if (replace[0] != '\0' && role != OPTION_CONTROL_PLANE) { /* which proxies nothing */
+        add_replacement(conf, replace);
+    }
 }
 
 /* kong.conf: a # begins a comment, unless there is a \ before it. */
@@ -230,12 +260,22 @@ static int print_lines(const struct conf *conf, const struct options *options, F
 int print_conf(const struct print_conf *wanted, FILE *out, char *error, size_t error_size) {
     struct conf *conf;
     char reason[128];
+    char usual[RESPONSE_HEADER] = "";
+    const char *replace = wanted->options->replace_headers;
     if (options_check_name(wanted->name, reason, sizeof reason) != 0) {
         return printable_error(error, error_size, "%.100s: %s: give it another by --name",
                                wanted->name, reason);
     }
     if (check_paths(wanted, error, error_size) != 0) {
         return -1;
+    }
+    if (replace != NULL && replace[0] == '\0' &&
+        !response_header_default(wanted->plugin, usual, sizeof usual)) {
+        return printable_error(
+            error, error_size,
+            "--replace-upstream-header: the plugin %.100s has no field response_header "
+            "with a default: name the headers, as in --replace-upstream-header=X-Version",
+            wanted->plugin->name);
     }
     conf = calloc(1, sizeof *conf);
     if (conf == NULL) {
@@ -244,7 +284,7 @@ int print_conf(const struct print_conf *wanted, FILE *out, char *error, size_t e
     for (size_t i = 0; wanted->name[i] != '\0'; i++) {
         conf->name[i] = (char)tolower((unsigned char)wanted->name[i]);
     }
-    collect(conf, wanted);
+    collect(conf, wanted, replace == NULL ? "" : replace[0] != '\0' ? replace : usual);
     int rc = check_lines(conf, error, error_size);
     if (rc == 0) {
         rc = print_lines(conf, wanted->options, out, error, error_size);

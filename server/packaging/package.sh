@@ -41,6 +41,8 @@ put() { # MODE FILE DIRECTORY
 
 # What both hold.
 common() { # PREFIX-IN-THE-PACKAGE PREFIX-WHERE-IT-IS-INSTALLED
+    local zsh=site-functions
+    [ "$1" != usr ] || zsh=vendor-completions # Debian's packages
     put 755 "$binary" "$1/bin"
     strip --strip-unneeded --remove-section=.comment "$work/$1/bin/$name"
     mkdir -p "$work/$1/share/man/man1" "$work/$1/share/doc/$name"
@@ -50,6 +52,9 @@ common() { # PREFIX-IN-THE-PACKAGE PREFIX-WHERE-IT-IS-INSTALLED
     put 644 "$here/CHANGELOG.md" "$1/share/doc/$name"
     mkdir -p "$work/$1/share/bash-completion/completions"
     install -m 644 "$here/bash-completion" "$work/$1/share/bash-completion/completions/$name"
+    mkdir -p "$work/$1/share/zsh/$zsh" "$work/$1/share/fish/vendor_completions.d"
+    install -m 644 "$here/zsh-completion" "$work/$1/share/zsh/$zsh/_$name"
+    install -m 644 "$here/fish-completion" "$work/$1/share/fish/vendor_completions.d/$name.fish"
     put 644 "$here/grafana/kong-plugin-server.json" "$1/share/$name/grafana"
     put 644 "$here/prometheus/kong-plugin-server.rules.yml" "$1/share/$name/prometheus"
     put 644 "$here/systemd/$name.socket" "$1/lib/systemd/system"

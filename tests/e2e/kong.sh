@@ -21,6 +21,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 passed=0
 failed=0
 own_kong=
+own_upstream=
 connections=24
 
 yes() { # TEXT COMMAND…
@@ -60,13 +61,45 @@ start_kong() { # BINARY: with a database that is there, on free ports
     local upstream
     admin=http://127.0.0.1:$(gw_free_port)
     proxy=http://127.0.0.1:$(gw_free_port)
+    tls=https://127.0.0.1:$(gw_free_port)
     upstream=$(gw_free_port)
     UPSTREAM_URL=http://127.0.0.1:$upstream
-    echo "server { listen 127.0.0.1:$upstream; location / { return 200 'hello from the upstream'; } }" >"$dir/upstream.conf"
+    cat >"$dir/upstream.conf" <<EOT
+server {
+    listen 127.0.0.1:$upstream;
+    location / { return 200 'hello from the upstream'; }
+    location /own {
+        add_header Version theirs;
+        return 200 'hello from the upstream';
+    }
+    location /twice {
+        add_header VERSION one;
+        add_header version two;
+        return 200 'hello from the upstream';
+    }
+    location /slow { # the first bytes now, the others when $dir/go is there
+        content_by_lua_block {
+            ngx.header["Version"] = "theirs"
+            ngx.print(("x"):rep(1000))
+            ngx.flush(true)
+            for _ = 1, 1500 do
+                local go = io.open("$dir/go")
+                if go then
+                    go:close()
+                    break
+                end
+                ngx.sleep(0.01)
+            end
+            ngx.print(("x"):rep(39000))
+        }
+    }
+}
+EOT
+    own_upstream=1
     cat >"$dir/kong.conf" <<EOT
 prefix = $dir/kong
 database = postgres
-proxy_listen = ${proxy#http://} reuseport
+proxy_listen = ${proxy#http://} reuseport, ${tls#https://} http2 ssl reuseport
 admin_listen = ${admin#http://}
 admin_gui_listen = off
 status_listen = off
@@ -79,6 +112,7 @@ pluginserver_apiversion_server_socket = $dir/apiversion-server.socket
 pluginserver_apiversion_server_start_cmd = $1 --socket $dir/apiversion-server.socket
 pluginserver_apiversion_server_query_cmd = $1 --dump
 EOT
+    "$1" --print-conf --replace-upstream-header | grep '^nginx_proxy' >>"$dir/kong.conf"
     [ "$(id -u)" != 0 ] || echo "nginx_user = $(id -un) $(id -gn)" >>"$dir/kong.conf"
     own_kong=1
     for command in 'migrations bootstrap' start; do
@@ -162,6 +196,36 @@ load() { # requests, 10 at a time, until $dir/stop is there
     done
 }
 
+# PATH CURL-OPTION…: one answer; "VERSION-OF-HTTP STATUS VALUES-OF-Version"
+versions() {
+    curl -sSk -m 20 -D "$dir/answer" -o /dev/null "${@:2}/$route$1" 2>/dev/null
+    tr -d '\r' <"$dir/answer" | awk '/^HTTP\// { line = substr($1, 6) " " $2 } tolower($1) == "version:" { line = line " " $2 } END { print line }'
+}
+
+replaced() { # TEXT PATH: over HTTP/1.1 and HTTP/2 there is our header alone
+    yes "replaced, HTTP/1.1: $1" test "$(versions "$2" --http1.1 "$proxy")" = '1.1 200 0.1'
+    if curl -V | grep -qw HTTP2; then
+        yes "replaced, HTTP/2: $1" test "$(versions "$2" --http2 "$tls")" = '2 200 0.1'
+    else
+        echo "SKIPPED - HTTP/2: curl has none"
+    fi
+}
+
+# nginx_proxy_proxy_hide_header, as --print-conf --replace-upstream-header prints it
+replacement() {
+    replaced 'no header of the upstream' ''
+    replaced "the upstream's own header" /own
+    replaced 'twice, in other letters' /twice
+    # It is not buffered: the first bytes are there while the upstream waits with the others.
+    curl -sS -N -m 40 -o "$dir/slow" "$proxy/$route/slow" 2>/dev/null &
+    yes 'replaced, a stream: the first bytes come before the upstream sends the others' gw_wait test -s "$dir/slow"
+    yes 'replaced, a stream: no more of them' test "$(wc -c <"$dir/slow")" = 1000
+    : >"$dir/go"
+    wait $!
+    yes 'replaced, a stream: all of it comes' test "$(wc -c <"$dir/slow")" = 40000
+    replaced 'a stream' /slow
+}
+
 reload_under_load() {
     local loader sent
     load &
@@ -217,6 +281,12 @@ yes 'with its defaults' test "$(field config.response_header) $(field config.ver
 yes 'the answer is marked' soon marked Version 0.1
 type_in "curl -i localhost:8000/my-route"
 yes "which the README's command shows" answers '^Version: 0\.1'
+
+if [ -n "$own_upstream" ]; then
+    replacement
+else
+    echo "SKIPPED - an upstream's own header: only in a Kong that this script starts"
+fi
 
 type_in "curl -X PATCH localhost:8001/plugins/<id> --data config.response_header=Plugin-Version --data config.version=2.3.1"
 yes 'another name and another version' soon marked Plugin-Version 2.3.1

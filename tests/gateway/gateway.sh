@@ -9,6 +9,8 @@
 #                                requests to /route/NAME
 #   gw_start WORKERS BINARY ARG… nginx; reads the dump of BINARY; its address is in $GW_URL, on port
 #                                $GW_WANT_PORT if that is set
+#                                and, by HTTP/2 without TLS, in $GW_H2_URL; $GW_HIDE names headers that nginx drops from
+#                                the upstream's answer, as Kong's nginx_proxy_proxy_hide_header has it
 #   gw_reload                    new workers for nginx; returns when the old ones have ended
 #   gw_end                       ends nginx and all servers
 #
@@ -141,7 +143,21 @@ gw_write_conf() {
     text=${text//@CONFIG@/"$GW_PREFIX/config.json"}
     text=${text//@UPSTREAM_PORT@/"$GW_UPSTREAM_PORT"}
     text=${text//@PORT@/"$GW_PORT"}
+    text=${text//@HTTP2@/"$(gw_http2)"}
+    text=${text//@HIDE@/"${GW_HIDE:+proxy_hide_header $GW_HIDE;}"}
     printf '%s\n' "$text" >"$GW_PREFIX/nginx.conf"
+}
+
+# Since nginx 1.25.1 HTTP/2 is a directive of its own, and the word behind listen is warned of.
+gw_http2() {
+    local version
+    version=$("$GW_NGINX" -v 2>&1 | sed -n 's|.*nginx/\([0-9]*\)\.\([0-9]*\)\.\([0-9]*\).*|\1 \2 \3|p')
+    # shellcheck disable=SC2086 # three words
+    if [ "$(printf '%d%03d%03d' $version)" -ge 1025001 ]; then
+        echo "listen 127.0.0.1:$GW_H2_PORT; http2 on;"
+    else
+        echo "listen 127.0.0.1:$GW_H2_PORT http2;"
+    fi
 }
 
 gw_nginx_up_or_gone() {
@@ -159,7 +175,12 @@ gw_start() {
         while [ "$GW_UPSTREAM_PORT" = "$GW_PORT" ]; do
             GW_UPSTREAM_PORT=$(gw_free_port)
         done
+        GW_H2_PORT=$GW_PORT
+        while [ "$GW_H2_PORT" = "$GW_PORT" ] || [ "$GW_H2_PORT" = "$GW_UPSTREAM_PORT" ]; do
+            GW_H2_PORT=$(gw_free_port)
+        done
         GW_URL=http://127.0.0.1:$GW_PORT
+        GW_H2_URL=http://127.0.0.1:$GW_H2_PORT
         gw_write_conf "$workers" "$command"
         "$GW_NGINX" -p "$GW_PREFIX" -c "$GW_PREFIX/nginx.conf" -e "$GW_PREFIX/error.log" \
             >>"$GW_PREFIX/nginx.out" 2>&1 &

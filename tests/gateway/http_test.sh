@@ -187,7 +187,7 @@ stream() { # early or late
     local id=$RANDOM$RANDOM client
     : >"$GW_PREFIX/head"
     rm -f "$GW_PREFIX/stream"
-    curl -sS -N -m 30 -o "$GW_PREFIX/stream" -D "$GW_PREFIX/head" "$GW_URL/stream?id=$id" &
+    curl -sS -N -m 30 -o "$GW_PREFIX/stream" -D "$GW_PREFIX/head" "$GW_URL/stream?id=$id${GW_HIDE:+&own=1}" &
     client=$!
     if [ "$1" = early ]; then
         gw_wait test -s "$GW_PREFIX/stream"
@@ -407,6 +407,28 @@ for protocol in ProtoBuf:1 MsgPack:1; do
     request_header
     is "one instance a configuration" 4 "$(started | wc -l)"
     end_quietly
+
+    # the way that --print-conf --replace-upstream-header prints for Kong
+    GW_HIDE=Version
+    begin "$protocol, access, upstream's header hidden" 1 --protocol "$protocol"
+    for url in "$GW_URL" "$GW_H2_URL"; do
+        version=1.1 curl_option=--http1.1
+        [ "$url" = "$GW_URL" ] || version=2 curl_option=--http2-prior-knowledge
+        if [ "$version" = 2 ] && ! curl -V | grep -qw HTTP2; then
+            echo "SKIPPED: curl has no HTTP/2: $scene"
+            continue
+        fi
+        request "$curl_option" "$url/own-version"
+        is "HTTP/$version: an upstream's own header: replaced by ours" "$version 200 0.1" \
+            "$(sed -n '1s|HTTP/\([0-9.]*\).*|\1|p' "$GW_PREFIX/head") $status $(header version)"
+        request "$curl_option" "$url/own-versions"
+        is "HTTP/$version: twice, in other letters: replaced by ours" "200 0.1" "$status $(header version)"
+    done
+    request "$GW_URL/no-answer"
+    is "an upstream that does not answer: 502, marked" "502 0.1" "$status $(header version)"
+    stream early
+    end_quietly
+    GW_HIDE=
 
     begin "$protocol, access,response" 1 --protocol "$protocol" --phases access,response
     basics

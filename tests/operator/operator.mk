@@ -1,4 +1,5 @@
 # What an operator does, with the program itself. The Makefile includes this.
 .PHONY: test-operator
-test-operator: $(SERVER) ## --print-conf, --doctor, --status with made-up settings of Kong
+test-operator: $(SERVERS) examples ## --print-conf, --doctor, --status with made-up settings of Kong
 	@tests/operator/operator_test.sh $(SERVER)
+	@tests/operator/lua_schema_test.sh $(SERVERS) $(EXAMPLES)

@@ -187,7 +187,7 @@ doctor
 expect 'a program without a path' 1 "^FAIL start command: $name: Kong starts it without PATH" "^     mend: ${key}_start_cmd = $server --socket $socket$"
 settings "${key}_start_cmd = $server --sockt $prefix/x.socket --log-format=json --allow-uid 54321 --drain-timout 3"
 doctor
-expect 'misspelt options' 1 '^FAIL start command: .*: unknown option --sockt: see --help' \
+expect 'misspelt options' 1 '^FAIL start command: .*: unknown option --sockt: --help-all lists the options' \
     "^     mend: ${key}_start_cmd = $server --socket $socket --log-format json --allow-uid 54321 --drain-timeout 3$"
 settings "${key}_start_cmd = $server --socket $socket --frobnicate"
 doctor
@@ -208,7 +208,7 @@ doctor
 expect 'no JSON' 1 '^FAIL query command: echo hello: .* no JSON: hello' "^     mend: ${key}_query_cmd = $server --dump$"
 settings "${key}_query_cmd = $server --dump --fases access --protocol msgpack:1"
 doctor
-expect 'what the query command complains of' 1 '^FAIL query command: .*: prints nothing; exit status 2; on standard error: .*unknown option --fases: see --help' \
+expect 'what the query command complains of' 1 '^FAIL query command: .*: prints nothing; exit status 2; on standard error: .*unknown option --fases: --help-all lists the options' \
     "^     mend: ${key}_query_cmd = $server --dump --phases access --protocol msgpack:1$"
 settings "${key}_query_cmd = kill -9 \$\$"
 doctor
@@ -278,6 +278,65 @@ expect 'a second server with the plugin, before' 0 "^note the plugin server seco
 settings "pluginserver_names = $name,second" "pluginserver_second_query_cmd = echo '{}'"
 doctor
 expect 'a second server with another plugin' 0 '^all is well'
+
+# --- an upstream's header, and the sides of a hybrid Kong ---
+settings "${key}_socket = $socket"
+doctor
+expect "the upstream's header is not hidden" 0 '^note header Version: where an upstream sends one too, clients get both; nginx_proxy_proxy_hide_header = Version drops'
+{ echo "prefix = $prefix"; "$server" --print-conf --socket "$socket" --replace-upstream-header; } >"$conf"
+doctor
+expect "the upstream's header is hidden" 0 '^ok   header Version: one that an upstream sends is dropped$'
+cat >"$dir/kong.yml" <<EOT
+services:
+- name: s
+  plugins:
+  - name: api-version
+    config:
+      response_header: X-Own
+plugins:
+- name: api-version
+EOT
+settings "declarative_config = $dir/kong.yml" 'nginx_proxy_proxy_hide_header = Other; proxy_hide_header x-own'
+doctor
+expect 'headers of a declarative file' 0 '^ok   header X-Own: ' '^note header Version: where an upstream'
+settings "declarative_config = $dir/none.yml"
+doctor
+expect 'a declarative file that is not there' 1 "^FAIL declarative_config $dir/none.yml: No such file"
+if command -v curl >/dev/null && command -v python3 >/dev/null; then
+    mkdir "$dir/admin"
+    echo '{"data": [{"name": "api-version", "config": {"response_header": "X-Admin"}}, {"name": "key-auth", "config": {}}], "next": null}' >"$dir/admin/plugins"
+    timeout 60 python3 -u -c 'import http.server as h, sys
+s = h.ThreadingHTTPServer(("127.0.0.1", 0), lambda *a: h.SimpleHTTPRequestHandler(*a, directory=sys.argv[1]))
+print(s.server_port, flush=True)
+s.serve_forever()' "$dir/admin" >"$dir/admin.port" 2>/dev/null &
+    admin_pid=$!
+    for _ in $(seq 200); do [ -s "$dir/admin.port" ] && break; sleep 0.05; done
+    settings
+    run --doctor --kong-conf "$conf" --admin-url "http://127.0.0.1:$(cat "$dir/admin.port")"
+    expect 'headers of the Admin API' 0 '^note header X-Admin: where an upstream'
+    kill "$admin_pid"
+    wait "$admin_pid" 2>/dev/null || true
+    run --doctor --kong-conf "$conf" --admin-url "http://127.0.0.1:$(cat "$dir/admin.port")"
+    expect 'an Admin API that is not there' 1 '^FAIL Admin API http://127.0.0.1:[0-9]+: curl: ' '^     mend: --admin-url URL'
+else
+    echo 'SKIPPED: no curl or no python3: headers of the Admin API'
+fi
+refused 'an address with a quote in it' "--admin-url http://x'y: not an address" --doctor --admin-url "http://x'y"
+refused 'a header that is none' '--replace-upstream-header a;b: not names of headers' --print-conf '--replace-upstream-header=a;b'
+settings "${key}_query_cmd = $server --dump --phases access,response"
+doctor
+! grep -q '^[a-zA-Z]* *header ' <<<"$said" || { echo "not ok - access,response replaces by itself: $said" && failed=$((failed + 1)); }
+{ echo "prefix = $prefix"; "$server" --print-conf --role control_plane; } >"$conf"
+doctor
+expect 'the control plane' 0 '^ok   role control_plane: it proxies nothing' '^ok   query command: ' '^all is well'
+! grep -q 'start command\|an event of' <<<"$said" || { echo "not ok - the control plane: $said" && failed=$((failed + 1)); }
+{ echo "prefix = $prefix"; "$server" --print-conf --role data_plane --socket "$socket"; } >"$conf"
+doctor
+expect 'the data plane' 0 '^ok   role data_plane: the control plane needs the names' '^ok   an event of access over ProtoBuf:1'
+settings 'role = control-plane'
+doctor
+expect 'a role that is none' 1 '^FAIL role control-plane: Kong does not know it$' '^     mend: role = traditional, control_plane or data_plane$'
+
 if unshare -rm true 2>/dev/null; then
     settings "${key}_socket = $socket"
     said=$(unshare -rm sh -c 'mount -t tmpfs -o ro none "$2/bin" && "$0" --doctor --kong-conf "$1" -p "$2/bin"' "$server" "$conf" "$dir") && status=0 || status=$?

@@ -101,7 +101,9 @@ share/doc/apiversion-server/CHANGELOG.md
 share/doc/apiversion-server/LICENSE
 share/doc/apiversion-server/copyright
 share/doc/apiversion-server/kong.conf.example
+share/fish/vendor_completions.d/apiversion-server.fish
 share/man/man1/apiversion-server.1.gz
+share/zsh/site-functions/_apiversion-server
 EOT
 yes 'the tarball: all belong to root, nothing is writable by others' says_not_but '^(drwxr-xr-x|-rwxr-xr-x|-rw-r--r--) 0/0 ' <(tar --numeric-owner -tvzf "$tarball")
 mkdir -p "$dir/usr/local"
@@ -136,7 +138,9 @@ if command -v dpkg-deb >/dev/null && command -v dpkg-shlibdeps >/dev/null; then
 ./usr/share/doc/apiversion-server/changelog.gz
 ./usr/share/doc/apiversion-server/copyright
 ./usr/share/doc/apiversion-server/kong.conf.example
+./usr/share/fish/vendor_completions.d/apiversion-server.fish
 ./usr/share/man/man1/apiversion-server.1.gz
+./usr/share/zsh/vendor-completions/_apiversion-server
 EOT
     # dpkg gives the root directory the mode that ./ has
     yes 'the Debian package: all belong to root, directories are open, nothing is writable by others' \

@@ -21,7 +21,7 @@ test-figures: $(BUILD)/tests/plugins/json_guard ## the dashboard and the alerts,
 	@tests/packaging/figures_test.sh $<
 
 .PHONY: test-completion
-test-completion: $(SERVER) ## bash completion
+test-completion: $(SERVER) ## completion in bash, zsh and fish
 	@tests/packaging/completion_test.sh $(SERVER)
 
 # The server with the C library in it: BUILD/static/apiversion-server.

@@ -121,7 +121,8 @@ static void test_contradictions(void **state) {
             "--check-config and --describe are two different things to do: give one");
     refused("--dump --check-config a.json",
             "--dump and --check-config are two different things to do: give one");
-    refused("--no-configure", "--no-configure goes with --check-config");
+    refused("--no-configure",
+            "--no-configure goes with --check-config: give both, or leave it out");
     refused("--print-conf --env --docker", "--env and --docker are two different forms: give one");
     assert_int_equal(values_of("--dump -dump").action, OPTIONS_DUMP);
     assert_int_equal(values_of("--status --version --dump").action, OPTIONS_VERSION);
@@ -162,11 +163,11 @@ static void test_checked_texts(void **state) {
 
 static void test_bad_usage(void **state) {
     (void)state;
-    refused("--frobnicate", "unknown option --frobnicate: see --help");
-    refused("-frobnicate", "unknown option -frobnicate: see --help");
-    refused("--frobnicate=1", "unknown option --frobnicate=1: see --help");
-    refused("-x", "unknown option -x: see --help");
-    refused("--socketmode 1", "unknown option --socketmode: see --help");
+    refused("--frobnicate", "unknown option --frobnicate: --help-all lists the options");
+    refused("-frobnicate", "unknown option -frobnicate: --help-all lists the options");
+    refused("--frobnicate=1", "unknown option --frobnicate=1: --help-all lists the options");
+    refused("-x", "unknown option -x: --help-all lists the options");
+    refused("--socketmode 1", "unknown option --socketmode: --help-all lists the options");
     refused("--pr 1",
             "--pr is short for more than one option: --priority, --protocol, --print-conf");
     refused("--max=1", "--max=1 is short for more than one option: --max-connections, "
@@ -175,14 +176,16 @@ static void test_bad_usage(void **state) {
     refused("--phases", "--phases: its argument LIST is missing");
     refused("--dump -p", "--kong-prefix: its argument DIR is missing");
     refused("--dump=json", "--dump takes no argument: --dump=json");
-    refused("serve", "unexpected argument \"serve\": all settings are options, see --help");
+    refused("serve",
+            "unexpected argument \"serve\": all settings are options, --help-all lists them");
     refused("--dump extra --help",
-            "unexpected argument \"extra\": all settings are options, see --help");
-    refused("-- --dump", "unexpected argument \"--dump\": all settings are options, see --help");
-    refused("-", "unexpected argument \"-\": all settings are options, see --help");
+            "unexpected argument \"extra\": all settings are options, --help-all lists them");
+    refused("-- --dump",
+            "unexpected argument \"--dump\": all settings are options, --help-all lists them");
+    refused("-", "unexpected argument \"-\": all settings are options, --help-all lists them");
     /* the first mistake is told; strings that were taken before are gone */
     refused("--socket /a --socket-group g --what --phases log",
-            "unknown option --what: see --help");
+            "unknown option --what: --help-all lists the options");
 }
 
 /* What the user typed comes back as one printable line, and cut. */
@@ -200,8 +203,16 @@ static void test_status(void **state) {
     assert_int_equal(parsed.result, 0);
     assert_true(parsed.options.watch && !parsed.options.json);
     options_free(&parsed.options);
-    refused("--env", "--env and --docker go with --print-conf");
-    refused("--json", "--json and --watch go with --status");
+    refused("--env", "--env goes with --print-conf: give both, or leave it out");
+    refused("--dump --docker", "--docker goes with --print-conf: give both, or leave it out");
+    refused("--json", "--json goes with --status: give both, or leave it out");
+    refused("--lua", "--lua goes with --dump: give both, or leave it out");
+    refused("--kong-conf x", "--kong-conf goes with --doctor: give both, or leave it out");
+    refused("--admin-url http://x --status",
+            "--admin-url goes with --doctor: give both, or leave it out");
+    refused("--role data_plane", "--role goes with --print-conf: give both, or leave it out");
+    refused("--replace-upstream-header",
+            "--replace-upstream-header goes with --print-conf: give both, or leave it out");
     refused("--status --json=yes", "--json takes no argument: --json=yes");
 }
 
@@ -211,7 +222,7 @@ static void test_errors_are_one_line(void **state) {
     char argv0[] = EXECUTABLE;
 
     (void)state;
-    refused("--wh\nat\x1b[2J", "unknown option --wh\\x0Aat\\x1B[2J: see --help");
+    refused("--wh\nat\x1b[2J", "unknown option --wh\\x0Aat\\x1B[2J: --help-all lists the options");
     memset(line + strlen(line), 'a', 300);
     line[312] = '\0';
     parse_as(&parsed, argv0, line);

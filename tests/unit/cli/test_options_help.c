@@ -11,13 +11,13 @@
 #include "options_rig.h"
 #include "options_table.h"
 
-static char *help_of(const struct kong_plugin *of) {
+static char *help_of(const struct kong_plugin *of, bool all) {
     char *text = NULL;
     size_t size = 0;
     FILE *out = open_memstream(&text, &size);
 
     assert_non_null(out);
-    assert_int_equal(options_print_help("apiversion-server", of, out), 0);
+    assert_int_equal(options_print_help("apiversion-server", of, all, out), 0);
     fclose(out);
     return text;
 }
@@ -27,7 +27,7 @@ static void test_help_says(void **state) {
         "Usage: apiversion-server [OPTION]...\n",
         "plugin api-version, version 0.1,",
         "\nServing:\n"
-        "  -p, --kong-prefix DIR        Kong's prefix, the directory of the socket\n"
+        "  -p, --kong-prefix DIR        Kong's prefix: the directory of the socket\n"
         "                               (default /usr/local/kong)\n",
         "(default 0600)\n",
         "(default info)\n",
@@ -45,9 +45,10 @@ static void test_help_says(void **state) {
         "(default 16384)\n",
         "(default 64M)\n",
         "(default 3600)\n",
-        "\nInformation:\n  -h, --help                   print this text, and exit\n      --man ",
+        "\nInformation:\n  -h, --help                   print the common options, and exit\n",
+        "      --man ",
     };
-    char *text = help_of(&options_plugin);
+    char *text = help_of(&options_plugin, true);
 
     (void)state;
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
@@ -57,7 +58,7 @@ static void test_help_says(void **state) {
         char name[64];
 
         snprintf(name, sizeof name, " --%s%s%s", option_rows[i].name,
-                 option_rows[i].argument ? " " : "",
+                 options_takes_word(&option_rows[i]) ? " " : "",
                  option_rows[i].argument ? option_rows[i].argument : "");
         if (!strstr(text, name))
             fail_msg("not in the help: %s", name);
@@ -65,11 +66,10 @@ static void test_help_says(void **state) {
     free(text);
 }
 
-static void test_help_fits_the_screen(void **state) {
-    char *text = help_of(&options_plugin);
+static void fits_the_screen(bool all) {
+    char *text = help_of(&options_plugin, all);
     size_t longest = 0;
 
-    (void)state;
     for (const char *line = text; *line;) {
         size_t len = strcspn(line, "\n");
 
@@ -85,6 +85,46 @@ static void test_help_fits_the_screen(void **state) {
     free(text);
 }
 
+static void test_help_fits_the_screen(void **state) {
+    (void)state;
+    fits_the_screen(true);
+    fits_the_screen(false);
+}
+
+/* Common options: all that --help-all has of them, word for word, in at most 60 lines. */
+static void test_help_is_short(void **state) {
+    static const struct kong_plugin all_phases = {
+        .name = "all-phases",
+        .version = "2.0.1",
+        .handlers = {[KONG_PHASE_CERTIFICATE] = options_handler,
+                     [KONG_PHASE_REWRITE] = options_handler,
+                     [KONG_PHASE_ACCESS] = options_handler,
+                     [KONG_PHASE_RESPONSE] = options_handler,
+                     [KONG_PHASE_PREREAD] = options_handler,
+                     [KONG_PHASE_LOG] = options_handler},
+    };
+    char *text = help_of(&all_phases, false);
+    size_t lines = 0;
+
+    (void)state;
+    for (const char *c = text; *c; c++)
+        lines += *c == '\n';
+    assert_in_range(lines, 20, 60);
+    for (size_t i = 0; i < option_row_count; i++) {
+        char name[64];
+
+        snprintf(name, sizeof name, " --%s%c", option_rows[i].name,
+                 !option_rows[i].argument              ? ' '
+                 : options_takes_word(&option_rows[i]) ? ' '
+                                                       : '[');
+        if ((strstr(text, name) != NULL) != option_rows[i].common)
+            fail_msg("%s: common %d", name, option_rows[i].common);
+    }
+    assert_non_null(strstr(text, "--help-all "));
+    assert_null(strstr(text, ":\n\n")); /* no section without a row */
+    free(text);
+}
+
 static void test_help_of_another_plugin(void **state) {
     static const struct kong_plugin other = {
         .name = "rate-card",
@@ -92,7 +132,7 @@ static void test_help_of_another_plugin(void **state) {
         .priority = -3,
         .handlers = {[KONG_PHASE_RESPONSE] = options_handler, [KONG_PHASE_LOG] = options_handler},
     };
-    char *text = help_of(&other);
+    char *text = help_of(&other, true);
 
     (void)state;
     assert_non_null(strstr(text, "plugin rate-card, version 2.0.1,"));
@@ -106,7 +146,7 @@ static void test_help_not_written(void **state) {
 
     (void)state;
     assert_non_null(full);
-    assert_int_equal(options_print_help("apiversion-server", &options_plugin, full), -1);
+    assert_int_equal(options_print_help("apiversion-server", &options_plugin, true, full), -1);
     fclose(full);
 }
 
@@ -151,7 +191,10 @@ static void test_table(void **state) {
         assert_non_null(row->help);
         assert_true((row->kind == OPTION_ACTION || row->kind == OPTION_FLAG) == !row->argument);
         assert_true((row->kind == OPTION_NAME) == (row->names != NULL));
-        assert_true((row->kind == OPTION_TEXT) == (row->text != NULL));
+        assert_true((row->kind == OPTION_TEXT || row->kind == OPTION_HEADERS) ==
+                    (row->text != NULL));
+        assert_true(options_takes_word(row) ==
+                    (row->argument != NULL && row->kind != OPTION_HEADERS));
         assert_true(row->least <= row->most);
         if (row->kind == OPTION_SECONDS || row->kind == OPTION_COUNT || row->kind == OPTION_BYTES)
             assert_true(row->most > 0);
@@ -169,6 +212,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_help_says),
         cmocka_unit_test(test_help_fits_the_screen),
+        cmocka_unit_test(test_help_is_short),
         cmocka_unit_test(test_help_of_another_plugin),
         cmocka_unit_test(test_help_not_written),
         cmocka_unit_test(test_man),

@@ -17,7 +17,17 @@ static int handle(struct kong *kong, const void *config) {
     return 0;
 }
 
+struct config {
+    const char *response_header;
+};
+
+static const KONG_FIELDS(struct config) fields[] = {
+    KONG_STRING_FIELD(struct config, response_header, .default_json = KONG_TEXT("Version"))};
+
+static const struct kong_schema schema = KONG_SCHEMA(struct config, fields);
+
 static const struct kong_plugin plugin = {
+    .schema = &schema,
     .thread_safe = true,
     .name = "api-version",
     .version = "1.0",
@@ -88,6 +98,33 @@ static void what_kong_finds_by_itself_is_left_out(void **state) {
                      " --socket /opt/k/apiversion-server.socket\n");
     expect(USUAL, true, "--print-conf|--socket|/run/a.sock",
            NAMES KEY "socket = /run/a.sock\n" KEY "start_cmd = " USUAL " --socket /run/a.sock\n");
+}
+
+#define HIDE "nginx_proxy_proxy_hide_header = "
+
+static void upstream_headers_are_dropped(void **state) {
+    (void)state;
+    expect(USUAL, true, "--print-conf|--replace-upstream-header", NAMES HIDE "Version\n");
+    expect(USUAL, true, "--print-conf|--replace-upstream-header=X-A,b_2",
+           NAMES HIDE "X-A; proxy_hide_header b_2\n");
+    expect(USUAL, true, "--print-conf|--env|--replace-upstream-header=A,B",
+           "KONG_PLUGINS=bundled,api-version\nKONG_PLUGINSERVER_NAMES=apiversion-server\n"
+           "KONG_NGINX_PROXY_PROXY_HIDE_HEADER='A; proxy_hide_header B'\n");
+}
+
+static void both_sides_of_a_hybrid_kong(void **state) {
+    (void)state;
+    expect("/opt/x/apiversion-server", false,
+           "--print-conf|--role|control_plane|--replace-upstream-header|--threads|2",
+           "role = control_plane\n" NAMES HERE KEY "query_cmd = /opt/x/apiversion-server --dump\n");
+    expect(USUAL, true, "--print-conf|--role|control_plane",
+           "role = control_plane\n" NAMES HERE KEY "query_cmd = " USUAL " --dump\n");
+    expect("/opt/x/apiversion-server", false,
+           "--print-conf|--role|data_plane|--replace-upstream-header",
+           "role = data_plane\n" NAMES HERE KEY "start_cmd = /opt/x/apiversion-server --socket "
+           "/usr/local/kong/apiversion-server.socket\n" KEY
+           "query_cmd = /opt/x/apiversion-server --dump\n" HIDE "Version\n");
+    expect(USUAL, true, "--print-conf|--role|traditional", NAMES);
 }
 
 static void elsewhere_everything_is_said(void **state) {
@@ -214,6 +251,8 @@ static void comments(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_kong_finds_by_itself_is_left_out),
+        cmocka_unit_test(upstream_headers_are_dropped),
+        cmocka_unit_test(both_sides_of_a_hybrid_kong),
         cmocka_unit_test(elsewhere_everything_is_said),
         cmocka_unit_test(options_of_the_server_are_carried),
         cmocka_unit_test(paths_are_quoted),

@@ -3,10 +3,11 @@
 --   /…                the request as it came, in text/plain, with status 200
 --   /status/404       the same, with that status
 --   /own-version      the same, with a header of the upstream's own: Version: upstream
+--   /own-versions     the same, with that header twice, in other letters: VERSION
 --   /no-answer        nothing: the connection is closed
 --   /stream?id=X      a chunk "first", sent at once; when /stream/go?id=X was called "second" and
 --                     "third", each in a chunk of its own; /stream/sent?id=X tells whether "first"
---                     has been sent
+--                     has been sent; with own=1 it has the upstream's own Version, too
 
 local M = {}
 
@@ -41,6 +42,11 @@ function M.own_version()
   echo()
 end
 
+function M.own_versions()
+  ngx.header["VERSION"] = { "one", "two" }
+  echo()
+end
+
 local function send(text)
   ngx.print(text)
   ngx.flush(true)
@@ -49,6 +55,7 @@ end
 function M.stream()
   local dict, id = ngx.shared.gateway, "stream:" .. (ngx.var.arg_id or "")
   ngx.header["Content-Type"] = "text/plain"
+  ngx.header["Version"] = ngx.var.arg_own and "upstream"
   send("first\n")
   dict:set(id, "first sent")
   for _ = 1, STEPS do

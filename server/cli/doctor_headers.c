@@ -1,0 +1,111 @@
+/* Whether an upstream's own header of the plugin's name reaches clients beside the plugin's. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "buffer.h"
+#include "declarative.h"
+#include "doctor.h"
+#include "response_header.h"
+
+#define MOST_FILE ((size_t)64 << 20)
+
+/* Names behind proxy_hide_header, in one of Kong's settings: "A; proxy_hide_header B". */
+static bool setting_hides(const struct patient *p, const char *key, const char *header) {
+    char words[DOCTOR_VALUE];
+    char *rest = words;
+    snprintf(words, sizeof words, "%s", doctor_get(p, key, ""));
+    for (char *word = strtok_r(words, "; \t\"'", &rest); word != NULL;
+         word = strtok_r(NULL, "; \t\"'", &rest)) {
+        if (strcasecmp(word, header) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool is_hidden(const struct patient *p, const char *header) {
+    return setting_hides(p, "nginx_proxy_proxy_hide_header", header) ||
+           setting_hides(p, "nginx_http_proxy_hide_header", header) ||
+           setting_hides(p, "nginx_location_proxy_hide_header", header);
+}
+
+static void read_file(struct patient *p, const char *usual, struct header_names *names) {
+    const char *plugin = p->doctor.options->plugin->name;
+    const char *path = doctor_get(p, "declarative_config", "");
+    struct buffer text;
+    size_t len;
+    FILE *file = path[0] == '\0' ? NULL : fopen(path, "re");
+    if (file == NULL) {
+        if (path[0] != '\0') {
+            doctor_fail(&p->doctor, "declarative_config = FILE, with one that Kong may read",
+                        "declarative_config %.600s: %s", path, strerror(errno));
+        }
+        return;
+    }
+    buffer_init(&text, MOST_FILE);
+    do {
+        len = buffer_reserve(&text, 65536) ? fread(text.data + text.len, 1, 65535, file) : 0;
+        text.len += len;
+    } while (len > 0);
+    fclose(file);
+    buffer_append_byte(&text, '\0');
+    if (!text.failed &&
+        !declarative_read_json((const char *)text.data, text.len - 1, plugin, usual, names)) {
+        declarative_read_yaml((const char *)text.data, plugin, usual, names);
+    }
+    buffer_free(&text);
+}
+
+/* The list of plugins: its first 1000. */
+static void ask_admin(struct patient *p, const char *usual, struct header_names *names) {
+    const char *url = p->doctor.options->admin_url;
+    char command[DOCTOR_VALUE];
+    char errors[200];
+    const char *reason = "";
+    int status = 0;
+    if (url == NULL) {
+        return;
+    }
+    snprintf(command, sizeof command, "curl -sS -f -m 8 '%.300s/plugins?size=1000'", url);
+    char *text = doctor_shell(command, &status, &reason, errors, sizeof errors);
+    if (text == NULL || status != 0 ||
+        !declarative_read_json(text, strlen(text), p->doctor.options->plugin->name, usual, names)) {
+        doctor_fail(&p->doctor, "--admin-url URL, as curl URL/status reaches it",
+                    "Admin API %.300s: %.300s", url,
+                    text == NULL        ? reason
+                    : errors[0] != '\0' ? errors
+                                        : "no answer of Kong");
+    }
+    free(text);
+}
+
+void doctor_headers(struct patient *p) {
+    char usual[RESPONSE_HEADER] = "";
+    struct header_names *names = calloc(1, sizeof *names);
+    const unsigned buffering = KONG_PHASE_BIT(KONG_PHASE_RESPONSE);
+    if (names == NULL || !response_header_default(p->doctor.options->plugin, usual, sizeof usual) ||
+        p->phases == 0 || (p->phases & buffering) != 0) {
+        free(names);
+        return;
+    }
+    read_file(p, usual, names);
+    ask_admin(p, usual, names);
+    if (names->configurations == 0) {
+        header_names_add(names, usual, strlen(usual));
+    }
+    for (size_t i = 0; i < names->count; i++) {
+        if (is_hidden(p, names->names[i])) {
+            doctor_ok(&p->doctor, "header %s: one that an upstream sends is dropped",
+                      names->names[i]);
+        } else {
+            doctor_note(&p->doctor,
+                        "header %s: where an upstream sends one too, clients get both; "
+                        "nginx_proxy_proxy_hide_header = %s drops the upstream's (--print-conf "
+                        "--replace-upstream-header)",
+                        names->names[i], names->names[i]);
+        }
+    }
+    free(names);
+}

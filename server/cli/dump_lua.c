@@ -1,0 +1,199 @@
+/* The schema as Lua, for Konnect and decK. It is made of the JSON that Kong gets, so that both say
+ * the same. */
+#include <jansson.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "buffer.h"
+#include "dump.h"
+#include "limit.h"
+#include "schema.h"
+
+#define INDENT 2u
+
+static void append_text(struct buffer *out, const char *text) {
+    buffer_append(out, text, strlen(text));
+}
+
+static void new_line(struct buffer *out, unsigned depth) {
+    buffer_append_byte(out, '\n');
+    for (unsigned i = 0; i < depth * INDENT; i++) {
+        buffer_append_byte(out, ' ');
+    }
+}
+
+/* Decimal escapes, which Lua 5.1 has; UTF-8 stays as it is. */
+static void append_string(struct buffer *out, const char *text, size_t len) {
+    buffer_append_byte(out, '"');
+    for (size_t i = 0; i < len; i++) {
+        unsigned char c = (unsigned char)text[i];
+        char escape[8];
+        if (c == '"' || c == '\\') {
+            buffer_append_byte(out, '\\');
+            buffer_append_byte(out, c);
+        } else if (c < 0x20 || c == 0x7f) {
+            snprintf(escape, sizeof escape, "\\%03u", c);
+            append_text(out, escape);
+        } else {
+            buffer_append_byte(out, c);
+        }
+    }
+    buffer_append_byte(out, '"');
+}
+
+static bool is_name(const char *key) {
+    static const char *const reserved[] = {
+        "and",      "break", "do",   "else",  "elseif", "end", "false", "for",
+        "function", "if",    "in",   "local", "nil",    "not", "or",    "repeat",
+        "return",   "then",  "true", "until", "while",  "goto"};
+    for (size_t i = 0; i < sizeof reserved / sizeof *reserved; i++) {
+        if (strcmp(key, reserved[i]) == 0) {
+            return false;
+        }
+    }
+    return key[0] != '\0' && (key[0] < '0' || key[0] > '9') &&
+           key[strspn(key, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_")] ==
+               '\0';
+}
+
+static void append_key(struct buffer *out, const char *key) {
+    if (is_name(key)) {
+        append_text(out, key);
+    } else {
+        append_text(out, "[");
+        append_string(out, key, strlen(key));
+        append_text(out, "]");
+    }
+    append_text(out, " = ");
+}
+
+static void append_number(struct buffer *out, const json_t *json) {
+    char text[40];
+    double number = json_number_value(json);
+    if (json_is_integer(json)) {
+        snprintf(text, sizeof text, "%" JSON_INTEGER_FORMAT, json_integer_value(json));
+    } else if (isinf(number)) {
+        snprintf(text, sizeof text, "%smath.huge", number < 0 ? "-" : "");
+    } else {
+        snprintf(text, sizeof text, "%.17g", number);
+    }
+    append_text(out, text);
+}
+
+/* Kong's own definitions say this in one word: { "consumer": a foreign key that must be null }. */
+static bool append_typedef(struct buffer *out, const char *key, json_t *value) {
+    static const char *const scopes[] = {"consumer", "route", "service"};
+    for (size_t i = 0; i < sizeof scopes / sizeof *scopes; i++) {
+        if (strcmp(key, scopes[i]) == 0 && json_is_null(json_object_get(value, "eq")) &&
+            json_object_get(value, "reference") != NULL) {
+            append_key(out, key);
+            append_text(out, "typedefs.no_");
+            append_text(out, key);
+            return true;
+        }
+    }
+    return false;
+}
+
+static void append_value(struct buffer *out, json_t *json, unsigned depth);
+
+static void append_list(struct buffer *out, json_t *list, unsigned depth) {
+    size_t count = json_array_size(list);
+    bool flat = true;
+    for (size_t i = 0; i < count; i++) {
+        json_t *item = json_array_get(list, i);
+        flat = flat && !json_is_object(item) && !json_is_array(item);
+    }
+    append_text(out, count == 0 ? "{" : flat ? "{ " : "{");
+    for (size_t i = 0; i < count; i++) {
+        if (!flat) {
+            new_line(out, depth + 1);
+        }
+        append_value(out, json_array_get(list, i), depth + 1);
+        append_text(out, !flat ? "," : i + 1 < count ? ", " : " ");
+    }
+    if (!flat) {
+        new_line(out, depth);
+    }
+    append_text(out, "}");
+}
+
+static void append_object(struct buffer *out, json_t *object, unsigned depth) {
+    const char *key;
+    json_t *value;
+    append_text(out, "{");
+    json_object_foreach(object, key, value) {
+        new_line(out, depth + 1);
+        if (!append_typedef(out, key, value)) {
+            append_key(out, key);
+            append_value(out, value, depth + 1);
+        }
+        append_text(out, ",");
+    }
+    if (json_object_size(object) > 0) {
+        new_line(out, depth);
+    }
+    append_text(out, "}");
+}
+
+static void append_value(struct buffer *out, json_t *json, unsigned depth) {
+    if (depth > LIMIT_NESTING) {
+        out->failed = true;
+        return;
+    }
+    switch (json_typeof(json)) {
+    case JSON_OBJECT:
+        append_object(out, json, depth);
+        break;
+    case JSON_ARRAY:
+        append_list(out, json, depth);
+        break;
+    case JSON_STRING:
+        append_string(out, json_string_value(json), json_string_length(json));
+        break;
+    case JSON_INTEGER:
+    case JSON_REAL:
+        append_number(out, json);
+        break;
+    case JSON_TRUE:
+        append_text(out, "true");
+        break;
+    case JSON_FALSE:
+        append_text(out, "false");
+        break;
+    case JSON_NULL:
+        append_text(out, "ngx.null");
+        break;
+    }
+}
+
+char *dump_lua(const struct dump_options *options) {
+    const struct kong_plugin *plugin = options->plugin;
+    struct buffer text;
+    struct buffer body;
+    /* Konnect is newer than 2.8, so descriptions may be in it unless somebody says otherwise. */
+    json_t *schema = schema_to_json(plugin->schema, plugin->name, dump_default_phases(plugin),
+                                    options->kong_major == 0 ? 3 : options->kong_major);
+    if (schema == NULL) {
+        return NULL;
+    }
+    buffer_init(&text, LIMIT_FRAME);
+    buffer_init(&body, LIMIT_FRAME);
+    append_value(&body, schema, 0);
+    json_decref(schema);
+    buffer_append_byte(&body, '\0');
+    if (!body.failed && strstr((const char *)body.data, "= typedefs.no_") != NULL) {
+        append_text(&text, "local typedefs = require \"kong.db.schema.typedefs\"\n\n");
+    }
+    append_text(&text, "return ");
+    buffer_append(&text, body.data, body.failed ? 0 : body.len - 1);
+    buffer_append_byte(&text, '\0');
+    bool failed = body.failed || text.failed;
+    buffer_free(&body);
+    if (failed) {
+        buffer_free(&text);
+        return NULL;
+    }
+    return (char *)text.data;
+}

@@ -1,0 +1,79 @@
+/* What holds without options, and what is asked of the table. */
+#include <assert.h>
+#include <stdio.h>
+
+#include "dump.h"
+#include "limit.h"
+#include "options_table.h"
+
+#define SECOND ((uint64_t)1000)
+
+bool options_is_information(enum options_action action) {
+    return action == OPTIONS_HELP || action == OPTIONS_HELP_ALL || action == OPTIONS_MAN ||
+           action == OPTIONS_VERSION;
+}
+
+void options_defaults(struct options *options, const struct kong_plugin *plugin) {
+    *options = (struct options){
+        .action = OPTIONS_RUN,
+        .socket_mode = 0600,
+        .log_level = LOG_LEVEL_INFO,
+        .drain_ms = 5 * SECOND,
+        .watch_parent = OPTION_AUTO,
+        .supervise = OPTION_AUTO,
+        .threads = 1,
+        .blocking_threads = LIMIT_BLOCKING_THREADS,
+        .blocking_wait_ms = LIMIT_BLOCKING_WAIT_MS,
+        .phases = dump_default_phases(plugin),
+        .priority = plugin->priority,
+        .protocol = PROTOCOL_PROTOBUF,
+        .kong_major = 0,
+        .event_ms = LIMIT_EVENT_MS,
+        .instance_idle_ms = LIMIT_INSTANCE_IDLE_MS,
+        .max_connections = LIMIT_CONNECTIONS,
+        .max_instances = LIMIT_INSTANCES,
+        .max_events = LIMIT_EVENTS,
+        .record_size = (size_t)1 << 30,
+        .max_frame = LIMIT_FRAME,
+        .max_memory = LIMIT_MEMORY,
+        .max_config = LIMIT_CONFIG,
+    };
+}
+
+const char *options_name_of(enum options_action action) {
+    const struct option_row *row = option_rows;
+    while (row->number != action) {
+        row++;
+    }
+    return row->name;
+}
+
+bool options_belongs(const struct option_row *row, enum option_use use) {
+    bool both = row->both && use != OPTION_FOR_A_PERSON;
+    while (row->section == NULL) {
+        row--; /* the first one begins a section */
+    }
+    return both || row->use == use;
+}
+
+void options_list_phases(unsigned phases, const char *between, char *out, size_t size) {
+    size_t len = 0;
+    out[0] = '\0';
+    for (unsigned phase = 0; phase < KONG_PHASE_COUNT; phase++) {
+        if ((phases & KONG_PHASE_BIT(phase)) != 0) {
+            len += (size_t)snprintf(out + len, size - len, "%s%s", len > 0 ? between : "",
+                                    kong_phase_name((enum kong_phase)phase));
+            assert(len < size);
+        }
+    }
+}
+
+void options_list_handlers(const struct kong_plugin *plugin, char *out, size_t size) {
+    unsigned phases = 0;
+    for (unsigned phase = 0; phase < KONG_PHASE_COUNT; phase++) {
+        if (plugin->handlers[phase] != NULL) {
+            phases |= KONG_PHASE_BIT(phase);
+        }
+    }
+    options_list_phases(phases, ", ", out, size);
+}
