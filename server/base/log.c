@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "log_file.h"
 #include "log_line.h"
 
 #define LOST 320 /* the line that says how many were lost */
@@ -25,6 +26,7 @@ _Static_assert(LOG_LINE_BYTES + LOST <= PIPE_BUF, "both lines go out in one writ
 struct log {
     struct log_style style;
     int fd;
+    const char *path; /* of the file that fd is; NULL: it is none of ours */
     bool is_socket;
     int own_fd; /* the same pipe, in a mode of our own: never blocking. -1: none */
     atomic_int level;
@@ -44,18 +46,28 @@ static int open_again(int fd) {
     return open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 }
 
+/* What fd is now. */
+static void look_at_fd(struct log *log) {
+    struct stat status;
+    bool known = fstat(log->fd, &status) == 0;
+
+    if (log->own_fd >= 0)
+        close(log->own_fd);
+    log->is_socket = known && S_ISSOCK(status.st_mode);
+    log->own_fd = known && S_ISFIFO(status.st_mode) ? open_again(log->fd) : -1;
+}
+
 struct log *log_create(int fd, enum log_level level, const char *name) {
     struct log *log = calloc(1, sizeof *log);
-    struct stat status;
 
     assert(name && level >= 0 && level < LOG_LEVEL_COUNT);
     if (!log)
         return NULL;
     log->style.name = name;
     log->fd = fd;
-    bool known = fstat(fd, &status) == 0;
-    log->is_socket = known && S_ISSOCK(status.st_mode);
-    log->own_fd = known && S_ISFIFO(status.st_mode) ? open_again(fd) : -1;
+    log->own_fd = -1;
+    log->style.journal = log_file_is_journal(fd);
+    look_at_fd(log);
     atomic_init(&log->level, (int)level);
     atomic_init(&log->dropped, 0);
     pthread_mutex_init(&log->lock, NULL); /* default attributes: cannot fail on Linux */
@@ -81,6 +93,43 @@ void log_set_level(struct log *log, enum log_level level) {
 
 void log_set_format(struct log *log, enum log_format format) {
     log->style.format = format;
+}
+
+static int open_file(struct log *log, const char *path) {
+    pthread_mutex_lock(&log->lock);
+    int error = log_file_open(path, log->fd);
+
+    if (error == 0)
+        look_at_fd(log);
+    pthread_mutex_unlock(&log->lock);
+    return error;
+}
+
+int log_use_file(struct log *log, const char *path) {
+    int error = open_file(log, path);
+
+    if (error == 0) {
+        log->path = path;
+        log->style.journal = false;
+    }
+    return error;
+}
+
+bool log_has_file(const struct log *log) {
+    return log && log->path;
+}
+
+void log_reopen(struct log *log) {
+    if (!log_has_file(log))
+        return;
+    int error = open_file(log, log->path);
+
+    if (error == 0)
+        log_write(log, LOG_LEVEL_INFO, "opened %s again", log->path);
+    else
+        log_write(log, LOG_LEVEL_ERROR,
+                  "cannot open %s again: %s; lines go to the old file until SIGHUP finds it well",
+                  log->path, strerror(error));
 }
 
 void log_shift_level(struct log *log, int steps) {

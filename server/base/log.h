@@ -42,6 +42,15 @@ void log_write_for(struct log *log, enum log_level level, const char *request_id
  * "request_id", "message"}. */
 void log_set_format(struct log *log, enum log_format format);
 
+/* Before the first line: its descriptor is from now on that file (log_file.h). `path` must outlive
+ * the log. 0, or an errno. log_reopen opens the file by its name again, for a program that moved
+ * it: where that fails the old one goes on, and a line in it says why. Without a file it does
+ * nothing; NULL is allowed. Where systemd's journal reads the descriptor instead, each line begins
+ * with its level as journald wants it, "<3>" for an error. */
+int log_use_file(struct log *log, const char *path);
+void log_reopen(struct log *log);
+bool log_has_file(const struct log *log);
+
 bool log_enabled(const struct log *log, enum log_level level);
 void log_set_level(struct log *log, enum log_level level); /* async-signal-safe */
 /* Moves the level by so many steps, down (more lines) or up, but not past debug or error. A line

@@ -8,14 +8,22 @@
 
 #include "printable.h"
 
+/* syslog's numbers, from debug on. */
+static const char journal_levels[LOG_LEVEL_COUNT] = {'7', '6', '5', '4', '3'};
+
 /* Everything before the text. At most 160 bytes. */
 static size_t print_head(const struct log_style *style, enum log_level level, char *out,
                          size_t size) {
     struct timespec now;
     struct tm utc;
     char date[64];
+    int prefix = 0;
     int n;
 
+    if (style->journal)
+        prefix = snprintf(out, size, "<%c>", journal_levels[level]);
+    out += prefix;
+    size -= (size_t)prefix;
     clock_gettime(CLOCK_REALTIME, &now);
     gmtime_r(&now.tv_sec, &utc);
     snprintf(date, sizeof date, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", utc.tm_year + 1900,
@@ -29,7 +37,7 @@ static size_t print_head(const struct log_style *style, enum log_level level, ch
         n = snprintf(out, size, "%s %-5s %.32s[%ld]: ", date, log_level_name(level), style->name,
                      (long)getpid());
     assert(n > 0 && (size_t)n < size);
-    return (size_t)n;
+    return (size_t)(prefix + n);
 }
 
 /* A printable text as a JSON string, cut to `size` with its quotes; size >= 8. */

@@ -2,6 +2,7 @@
 #ifndef SERVER_LOG_LINE_H
 #define SERVER_LOG_LINE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "log.h"
@@ -11,6 +12,7 @@
 struct log_style {
     const char *name; /* of the plugin; its first 32 bytes are shown */
     enum log_format format;
+    bool journal; /* each line begins with its level for journald: "<3>" */
 };
 
 /* Prints a whole line, with its newline and no NUL; size >= 320, and what does not fit is cut. The

@@ -196,6 +196,7 @@ void options_free(struct options *options) {
     free(options->check_config);
     free(options->metrics_listen);
     free(options->record);
+    free(options->log_file);
     free(options->name);
     free(options->kong_conf);
     free(options->admin_url);

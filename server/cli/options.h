@@ -64,6 +64,7 @@ struct options {
     bool take_over;     /* the path, from a server that listens there */
     enum log_level log_level;
     enum log_format log_format;
+    char *log_file;               /* takes standard error's place; NULL: none */
     char *record;                 /* file; NULL: nothing is recorded */
     size_t record_size;           /* of it at most, in bytes */
     char *metrics_listen;         /* an address (metrics_address.h); NULL: none */

@@ -119,6 +119,13 @@ const struct option_row option_rows[] = {
      AT(log_format),
      .names = log_formats,
      .help = "text, or json: one object a line, with time, level, plugin, pid and message"},
+    {.name = "log-file",
+     .common = true,
+     .argument = "PATH",
+     .kind = OPTION_TEXT,
+     AT(log_file),
+     .text = "",
+     .help = "log to this file instead of standard error; SIGHUP opens it again"},
     /* Kong kills soon after SIGTERM, whatever is set: this bounds the end elsewhere, where a
      * service manager commonly waits for 10 s or more. */
     {.name = "drain-timeout",

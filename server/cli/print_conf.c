@@ -209,6 +209,7 @@ static int check_paths(const struct print_conf *wanted, char *error, size_t erro
         const char *option, *path;
     } paths[] = {{"socket", options->socket},
                  {"record", options->record},
+                 {"log-file", options->log_file},
                  {"metrics-listen",
                   metrics != NULL && strncmp(metrics, "unix:", 5) == 0 ? metrics + 5 : NULL}};
     for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {

@@ -1,14 +1,17 @@
 #include "serve.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include "ancestor.h"
 #include "complain.h"
 #include "log.h"
+#include "printable.h"
 #include "process_log.h"
 #include "server.h"
 #include "service_manager.h"
@@ -29,7 +32,17 @@ struct service {
     bool parent_is_kong;
     bool watch_parent;
     struct stall_watch *watch; /* NULL: a supervisor looks, or nobody */
+    int terminal;              /* what standard error was before --log-file; -1: it is that still */
 };
+
+/* Why it does not serve: for whoever started it, and in the log's file. */
+static int fail_start(const struct service *service, const char *text, int status) {
+    if (service->terminal < 0) {
+        return complain(service->program, text, status);
+    }
+    log_write(service->log, LOG_LEVEL_ERROR, "%s", text);
+    return complain_to(service->terminal, service->program, text, status);
+}
 
 /* A second more than the drain itself, as a supervisor waits. */
 #define DRAIN_GRACE_MS 1000
@@ -114,14 +127,14 @@ static int serve(void *arg, struct running *running) {
     struct server *server;
     char error[512];
     if (server_create(&wanted, &server, error, sizeof error) != 0) {
-        return complain(service->program, error, EXIT_FAILURE);
+        return fail_start(service, error, EXIT_FAILURE);
     }
     /* Only now: a server that can't start must not take the path from one that serves. */
     bool replaced = false;
     int rc = socket_file_publish(service->socket, &replaced, error, sizeof error);
     if (rc != 0) {
         server_destroy(server);
-        return complain(service->program, error, exit_status(rc));
+        return fail_start(service, error, exit_status(rc));
     }
     if (replaced) {
         log_write(service->log, LOG_LEVEL_NOTICE,
@@ -159,7 +172,7 @@ static int serve_supervised(struct service *service) {
     service->store = wanted.store = fd_store_create(service->socket);
     int status = supervisor_run(&wanted, serve, service, error, sizeof error);
     fd_store_destroy(service->store);
-    return status < 0 ? complain(service->program, error, EXIT_FAILURE) : status;
+    return status < 0 ? fail_start(service, error, EXIT_FAILURE) : status;
 }
 
 /* A connection is a descriptor; what Kong was started with may be too few. */
@@ -202,7 +215,7 @@ static int run_recorded(struct service *service) {
         service->record =
             record_open(path, service->options->record_size, service->log, error, sizeof error);
         if (service->record == NULL) {
-            return complain(service->program, error, EXIT_FAILURE);
+            return fail_start(service, error, EXIT_FAILURE);
         }
     }
     int status = run(service);
@@ -217,7 +230,7 @@ static int run_on_socket(struct service *service) {
     raise_descriptor_limit(service->options);
     int rc = open_socket(service, &socket, error, sizeof error);
     if (rc != 0) {
-        return complain(service->program, error, exit_status(rc));
+        return fail_start(service, error, exit_status(rc));
     }
     service->socket = &socket;
     int status = run_recorded(service);
@@ -226,9 +239,43 @@ static int run_on_socket(struct service *service) {
     return status;
 }
 
+/* From here on the log and whatever else goes to standard error is in the file. */
+static int use_log_file(struct service *service) {
+    const char *path = service->options->log_file;
+    char error[512];
+    signal(SIGHUP, SIG_IGN); /* until somebody is there to open it again */
+    int terminal = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    int reason = log_use_file(service->log, path);
+    if (reason != 0) {
+        close(terminal);
+        printable_error(error, sizeof error,
+                        "--log-file %.300s: %s: name a file that this user may write to", path,
+                        strerror(reason));
+        return complain(service->program, error, EXIT_FAILURE);
+    }
+    service->terminal = terminal;
+    return 0;
+}
+
+static int start(struct service *service) {
+    const struct options *options = service->options;
+    int status = options->log_file != NULL ? use_log_file(service) : 0;
+    if (status == 0) {
+        log_set_format(service->log, options->log_format);
+        process_log_set(service->log);
+        status = run_on_socket(service);
+        process_log_set(NULL);
+    }
+    if (service->terminal >= 0) {
+        close(service->terminal);
+    }
+    return status;
+}
+
 int serve_run(const char *program, const struct options *options, const struct dump_options *dump) {
     const struct kong_plugin *plugin = dump->plugin;
-    struct service service = {.program = program, .plugin = plugin, .options = options};
+    struct service service = {
+        .program = program, .plugin = plugin, .options = options, .terminal = -1};
     /* Asked once: a parent that dies in the meantime is found to be another than this. */
     service.parent = getppid();
     service.parent_is_kong = ancestor_is_kong(service.parent);
@@ -241,10 +288,7 @@ int serve_run(const char *program, const struct options *options, const struct d
         log_destroy(service.log);
         return complain(program, "out of memory", EXIT_FAILURE);
     }
-    log_set_format(service.log, options->log_format);
-    process_log_set(service.log);
-    int status = run_on_socket(&service);
-    process_log_set(NULL);
+    int status = start(&service);
     dump_free(&service.dump);
     log_destroy(service.log);
     return status;

@@ -108,6 +108,9 @@ static int start_signals(struct server *server, char *error, size_t size) {
     if (rc == 0) {
         rc = uv_signal_start(&server->sigusr2, server_on_level_signal, SIGUSR2);
     }
+    if (rc == 0 && log_has_file(server->options.log)) {
+        rc = uv_signal_start(&server->sighup, server_on_reopen_signal, SIGHUP);
+    }
     return rc == 0 ? 0 : fail(error, size, "signals", rc);
 }
 
@@ -116,7 +119,7 @@ static int start_signals(struct server *server, char *error, size_t size) {
 static int init_handles(struct server *server) {
     uv_timer_t *const timers[] = {&server->tick, &server->drain_tick};
     uv_signal_t *const signals[] = {&server->sigterm, &server->sigint, &server->sigusr1,
-                                    &server->sigusr2};
+                                    &server->sigusr2, &server->sighup};
     int rc = uv_async_init(server->loop, &server->news, on_worker_event);
     server->news.data = server;
     for (size_t i = 0; rc == 0 && i < sizeof timers / sizeof *timers; i++) {

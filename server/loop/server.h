@@ -33,8 +33,8 @@ struct server_options {
     size_t threads;             /* that run handlers, up to WORKERS_MOST. The plugin is thread-safe,
                                    where there are several */
     bool tell_manager;          /* READY=1 and STOPPING=1 (service_manager_notify) */
-    bool handle_signals; /* SIGTERM and SIGINT drain, a second SIGINT ends at once; SIGPIPE is
-                            ignored, faults are reported */
+    bool handle_signals; /* SIGTERM and SIGINT drain, a second SIGINT ends at once; SIGHUP opens the
+                            log's file again; SIGPIPE is ignored, faults are reported */
     bool report_faults;  /* a handler's fault is a line on stderr (crash.h), with handle_signals too
                           */
     bool supervised;   /* … a second one changes nothing: the supervisor decides. It also arranges

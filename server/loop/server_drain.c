@@ -86,6 +86,7 @@ void server_close_all(struct server *server) {
     close_handle((uv_handle_t *)&server->sigint);
     close_handle((uv_handle_t *)&server->sigusr1);
     close_handle((uv_handle_t *)&server->sigusr2);
+    close_handle((uv_handle_t *)&server->sighup);
     end_if_all_have(server);
 }
 
@@ -172,6 +173,12 @@ void server_on_signal(uv_signal_t *handle, int number) {
 void server_on_level_signal(uv_signal_t *handle, int number) {
     struct server *server = handle->data;
     log_shift_level(server->options.log, number == SIGUSR1 ? -1 : 1);
+}
+
+void server_on_reopen_signal(uv_signal_t *handle, int number) {
+    struct server *server = handle->data;
+    (void)number;
+    log_reopen(server->options.log);
 }
 
 void server_on_stop(uv_async_t *handle) {

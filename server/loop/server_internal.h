@@ -27,7 +27,7 @@ struct server {
     uv_timer_t drain_tick;
     uv_async_t stop;
     uv_async_t news; /* from workers: `waiting`, `ended` */
-    uv_signal_t sigterm, sigint, sigusr1, sigusr2;
+    uv_signal_t sigterm, sigint, sigusr1, sigusr2, sighup;
     bool handles_ready;
     bool draining;
     bool jobs_asked; /* draining: to run once more */
@@ -94,6 +94,7 @@ void server_drain(struct server *server, const char *why);
 void server_close_all(struct server *server);
 void server_on_signal(uv_signal_t *handle, int number);
 void server_on_level_signal(uv_signal_t *handle, int number);
+void server_on_reopen_signal(uv_signal_t *handle, int number);
 void server_on_stop(uv_async_t *handle);
 /* Something of what workers tell. */
 void on_worker_event(uv_async_t *handle);

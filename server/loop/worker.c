@@ -292,7 +292,7 @@ static void *run(void *arg) {
 /* The signals that the server hears are for its own thread. No others are blocked: a program that a
  * handler starts gets the same mask. */
 int worker_start(struct worker *worker) {
-    static const int heard[] = {SIGTERM, SIGINT, SIGUSR1, SIGUSR2};
+    static const int heard[] = {SIGTERM, SIGINT, SIGUSR1, SIGUSR2, SIGHUP};
     sigset_t blocked;
     sigset_t before;
     sigemptyset(&blocked);

@@ -277,6 +277,11 @@ static int supervise(struct supervisor *s) {
             if (s->child != 0) {
                 kill(s->child, number);
             }
+        } else if (number == SIGHUP) {
+            log_reopen(s->options->log);
+            if (s->child != 0) {
+                kill(s->child, number);
+            }
         }
         if (s->child != 0 && waitpid(s->child, &status, WNOHANG) == s->child &&
             child_is_gone(s, status, &result)) {
@@ -317,6 +322,9 @@ int supervisor_run(const struct supervisor_options *options,
     sigaddset(&s.waited, SIGCHLD);
     sigaddset(&s.waited, SIGUSR1);
     sigaddset(&s.waited, SIGUSR2);
+    if (log_has_file(options->log)) {
+        sigaddset(&s.waited, SIGHUP);
+    }
     s.signal_fd = signalfd(-1, &s.waited, SFD_NONBLOCK | SFD_CLOEXEC);
     if (s.signal_fd < 0) {
         snprintf(error, error_size, "supervisor: %s", strerror(errno));

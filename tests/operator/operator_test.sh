@@ -411,6 +411,67 @@ else
     echo 'SKIPPED: not root, or no setpriv: --status and --doctor of another user'
 fi
 
+# --- a log in a file, supervisor and child, and logrotate ---
+mkdir "$dir/logs"
+log=$dir/logs/x.log
+start --supervise yes --log-file "$log"
+sed "s|/var/log/apiversion-server/|$dir/logs/|" "$(dirname "$0")/../../server/packaging/logrotate" >"$dir/logrotate.conf"
+rotate() { # as logrotate does it, which is run where it is installed
+    if command -v logrotate >/dev/null; then
+        chmod 644 "$dir/logrotate.conf"
+        logrotate -f -s "$dir/logrotate.state" "$dir/logrotate.conf"
+    else
+        echo 'SKIPPED: logrotate is not installed: its script alone was run'
+        mv "$log" "$log.1"
+        sh -c "$(sed -n '/postrotate/,/endscript/p' "$dir/logrotate.conf" | sed '1d;$d')" sh "$log"
+    fi
+}
+opened() { # TEXT PID…: each of these has opened the file again
+    local process text=$1
+    shift
+    for process in "$@"; do
+        for _ in $(seq 500); do
+            grep -q "\[$process\]: opened .* again$" "$log" 2>/dev/null && continue 2
+            sleep 0.02
+        done
+        echo "not ok - $text: process $process has not opened $log: $(cat "$log")"
+        failed=$((failed + 1))
+    done
+}
+child() { cat "/proc/$pid/task/$pid/children" | tr -d ' '; }
+for _ in $(seq 500); do grep -q 'serves at' "$log" && break; sleep 0.02; done
+said=$(cat "$log") status=0
+expect '--log-file: the lines are there' 0 'api-version 0\.1 serves at'
+said=$(cat "$dir/log"; echo end)
+expect '--log-file: and not on standard error' 0 '^end$'
+! grep -q 'serves' "$dir/log" || failed=$((failed + 1))
+rotate
+opened 'logrotate' "$pid" "$(child)"
+said=$(cat "$log"; ls "$dir/logs")
+expect 'logrotate: both processes open a new file' 0 'opened .* again$' '^x\.log\.1$'
+kill -SEGV "$(child)"
+for _ in $(seq 500); do grep -q 'serves at' "$log" && break; sleep 0.02; done
+said=$(cat "$log")
+expect 'what the supervisor says of a death is in the new file, and the next child' 0 'signal 11' 'serves at'
+kill -HUP "$pid"
+opened 'SIGHUP to the supervisor reaches its child' "$(child)"
+run --socket "$socket" --log-file "$dir/logs/second.log"
+one_line
+expect 'a server that cannot start says so where it was started, too' 2 "a server .* already listens at $socket"
+said=$(cat "$dir/logs/second.log")
+expect '… and in its file' 2 "error api-version.*already listens at $socket"
+stop
+run --socket "$socket" --log-file "$dir/none/x.log"
+one_line
+expect 'a log file that cannot be' 1 "--log-file $dir/none/x.log: No such file or directory: name a file that this user may write to"
+refused 'a relative log file, for Kong' '--log-file: Kong needs the whole path' --print-conf --log-file x.log
+
+# --- levels for the journal ---
+status=0
+said=$(exec 2>"$dir/journal"; JOURNAL_STREAM=$(stat -Lc '%d:%i' "$dir/journal") "$server" --socket "$dir/none/s") || status=$?
+said=$(cat "$dir/journal")
+expect "the journal gets an error's level" 1 "^<3>$name: .*"
+
 # The child of a supervisor serves the figures, the next one as well.
 start --supervise yes --metrics-listen "unix:$dir/metrics"
 metrics() { said=$(curl -s --unix-socket "$dir/metrics" http://localhost/metrics) && status=0 || status=$?; }
