@@ -4,6 +4,11 @@ MAKEFLAGS += --no-builtin-rules
 .SUFFIXES:
 .DELETE_ON_ERROR:
 
+# As many jobs as there are processors, for one target and unless -j says otherwise.
+ifeq ($(MAKELEVEL)$(filter-out 0 1,$(words $(MAKECMDGOALS))),0)
+MAKEFLAGS += -j$(shell nproc 2>/dev/null || echo 1)
+endif
+
 # --- What can be set ----------------------------------------------------------
 ifeq ($(origin CC),default)
 CC      := gcc
@@ -94,6 +99,8 @@ sees                   = $(addprefix -I,$(filter-out plugins,$(1)) $(SEES_$(1)))
 TEST_SEES             := $(addprefix -I,$(ROOMS) tests/kong tests/unit/common $(BUILD)/gen)
 RETRY                 := -include tests/unit/common/retry.h
 
+PDK_VERSION := 0.1.0
+
 # --- Sources -------------------------------------------------------------------
 PROTO_SRC   := $(wildcard $(addsuffix /*.c,proto $(CODECS)))
 # each in some builds only
@@ -124,8 +131,8 @@ UNIT_COMMON := $(call obj,$(wildcard tests/unit/common/*.c))
 .PHONY: all help clean unit deps
 all: $(SERVERS) ## build the servers of all plugins
 
-deps: ## install what the build needs, by apt-get
-	@sh tests/install-deps.sh build
+deps: ## install what building, `make unit` and `make deb` need, by apt-get
+	@sh tests/install-deps.sh build unit deb
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sort | sed -E 's/^([a-z-]+):.*## */  \1\t/' | expand -t 22
@@ -157,6 +164,14 @@ $(GEN)/%.pb-c.c $(GEN)/%.pb-c.h &: proto/protobuf/%.proto | $(FLAGS)
 $(GEN)/%.o: $(GEN)/%.c $(FLAGS)
 	$(call say,CC,$@)
 	$(Q)$(CC) $(BASE) -w -fvisibility=hidden $(PC_CFLAGS) -I$(GEN) -c -o $@ $<
+
+# The servers' version, of the commit. Not in the library, which would be made anew with each commit.
+VERSION_OBJ := $(GEN)/version.o
+$(GEN)/version.c: FORCE | $(FLAGS)
+	@mkdir -p $(@D)
+	@set -- $$(server/packaging/version.sh) && \
+		printf 'const char *build_version(void);\nconst char *build_version(void) {\n    return "server %s (commit %s)";\n}\n' "$$1" "$$2" >$@.new && \
+		{ cmp -s $@.new $@ && rm $@.new || mv $@.new $@; }
 
 # --- Objects ---------------------------------------------------------------------
 # $(call compile,options)
@@ -203,7 +218,8 @@ endef
 $(foreach p,$(PLUGINS),$(eval $(call plugin_rules,$(p))))
 
 $(SERVERS): LTO_LINK := $(if $(LTO_CC),-flto=auto)
-$(SERVERS): $(LIB)
+$(BUILD)/server/cli/build_version.o: OWN += -DKONG_PDK_VERSION='"$(PDK_VERSION)"'
+$(SERVERS): $(VERSION_OBJ) $(LIB)
 	$(call say,LD,$@)
 	$(Q)$(LD) -o $@ $(filter-out $(LIB),$^) $(LIB) $(LIBS) $(SYS_LIBS)
 
@@ -301,7 +317,6 @@ format: ## format all C files
 	$(call with_tool,clang-format) clang-format -i $(C_FILES)
 
 # --- The library as it is installed ------------------------------------------------------
-PDK_VERSION := 0.1.0
 # kong.h and what it includes: all that begins with kong_ is public
 PDK_HEADERS := server/include/kong.h $(wildcard $(foreach h,$(shell sed -n 's/^\#include "\(.*\)"/\1/p' server/include/kong.h),server/include/$(h) proto/$(h)))
 PDK_SO      := libkongpdk.so.$(firstword $(subst ., ,$(PDK_VERSION)))
@@ -357,19 +372,31 @@ $(DOCS): $(DOC_HEADERS) server/template/docs.awk
 
 # --- Install --------------------------------------------------------------------------
 INSTALL := install
-install: all $(PDK_FILES) $(DOCS) ## install servers and library into $(DESTDIR)$(PREFIX)
+SERVICE_UNIT := $(PDK_OUT)/apiversion-server.service
+$(SERVICE_UNIT): server/packaging/systemd/apiversion-server.service.in always
+	@mkdir -p $(@D)
+	$(Q)sed 's|@bindir@|$(PREFIX)/bin|' $< >$@
+
+$(SERVERS:%=%.1): %.1: %
+	$(Q)$< --man >$@
+
+.PHONY: installable uninstall
+installable: all $(PDK_FILES) $(DOCS) $(SERVERS:%=%.1) $(SERVICE_UNIT)
+
+# All that is built is built by the owner of the tree, whoever installs: nothing of root's is left in it.
+install: ## install servers and library into $(DESTDIR)$(PREFIX)
+	+@server/packaging/as-owner.sh $(MAKE) --no-print-directory installable
 	$(INSTALL) -d $(addprefix $(DESTDIR),$(addprefix $(PREFIX)/,bin share/man/man1 share/man/man3 share/doc/apiversion-server include/kong-pdk) $(LIBDIR)/pkgconfig)
 	$(INSTALL) -m 755 $(SERVERS) $(DESTDIR)$(PREFIX)/bin/
-	set -e; for s in $(SERVERS); do $$s --man >$$s.1; done
 	$(INSTALL) -m 644 $(SERVERS:%=%.1) $(DESTDIR)$(PREFIX)/share/man/man1/
 	$(INSTALL) -d $(DESTDIR)$(PREFIX)/share/bash-completion/completions $(DESTDIR)$(PREFIX)/share/zsh/site-functions $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
 	$(INSTALL) -m 644 server/packaging/zsh-completion $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_apiversion-server
 	$(INSTALL) -m 644 server/packaging/fish-completion $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/apiversion-server.fish
 	$(INSTALL) -m 644 server/packaging/bash-completion $(DESTDIR)$(PREFIX)/share/bash-completion/completions/apiversion-server
 	$(INSTALL) -m 644 kong.conf.example README.md LICENSE server/packaging/CHANGELOG.md $(DESTDIR)$(PREFIX)/share/doc/apiversion-server/
-	$(INSTALL) -d $(addprefix $(DESTDIR)$(PREFIX)/,lib/systemd/system share/apiversion-server/grafana share/apiversion-server/prometheus)
-	sed 's|@bindir@|$(PREFIX)/bin|' server/packaging/systemd/apiversion-server.service.in >$(BUILD)/apiversion-server.service
-	$(INSTALL) -m 644 $(BUILD)/apiversion-server.service server/packaging/systemd/apiversion-server.socket $(DESTDIR)$(PREFIX)/lib/systemd/system/
+	$(INSTALL) -d $(addprefix $(DESTDIR)$(PREFIX)/,lib/systemd/system share/apiversion-server/grafana share/apiversion-server/prometheus share/apiversion-server/logrotate)
+	$(INSTALL) -m 644 server/packaging/logrotate $(DESTDIR)$(PREFIX)/share/apiversion-server/logrotate/apiversion-server
+	$(INSTALL) -m 644 $(SERVICE_UNIT) server/packaging/systemd/apiversion-server.socket $(DESTDIR)$(PREFIX)/lib/systemd/system/
 	$(INSTALL) -m 644 $(wildcard server/packaging/grafana/*) $(DESTDIR)$(PREFIX)/share/apiversion-server/grafana/
 	$(INSTALL) -m 644 $(wildcard server/packaging/prometheus/*) $(DESTDIR)$(PREFIX)/share/apiversion-server/prometheus/
 	$(INSTALL) -m 644 $(PDK_HEADERS) tests/kong/kong_test.h $(DESTDIR)$(PREFIX)/include/kong-pdk/
@@ -381,6 +408,9 @@ install: all $(PDK_FILES) $(DOCS) ## install servers and library into $(DESTDIR)
 	ln -sf $(PDK_SO) $(DESTDIR)$(LIBDIR)/libkongpdk.so
 	$(INSTALL) -m 644 $(filter %.pc,$(PDK_FILES)) $(DESTDIR)$(LIBDIR)/pkgconfig/
 	$(if $(DESTDIR),,$(if $(filter /usr/lib /usr/local/lib,$(LIBDIR)),[ "$$(id -u)" != 0 ] || ldconfig))
+
+uninstall: ## remove what install has put into $(DESTDIR)$(PREFIX)
+	@server/packaging/uninstall.sh '$(MAKE)' '$(PREFIX)' '$(LIBDIR)' '$(DESTDIR)'
 
 # --- A new plugin ------------------------------------------------------------------------
 .PHONY: new-plugin

@@ -5,6 +5,7 @@
 #   tests/install-deps.sh [build|deb|demo|test|bench|other]…      (default: build)
 #
 #   build   compiler, make, pkg-config, libuv, msgpack-c, protobuf-c, jansson, Boost.Context
+#   unit    build, and cmocka
 #   deb     build, and what makes a Debian package
 #   demo    build, and nginx with Lua, lua-cjson, lua-messagepack, curl
 #   test    demo, and clang with its tools, cmocka, valgrind, gcovr, Lua 5.1
@@ -65,6 +66,11 @@ want_build() {
         /usr/lib64/libboost_context.a
 }
 
+want_unit() {
+    want_build
+    library libcmocka-dev cmocka
+}
+
 want_deb() {
     want_build
     tool dpkg-deb dpkg
@@ -108,7 +114,7 @@ want_test() {
         /usr/lib/clang/*/lib/linux/libclang_rt.asan-*.a
     lint_tool clang-format
     lint_tool clang-tidy
-    library libcmocka-dev cmocka
+    want_unit
     tool valgrind valgrind
     tool gcovr gcovr
     library liblua5.1-0-dev lua5.1 lua-5.1
@@ -140,7 +146,7 @@ want_other() {
 
 for mode in "${@:-build}"; do
     case $mode in
-    build | deb | demo | test | bench | other) "want_$mode" ;;
+    build | unit | deb | demo | test | bench | other) "want_$mode" ;;
     *)
         sed -n '2,15s/^# \{0,1\}//p' "$0"
         exit 2
@@ -200,7 +206,12 @@ if [ -n "$new_nginx" ] && [ ! -e $policy ]; then
 fi
 # shellcheck disable=SC2086 # a list of words
 run env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $packages
-if [ -n "$new_nginx" ] && command -v systemctl >/dev/null 2>&1; then
-    $root systemctl disable nginx >/dev/null 2>&1 || true # nothing to disable without systemd's files
+if [ -n "$new_nginx" ]; then
+    if command -v systemctl >/dev/null 2>&1; then
+        $root systemctl disable nginx >/dev/null 2>&1 || true # nothing to disable without systemd's files
+    else # the package has enabled it for a systemd that comes later, and for sysvinit
+        $root rm -f /etc/systemd/system/multi-user.target.wants/nginx.service
+        $root update-rc.d nginx disable >/dev/null 2>&1 || true
+    fi
 fi
 exit 0

@@ -38,4 +38,17 @@ if ls "$(pkg-config --variable=libdir libuv)"/libuv*.a >/dev/null 2>&1; then
     others=$(ldd "$bin" | awk '{print $1}' | grep -vE '^(linux-vdso|libc\.so|/lib.*/ld-linux|ld-linux|libpthread|libdl|librt|libm\.so)' || true)
     check 'it needs the C library only' 'test -z "$others"'
 fi
+check '--version: the plugin, the server and its commit' '[ "$("$bin" --version | wc -l)" = 2 ] && "$bin" --version | grep -qE "^server 0\.1[^ ]* \(commit [^ ]+\)$"'
+"$make" --no-print-directory uninstall DESTDIR="$root" PREFIX=/opt/kong >/dev/null
+check 'uninstall removes all files' '[ -z "$(find "$root" ! -type d)" ]'
+check 'and the directories that are ours alone' '[ -z "$(find "$root" -name "apiversion-server" -o -name kong-pdk)" ]'
+if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null; then
+    # what is built on the way is the owner's: `sudo make install` leaves nothing of root's in the tree
+    mkdir "$root/tree" && chown 65534:65534 "$root/tree" && chmod 755 "$root"
+    helper=$PWD/server/packaging/as-owner.sh
+    [ -r "$helper" ] && cp "$helper" "$root/as-owner.sh" && chmod 755 "$root/as-owner.sh"
+    check 'root builds as the owner of the tree' '[ "$(cd "$root/tree" && "$root/as-owner.sh" sh -c "touch built && stat -c %u built")" = 65534 ]'
+else
+    echo 'SKIPPED - not root, or no setpriv: who builds when root installs'
+fi
 echo "$passed passed, 0 failed"

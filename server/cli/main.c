@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "build_version.h"
 #include "check_config.h"
 #include "complain.h"
 #include "doctor.h"
@@ -191,7 +192,7 @@ int kong_main(int argc, char **argv, const struct kong_plugin *plugin) {
         status = options_print_man(program, plugin, stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
         break;
     case OPTIONS_VERSION:
-        printf("%s %s\n", plugin->name, plugin->version);
+        printf("%s %s\n%s\n", plugin->name, plugin->version, build_version());
         break;
     case OPTIONS_DUMP:
         status = print_dump(program, plugin, &options);

@@ -26,10 +26,13 @@ scratch=$(mktemp -d)
 trap 'rm -rf --one-file-system "$scratch"' EXIT
 work=$scratch/tree # with the umask's mode, which dpkg gives to the directory it unpacks in
 mkdir "$work"
-version=$("$binary" --version | cut -d' ' -f2)
+version=$("$binary" --version | sed -n 's/^server \([^ ]*\) .*/\1/p')
+[ -n "$version" ] || fail "$binary is no server of this tree: --version names none"
 SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git -C "$root" log -1 --format=%ct 2>/dev/null ||
     date -d "$(sed -n 's/^ -- .*>  //p' "$here/debian/changelog" | head -n 1)" +%s)}
 export SOURCE_DATE_EPOCH
+
+maintainer="${DEBFULLNAME:-apiversion-server maintainers} <${DEBEMAIL:-maintainers@example.org}>"
 
 others=$(ldd "$binary" | awk '{ print $1 }' | grep -vE '^(statically|linux-vdso|libc\.so|/lib.*/ld-linux|ld-linux|libpthread|libdl|librt|libm\.so)' || true)
 [ -z "$others" ] || fail "the binary needs more than the C library, install the static libraries and build again: $others"
@@ -62,20 +65,35 @@ common() { # PREFIX-IN-THE-PACKAGE PREFIX-WHERE-IT-IS-INSTALLED
     chmod 644 "$work/$1/lib/systemd/system/$name.service"
 }
 
+# Of a version between two releases, in Debian's form.
+snapshot_entry() {
+    case $version in
+    *+git*)
+        printf '%s (%s) unstable; urgency=medium\n\n  * Built from the sources at commit %s.\n\n -- %s  %s\n\n' "$name" "$version" \
+            "${version##*.}" "$maintainer" "$(date -u -d "@$SOURCE_DATE_EPOCH" '+%a, %d %b %Y %H:%M:%S +0000')"
+        ;;
+    esac
+}
+
 settle() { # all times the same
     find "$work" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
 }
 
 deb() {
-    local architecture depends size maintainer
+    local architecture depends size
     command -v dpkg-deb >/dev/null && command -v dpkg-shlibdeps >/dev/null || fail 'dpkg-deb and dpkg-shlibdeps are needed: package dpkg-dev'
-    grep -q "^$name ($version) " "$here/debian/changelog" || fail "debian/changelog does not begin with version $version"
+    case $(sed -n '1s/^[^(]*(\([^)]*\)).*/\1/p' "$here/debian/changelog") in
+    "$version" | "${version%%+*}") ;;
+    *) fail "debian/changelog does not begin with version ${version%%+*}" ;;
+    esac
     architecture=$(dpkg --print-architecture)
     common usr /usr
     put 644 "$here/debian/README.Debian" "usr/share/doc/$name"
     gzip -9n "$work/usr/share/doc/$name/CHANGELOG.md"
-    gzip -9n <"$here/debian/changelog" >"$work/usr/share/doc/$name/changelog.gz"
-    (cd "$work" && find usr -type f -print0 | sort -z | xargs -0 md5sum) >"$work/md5sums"
+    { snapshot_entry && cat "$here/debian/changelog"; } | gzip -9n >"$work/usr/share/doc/$name/changelog.gz"
+    mkdir -p "$work/etc/logrotate.d"
+    install -m 644 "$here/logrotate" "$work/etc/logrotate.d/$name"
+    (cd "$work" && find etc usr -type f -print0 | sort -z | xargs -0 md5sum) >"$work/md5sums"
 
     # dpkg-shlibdeps wants a source package around it
     mkdir -p "$work/debian"
@@ -85,9 +103,9 @@ deb() {
     [ -n "$depends" ] || fail 'dpkg-shlibdeps finds no dependencies'
 
     size=$(du -k -s --apparent-size "$work/usr" | cut -f1)
-    maintainer="${DEBFULLNAME:-apiversion-server maintainers} <${DEBEMAIL:-maintainers@example.org}>"
     mkdir "$work/DEBIAN"
     mv "$work/md5sums" "$work/DEBIAN/"
+    echo "/etc/logrotate.d/$name" >"$work/DEBIAN/conffiles"
     sed -e "s|@version@|$version|" -e "s|@architecture@|$architecture|" -e "s|@maintainer@|$maintainer|" \
         -e "s|@size@|$size|" -e "s|@depends@|$depends|" "$here/debian/control.in" >"$work/DEBIAN/control"
     install -m 755 "$here/debian/postinst" "$here/debian/prerm" "$here/debian/postrm" "$work/DEBIAN/"
@@ -101,6 +119,8 @@ tarball() {
     top=$name-$version-linux-$(uname -m)
     common "$top" /usr/local
     put 644 "$root/LICENSE" "$top/share/doc/$name"
+    mkdir -p "$work/$top/share/$name/logrotate"
+    install -m 644 "$here/logrotate" "$work/$top/share/$name/logrotate/$name"
     settle
     file=$out/$top.tar.gz
     tar -C "$work" --sort=name --owner=0 --group=0 --numeric-owner --format=ustar -cf - "$top" | gzip -9n >"$file"

@@ -88,13 +88,15 @@ verify_units() { # TEXT DIRECTORY, with the built binary in the place of the one
 "$make" --no-print-directory DIST="$dir/first" tarball >"$dir/out"
 tarball=$(tail -n 1 "$dir/out")
 name=$(basename "$tarball")
-yes "the tarball is named with version and machine ($name)" test "$name" = "apiversion-server-$(build/apiversion-server --version | cut -d' ' -f2)-linux-$(uname -m).tar.gz"
+version=$(build/apiversion-server --version | sed -n 's/^server \([^ ]*\) .*/\1/p')
+yes "the tarball is named with version and machine ($name)" test "$name" = "apiversion-server-$version-linux-$(uname -m).tar.gz"
 tar -tzf "$tarball" | sed 's|^[^/]*/||; /\/$/d; /^$/d' | sort >"$dir/list"
 yes 'the tarball holds these files' diff "$dir/list" - <<EOT
 bin/apiversion-server
 lib/systemd/system/apiversion-server.service
 lib/systemd/system/apiversion-server.socket
 share/apiversion-server/grafana/kong-plugin-server.json
+share/apiversion-server/logrotate/apiversion-server
 share/apiversion-server/prometheus/kong-plugin-server.rules.yml
 share/bash-completion/completions/apiversion-server
 share/doc/apiversion-server/CHANGELOG.md
@@ -118,7 +120,7 @@ yes 'the tarball, unpacked: nothing is left to be filled in' nothing_left "$dir/
 verify_units 'the tarball, unpacked' "$units"
 yes 'the tarball, unpacked: the manual is one' says '^\.TH ' <(zcat "$dir/usr/local/share/man/man1/apiversion-server.1.gz")
 yes 'the tarball, unpacked: kong.conf.example names the server' says '^pluginserver_names = apiversion-server$' "$dir/usr/local/share/doc/apiversion-server/kong.conf.example"
-yes 'the tarball, unpacked: the change log begins with this version' says "^## $(build/apiversion-server --version | cut -d' ' -f2)( |\$)" "$dir/usr/local/share/doc/apiversion-server/CHANGELOG.md"
+yes 'the tarball, unpacked: the change log begins with this version' says "^## ${version%%+*}( |\$)" "$dir/usr/local/share/doc/apiversion-server/CHANGELOG.md"
 
 if command -v dpkg-deb >/dev/null && command -v dpkg-shlibdeps >/dev/null; then
     "$make" --no-print-directory DIST="$dir/first" deb >"$dir/out"
@@ -146,7 +148,7 @@ EOT
     yes 'the Debian package: all belong to root, directories are open, nothing is writable by others' \
         says_not_but '^(drwxr-xr-x|-rwxr-xr-x|-rw-r--r--) root/root ' "$dir/contents"
     yes 'the Debian package needs the C library only' says '^Depends: libc6 \(>= 2\.[0-9]+\)$' "$dir/control"
-    yes 'the Debian package: its version is the program'"'"'s' says "^Version: $(build/apiversion-server --version | cut -d' ' -f2)$" "$dir/control"
+    yes 'the Debian package: its version is the program'"'"'s' says "^Version: ${version//+/\\+}$" "$dir/control"
     dpkg-deb -x "$deb" "$dir/deb"
     dpkg-deb -e "$deb" "$dir/deb/DEBIAN"
     yes 'the Debian package: checksums' sh -c 'cd "$1" && md5sum --quiet -c DEBIAN/md5sums' sh "$dir/deb"
@@ -171,6 +173,8 @@ mkdir "$dir/copy"
 git ls-files -z | xargs -0 cp --parents -t "$dir/copy"
 SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)
 export SOURCE_DATE_EPOCH
+BUILD_VERSION=$version BUILD_COMMIT=$(build/apiversion-server --version | sed -n 's/.*(commit \(.*\))$/\1/p') # it has no .git
+export BUILD_VERSION BUILD_COMMIT
 # The tarball by the build stage of the Dockerfile: its commands, one by one, with this directory in /src's place.
 dockerfile=server/packaging/docker/Dockerfile
 sed -n '/AS build$/,/^FROM kong/s/^RUN //p' "$dockerfile" >"$dir/commands"

@@ -15,6 +15,7 @@ tarball: static ## an archive to be unpacked in /usr/local of any image, with th
 
 test-packages: $(SERVER) ## the packages: what is in them, and that it works from there
 	@tests/packaging/packages_test.sh $(MAKE)
+	@tests/packaging/upgrade_test.sh $(MAKE)
 
 .PHONY: test-figures
 test-figures: $(BUILD)/tests/plugins/json_guard ## the dashboard and the alerts, against what a server gives

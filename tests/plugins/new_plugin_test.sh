@@ -65,7 +65,7 @@ for name in rate-card $LONG; do
     id=${name//-/_}
     server=build/$name-server
     check "$name: its server tells its name and version" \
-        test "$("$server" --version)" = "$name 0.1.0"
+        test "$("$server" --version | head -n 1)" = "$name 0.1.0"
     "$server" -dump >"$SCRATCH/dump"
     check "$name: it dumps" grep -q "\"Name\": \"$name\"" "$SCRATCH/dump"
     check "$name: its socket is named after the server" \

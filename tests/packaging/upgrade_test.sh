@@ -1,0 +1,152 @@
+#!/usr/bin/env bash
+# The Debian package over its life, in a copy of this system that is thrown away (an overlay): installed, enabled, upgraded
+# while the service runs and is asked without a pause, removed, purged. systemd is played by a program that holds the socket,
+# as systemd does; what the package tells systemctl is written down.
+#
+#   tests/packaging/upgrade_test.sh MAKE
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+make=${1:-make}
+skip() {
+    echo "SKIPPED - $1: no package was installed"
+    exit 0
+}
+[ "$(id -u)" = 0 ] || skip 'not root'
+for tool in dpkg dpkg-deb dpkg-shlibdeps deb-systemd-helper unshare chroot python3; do
+    command -v "$tool" >/dev/null || skip "$tool is not here"
+done
+! dpkg -s apiversion-server >/dev/null 2>&1 || skip 'the package is installed here already'
+dir=$(mktemp -d)
+pids=
+finish() {
+    for pid in $pids; do kill "$pid" 2>/dev/null || true; done
+    rm -rf --one-file-system "$dir"
+}
+trap finish EXIT
+mkdir "$dir/upper" "$dir/work" "$dir/root"
+if [ -z "${IN_OVERLAY:-}" ]; then
+    unshare -m sh -c 'mount -t overlay overlay -o "lowerdir=/,upperdir=$1/upper,workdir=$1/work" "$1/root"' sh "$dir" 2>/dev/null || skip 'no overlay can be mounted'
+    for number in 1 2; do
+        BUILD_VERSION=0.1+git$number.test "$make" --no-print-directory LTO=no deb DIST="$dir/deb$number" >/dev/null
+    done
+    cp build/apiversion-server "$dir/client"
+    rm -r "$dir/work" && mkdir "$dir/work"
+    IN_OVERLAY=$dir unshare -m "$0" "$make"
+    exit
+fi
+
+# --- in the overlay ---
+rm -r --one-file-system "$dir"
+dir=$IN_OVERLAY
+trap 'for pid in $pids; do kill "$pid" 2>/dev/null || true; done' EXIT
+mount -t overlay overlay -o "lowerdir=/,upperdir=$dir/upper,workdir=$dir/work" "$dir/root"
+root=$dir/root
+mount --bind /proc "$root/proc"
+passed=0
+yes() { # TEXT COMMAND…
+    local text=$1
+    shift
+    "$@" || { echo "not ok - $text: $*"; cat "$dir/out" 2>/dev/null; exit 1; }
+    passed=$((passed + 1))
+    echo "ok - $text"
+}
+in_root() { chroot "$root" /usr/bin/env LC_ALL=C DEBIAN_FRONTEND=noninteractive PATH=/usr/sbin:/usr/bin:/sbin:/bin "$@"; }
+package() { in_root dpkg --force-confold "$@" >"$dir/out" 2>&1; }
+said() { cat "$root/said" 2>/dev/null; }
+links() { find "$root/etc/systemd/system" -name 'apiversion-server*' | sort; }
+
+cp "$dir"/deb1/*.deb "$root/1.deb"
+cp "$dir"/deb2/*.deb "$root/2.deb"
+mkdir -p "$root/run/systemd/system" "$root/run/lock"
+for tool in systemctl deb-systemd-invoke; do
+    cat >"$root/usr/bin/$tool" <<EOT
+#!/bin/sh
+echo "$tool \$*" >>/said
+[ "\$*" != 'try-restart apiversion-server.service' ] || { kill -USR1 \$(cat /manager.pid) && while [ ! -e /restarted ]; do sleep 0.02; done; }
+EOT
+    chmod 755 "$root/usr/bin/$tool"
+done
+
+yes 'it is installed' package -i /1.deb
+yes 'and enabled by nobody' test -z "$(links)"
+yes 'and nothing is started' test -z "$(said | grep -v 'daemon-reload')"
+# as systemctl enable does it
+for link in sockets.target.wants/apiversion-server.socket multi-user.target.wants/apiversion-server.service; do
+    mkdir -p "$root/etc/systemd/system/${link%/*}"
+    ln -s "/usr/lib/systemd/system/${link#*/}" "$root/etc/systemd/system/$link"
+done
+enabled=$(links)
+yes 'an administrator enables it' test "$(wc -l <<<"$enabled")" -ge 2
+
+# systemd's part: the socket is held over a restart of the service.
+cat >"$root/manager.py" <<'EOT'
+import os, signal, socket, subprocess, sys
+listener = socket.socket(socket.AF_UNIX)
+listener.bind("/run/apiversion-server.socket")
+listener.listen(128)
+fd = listener.detach()
+if fd != 3:
+    os.dup2(fd, 3)
+os.set_inheritable(3, True)
+
+def start():
+    command = ["/bin/sh", "-c", "LISTEN_FDS=1 LISTEN_PID=$$ exec /usr/bin/apiversion-server"]
+    process = subprocess.Popen(command, close_fds=False)
+    with open("/service.pid", "w") as file:
+        file.write(str(process.pid))
+    return process
+
+def restart(*_):
+    global running
+    running.terminate()
+    running.wait()
+    running = start()
+    open("/restarted", "w").close()
+
+def end(*_):
+    running.terminate()
+    running.wait()
+    sys.exit(0)
+
+running = start()
+signal.signal(signal.SIGUSR1, restart)
+signal.signal(signal.SIGTERM, end)
+with open("/manager.pid", "w") as file:
+    file.write(str(os.getpid()))
+while True:
+    signal.pause()
+EOT
+in_root python3 /manager.py 2>"$dir/service.log" &
+pids="$pids $!"
+for _ in $(seq 500); do [ ! -s "$root/manager.pid" ] || break; sleep 0.02; done
+ask() { "$dir/client" --status --socket "$root/run/apiversion-server.socket" >/dev/null 2>>"$dir/asked.errors"; }
+for _ in $(seq 500); do ! ask || break; sleep 0.02; done
+: >"$dir/asked.errors"
+(
+    while [ ! -e "$dir/stop" ]; do
+        if ask; then echo answered; else echo failed; fi
+    done
+) >"$dir/asked" &
+asker=$!
+for _ in $(seq 500); do [ "$(wc -l <"$dir/asked")" -lt 5 ] || break; sleep 0.02; done
+yes 'it is upgraded while it serves' package -i /2.deb
+before=$(wc -l <"$dir/asked")
+for _ in $(seq 500); do [ "$(wc -l <"$dir/asked")" -lt $((before + 5)) ] || break; sleep 0.02; done
+: >"$dir/stop"
+wait "$asker"
+yes "no request is lost: $(grep -c answered "$dir/asked") answered, $(grep -c failed "$dir/asked" || true) failed" test "$(grep -c failed "$dir/asked" || true)" = 0
+yes 'the service was restarted, the socket was not' test "$(said | grep -c 'try-restart apiversion-server.service') $(said | grep -c 'start.*socket' || true)" = '1 0'
+yes 'it is the new program that serves' test "$(readlink "/proc/$(cat "$root/service.pid")/exe")" = "$root/usr/bin/apiversion-server"
+yes 'the new version is installed' grep -q '^Version: 0.1+git2.test$' <(in_root dpkg -s apiversion-server)
+yes 'it is still enabled' test "$(links)" = "$enabled"
+
+echo '# changed' >>"$root/etc/logrotate.d/apiversion-server"
+yes 'it is removed' package -r apiversion-server
+yes 'and is stopped before' grep -q 'stop apiversion-server.socket apiversion-server.service' <(said)
+yes 'what an administrator changed stays' test -e "$root/etc/logrotate.d/apiversion-server"
+yes 'it comes again as it was' package -i /2.deb
+yes 'enabled, too' test "$(links)" = "$enabled"
+yes 'it is purged' package -P apiversion-server
+left=$(find "$root"/etc "$root"/usr "$root"/var/lib "$root"/lib -xdev -name '*apiversion-server*' 2>/dev/null || true)
+yes "nothing of it is left${left:+: $left}" test -z "$left"
+echo "$passed passed, 0 failed"
