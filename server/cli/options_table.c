@@ -147,8 +147,9 @@ const struct option_row option_rows[] = {
      AT(supervise),
      .names = switches,
      .help = "serve in a child process. When it dies, another one is started at once while "
-             "connections wait. When Kong kills the parent, the child finishes its work. yes, no, "
-             "or auto, which is yes if Kong started this process"},
+             "connections wait, and a request that crashed it twice is refused. When Kong kills "
+             "the parent, the child finishes its work. yes, no, or auto, which is yes if Kong "
+             "started this process"},
     {.name = "stall-timeout",
      .argument = "SECONDS",
      .kind = OPTION_SECONDS,

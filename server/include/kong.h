@@ -54,7 +54,8 @@ extern "C" {
 
 /* Handles one phase. config is the instance's configuration, decoded into the struct of the
  * plugin's schema; it is shared by all events of the instance and must not be changed. 0: done.
- * Anything else: the handler failed, see kong_plugin.on_error. */
+ * Anything else: the handler failed, see kong_plugin.on_error. So does, under a supervisor, a
+ * request whose handler has crashed the server: it does not run again. */
 typedef int kong_handler(struct kong *kong, const void *config);
 
 /* Something that a plugin does beside requests: send batches, refresh keys, clear out caches.

@@ -1,6 +1,6 @@
-/* What a service manager and a service say to each other, as systemd has it: the listening socket
- * that it passes (sd_listen_fds(3)) and the states that it is told (sd_notify(3)). Both are a few
- * environment variables and one datagram, so there is no library behind it. */
+/* systemd's protocol with a service: it passes the listening socket (sd_listen_fds(3)) and is told
+ * states (sd_notify(3)). Both are a few environment variables and one datagram: no library is
+ * needed. */
 #ifndef SERVER_SERVICE_MANAGER_H
 #define SERVER_SERVICE_MANAGER_H
 
@@ -8,10 +8,10 @@
 
 #include "socket_file.h"
 
-/* Takes the socket that was passed to this process: 1, and *file is it, marked `given` (close it by
- * socket_file_close). 0: none was, *file is as it was. -1, with one line in `error` (error_size >=
- * 4): what was passed is not one listening stream socket of Unix; *file is as it was and all
- * descriptors stay open.
+/* Takes the socket that was passed to this process: 1, and *file is it, marked `inherited` (close
+ * it by socket_file_close). 0: none was, *file is as it was. -1, with one line in `error`
+ * (error_size >= 4): what was passed is not one listening stream socket of Unix; *file is as it was
+ * and all descriptors stay open.
  *
  * Passed to this process means: LISTEN_PID is its id, LISTEN_FDS counts descriptors from 3 on. The
  * variables are taken out of the environment unless they are another process'. To be called once,

@@ -1,10 +1,13 @@
 /* A small parent that owns the listening socket while a child serves. When the child dies the
- * parent says what it was doing, and starts another within milliseconds; who connects meanwhile
- * waits in the socket's backlog instead of being refused. Connections that the
- * child had end in order (fd_store.h). No libuv, no threads: one loop around a signalfd.
+ * parent says what it was doing, and starts another; who connects meanwhile waits in the socket's
+ * backlog instead of being refused. Connections that the child had end in order (fd_store.h). No
+ * libuv, no threads: one loop around a signalfd.
  *
- * The first child that dies is followed by another after 5 ms; the next delays are 20, 80, 320,
- * 1,280 and then 5,000 ms, until a child has lived for 10 s.
+ * A child that died in a handler is followed at once: what crashed it is quarantined
+ * (quarantine.h), so that a request that Kong sends again and again costs two crashes at most. One
+ * that died between handlers is followed after 5 ms. Children that die without having run a handler
+ * are started after 5, 20, 80, 320, 1,280 and then 5,000 ms, until one has run a handler or has
+ * lived for 10 s.
  *
  * How it ends:
  * - SIGTERM or SIGINT to the parent: the child gets SIGTERM and drains; after drain_ms and a second

@@ -6,7 +6,7 @@
 COVERAGE_SKIP  := test_bench
 COVERAGE_UNIT   = $(filter-out $(addprefix %/,$(COVERAGE_SKIP)),$(UNIT) $(PLUGIN_UNIT) $(FAULTS))
 # Those that take longest begin first.
-COVERAGE_FIRST := $(addprefix %/,test_server_failures test_server_faults test_supervisor test_reload test_descriptors)
+COVERAGE_FIRST := $(addprefix %/,test_server_failures test_server_faults test_supervisor test_supervisor_end test_reload test_descriptors)
 
 .PHONY: coverage coverage-run
 coverage: ## lines of proto/ and server/ that the tests reach, with thresholds
