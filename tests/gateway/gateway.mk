@@ -27,6 +27,8 @@ demo-kong: ## the same with a real Kong, where one is on PATH
 
 POISON := $(BUILD)/tests/gateway/poison_server
 
+unit-programs: $(POISON)
+
 $(POISON): $(call obj,tests/gateway/poison_server.c) $(LIB)
 	$(call say,LD,$@)
 	$(Q)$(LD) -o $@ $^ $(LIBS) $(SYS_LIBS)
