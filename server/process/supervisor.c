@@ -25,9 +25,12 @@
  * a handler may keep from running. */
 #define PARENT_DIED SIGRTMIN
 
+/* No number that damaged memory is likely to hold. */
+#define RETURNED 0x5e7e0d1e
+
 struct shared {
     struct running running;
-    _Atomic int32_t returned; /* serve() came to its end */
+    _Atomic int32_t returned; /* RETURNED: serve() came to its end */
 };
 
 struct supervisor {
@@ -82,7 +85,7 @@ static void run_child(const struct supervisor *s, pid_t parent) {
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     int status = s->serve(s->arg, &s->shared->running);
-    atomic_store(&s->shared->returned, 1);
+    atomic_store(&s->shared->returned, RETURNED);
     exit(status);
 }
 
@@ -195,7 +198,7 @@ static uint64_t next_delay(const struct supervisor *s, const struct death *death
 
 /* True when the supervisor is done; *result is its exit status. */
 static bool child_is_gone(struct supervisor *s, int status, int *result) {
-    bool returned = WIFEXITED(status) && atomic_load(&s->shared->returned) != 0;
+    bool returned = WIFEXITED(status) && atomic_load(&s->shared->returned) == RETURNED;
     fd_store_on_death(s->options->store, !returned && !s->ending); /* first of all: peers wait */
     if (returned || s->ending) {
         s->child = 0;
