@@ -161,7 +161,9 @@ bool doctor_run(const struct doctor_options *options, FILE *out) {
     if (p == NULL) {
         return false;
     }
-    p->doctor = (struct doctor){.options = options, .out = out};
+    p->doctor = (struct doctor){.options = options,
+                                .out = out,
+                                .colours = isatty(fileno(out)) && getenv("NO_COLOR") == NULL};
     doctor_set_name(p, options->name);
     if (read_settings(p)) {
         doctor_quotes(p);
@@ -183,7 +185,9 @@ bool doctor_run(const struct doctor_options *options, FILE *out) {
         check_log_level(p);
     }
     bool well = p->doctor.failed == 0;
-    fprintf(out, "%s\n", well ? "all is well" : "see the lines that begin with FAIL");
+    fprintf(out, "%s: %u ok, %u to note, %u FAIL\n",
+            well ? "all is well" : "see the lines that begin with FAIL", p->doctor.well,
+            p->doctor.notes, p->doctor.failed);
     settings_free(&p->settings);
     free(p);
     return well && fflush(out) == 0;

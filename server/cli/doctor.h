@@ -35,7 +35,8 @@ bool doctor_run(const struct doctor_options *options, FILE *out);
 struct doctor {
     const struct doctor_options *options;
     FILE *out;
-    unsigned failed;
+    bool colours; /* a terminal shows it */
+    unsigned well, notes, failed;
 };
 
 __attribute__((format(printf, 2, 3))) void doctor_ok(struct doctor *doctor, const char *format,

@@ -16,13 +16,16 @@ static void say(struct doctor *doctor, const char *what, const char *format, va_
         text[0] = '\0';
     }
     printable_copy(line, sizeof line, text, strlen(text));
-    fprintf(doctor->out, "%-4s %s\n", what, line);
+    const char *colour = what[0] == 'o' ? "\033[32m" : what[0] == 'n' ? "\033[33m" : "\033[1;31m";
+    fprintf(doctor->out, "%s%-4s%s %s\n", doctor->colours ? colour : "", what,
+            doctor->colours ? "\033[0m" : "", line);
 }
 
 void doctor_ok(struct doctor *doctor, const char *format, ...) {
     va_list args;
     va_start(args, format);
     say(doctor, "ok", format, args);
+    doctor->well++;
     va_end(args);
 }
 
@@ -30,6 +33,7 @@ void doctor_note(struct doctor *doctor, const char *format, ...) {
     va_list args;
     va_start(args, format);
     say(doctor, "note", format, args);
+    doctor->notes++;
     va_end(args);
 }
 
