@@ -128,6 +128,8 @@ end
 
 function M.access()
   local req = request()
+  -- Kong's router runs now: what a plugin has set in rewrite is lost
+  req.upstream.scheme, req.upstream.path = "http", ngx.var.request_uri:match("^[^?]*")
   run(req, "access")
   local upstream, args = req.upstream, ngx.var.args
   ngx.var.upstream_scheme = upstream.scheme

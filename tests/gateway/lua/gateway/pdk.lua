@@ -25,7 +25,11 @@ end
 M.REQUEST = phases("rewrite", "access") -- the request can still be changed
 M.HEADER = phases("rewrite", "access", "response", "header_filter")
 M.RESPONSE = phases("response", "header_filter", "body_filter", "log")
-M.BUFFERED = phases("response")
+M.ROUTED = phases("access", "response", "header_filter", "body_filter")
+M.ACCESS = phases("access")
+M.BUFFERED = phases("response", "log")
+M.BODY = phases("body_filter") -- never called out of process
+M.LOG = phases("log")
 M.LIVE = phases("rewrite", "access", "response", "header_filter", "body_filter")
 M.KNOWN_CLIENT = phases("access", "response", "header_filter", "body_filter", "log")
 M.ANY = phases("rewrite", "access", "response", "header_filter", "body_filter", "log")

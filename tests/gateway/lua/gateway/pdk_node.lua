@@ -45,7 +45,7 @@ local function serialize(req)
   return cjson.encode(record)
 end
 
-define("kong.log.serialize", ANY, serialize, function(req)
+define("kong.log.serialize", pdk.LOG, serialize, function(req)
   return req.saved.serialized
 end)
 
@@ -59,11 +59,25 @@ end)
 define("kong.nginx.get_var", LIVE, function(_, name)
   return ngx.var[name]
 end)
-define("kong.nginx.get_tls1_version_str", LIVE, function() end)
+define("kong.nginx.get_tls1_version_str", ANY, function() end)
+
+-- Kong keeps who was authenticated in ngx.ctx.
+local IDENTITY = { authenticated_consumer = "consumer", authenticated_credential = "credential" }
 define("kong.nginx.set_ctx", ANY, function(req, key, value)
-  req.nginx_ctx[key] = value
+  if IDENTITY[key] then
+    req[IDENTITY[key]] = value
+  else
+    req.nginx_ctx[key] = value
+  end
 end)
 define("kong.nginx.get_ctx", ANY, function(req, key)
+  if IDENTITY[key] then
+    return req[IDENTITY[key]]
+  elseif req.service_response and key == "buffered_status" then
+    return req.service_response.status
+  elseif req.service_response and key == "buffered_proxying" then
+    return true
+  end
   return req.nginx_ctx[key]
 end)
 define("kong.nginx.req_start_time", ANY, function(req)
@@ -79,9 +93,7 @@ end)
 define("kong.node.get_hostname", ANY, function()
   return ngx.var.hostname
 end)
-define("kong.cluster.get_id", ANY, function(req)
-  return req.gateway.node_id
-end)
+define("kong.cluster.get_id", ANY, function() end) -- without a database there is none
 define("kong.plugin.get_id", ANY, function(req)
   return req.gateway.plugin.id
 end)

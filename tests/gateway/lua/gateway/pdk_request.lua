@@ -5,7 +5,7 @@ local cjson = require "cjson"
 local pdk = require "gateway.pdk"
 
 local define, LIVE, ANY = pdk.define, pdk.LIVE, pdk.ANY
-local REQUEST, KNOWN_CLIENT = pdk.REQUEST, pdk.KNOWN_CLIENT
+local ACCESS, KNOWN_CLIENT = pdk.ACCESS, pdk.KNOWN_CLIENT
 
 local function raw_path()
   return (ngx.var.request_uri:match("^[^?]*"))
@@ -75,7 +75,8 @@ define("kong.request.get_header", ANY, function(_, name)
   pdk.check_header_name(name)
   return pdk.first(ngx.req.get_headers()[name])
 end, function(req, name)
-  return pdk.first(req.saved.request_headers[name:lower()])
+  local headers, lower = req.saved.request_headers, name:lower()
+  return pdk.first(headers[name] or headers[lower] or headers[lower:gsub("_", "-")])
 end)
 
 -- "" for a request without a body; nil when nginx keeps it in a file.
@@ -117,10 +118,10 @@ end
 define("kong.client.get_port", LIVE, function()
   return tonumber(ngx.var.remote_port)
 end)
-define("kong.client.get_protocol", LIVE, function()
+define("kong.client.get_protocol", pdk.ROUTED, function()
   return ngx.var.scheme
 end)
-define("kong.client.authenticate", REQUEST, function(req, consumer, credential)
+define("kong.client.authenticate", ACCESS, function(req, consumer, credential)
   req.consumer, req.credential = consumer, credential
 end)
 define("kong.client.get_consumer", KNOWN_CLIENT, function(req)

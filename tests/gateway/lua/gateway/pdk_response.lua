@@ -142,31 +142,43 @@ define("kong.response.get_source", RESPONSE, function(req)
   end
   return req.answered and "service" or "error"
 end)
-define("kong.response.get_raw_body", BUFFERED, function(req)
+define("kong.response.get_raw_body", pdk.BODY, function(req)
   return req.response_body
 end)
-define("kong.response.set_raw_body", BUFFERED, function(req, body)
+define("kong.response.set_raw_body", pdk.BODY, function(req, body)
   pdk.check(type(body) == "string", "body must be a string")
   req.response_body = body
 end)
 
+-- In the log phase there is what was buffered, and nothing else.
+local function only_buffered(req)
+  return req.service_response or error("API disabled in the context of ngx.timer", 0)
+end
+
 define("kong.service.response.get_status", RESPONSE, function(req)
   return req.service_response and req.service_response.status or tonumber(ngx.var.upstream_status)
+end, function(req)
+  return only_buffered(req).status
 end)
 -- Kong 3.9 gives an empty table here whatever came; so a plugin must do without.
 define("kong.service.response.get_headers", RESPONSE, function()
+  return {}
+end, function(req)
+  only_buffered(req)
   return {}
 end)
 define("kong.service.response.get_header", RESPONSE, function(req, name)
   pdk.check_header_name(name)
   local headers = req.service_response and req.service_response.headers
   return pdk.first(headers and headers[name] or ngx.resp.get_headers()[name])
+end, function(req, name)
+  return pdk.first(only_buffered(req).headers[name])
 end)
 define("kong.service.response.get_raw_body", BUFFERED, function(req)
-  return req.service_response.body
+  return only_buffered(req).body
 end)
 define("kong.service.response.get_body", BUFFERED, function(req)
-  local ok, value = pcall(cjson.decode, req.service_response.body)
+  local ok, value = pcall(cjson.decode, only_buffered(req).body)
   if not ok then
     return nil, "invalid json body"
   end

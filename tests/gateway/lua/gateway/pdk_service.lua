@@ -3,7 +3,7 @@
 local cjson = require "cjson"
 local pdk = require "gateway.pdk"
 
-local define, LIVE, REQUEST = pdk.define, pdk.LIVE, pdk.REQUEST
+local define, REQUEST, ACCESS = pdk.define, pdk.REQUEST, pdk.ACCESS
 
 local METHODS = {}
 for _, name in ipairs {
@@ -13,10 +13,10 @@ for _, name in ipairs {
   METHODS[name] = ngx["HTTP_" .. name]
 end
 
-define("kong.service.set_upstream", REQUEST, function(_, name)
+define("kong.service.set_upstream", ACCESS, function(_, name)
   return nil, "could not find an Upstream named '" .. tostring(name) .. "'"
 end)
-define("kong.service.set_target", REQUEST, function(req, host, port)
+define("kong.service.set_target", ACCESS, function(req, host, port)
   pdk.check(type(host) == "string" and host ~= "", "host must be a string")
   pdk.check(type(port) == "number" and port >= 0 and port <= 65535, "port must be a port number")
   req.upstream.address = host .. ":" .. port
@@ -28,7 +28,9 @@ define("kong.service.request.set_scheme", REQUEST, function(req, scheme)
 end)
 define("kong.service.request.set_path", REQUEST, function(req, path)
   pdk.check(type(path) == "string" and path:sub(1, 1) == "/", "path must start with /")
-  req.upstream.path = path
+  req.upstream.path = ngx.re.gsub(path, "[^!#$&'()*+,/:;=?@[\\]A-Z\\d\\-_.~%]", function(char)
+    return ("%%%02X"):format(char[0]:byte())
+  end, "joi")
 end)
 define("kong.service.request.set_raw_query", REQUEST, function(_, query)
   pdk.check(type(query) == "string", "query must be a string")
@@ -41,6 +43,9 @@ end)
 define("kong.service.request.clear_query_arg", REQUEST, function(_, name)
   local args = ngx.req.get_uri_args()
   args[name] = nil
+  for key, value in pairs(args) do
+    args[key] = value == true and "" or value -- "flag" becomes "flag="
+  end
   ngx.req.set_uri_args(args)
 end)
 define("kong.service.request.set_method", REQUEST, function(_, method)
@@ -99,7 +104,7 @@ define("kong.service.request.enable_buffering", REQUEST, function(req)
 end)
 
 -- One service, one route: all there is.
-define("kong.router.get_service", LIVE, function(req)
+define("kong.router.get_service", pdk.KNOWN_CLIENT, function(req)
   local host, port = req.gateway.upstream:match("^(.*):(%d+)$")
   return {
     id = req.gateway.service_id, name = "upstream", protocol = "http", host = host,
@@ -108,7 +113,7 @@ define("kong.router.get_service", LIVE, function(req)
     enabled = true,
   }
 end)
-define("kong.router.get_route", LIVE, function(req)
+define("kong.router.get_route", pdk.KNOWN_CLIENT, function(req)
   return {
     id = req.gateway.route_id, name = "everything", protocols = { "http" }, paths = { "/" },
     strip_path = false, preserve_host = false, regex_priority = 0,

@@ -1,6 +1,6 @@
 -- ProtoBuf:1: what Kong makes of an argument message before it calls a PDK function, and of a
--- function's results. Its losses are part of the protocol: a null reads as the text NULL_VALUE, a
--- false inside a Value reads as nil.
+-- function's results. Its losses are part of the protocol: a null and a false inside a Value read as
+-- nil.
 
 local M = {}
 
@@ -28,8 +28,7 @@ function from_value(value)
   elseif value.struct_value then
     return from_struct(value.struct_value)
   end
-  return value.bool_value or value.string_value or value.number_value
-    or (value.null_value and "NULL_VALUE") or nil
+  return value.bool_value or value.string_value or value.number_value or nil
 end
 
 local to_value
