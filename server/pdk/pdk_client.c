@@ -1,4 +1,5 @@
 #include "pdk_entities.h"
+#include "value.h"
 
 #include <ctype.h>
 
@@ -14,12 +15,37 @@ int kong_client_get_forwarded_ip(struct kong *kong, struct kong_str *ip) {
     return pdk_get_str(kong, PDK_CLIENT_GET_FORWARDED_IP, NO_ARGS, ip);
 }
 
+static bool port_of(struct kong_str text, int64_t *port) {
+    *port = 0;
+    for (size_t i = 0; i < text.len && i < 6; i++) {
+        if (text.data[i] < '0' || text.data[i] > '9') {
+            return false;
+        }
+        *port = *port * 10 + (text.data[i] - '0');
+    }
+    return text.len > 0 && text.len < 6;
+}
+
 int kong_client_get_port(struct kong *kong, int *port) {
     return pdk_get_int(kong, PDK_CLIENT_GET_PORT, NO_ARGS, port);
 }
 
+/* Kong 2.8 gives it as a text over MsgPack:1. */
 int kong_client_get_forwarded_port(struct kong *kong, int *port) {
-    return pdk_get_int(kong, PDK_CLIENT_GET_FORWARDED_PORT, NO_ARGS, port);
+    struct kong_value value;
+    int64_t number = 0;
+    *port = 0;
+    int error = pdk_get(kong, PDK_CLIENT_GET_FORWARDED_PORT, NO_ARGS, &value);
+    if (error != 0 || value.type == KONG_NIL) {
+        return error;
+    }
+    bool known = value.type == KONG_STRING ? port_of(value.string, &number)
+                                           : value_to_integer(&value, &number);
+    if (!known || number < 0 || number > 65535) {
+        return pdk_fail_type(kong, PDK_CLIENT_GET_FORWARDED_PORT, "the answer", &value);
+    }
+    *port = (int)number;
+    return KONG_OK;
 }
 
 int kong_client_get_protocol(struct kong *kong, bool allow_terminated, struct kong_str *protocol) {

@@ -38,9 +38,11 @@ struct kong_test_options {
     const struct kong_plugin *plugin;
     const char *config; /* the plugin's `config`, a JSON object; NULL: {} */
     bool msgpack;       /* talk MsgPack:1, not ProtoBuf:1 */
-    unsigned phases;    /* KONG_PHASE_BITs that Kong calls; 0: those that the plugin advertises */
-    int timeout_ms;     /* for each answer of the plugin; 0: 10,000 */
-    uint64_t event_ms;  /* the server's time limit of one event; 0: its default */
+    bool kong_2_8;   /* play Kong 2.8, not 3.9, with a server that has --kong-version 2.8: functions
+                        that it lacks, what it raises on, requests that go on where a server fails */
+    unsigned phases; /* KONG_PHASE_BITs that Kong calls; 0: those that the plugin advertises */
+    int timeout_ms;  /* for each answer of the plugin; 0: 10,000 */
+    uint64_t event_ms; /* the server's time limit of one event; 0: its default */
     size_t threads; /* that run handlers, as the server's --threads; 0: one. Several: for a plugin
                        that is .thread_safe */
     size_t stack_size; /* of a handler, in bytes, in place of the plugin's; 0: the plugin's */

@@ -24,6 +24,7 @@ struct gateway {
     struct kong_plugin plugin; /* the test's, with the options' stack_size */
     unsigned phases;
     bool msgpack;
+    bool kong_2_8;
     int timeout_ms;
     struct sim_server *server;
     pthread_mutex_t lock; /* of what follows, where requests run at the same time */

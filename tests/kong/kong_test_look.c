@@ -16,7 +16,7 @@ static const char *text(struct kong_str str) {
 }
 
 const char *kong_test_sent_method(const struct kong_test *test) {
-    return text(test->pdk->request.method);
+    return text(sim_pdk_sent_method(test->pdk));
 }
 
 const char *kong_test_sent_scheme(const struct kong_test *test) {

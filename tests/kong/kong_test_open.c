@@ -42,6 +42,9 @@ static bool open_worker(struct kong_test *test) {
     if (test->client == NULL) {
         return false;
     }
+    test->pdk->kong_2_8 = gateway->kong_2_8;
+    test->pdk->protobuf = !gateway->msgpack;
+    sim_client_behaviour(test->client)->kong_2_8 = gateway->kong_2_8;
     kong_test_request(test, "GET", "/");
     return true;
 }
@@ -56,6 +59,7 @@ static struct gateway *create_gateway(const struct kong_test_options *options) {
         gateway->plugin.stack_size = options->stack_size;
     }
     gateway->msgpack = options->msgpack;
+    gateway->kong_2_8 = options->kong_2_8;
     gateway->timeout_ms = options->timeout_ms == 0 ? 10000 : options->timeout_ms;
     gateway->phases = options->phases == 0 ? dump_default_phases(options->plugin) : options->phases;
     pthread_mutex_init(&gateway->lock, NULL);
@@ -69,6 +73,7 @@ static int start(struct kong_test *test, const struct kong_test_options *options
     struct sim_server_options server = {.plugin = &gateway->plugin,
                                         .event_ms = options->event_ms,
                                         .threads = options->threads,
+                                        .kong_2_8 = options->kong_2_8,
                                         .report_faults = true,
                                         .drain_ms = 50};
     if (plugin_check(&gateway->plugin, error, error_size) != 0) {

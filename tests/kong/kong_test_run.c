@@ -81,7 +81,7 @@ static enum kong_test_outcome failed(struct kong_test *test, const struct sim_ev
     case SIM_EVENT_NO_METHOD:
         snprintf(line, sizeof line, "pluginserver error: %s", event->text);
         test_log(test, "kong.log.err", line);
-        return answer_500(test);
+        return test->gateway->kong_2_8 ? KONG_TEST_FAILED : answer_500(test);
     case SIM_EVENT_TIMEOUT:
         snprintf(line, sizeof line, "pluginserver error: %s", event->text);
         test_log(test, "kong.log.err", line);

@@ -66,6 +66,7 @@ bool test_ask_upstream(struct kong_test *test, bool buffered, enum kong_test_out
         *outcome = test_worse(*outcome, KONG_TEST_FAILED);
     } else if (ok) {
         test->reached_upstream = true;
+        pdk->upstream.buffered = pdk->upstream.buffered || buffered;
         enum kong_test_answer answer = upstream(test);
         status = answer == KONG_TEST_CLOSES ? 502 : answer == KONG_TEST_SILENT ? 504 : 0;
         ok = status != 0 ? answer_for(test, status, buffered)

@@ -33,6 +33,7 @@ struct sim_behaviour {
     unsigned drop_at;    /* drops the connection at its so-many-th message of an event, sent or
                             read; 0: never */
     bool drop_half;      /* ... a sent one goes by half */
+    bool kong_2_8;       /* as Kong 2.8.5 packs results: it raises on some that 3.9 does not */
     int exit_linger_ms;  /* ProtoBuf: the request ends so long after an exit, and only then is the
                             connection dropped. SIM_EVENT_BROKEN when the server says more */
 };

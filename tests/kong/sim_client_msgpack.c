@@ -173,6 +173,16 @@ static enum sim_event_outcome turn(struct sim_client *client, uint64_t event_id,
     default:
         break;
     }
+    const struct pdk_method *method = pdk_method_find(reply->method);
+    if (client->behaviour.kong_2_8 && lua_2_8_raises(method, false, &result)) {
+        client_text(client, "%.*s: a null", (int)reply->method.len, reply->method.data);
+        return SIM_EVENT_RAISED;
+    }
+    if (client->behaviour.kong_2_8 && method == &pdk_methods[PDK_CLIENT_GET_FORWARDED_PORT] &&
+        result.type == KONG_INTEGER) {
+        struct kong_str port = arena_printf(arena, "%lld", (long long)result.integer);
+        result = kong_bytes(port.data, port.len);
+    }
     if (error.data == NULL) {
         int fixed = lua_to_msgpack(arena, reply->method, &result, &sent, &binary);
         if (fixed != 0) {

@@ -172,6 +172,10 @@ static enum sim_event_outcome run_method(struct sim_client *client, struct wire 
                                       list.list.count, arena, &result);
     switch (outcome) {
     case SIM_RESULT:
+        if (client->behaviour.kong_2_8 && lua_2_8_raises(method, true, &result)) {
+            client_text(client, "%s: a name that repeats", method->name.data);
+            return SIM_EVENT_RAISED;
+        }
         return send_result(client, wire, method, (struct kong_str){NULL, 0}, &result);
     case SIM_FAILED: {
         struct kong_value nil = kong_nil();

@@ -363,6 +363,43 @@ int lua_to_msgpack(struct arena *arena, struct kong_str method, const struct kon
     return packed(arena, result, is_one_of(method, decoded), out) ? 0 : -1;
 }
 
+static bool has_list(const struct kong_value *map) {
+    for (size_t i = 0; map->type == KONG_MAP && i < map->map.count; i++) {
+        if (map->map.pairs[i].value.type == KONG_LIST) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool has_null(const struct kong_value *value) {
+    for (size_t i = 0; value->type == KONG_LIST && i < value->list.count; i++) {
+        if (has_null(&value->list.items[i])) {
+            return true;
+        }
+    }
+    for (size_t i = 0; value->type == KONG_MAP && i < value->map.count; i++) {
+        if (has_null(&value->map.pairs[i].value)) {
+            return true;
+        }
+    }
+    return value->type == KONG_NIL;
+}
+
+bool lua_2_8_raises(const struct pdk_method *method, bool protobuf,
+                    const struct kong_value *result) {
+    static const char *const tables[] = {"kong.request.get_query", "kong.request.get_headers",
+                                         "kong.response.get_headers", NULL};
+    static const char *const decoded[] = {"kong.request.get_body", "kong.service.response.get_body",
+                                          NULL};
+    if (method == NULL) {
+        return false;
+    }
+    return protobuf
+               ? is_one_of(method->name, tables) && has_list(result)
+               : is_one_of(method->name, decoded) && result->type != KONG_NIL && has_null(result);
+}
+
 const char *lua_step_method(struct kong_str method) {
     static const struct {
         const char *method;

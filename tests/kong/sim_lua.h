@@ -25,6 +25,11 @@ bool lua_to_protobuf(struct arena *arena, const struct pdk_method *method, struc
 int lua_to_msgpack(struct arena *arena, struct kong_str method, const struct kong_value *result,
                    struct kong_value *out, bool *binary);
 
+/* Whether Kong 2.8.5 raises where it packs this result: on ProtoBuf:1 a header or an argument that
+ * repeats, on MsgPack:1 a null from a JSON body. */
+bool lua_2_8_raises(const struct pdk_method *method, bool protobuf,
+                    const struct kong_value *result);
+
 /* "plugin.StepRoute" for "kong.router.get_route", "plugin.Step" for most. Static. */
 const char *lua_step_method(struct kong_str method);
 

@@ -101,6 +101,8 @@ struct sim_saved {
  * Strings live in `memory` until sim_pdk_reset. */
 struct sim_pdk {
     struct arena memory;
+    bool kong_2_8; /* plays Kong 2.8.5; this and the next stay where the state is reset */
+    bool protobuf; /* the plugin server speaks ProtoBuf:1 */
     enum kong_phase phase;
     struct sim_request request;
     struct sim_upstream upstream;
@@ -184,6 +186,9 @@ bool sim_pdk_route(struct sim_pdk *pdk);
 /* Kong's balancer, after the access phase; routes first where nobody has. *status: 0, or what Kong
  * answers when it cannot ask this upstream, and *why. */
 bool sim_pdk_balance(struct sim_pdk *pdk, int *status, const char **why);
+
+/* The method that the upstream gets. Buffered, Kong knows a few only: GET for another one. */
+struct kong_str sim_pdk_sent_method(const struct sim_pdk *pdk);
 
 /* The upstream's answer has come. buffered: the headers replace those that plugins set before, else
  * they are appended (as seen on Kong 3.9.1). */

@@ -101,20 +101,32 @@ PDK_FUNCTION(SERVICE_REQUEST_CLEAR_QUERY_ARG) {
     return text.data == NULL ? call_nomem(call) : keep(call, &call->pdk->request.args, text);
 }
 
+/* The methods that nginx' Lua has numbers for. */
+static bool is_known_method(struct kong_str method) {
+    static const char *const methods[] = {"GET",       "HEAD",  "PUT",    "POST",  "DELETE",
+                                          "OPTIONS",   "MKCOL", "COPY",   "MOVE",  "PROPFIND",
+                                          "PROPPATCH", "LOCK",  "UNLOCK", "PATCH", "TRACE"};
+    for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
+        if (kong_str_equal(method, kong_str(methods[i]))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+struct kong_str sim_pdk_sent_method(const struct sim_pdk *pdk) {
+    return pdk->upstream.buffered && !is_known_method(pdk->request.method) ? kong_str("GET")
+                                                                           : pdk->request.method;
+}
+
 PDK_FUNCTION(SERVICE_REQUEST_SET_METHOD) {
-    static const char *const methods[] = {
-        "GET",  "HEAD",     "PUT",       "POST", "DELETE", "OPTIONS", "MKCOL", "COPY",
-        "MOVE", "PROPFIND", "PROPPATCH", "LOCK", "UNLOCK", "PATCH",   "TRACE", NULL};
     const struct kong_value *method = call_arg(call, 0);
     if (!is_string(method)) {
         return call_raise(call, "method must be a string");
     }
-    for (size_t i = 0; methods[i] != NULL; i++) {
-        if (kong_str_equal(method->string, kong_str(methods[i]))) {
-            return keep(call, &call->pdk->request.method, method->string);
-        }
-    }
-    return call_raise(call, "invalid method: %s", method->string.data);
+    return is_known_method(method->string)
+               ? keep(call, &call->pdk->request.method, method->string)
+               : call_raise(call, "invalid method: %s", method->string.data);
 }
 
 /* Host: $host becomes it, and Kong takes the value for $upstream_host: a list as Lua writes it.

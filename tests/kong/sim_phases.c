@@ -163,6 +163,18 @@ static bool needs_http(size_t id) {
            id == PDK_RESPONSE_GET_HEADERS;
 }
 
+/* What Kong 2.8 lacks, or raises on, though 3.9 does not. */
+static enum sim_allowed check_2_8(const struct sim_pdk *pdk, const struct pdk_method *method) {
+    unsigned lost = method->not_2_8;
+    if ((method->flags & PDK_2_8_PROTOBUF) != 0 && !pdk->protobuf) {
+        lost = 0;
+    }
+    if (lost == EVERYWHERE) {
+        return SIM_NOT_PRESENT;
+    }
+    return (lost & (1u << pdk->phase)) != 0 ? SIM_FORBIDDEN : SIM_ALLOWED;
+}
+
 enum sim_allowed sim_phase_check(const struct sim_pdk *pdk, const struct pdk_method *method) {
     size_t id = (size_t)(method - pdk_methods);
     bool stream = sim_pdk_is_stream(pdk);
@@ -179,7 +191,7 @@ enum sim_allowed sim_phase_check(const struct sim_pdk *pdk, const struct pdk_met
          (!buffered && starts_with(method->name, "kong.service.response.")))) {
         return SIM_FORBIDDEN;
     }
-    return SIM_ALLOWED;
+    return pdk->kong_2_8 ? check_2_8(pdk, method) : SIM_ALLOWED;
 }
 
 int sim_phase_refuse(struct call *call) {

@@ -252,8 +252,13 @@ bool sim_pdk_upstream_answered(struct sim_pdk *pdk, bool buffered) {
     if (has_no_body(pdk, pdk->service.status)) {
         pdk->service.body = kong_str("");
     }
-    for (size_t i = 0; buffered && i < theirs->count; i++) {
-        headers_clear(ours, theirs->items[i].name);
+    for (size_t i = 0; i < theirs->count; i++) {
+        /* nginx has one of these, the upstream's */
+        bool single = header_name_equal(theirs->items[i].name, kong_str("Content-Type")) ||
+                      header_name_equal(theirs->items[i].name, kong_str("Content-Length"));
+        if (buffered || single) {
+            headers_clear(ours, theirs->items[i].name);
+        }
     }
     for (size_t i = 0; i < theirs->count; i++) {
         struct kong_str value = theirs->items[i].value;
@@ -303,8 +308,14 @@ bool sim_pdk_sent(struct sim_pdk *pdk) {
         client->body = kong_str("");
         return true;
     }
-    bool counted = headers_find(&client->headers, kong_str("Content-Length")) != NULL;
-    return counted || pdk->request.http_version == 1.0 || pdk->request.http_version == 2.0 ||
+    const struct field *length = headers_find(&client->headers, kong_str("Content-Length"));
+    size_t most = length == NULL ? client->body.len : strtoul(length->value.data, NULL, 10);
+    if (most < client->body.len) {
+        /* the client reads no more */
+        client->body = arena_copy(&pdk->memory, client->body.data, most);
+        return client->body.data != NULL;
+    }
+    return length != NULL || pdk->request.http_version == 1.0 || pdk->request.http_version == 2.0 ||
            client->body.len == 0 ||
            headers_set(&client->headers, kong_str("Transfer-Encoding"), kong_str("chunked"));
 }

@@ -64,6 +64,7 @@ static void fill(struct server_options *to, const struct sim_server_options *fro
     to->metrics_listen = from->metrics_listen;
     to->running = from->running;
     to->report_faults = from->report_faults;
+    to->kong_2_8 = from->kong_2_8;
     to->max_instances = from->max_instances == 0 ? to->max_instances : from->max_instances;
     to->max_events = from->max_events == 0 ? to->max_events : from->max_events;
     to->max_frame = from->max_frame == 0 ? to->max_frame : from->max_frame;

@@ -58,6 +58,8 @@ bool sim_pdk_reset(struct sim_pdk *pdk) {
     arena_reset(&memory);
     *pdk = (struct sim_pdk){
         .memory = memory,
+        .kong_2_8 = pdk->kong_2_8,
+        .protobuf = pdk->protobuf,
         .phase = KONG_PHASE_ACCESS,
         .request = {.method = kong_str("GET"),
                     .scheme = kong_str("http"),

@@ -52,8 +52,8 @@ static int use_stack(void) {
 }
 
 static int crash(void) {
-    volatile int *volatile nowhere = NULL;
-    *nowhere = 1;
+    static volatile uintptr_t nowhere = 64;
+    *(volatile int *)nowhere = 1;
     return KONG_OK;
 }
 
@@ -348,6 +348,58 @@ static void credential_only(void **state) {
     kong_test_close(test);
 }
 
+/* --- Kong 2.8 --- */
+
+static int old_log(struct kong *kong, const void *config) {
+    struct kong_credential credential;
+    (void)config;
+    int error = kong_client_get_credential(kong, &credential);
+    return error == KONG_E_PHASE ? kong_log_notice(kong, "refused") : KONG_E_FAILED;
+}
+
+static int old_access(struct kong *kong, const void *config) {
+    struct kong_headers headers;
+    int port = 0;
+    (void)config;
+    int error = kong_client_get_forwarded_port(kong, &port);
+    if (error != 0 || port != 4321) {
+        return error != 0 ? error : KONG_E_FAILED;
+    }
+    return kong_request_get_headers(kong, 0, &headers);
+}
+
+static const struct kong_plugin old_plugin = {
+    .name = "old-kong",
+    .version = "1.0",
+    .priority = 1,
+    .on_error = KONG_FAIL_CLOSED,
+    .handlers = {[KONG_PHASE_ACCESS] = old_access, [KONG_PHASE_LOG] = old_log},
+};
+
+/* On ProtoBuf:1 Kong 2.8 raises on headers that repeat. */
+static void kong_2_8(void **state) {
+    struct kong_test *test = NULL;
+    char error[256];
+    bool msgpack = *(bool *)*state;
+    struct kong_test_options options = {
+        .plugin = &old_plugin, .msgpack = msgpack, .kong_2_8 = true, .event_ms = 1000};
+    assert_int_equal(kong_test_open(&options, &test, error, sizeof error), 0);
+    kong_test_request(test, "GET", "/");
+    kong_test_client(test, "10.0.0.9", 4321);
+    kong_test_request_header(test, "X-One", "1");
+    if (kong_test_run(test) != KONG_TEST_OK) {
+        fail_msg("%s %s", kong_test_error(test), kong_test_log(test, 0, NULL));
+    }
+    assert_true(kong_test_logged(test, "notice", "refused"));
+    kong_test_request(test, "GET", "/");
+    kong_test_client(test, "10.0.0.9", 4321);
+    kong_test_request_header(test, "X-One", "1");
+    kong_test_request_header(test, "X-One", "2");
+    assert_int_equal(kong_test_run(test), msgpack ? KONG_TEST_OK : KONG_TEST_FAILED);
+    assert_int_equal(kong_test_response_status(test), msgpack ? 200 : 500);
+    kong_test_close(test);
+}
+
 int main(void) {
     static bool protobuf = false;
     static bool msgpack = true;
@@ -358,7 +410,7 @@ int main(void) {
         BOTH(several_at_once),       BOTH(on_several_threads), BOTH(waiting_for_nothing),
         BOTH(crash_is_told),         BOTH(stack_size_counts),  ONE(faults_of_the_test, protobuf),
         BOTH(answers_by_a_function), BOTH(slow_or_closing),    BOTH(binary_body),
-        BOTH(credential_only),
+        BOTH(credential_only),       BOTH(kong_2_8),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -255,6 +255,38 @@ static void upstream_answers(void **state) {
     }
 }
 
+/* nginx has one Content-Type and one Content-Length: the upstream's. A client reads as many bytes
+ * as Content-Length says. */
+static void single_headers(void **state) {
+    struct sim_bench *bench = *state;
+    struct sim_pdk *pdk = bench->pdk;
+    assert_call(bench, "kong.response.set_header", "[\"Content-Type\", \"a/b\"]", "null");
+    assert_call(bench, "kong.response.set_header", "[\"X-A\", \"1\"]", "null");
+    pdk->service.status = 200;
+    pdk->service.body = kong_str("answer");
+    assert_true(
+        fields_add(&pdk->service.headers, kong_str("content-type"), kong_str("c/d"), false));
+    assert_true(fields_add(&pdk->service.headers, kong_str("X-A"), kong_str("2"), false));
+    assert_true(sim_pdk_upstream_answered(pdk, false));
+    pdk->phase = KONG_PHASE_HEADER_FILTER;
+    assert_call(bench, "kong.response.get_headers", "[]",
+                "{\"x-a\":[\"1\",\"2\"],\"content-type\":\"c/d\",\"connection\":\"keep-alive\"}");
+    assert_call(bench, "kong.response.set_header", "[\"Content-Length\", \"3\"]", "null");
+    assert_true(sim_pdk_sent(pdk));
+    assert_string_equal(pdk->client.body.data, "ans");
+}
+
+/* Buffered, the upstream's request is made by Lua, which has no number for PURGE. */
+static void buffered_method(void **state) {
+    struct sim_bench *bench = *state;
+    struct sim_pdk *pdk = bench->pdk;
+    assert_true(sim_pdk_set_request(pdk, "PURGE", "/"));
+    assert_string_equal(sim_pdk_sent_method(pdk).data, "PURGE");
+    assert_call(bench, "kong.service.request.enable_buffering", "[]", "null");
+    assert_string_equal(sim_pdk_sent_method(pdk).data, "GET");
+    assert_call(bench, "kong.request.get_method", "[]", "\"PURGE\"");
+}
+
 static void exits(void **state) {
     struct sim_bench *bench = *state;
     struct sim_pdk *pdk = bench->pdk;
@@ -478,6 +510,7 @@ int main(void) {
         SIM_TEST(upstream_headers), SIM_TEST(upstream_line),
         SIM_TEST(upstream_target),  SIM_TEST(upstream_body),
         SIM_TEST(routing),          SIM_TEST(regex_route),
+        SIM_TEST(single_headers),   SIM_TEST(buffered_method),
         SIM_TEST(unreachable),      SIM_TEST(response_headers),
         SIM_TEST(upstream_answers), SIM_TEST(exits),
         SIM_TEST(errors),           SIM_TEST(clients),
