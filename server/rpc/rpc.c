@@ -154,22 +154,40 @@ static int take_in(struct rpc *rpc) {
     return 0;
 }
 
+/* The first four bytes of the message under way, of which `data` is what was not added. False: they
+ * have not come. */
+static bool message_head(const struct rpc *rpc, const uint8_t *data, size_t len, uint8_t head[4]) {
+    size_t before = rpc->in.len;
+    for (size_t i = 0; i < 4; i++) {
+        if (i >= before && i - before >= len) {
+            return false;
+        }
+        head[i] = i < before ? rpc->in.data[i] : data[i - before];
+    }
+    return true;
+}
+
 /* Adds bytes to those that have come. Where there is no memory for them, the message under way is
- * one that is over a limit. */
+ * passed over as one that is over a limit: 1, and `data` is for whoever passes over it. */
 static int add_in(struct rpc *rpc, const uint8_t *data, size_t len) {
+    size_t before = rpc->in.len;
+    uint8_t head[4];
+    char why[sizeof rpc->reason];
     buffer_append(&rpc->in, data, len);
     if (!rpc->in.failed) {
         return 0;
     }
-    char why[sizeof rpc->reason];
-    snprintf(why, sizeof why, "no memory for a message of more than %zu bytes", rpc->in.len);
-    buffer_truncate(&rpc->in, rpc->in.len);
-    if (rpc->held || !start_skip(rpc, rpc->in.data, why) || take_in(rpc) != 0) {
+    buffer_truncate(&rpc->in, before);
+    snprintf(why, sizeof why, "no memory for a message that comes in pieces, after %zu bytes",
+             before);
+    if (rpc->held || !message_head(rpc, data, len, head)) {
+        return rpc_fail(rpc, "%s", why);
+    }
+    if (!start_skip(rpc, head, why) || take_in(rpc) != 0) {
         return -1;
     }
     buffer_clear(&rpc->in, 0);
-    buffer_append(&rpc->in, data, len);
-    return rpc->in.failed ? rpc_fail(rpc, "%s", why) : 0;
+    return 1;
 }
 
 /* A message under way has the time since its first byte; `whole`: one before it came to its end. */
@@ -181,46 +199,77 @@ static void note_half(struct rpc *rpc, bool whole) {
     }
 }
 
-/* Messages are read in place where nothing came before them; else bytes are added to what did. */
-static int feed(struct rpc *rpc, const uint8_t *data, size_t len) {
-    bool whole = false;
+/* The bytes that are still to be taken. */
+struct bytes {
+    const uint8_t *data;
+    size_t len;
+    bool whole; /* a message came to its end in those before them */
+};
+
+static void take_off(struct bytes *rest, size_t len) {
+    rest->data += len;
+    rest->len -= len;
+}
+
+/* Nothing came before them: messages are read in place. */
+static inline int feed_in_place(struct rpc *rpc, struct bytes *rest) {
     bool skipped = rpc->skipping; /* what is used belongs to one that goes on, perhaps */
+    size_t used;
+    if (take_messages(rpc, rest->data, rest->len, &used) != 0) {
+        return -1;
+    }
+    rest->whole = rest->whole || (used > 0 && !skipped);
+    take_off(rest, used);
+    return 0;
+}
+
+/* Adds some of them to what came before. Of a connection's first bytes no more than tell the
+ * protocol: a message can only be passed over when that is known. */
+static int feed_piece(struct rpc *rpc, struct bytes *rest) {
+    size_t most = rpc->protocol == PROTOCOL_UNKNOWN ? 1 : PIECE;
+    size_t piece = rest->len < most ? rest->len : most;
+    int rc = add_in(rpc, rest->data, piece);
+    if (rc != 0) {
+        return rc < 0 ? -1 : 0;
+    }
+    take_off(rest, piece);
+    if (rpc->protocol == PROTOCOL_UNKNOWN && !detect(rpc, rpc->in.data, rpc->in.len)) {
+        return 0;
+    }
+    size_t before = rpc->in.len;
+    if (take_in(rpc) != 0) {
+        return -1;
+    }
+    rest->whole = rest->whole || (rpc->in.len < before && !rpc->skipping);
+    return 0;
+}
+
+static int feed(struct rpc *rpc, const uint8_t *data, size_t len) {
+    struct bytes rest = {data, len, false};
     if (rpc->held && take_in(rpc) != 0) {
         return -1;
     }
-    if (len > 0 && rpc->in.len == 0 && rpc->protocol != PROTOCOL_UNKNOWN) {
-        size_t used;
-        if (take_messages(rpc, data, len, &used) != 0) {
-            return -1;
-        }
-        if (used == len && !rpc->skipping) { /* as mostly */
-            rpc->half_ms = 0;
-            return rpc->broken ? -1 : 0;
-        }
-        whole = used > 0 && !skipped;
-        data += used;
-        len -= used;
+    if (rpc->protocol == PROTOCOL_UNKNOWN && rpc->in.len == 0) {
+        detect(rpc, data, len);
     }
-    while (len > 0) {
-        size_t piece = len < PIECE ? len : PIECE;
-        if (add_in(rpc, data, piece) != 0) {
+    while (rest.len > 0) {
+        if (rpc->in.len == 0 && rpc->protocol != PROTOCOL_UNKNOWN) {
+            if (feed_in_place(rpc, &rest) != 0) {
+                return -1;
+            }
+            if (rest.len == 0 && !rpc->skipping && rpc->in.capacity == 0) { /* as mostly */
+                rpc->half_ms = 0;
+                return rpc->broken ? -1 : 0;
+            }
+        }
+        if (rest.len > 0 && feed_piece(rpc, &rest) != 0) {
             return -1;
         }
-        data += piece;
-        len -= piece;
-        if (rpc->protocol == PROTOCOL_UNKNOWN && !detect(rpc, rpc->in.data, rpc->in.len)) {
-            continue;
-        }
-        size_t before = rpc->in.len;
-        if (take_in(rpc) != 0) {
-            return -1;
-        }
-        whole = whole || (rpc->in.len < before && !rpc->skipping);
     }
     if (rpc->in.len == 0) {
         buffer_clear(&rpc->in, 0);
     }
-    note_half(rpc, whole);
+    note_half(rpc, rest.whole);
     return rpc->broken ? -1 : 0;
 }
 

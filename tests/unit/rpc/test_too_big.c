@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "limit.h"
+#include "msgpack_rpc.h"
 #include "pdk_bench.h"
 
 #define LENGTH(array) (sizeof(array) / sizeof(array)[0])
@@ -176,6 +177,74 @@ static void answers_that_nobody_waits_for(void **state) {
     }
 }
 
+/* --- No memory --- */
+
+/* All of it is taken by others. */
+static const struct budget *nothing_left(void) {
+    static _Atomic size_t used;
+    static uint64_t refused;
+    static const struct budget budget = {&used, 0, &refused};
+    return &budget;
+}
+
+/* An answer that comes in pieces, of which the first finds no memory: nothing of it was kept. */
+static void pieces_without_memory(void **state) {
+    enum { LONG = 50000 };
+    static char text[3 + LONG] = "\xda\xc3\x50";
+    static const enum protocol protocols[] = {PROTOCOL_PROTOBUF, PROTOCOL_MSGPACK};
+    static const size_t first[] = {3, 100, 4097, 5000, 20000, LONG - 1};
+    const struct kong_value bytes = kong_bytes(text, 3 + LONG);
+    const struct bench_answer answers[] = {{.kind = BENCH_RAW, .value = &bytes},
+                                           {.kind = BENCH_JSON, .text = "\"a\""}};
+    (void)state;
+    for (size_t i = 0; i < 2 * LENGTH(first); i++) {
+        struct bench *bench = bench_create(protocols[i % 2], NULL);
+        bench->env.budget = nothing_left();
+        bench->piece = first[i / 2];
+        bench_run(bench, ask_twice, NULL, answers, LENGTH(answers));
+        const char *notes = bench_notes(bench);
+        if (fnmatch("TOO_BIG (Kong's answer: no memory for a message that comes in pieces, after * "
+                    "bytes) ok \"a\"",
+                    notes, 0) != 0) {
+            fail_msg("pieces of %zu: %s", bench->piece, notes);
+        }
+        assert_true(bench->over && !bench->closed);
+        assert_int_equal(bench->rpc.in.capacity, 0);
+        bench_destroy(bench);
+    }
+}
+
+/* The same as the first bytes of a connection, where the protocol is not known yet: a Step of an
+ * event that is gone gets its answer, and the next message is heard. */
+static void first_bytes_without_memory(void **state) {
+    enum { LONG = 50000 };
+    static const size_t first[] = {1, 2, 3, 4, 5000};
+    static char text[LONG];
+    struct rpc_call step = {.command = RPC_STEP,
+                            .sequence = 7,
+                            .event_id = 1,
+                            .data = kong_bytes(text, LONG)};
+    struct buffer sent;
+    (void)state;
+    buffer_init(&sent, LIMIT_OUT);
+    assert_int_equal(msgpack_encode_call(&sent, &step), 0);
+    for (size_t i = 0; i < LENGTH(first); i++) {
+        struct bench *bench = bench_create(PROTOCOL_MSGPACK, NULL);
+        struct rpc rpc;
+        bench->env.budget = nothing_left();
+        rpc_init(&rpc, &bench->env, NULL);
+        assert_int_equal(rpc_feed(&rpc, sent.data, first[i]), 0);
+        assert_int_equal(rpc_feed(&rpc, sent.data + first[i], sent.len - 1 - first[i]), 0);
+        assert_int_equal(rpc.out.len, 0);
+        assert_int_equal(rpc_feed(&rpc, sent.data + sent.len - 1, 1), 0);
+        assert_non_null(memmem(rpc.out.data, rpc.out.len, "no such event", 13));
+        assert_true(rpc.in.len == 0 && !rpc.skipping);
+        rpc_close(&rpc);
+        bench_destroy(bench);
+    }
+    buffer_free(&sent);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nesting),
@@ -185,6 +254,8 @@ int main(void) {
         cmocka_unit_test(nesting_of_protobuf),
         cmocka_unit_test(bytes_of_protobuf),
         cmocka_unit_test(answers_that_nobody_waits_for),
+        cmocka_unit_test(pieces_without_memory),
+        cmocka_unit_test(first_bytes_without_memory),
     };
     return cmocka_run_group_tests_name("test_too_big", tests, NULL, NULL);
 }
