@@ -9,6 +9,7 @@
 #include "msgpack_fast.h"
 #include "msgpack_rpc.h"
 #include "rpc_conversation.h"
+#include "rpc_msgpack_answer.h"
 #include "rpc_queue.h"
 #include "value.h"
 
@@ -35,44 +36,27 @@ static void link_request(struct rpc *rpc, struct event *event, int64_t msgid) {
     rpc->requests = event;
 }
 
-/* serverPid comes before all else on a connection: Kong drops the instances of another pid. */
-static void announce(struct rpc *rpc) {
-    if (!rpc->announced) {
-        rpc->announced = true;
-        if (msgpack_encode_server_pid(&rpc->out, rpc->env->pid) != 0) {
-            rpc_fail(rpc, "no memory for an answer");
-        }
-    }
-}
-
-static void send(struct rpc *rpc, const struct rpc_reply *reply) {
-    announce(rpc);
-    if (rpc->broken) {
-        return;
-    }
-    int rc = msgpack_encode_reply(&rpc->out, reply);
-    if (rc == CODEC_OK) {
-        rpc_wake(rpc);
-        return;
-    }
-    struct rpc_reply error = {.kind = RPC_REPLY_ERROR,
-                              .sequence = reply->sequence,
-                              .error = kong_str(codec_strerror(rc))};
-    if (msgpack_encode_reply(&rpc->out, &error) != 0) {
-        rpc_fail(rpc, "no memory for an answer");
-    }
-    rpc_wake(rpc);
-}
-
-static void send_error(struct rpc *rpc, int64_t msgid, const char *text) {
-    struct rpc_reply reply = {.kind = RPC_REPLY_ERROR, .sequence = msgid, .error = kong_str(text)};
-    send(rpc, &reply);
-}
-
 /* --- the conversation --- */
 
 static bool is_terminal(const struct queued_call *call) {
     return call->method != NULL && (call->method->flags & PDK_TERMINAL) != 0;
+}
+
+/* A call that cannot be written, for want of memory: no Step comes. Kong would log an error and go
+ * on with a request that the handler meant to end, or that its plugin ends where it fails. */
+static void end_unsent(struct event *event, struct rpc *rpc, bool terminal, int codec_error) {
+    const char *why = codec_strerror(codec_error);
+    rpc_complain(rpc->env, LOG_LEVEL_ERROR, "a call could not be sent to Kong: %s", why);
+    if (terminal || rpc_msgpack_fails_closed(rpc, KONG_PHASE_BIT(event->phase))) {
+        rpc_msgpack_send_exit(rpc, event->request, "a call could not be sent, its request ended",
+                              why);
+    } else {
+        rpc_msgpack_send_error(rpc, event->request, why);
+    }
+    event->awaits_step = false;
+    if (!terminal) {
+        event_cancel(event, rpc_kong_error(codec_error));
+    }
 }
 
 /* Answers Kong's request with a call. After a terminal one no Step follows: the event is over. */
@@ -92,8 +76,12 @@ static void answer_with_call(struct event *event, const struct queued_call *call
     }
     unlink_request(event);
     event->awaits_step = true;
-    send(rpc, &reply);
-    if (is_terminal(call)) {
+    bool terminal = is_terminal(call);
+    int rc = rpc_msgpack_try_to_send(rpc, &reply);
+    if (rc != CODEC_OK) {
+        end_unsent(event, rpc, terminal, rc);
+    }
+    if (terminal) {
         event_release(event);
     }
 }
@@ -112,7 +100,7 @@ static void answer(struct event *event) {
         struct rpc_reply reply = {
             .kind = RPC_REPLY_RETURN, .sequence = event->request, .event_id = event->id};
         unlink_request(event);
-        send(rpc, &reply);
+        rpc_msgpack_send(rpc, &reply);
         event_release(event);
     }
 }
@@ -154,7 +142,7 @@ static void finish_cancelled(struct event *event) {
     } else {
         int64_t request = event->request;
         unlink_request(event);
-        send_error(rpc, request, kong_strerror(event->cancelled));
+        rpc_msgpack_send_error(rpc, request, kong_strerror(event->cancelled));
         event_release(event);
     }
 }
@@ -174,28 +162,6 @@ static const struct event_ops msgpack_events = {
     .conversation_end = conversation_end,
 };
 
-/* Whether the plugin fails closed and Kong can exit in one of these phases. */
-static bool closes(const struct rpc *rpc, unsigned phases) {
-    return rpc->env->plugin->on_error == KONG_FAIL_CLOSED &&
-           (pdk_methods[PDK_RESPONSE_EXIT].phases & phases) != 0;
-}
-
-/* The answer of a plugin that fails closed: it ends the request. It is all that the answer can be,
- * so `line` goes to Kong's log with the next event; NULL: nowhere. */
-static void send_exit(struct rpc *rpc, int64_t msgid, const char *line, const char *why) {
-    struct kong_value args[] = {kong_integer(500), kong_string(EVENT_FAILED_BODY)};
-    struct rpc_reply reply = {.kind = RPC_REPLY_PDK_CALL,
-                              .sequence = msgid,
-                              .method = pdk_methods[PDK_RESPONSE_EXIT].name,
-                              .args = args,
-                              .arg_count = 2};
-    if (line != NULL) {
-        notices_add(events_notices(rpc->env->events), "%s: %s: %s", rpc->env->plugin->name, line,
-                    why);
-    }
-    send(rpc, &reply);
-}
-
 /* An event that cannot run. An error answer is logged by Kong, and the request goes on without the
  * plugin; one that fails closed ends the request. */
 static void refuse(struct rpc *rpc, int64_t msgid, enum kong_phase phase, const char *why) {
@@ -203,15 +169,15 @@ static void refuse(struct rpc *rpc, int64_t msgid, enum kong_phase phase, const 
     if (due) {
         log_write(rpc->env->log, LOG_LEVEL_ERROR, "event refused: %s", why);
     }
-    if (closes(rpc, KONG_PHASE_BIT(phase))) {
-        send_exit(rpc, msgid, due ? "event refused" : NULL, why);
+    if (rpc_msgpack_fails_closed(rpc, KONG_PHASE_BIT(phase))) {
+        rpc_msgpack_send_exit(rpc, msgid, due ? "event refused" : NULL, why);
         return;
     }
     if (!due) {
-        send(rpc, &(struct rpc_reply){.kind = RPC_REPLY_RETURN, .sequence = msgid});
+        rpc_msgpack_send(rpc, &(struct rpc_reply){.kind = RPC_REPLY_RETURN, .sequence = msgid});
         return;
     }
-    send_error(rpc, msgid, rpc_error_text(rpc, rpc->env->plugin->name, why));
+    rpc_msgpack_send_error(rpc, msgid, rpc_error_text(rpc, rpc->env->plugin->name, why));
 }
 
 static void handle_event(struct rpc *rpc, const struct rpc_call *call) {
@@ -219,7 +185,7 @@ static void handle_event(struct rpc *rpc, const struct rpc_call *call) {
     const char *error;
     struct instance *instance = rpc_find_instance(rpc, call, &phase, &error);
     if (instance == NULL) {
-        send_error(rpc, call->sequence, error);
+        rpc_msgpack_send_error(rpc, call->sequence, error);
         return;
     }
     const char *refusal;
@@ -273,15 +239,15 @@ static void lost(struct rpc *rpc, int64_t msgid, const char *why) {
     for (unsigned phase = 0; phase < KONG_PHASE_COUNT; phase++) {
         phases |= rpc->env->plugin->handlers[phase] == NULL ? 0 : KONG_PHASE_BIT(phase);
     }
-    if (!closes(rpc, phases)) {
-        send_error(rpc, msgid, why);
+    if (!rpc_msgpack_fails_closed(rpc, phases)) {
+        rpc_msgpack_send_error(rpc, msgid, why);
         return;
     }
     bool due = events_refusal_due(rpc->env->events);
     if (due) {
         log_write(rpc->env->log, LOG_LEVEL_ERROR, "event lost, its request ended: %s", why);
     }
-    send_exit(rpc, msgid, due ? "event lost, its request ended" : NULL, why);
+    rpc_msgpack_send_exit(rpc, msgid, due ? "event lost, its request ended" : NULL, why);
 }
 
 /* What the handler gets of a Step. */
@@ -308,7 +274,7 @@ static void take_result(struct rpc *rpc, struct event *event, const struct rpc_c
         return;
     }
     if (event->ops != &msgpack_events || !event->awaits_step) {
-        send_error(rpc, call->sequence, "the event awaits no Step");
+        rpc_msgpack_send_error(rpc, call->sequence, "the event awaits no Step");
         return;
     }
     event->awaits_step = false;
@@ -348,7 +314,7 @@ int rpc_msgpack_too_big(struct rpc *rpc) {
         return 0;
     }
     if (!rpc->skip.has_event_id) {
-        send_error(rpc, call.sequence, "arguments that this method does not take");
+        rpc_msgpack_send_error(rpc, call.sequence, "arguments that this method does not take");
         return rpc->broken ? -1 : 0;
     }
     struct event *event = events_find(rpc->env->events, call.event_id);
@@ -372,7 +338,7 @@ static int take_call(struct rpc *rpc, const struct frame *frame, const struct rp
     } else {
         struct rpc_reply reply;
         rpc_command(rpc, call, &reply);
-        send(rpc, &reply);
+        rpc_msgpack_send(rpc, &reply);
     }
     return rpc->broken ? -1 : 0;
 }
@@ -386,9 +352,9 @@ int rpc_msgpack_message(struct rpc *rpc, const struct frame *frame) {
     if (rc == CODEC_E_NOMEM || (rc == CODEC_E_SHAPE && call.sequence >= 0)) {
         /* The stream is in order, this message is not. */
         if (call.sequence >= 0) {
-            send_error(rpc, call.sequence,
-                       rc == CODEC_E_NOMEM ? "no memory"
-                                           : "arguments that this method does not take");
+            rpc_msgpack_send_error(
+                rpc, call.sequence,
+                rc == CODEC_E_NOMEM ? "no memory" : "arguments that this method does not take");
         }
         return rpc->broken ? -1 : 0;
     }
@@ -414,7 +380,7 @@ int rpc_msgpack_fast(struct rpc *rpc, const uint8_t *data, size_t len, size_t *t
 }
 
 void rpc_msgpack_forwarded(struct rpc *rpc, const uint8_t *data, size_t len) {
-    announce(rpc);
+    rpc_msgpack_announce(rpc);
     buffer_append(&rpc->out, data, len);
     if (rpc->out.failed) {
         rpc_fail(rpc, "no memory for an answer");

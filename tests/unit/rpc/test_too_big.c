@@ -220,10 +220,8 @@ static void first_bytes_without_memory(void **state) {
     enum { LONG = 50000 };
     static const size_t first[] = {1, 2, 3, 4, 5000};
     static char text[LONG];
-    struct rpc_call step = {.command = RPC_STEP,
-                            .sequence = 7,
-                            .event_id = 1,
-                            .data = kong_bytes(text, LONG)};
+    struct rpc_call step = {
+        .command = RPC_STEP, .sequence = 7, .event_id = 1, .data = kong_bytes(text, LONG)};
     struct buffer sent;
     (void)state;
     buffer_init(&sent, LIMIT_OUT);
@@ -245,6 +243,64 @@ static void first_bytes_without_memory(void **state) {
     buffer_free(&sent);
 }
 
+/* --- MsgPack:1: a call that finds no memory when its turn comes --- */
+
+enum { BODY = 20000 };
+
+static int exit_at_length(struct kong *kong, struct bench *bench) {
+    static char body[BODY];
+    note_error(bench, kong_response_exit(kong, 401, (struct kong_str){body, BODY}, kong_nil()));
+    return 0;
+}
+
+static int post_at_length(struct kong *kong, struct bench *bench) {
+    static char text[BODY];
+    memset(text, 'x', BODY - 1);
+    note_error(bench, kong_log_info(kong, "posted"));
+    note_error(bench, kong_response_set_header(kong, "X-A", text));
+    return 0;
+}
+
+static int ask_at_length(struct kong *kong, struct bench *bench) {
+    static char text[BODY];
+    struct kong_value args[] = {kong_bytes(text, BODY)};
+    struct kong_value value;
+    note_error(bench, kong_call(kong, "kong.ctx.shared.get", args, 1, &value));
+    note_error(bench, kong_response_set_header(kong, "X-A", "a"));
+    return 0;
+}
+
+static void run_unsent(bench_handler *handler, enum kong_on_error on_error, const char *seen) {
+    struct bench *bench = bench_create(PROTOCOL_MSGPACK, NULL);
+    bench->plugin.on_error = on_error;
+    bench->env.budget = nothing_left();
+    bench_run(bench, handler, NULL, NULL, 0);
+    assert_string_equal(bench_notes(bench), seen);
+    bool ends = handler == exit_at_length || on_error == KONG_FAIL_CLOSED;
+    if (ends) {
+        assert_true(bench->ended && bench->error.data == NULL);
+        assert_string_equal(bench_args(bench, bench->call_count - 1),
+                            "[500,\"{\\\"message\\\":\\\"An unexpected error "
+                            "occurred\\\"}\"]");
+    } else {
+        assert_true(!bench->ended && bench->error.data != NULL);
+    }
+    assert_int_equal(events_alive(bench->events), 0);
+    bench_destroy(bench);
+}
+
+/* Kong goes on with a request after an error. The one that is to end ends all the same, and no
+ * event waits for a Step that does not come. */
+static void calls_without_memory(void **state) {
+    static const enum kong_on_error both[] = {KONG_FAIL_OPEN, KONG_FAIL_CLOSED};
+    (void)state;
+    for (size_t i = 0; i < LENGTH(both); i++) {
+        run_unsent(exit_at_length, both[i], "ok ");
+        run_unsent(post_at_length, both[i], "ok ok ");
+        run_unsent(ask_at_length, both[i], "NOMEM NOMEM ");
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nesting),
@@ -256,6 +312,7 @@ int main(void) {
         cmocka_unit_test(answers_that_nobody_waits_for),
         cmocka_unit_test(pieces_without_memory),
         cmocka_unit_test(first_bytes_without_memory),
+        cmocka_unit_test(calls_without_memory),
     };
     return cmocka_run_group_tests_name("test_too_big", tests, NULL, NULL);
 }
