@@ -112,9 +112,10 @@ static void keep(struct fd_store *store, const struct fd_message *message, int f
         close(fd);
         return;
     }
+    bool known = message->number >= 0 && message->number < FD_STORE_STATES; /* else it is busy */
     kept->polls[kept->count] = (struct pollfd){.fd = fd};
-    kept->about[kept->count++] =
-        (struct fd_about){.inode = (uint64_t)status.st_ino, .number = message->number};
+    kept->about[kept->count++] = (struct fd_about){
+        .inode = (uint64_t)status.st_ino, .number = known ? message->number : FD_STORE_STATES};
     store->new_count++;
 }
 

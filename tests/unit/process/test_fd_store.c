@@ -18,7 +18,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "fd_store.h"
+#include "fd_store_internal.h"
 
 #define PATIENCE_MS 10000
 #define MANY        5000
@@ -348,6 +348,45 @@ static void supervisor_is_gone(void **state) {
     end(&bench);
 }
 
+/* As fd_store_keep, with a number that no descriptor has. */
+static void keep_a_wrong_number(struct bench *bench) {
+    struct fd_message message = {.kind = FD_MESSAGE_KEEP, .number = INT32_MIN};
+    struct iovec bytes = {.iov_base = &message, .iov_len = sizeof message};
+    union {
+        struct cmsghdr align;
+        char space[CMSG_SPACE(sizeof(int))];
+    } control = {0};
+    struct msghdr head = {.msg_iov = &bytes,
+                          .msg_iovlen = 1,
+                          .msg_control = control.space,
+                          .msg_controllen = sizeof control.space};
+    struct cmsghdr *rights = CMSG_FIRSTHDR(&head);
+    rights->cmsg_level = SOL_SOCKET;
+    rights->cmsg_type = SCM_RIGHTS;
+    rights->cmsg_len = CMSG_LEN(sizeof bench->server);
+    memcpy(CMSG_DATA(rights), &bench->server, sizeof bench->server);
+    if (sendmsg(bench->store->to_supervisor, &head, 0) != (ssize_t)sizeof message) {
+        _exit(1);
+    }
+}
+
+/* A child whose memory is damaged does not bring its supervisor down: the connection ends. */
+static void damaged_message(void **state) {
+    struct bench bench;
+    char byte;
+    (void)state;
+    start(&bench, keep_a_wrong_number);
+    await_child(&bench);
+    supervise_until(&bench, 1);
+    kill_child(&bench);
+    fd_store_on_death(bench.store, true);
+    assert_int_equal(read(bench.peer, &byte, 1), 0);
+    close(bench.peer);
+    bench.peer = -1;
+    supervise_until(&bench, 0);
+    end(&bench);
+}
+
 static void hand_back_a_socket(struct bench *bench) {
     struct socket_file made = {.fd = bench->server, .device = 12, .inode = 34};
     fd_store_keep_socket(bench->store, &made);
@@ -403,6 +442,7 @@ int main(void) {
         cmocka_unit_test(supervisor_without_descriptors),
         cmocka_unit_test(supervisor_is_gone),
         cmocka_unit_test(socket_is_handed_back),
+        cmocka_unit_test(damaged_message),
         cmocka_unit_test(no_store),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
