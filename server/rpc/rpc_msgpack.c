@@ -305,6 +305,20 @@ static void step(struct rpc *rpc, const struct rpc_call *call, const struct fram
     }
 }
 
+/* The stream is in order, this message is not, or there is no memory for it. Of an event nothing
+ * but an error would follow, behind which Kong goes on with the request: as in `lost`. */
+static int refuse_call(struct rpc *rpc, const struct rpc_call *call, int codec_error) {
+    const char *why =
+        codec_error == CODEC_E_NOMEM ? "no memory" : "arguments that this method does not take";
+    bool of_event = call->command == RPC_HANDLE_EVENT || call->command == RPC_STEP;
+    if (call->sequence >= 0 && of_event) {
+        lost(rpc, call->sequence, why);
+    } else if (call->sequence >= 0) {
+        rpc_msgpack_send_error(rpc, call->sequence, why);
+    }
+    return rpc->broken ? -1 : 0;
+}
+
 int rpc_msgpack_too_big(struct rpc *rpc) {
     struct rpc_call call = {.command = RPC_STEP,
                             .sequence = rpc->skip.sequence,
@@ -314,8 +328,7 @@ int rpc_msgpack_too_big(struct rpc *rpc) {
         return 0;
     }
     if (!rpc->skip.has_event_id) {
-        rpc_msgpack_send_error(rpc, call.sequence, "arguments that this method does not take");
-        return rpc->broken ? -1 : 0;
+        return refuse_call(rpc, &call, CODEC_E_SHAPE);
     }
     struct event *event = events_find(rpc->env->events, call.event_id);
     if (event != NULL || !send_on_too_big(rpc, &call)) {
@@ -350,13 +363,7 @@ int rpc_msgpack_message(struct rpc *rpc, const struct frame *frame) {
     }
     int rc = msgpack_decode_call(rpc->env->scratch, frame->data, frame->len, &call);
     if (rc == CODEC_E_NOMEM || (rc == CODEC_E_SHAPE && call.sequence >= 0)) {
-        /* The stream is in order, this message is not. */
-        if (call.sequence >= 0) {
-            rpc_msgpack_send_error(
-                rpc, call.sequence,
-                rc == CODEC_E_NOMEM ? "no memory" : "arguments that this method does not take");
-        }
-        return rpc->broken ? -1 : 0;
+        return refuse_call(rpc, &call, rc);
     }
     if (rc != 0) {
         return rpc_fail(rpc, "message of %zu bytes: %s", frame->len, codec_strerror(rc));

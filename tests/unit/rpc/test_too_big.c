@@ -301,6 +301,31 @@ static void calls_without_memory(void **state) {
     }
 }
 
+/* A message of an event whose arguments are not those of its method, by a plugin that fails closed:
+ * its request ends. Other messages get their error. */
+static void arguments_of_events(void **state) {
+    static const struct {
+        const char *bytes;
+        size_t len;
+        const char *seen;
+    } rows[] = {
+        {"\x94\x00\x07\xabplugin.Step\x91\x80", 17, "kong.response.exit"},
+        {"\x94\x00\x07\xb2plugin.HandleEvent\x91\x80", 24, "kong.response.exit"},
+        {"\x94\x00\x07\xb4plugin.CloseInstance\x91\x80", 26, "does not take"},
+    };
+    (void)state;
+    for (size_t i = 0; i < LENGTH(rows); i++) {
+        struct bench *bench = bench_create(PROTOCOL_MSGPACK, NULL);
+        struct rpc rpc;
+        bench->plugin.on_error = KONG_FAIL_CLOSED;
+        rpc_init(&rpc, &bench->env, NULL);
+        assert_int_equal(rpc_feed(&rpc, (const uint8_t *)rows[i].bytes, rows[i].len), 0);
+        assert_non_null(memmem(rpc.out.data, rpc.out.len, rows[i].seen, strlen(rows[i].seen)));
+        rpc_close(&rpc);
+        bench_destroy(bench);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nesting),
@@ -313,6 +338,7 @@ int main(void) {
         cmocka_unit_test(pieces_without_memory),
         cmocka_unit_test(first_bytes_without_memory),
         cmocka_unit_test(calls_without_memory),
+        cmocka_unit_test(arguments_of_events),
     };
     return cmocka_run_group_tests_name("test_too_big", tests, NULL, NULL);
 }
