@@ -36,7 +36,8 @@ int kong_json_parse(struct kong *kong, struct kong_str text, size_t limit, struc
 int kong_json(struct kong *kong, struct kong_value value, struct kong_str *text) KONG_NONNULL(1, 3);
 
 /* kong_response_exit with a value as JSON, and Content-Type "application/json; charset=utf-8" where
- * `headers` has none. Errors are those of kong_json and of kong_response_exit. */
+ * `headers` has none. Errors are those of kong_json and of kong_response_exit.
+ * Phases: rewrite, access, response, header_filter, preread. Terminal. */
 int kong_response_exit_json(struct kong *kong, int status, struct kong_value value,
                             struct kong_value headers);
 

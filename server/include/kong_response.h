@@ -89,10 +89,11 @@ int kong_response_set_raw_body(struct kong *kong, struct kong_str body);
 
 /* kong.response.exit: ends the request with this answer. status is 100 to 599; body may be nil: an
  * empty one; headers is a map of name to a value as kong_response_set_header_value takes it, or
- * nil. Phases: rewrite, access, response, header_filter, preread. Terminal. KONG_E_INVALID: a
- * Content-Length that is not the body's (Kong sets it by itself); in preread a status other than
- * 200, 400, 403, 500, 502 and 503. There headers do nothing, and only with 200 the body reaches the
- * client. */
+ * nil.
+ * Phases: rewrite, access, response, header_filter, preread. Terminal.
+ * KONG_E_INVALID: a Content-Length that is not the body's (Kong sets it by itself); in preread a
+ * status other than 200, 400, 403, 500, 502 and 503. There headers do nothing, and only with 200
+ * the body reaches the client. */
 int kong_response_exit(struct kong *kong, int status, struct kong_str body,
                        struct kong_value headers);
 

@@ -21,7 +21,7 @@ check 'each is in the man page' bash -c "! comm -23 '$SCRATCH/functions' '$SCRAT
 
 # A function of the PDK, and the lines behind its code: the Lua name, the phases.
 grep -oE '^(int|bool|void|struct kong_[a-z]+|const char \*)[ *]*kong_[a-z0-9_]+\(struct kong \*kong' "$SCRATCH/code" |
-    grep -oE 'kong_[a-z0-9_]+\(' | grep -vE '^kong_(error_text|get_phase|alloc|printf|headers_to_map|instance_state|process_data|call|call_flags|sleep|wait_fd|waiter_open|waiter_wait|run_blocking)\(' |
+    grep -oE 'kong_[a-z0-9_]+\(' | grep -vE '^kong_(error_text|get_phase|alloc|printf|headers_to_map|instance_state|process_data|call|call_flags|sleep|wait_fd|waiter_open|waiter_wait|run_blocking|build_list|build_map|fail|json|json_parse)\(' |
     sort -u >"$SCRATCH/pdk"
 has_phases() { # each function of the file, alone in its block, has a line of phases below
     local name bad=0
