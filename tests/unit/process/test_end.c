@@ -6,11 +6,15 @@
 
 #include <cmocka.h>
 
+#include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "process_peer.h"
@@ -29,6 +33,57 @@ pid_t getppid(void) {
         return (pid_t)syscall(SYS_getppid);
     }
     return parent;
+}
+
+#define CLAIM_ROOM "TEST_CLAIM_ROOM"
+
+/* In a server that was started so: whoever asks whether a pipe has room hears yes, though another
+ * process has filled it. The C library's headers have a poll of their own, in line: this one has
+ * the symbol only. */
+int poll_in_the_program(struct pollfd *fds, nfds_t count, int timeout) __asm__("poll");
+
+int poll_in_the_program(struct pollfd *fds, nfds_t count, int timeout) {
+    struct timespec wait = {.tv_sec = timeout / 1000, .tv_nsec = timeout % 1000 * 1000000L};
+    if (count == 1 && fds[0].events == POLLOUT && getenv(CLAIM_ROOM) != NULL) {
+        fds[0].revents = POLLOUT;
+        return 1;
+    }
+    return ppoll(fds, count, timeout < 0 ? NULL : &wait, NULL);
+}
+
+static void claim_room(void) {
+    setenv(CLAIM_ROOM, "yes", 1);
+}
+
+/* Fills the pipe that the process has as its stderr; somebody who reads it must not run. */
+static void fill_stderr(pid_t pid) {
+    char path[64];
+    static const char bytes[4096];
+    snprintf(path, sizeof path, "/proc/%d/fd/2", (int)pid);
+    int fd = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+    assert_true(fd >= 0);
+    for (size_t size = sizeof bytes; size > 0; size /= 2) {
+        while (write(fd, bytes, size) > 0) {
+        }
+    }
+    close(fd);
+}
+
+/* What a crash says about itself does not keep the process from dying. */
+static void crash_with_a_full_pipe(void **state) {
+    static const char *const options[] = {"--supervise", "no", NULL};
+    struct process_setup setup = {.options = options, .prepare = claim_room};
+    struct process process;
+    struct kong_peer peer;
+    (void)state;
+    process_start(&process, &setup);
+    kong_peer_open(&peer, &process, PROTOCOL_PROTOBUF);
+    int64_t id = kong_peer_start(&peer, "{\"mode\":\"segv\"}");
+    fill_stderr(process.pid);
+    assert_int_equal(kong_peer_event(&peer, id, NULL), SIM_EVENT_CLOSED);
+    assert_true(process_gone(process.pid, PATIENCE_MS));
+    kong_peer_close(&peer);
+    process_end(&process, 0);
 }
 
 static void ask_for_it(void) {
@@ -101,6 +156,7 @@ int main(int argc, char **argv) {
     }
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(parent_dies_at_the_start),
+        cmocka_unit_test(crash_with_a_full_pipe),
         cmocka_unit_test(function_that_does_not_return),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
