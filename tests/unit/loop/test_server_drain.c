@@ -23,6 +23,7 @@
 #include "msgpack_rpc.h"
 #include "protobuf_rpc.h"
 #include "rig.h"
+#include "scratch.h"
 
 #define PATIENCE_MS 10000
 
@@ -271,6 +272,26 @@ static void locked_directory(void **state) {
     rig_stop(&rig);
 }
 
+/* The same for the socket of the figures, in another directory. */
+static void locked_metrics_directory(void **state) {
+    struct rig rig;
+    char directory[SCRATCH_PATH];
+    char listen[SCRATCH_PATH + 16];
+    assert_true(scratch_make(directory));
+    snprintf(listen, sizeof listen, "unix:%s/figures", directory);
+    struct sim_server_options options = {.metrics_listen = listen};
+    rig_start(&rig, *(enum protocol *)*state, &options);
+    assert_int_equal(access(listen + strlen("unix:"), F_OK), 0);
+    int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    assert_int_equal(flock(fd, LOCK_EX | LOCK_NB), 0);
+    pauses = 0;
+    begin_drain(&rig);
+    rig_stop(&rig);
+    assert_int_equal(pauses, 0);
+    close(fd);
+    assert_true(scratch_remove_empty(directory));
+}
+
 int main(void) {
     static enum protocol protobuf = PROTOCOL_PROTOBUF;
     static enum protocol msgpack = PROTOCOL_MSGPACK;
@@ -283,6 +304,7 @@ int main(void) {
         cmocka_unit_test_prestate(steps_to_come, &msgpack),
         cmocka_unit_test_prestate(nudge, &msgpack),
         cmocka_unit_test_prestate(locked_directory, &protobuf),
+        cmocka_unit_test_prestate(locked_metrics_directory, &protobuf),
         cmocka_unit_test_prestate(half_a_message, &protobuf),
         cmocka_unit_test_prestate(half_a_message, &msgpack),
     };
