@@ -36,15 +36,12 @@ static void forward_free(struct thread_forward *forward) {
 
 static void on_answer(struct message *message, struct worker *worker) {
     struct thread_forward *forward = (struct thread_forward *)message;
-    struct rpc *rpc = forward->forward.rpc;
     (void)worker;
     if (forward->recalled) {
         return; /* `recall` is on its way back, too */
     }
     if (forward->rpc.broken) {
-        forward_unlink(&forward->forward);
-        rpc_fail(rpc, "no memory for an answer");
-        rpc_wake(rpc);
+        forward_fail(&forward->forward, "no memory for an answer");
     } else {
         forward_answer(&forward->forward, forward->rpc.out.data, forward->rpc.out.len);
     }

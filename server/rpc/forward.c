@@ -16,14 +16,14 @@ void forward_answer(struct forward *forward, const uint8_t *data, size_t len) {
     struct rpc *rpc = forward->rpc;
     forward_unlink(forward);
     if (rpc != NULL) {
-        rpc_msgpack_forwarded(rpc, data, len);
+        rpc_msgpack_forwarded(rpc, forward->msgid, data, len);
     }
 }
 
-void forward_fail(struct forward *forward) {
+void forward_fail(struct forward *forward, const char *why) {
     struct rpc *rpc = forward->rpc;
     forward_unlink(forward);
     if (rpc != NULL) {
-        rpc_msgpack_forward_failed(rpc, forward->msgid);
+        rpc_msgpack_forward_failed(rpc, forward->msgid, why);
     }
 }

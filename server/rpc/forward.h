@@ -33,8 +33,8 @@ static inline void forward_unlink(struct forward *forward) {
 }
 
 /* The Step is over: unlinks it and hands the rpc the answer (a whole message), or tells it that
- * there will be none. Nothing happens when no rpc waits. */
+ * there will be none, and why (static). Nothing happens when no rpc waits. */
 void forward_answer(struct forward *forward, const uint8_t *data, size_t len);
-void forward_fail(struct forward *forward);
+void forward_fail(struct forward *forward, const char *why);
 
 #endif

@@ -35,8 +35,8 @@ struct instance *rpc_find_instance(struct rpc *rpc, const struct rpc_call *call,
                                    enum kong_phase *phase, const char **error);
 
 /* What became of a forwarded Step: the other server's answer, a whole message, or nothing. */
-void rpc_msgpack_forwarded(struct rpc *rpc, const uint8_t *data, size_t len);
-void rpc_msgpack_forward_failed(struct rpc *rpc, int64_t msgid);
+void rpc_msgpack_forwarded(struct rpc *rpc, int64_t msgid, const uint8_t *data, size_t len);
+void rpc_msgpack_forward_failed(struct rpc *rpc, int64_t msgid, const char *why);
 
 /* A copy (scratch arena) of "NAME: TEXT", or of the text where name is "", that Kong does not take
  * for its sign of a lost instance: "no plugin instance" anywhere in an error makes it forget all

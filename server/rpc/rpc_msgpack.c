@@ -386,17 +386,19 @@ int rpc_msgpack_fast(struct rpc *rpc, const uint8_t *data, size_t len, size_t *t
     return take_call(rpc, &frame, &call) == 0 ? 1 : -1;
 }
 
-void rpc_msgpack_forwarded(struct rpc *rpc, const uint8_t *data, size_t len) {
+void rpc_msgpack_forwarded(struct rpc *rpc, int64_t msgid, const uint8_t *data, size_t len) {
     rpc_msgpack_announce(rpc);
+    size_t before = rpc->out.len;
     buffer_append(&rpc->out, data, len);
     if (rpc->out.failed) {
-        rpc_fail(rpc, "no memory for an answer");
+        buffer_truncate(&rpc->out, before);
+        lost(rpc, msgid, "no memory for the answer of the server that has the event");
     }
     rpc_wake(rpc);
 }
 
-void rpc_msgpack_forward_failed(struct rpc *rpc, int64_t msgid) {
-    lost(rpc, msgid, "no such event: the server that had it is gone");
+void rpc_msgpack_forward_failed(struct rpc *rpc, int64_t msgid, const char *why) {
+    lost(rpc, msgid, why);
 }
 
 void rpc_msgpack_close(struct rpc *rpc) {

@@ -10,6 +10,7 @@
 #include <fnmatch.h>
 #include <stdlib.h>
 
+#include "forward.h"
 #include "limit.h"
 #include "msgpack_rpc.h"
 #include "pdk_bench.h"
@@ -179,6 +180,10 @@ static void answers_that_nobody_waits_for(void **state) {
 
 /* --- No memory --- */
 
+static void no_wake(struct rpc *rpc) {
+    (void)rpc;
+}
+
 /* All of it is taken by others. */
 static const struct budget *nothing_left(void) {
     static _Atomic size_t used;
@@ -301,6 +306,34 @@ static void calls_without_memory(void **state) {
     }
 }
 
+/* A Step's answer comes from elsewhere, and there is no memory to pass it on: its request ends
+ * where the plugin fails closed, and the connection lives. */
+static void answers_from_elsewhere(void **state) {
+    static const uint8_t answer[BODY];
+    static const enum kong_on_error both[] = {KONG_FAIL_OPEN, KONG_FAIL_CLOSED};
+    static const char *const seen[] = {"no memory", "kong.response.exit"};
+    (void)state;
+    for (size_t i = 0; i < 2 * LENGTH(both); i++) {
+        struct bench *bench = bench_create(PROTOCOL_MSGPACK, NULL);
+        struct forward step = {.msgid = 7};
+        struct rpc rpc;
+        bench->plugin.on_error = both[i / 2];
+        bench->env.budget = nothing_left();
+        rpc_init(&rpc, &bench->env, no_wake);
+        forward_link(&step, &rpc);
+        if (i % 2 == 0) {
+            forward_answer(&step, answer, BODY);
+        } else {
+            forward_fail(&step, "no memory");
+        }
+        assert_false(rpc.broken);
+        assert_null(rpc.forwards);
+        assert_non_null(memmem(rpc.out.data, rpc.out.len, seen[i / 2], strlen(seen[i / 2])));
+        rpc_close(&rpc);
+        bench_destroy(bench);
+    }
+}
+
 /* A message of an event whose arguments are not those of its method, by a plugin that fails closed:
  * its request ends. Other messages get their error. */
 static void arguments_of_events(void **state) {
@@ -338,6 +371,7 @@ int main(void) {
         cmocka_unit_test(pieces_without_memory),
         cmocka_unit_test(first_bytes_without_memory),
         cmocka_unit_test(calls_without_memory),
+        cmocka_unit_test(answers_from_elsewhere),
         cmocka_unit_test(arguments_of_events),
     };
     return cmocka_run_group_tests_name("test_too_big", tests, NULL, NULL);
