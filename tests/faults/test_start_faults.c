@@ -119,10 +119,11 @@ static void configurations_decode(void **state) {
         assert_true(rc == results[i] || ((failed) && rc == CODEC_E_NOMEM));                        \
         assert_true(rc != 0 || strcmp(((struct config *)result.config)->name, "one") == 0);        \
         assert_true(rc != 1 || result.count > 0);                                                  \
+        json_decref(result.tree);                                                                  \
         arena_free(&arena);                                                                        \
     } while (0)
         EACH_CALL(
-            SEAM_MEMORY, arena_init(&arena, (size_t)1 << 20);
+            SEAM_MEMORY, arena_init(&arena, (size_t)1 << 20); result.tree = NULL;
             rc = schema_decode(&schema, kong_str(configs[i]), SCHEMA_FROM_USER, &arena, &result));
 #undef check
     }

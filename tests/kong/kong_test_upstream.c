@@ -30,7 +30,7 @@ static int64_t read_timeout(const struct sim_pdk *pdk) {
 }
 
 static void sleep_ms(unsigned ms) {
-    struct timespec left = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000};
+    struct timespec left = {.tv_sec = (time_t)(ms / 1000), .tv_nsec = (long)(ms % 1000) * 1000000};
     while (nanosleep(&left, &left) != 0) {
     }
 }
