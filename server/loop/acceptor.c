@@ -125,8 +125,10 @@ int acceptor_move(struct acceptor *acceptor, int fd) {
     if (rc == 0) {
         close(fd);
     }
-    int watched = watch(acceptor);
-    return rc != 0 ? rc : watched;
+    if (watch(acceptor) != 0) { /* `fd` is taken over: the caller must not close it again */
+        uv_timer_start(&acceptor->retry, on_retry, RETRY_MS, 0);
+    }
+    return rc;
 }
 
 void acceptor_close(struct acceptor *acceptor) {
