@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "limit.h"
+#include "socket_io.h"
 
 /* Who has just connected, or asked something, is about to ask again. */
 #define FRESH_MS 1000
@@ -106,7 +107,7 @@ static void watch(struct conn *conn) {
 /* What the kernel takes at once: 0 when that is nothing; a negative uv error. */
 static ssize_t send_now(int fd, const uint8_t *data, size_t len) {
     for (;;) {
-        ssize_t sent = send(fd, data, len, MSG_NOSIGNAL | MSG_DONTWAIT);
+        ssize_t sent = socket_send(fd, data, len, MSG_NOSIGNAL | MSG_DONTWAIT);
         if (sent >= 0) {
             return sent;
         }
@@ -294,7 +295,8 @@ static void after_feed(struct conn *conn, int rc) {
 /* False when nothing was there. */
 static bool on_readable(struct conn *conn) {
     say_state(conn, FD_BUSY);
-    ssize_t count = recv(conn->fd, conn->env->read_buffer, conn->env->read_size, MSG_DONTWAIT);
+    ssize_t count =
+        socket_recv(conn->fd, conn->env->read_buffer, conn->env->read_size, MSG_DONTWAIT);
     if (count < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)) {
         say_what_is_left(conn);
         return false;

@@ -8,7 +8,7 @@ FAULTS_KIT   := $(call obj,tests/faults/seam.c)
 # the plugin and the Kong of the connection fuzzer
 FAULTS_RPC   := $(call obj,tests/fuzz/rpc_plugin.c tests/fuzz/rpc_kong.c tests/fuzz/common.c)
 $(BUILD)/tests/faults/test_rpc_faults: $(FAULTS_RPC)
-FAULTS_CALLS := malloc calloc realloc strdup mmap asprintf __asprintf_chk read write writev recv send \
+FAULTS_CALLS := malloc calloc realloc strdup mmap asprintf __asprintf_chk read write writev recv send socket_recv socket_send \
                 uv_accept uv_async_init uv_fileno uv_listen uv_loop_init uv_pipe_init uv_pipe_open uv_poll_init uv_poll_start \
                 uv_read_start uv_tcp_bind uv_tcp_init uv_signal_init uv_signal_start uv_timer_init uv_timer_start \
                 uv_write pthread_create

@@ -240,24 +240,30 @@ WRAPPED(ssize_t, write, int fd, const void *from, size_t len) {
     return most < 0 ? most : __real_write(fd, from, (size_t)most);
 }
 
-/* These two the server calls itself, where libuv would: they fail with its calls, too. */
-WRAPPED(ssize_t, recv, int fd, void *to, size_t len, int flags) {
-    ssize_t most = let_through(fd, len);
-    if (most >= 0 && (flags & MSG_PEEK) == 0 && fails(SEAM_UV, "recv")) {
-        errno = ENOMEM;
-        return -1;
+/* These the server calls itself, where libuv would: they fail with its calls, too. */
+#define RECEIVING(name)                                                                            \
+    WRAPPED(ssize_t, name, int fd, void *to, size_t len, int flags) {                              \
+        ssize_t most = let_through(fd, len);                                                       \
+        if (most >= 0 && (flags & MSG_PEEK) == 0 && fails(SEAM_UV, "recv")) {                      \
+            errno = ENOMEM;                                                                        \
+            return -1;                                                                             \
+        }                                                                                          \
+        return most < 0 ? most : __real_##name(fd, to, (size_t)most, flags);                       \
     }
-    return most < 0 ? most : __real_recv(fd, to, (size_t)most, flags);
-}
+#define SENDING(name)                                                                              \
+    WRAPPED(ssize_t, name, int fd, const void *from, size_t len, int flags) {                      \
+        ssize_t most = let_through(fd, len);                                                       \
+        if (most >= 0 && fails(SEAM_UV, "send")) {                                                 \
+            errno = ENOMEM;                                                                        \
+            return -1;                                                                             \
+        }                                                                                          \
+        return most < 0 ? most : __real_##name(fd, from, (size_t)most, flags);                     \
+    }
 
-WRAPPED(ssize_t, send, int fd, const void *from, size_t len, int flags) {
-    ssize_t most = let_through(fd, len);
-    if (most >= 0 && fails(SEAM_UV, "send")) {
-        errno = ENOMEM;
-        return -1;
-    }
-    return most < 0 ? most : __real_send(fd, from, (size_t)most, flags);
-}
+RECEIVING(recv)
+RECEIVING(socket_recv)
+SENDING(send)
+SENDING(socket_send)
 
 WRAPPED(ssize_t, writev, int fd, const struct iovec *parts, int count) {
     size_t len = 0;
