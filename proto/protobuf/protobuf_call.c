@@ -139,7 +139,7 @@ static inline bool take_event(struct wire content, struct rpc_call *call) {
 /* The call that stands before every event: a sequence and CmdHandleEvent, no long numbers, nothing
  * else, in any order. False: it is for the general code, and *call is as before or partly filled.
  */
-static bool decode_event(struct arena *arena, struct wire wire, struct rpc_call *call) {
+static bool decode_event(struct wire wire, struct rpc_call *call) {
     uint64_t tag;
     uint64_t value;
 
@@ -155,8 +155,7 @@ static bool decode_event(struct arena *arena, struct wire wire, struct rpc_call 
             return false;
         }
         if (wire.at == wire.end) {
-            call->event = arena_copy(arena, call->event.data, call->event.len);
-            return call->command == RPC_HANDLE_EVENT && call->event.data != NULL;
+            return call->command == RPC_HANDLE_EVENT;
         }
     }
     return false;
@@ -170,7 +169,7 @@ int protobuf_decode_call(struct arena *arena, const uint8_t *data, size_t len,
     int got;
 
     *call = (struct rpc_call){.name = empty, .config = empty, .event = empty, .method = empty};
-    if (decode_event(arena, rest, call)) {
+    if (decode_event(rest, call)) {
         return CODEC_OK;
     }
     *call = (struct rpc_call){.name = empty, .config = empty, .event = empty, .method = empty};
