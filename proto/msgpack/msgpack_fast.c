@@ -1,5 +1,7 @@
 #include "msgpack_fast.h"
 
+#include <endian.h>
+
 /* --- What comes ----------------------------------------------------------------- */
 
 /* Bytes that are still to be read. */
@@ -24,12 +26,19 @@ static inline bool take_literal(struct input *in, const char *bytes, size_t size
  * three digits: \201 is a map of one pair, \221 a list of one, \240 a string without a byte. */
 #define TAKE(in, literal) take_literal(in, literal, sizeof(literal) - 1)
 
-static inline uint64_t big(const uint8_t *at, size_t size) {
-    uint64_t value = 0;
-    for (size_t i = 0; i < size; i++) {
-        value = value << 8 | at[i];
-    }
-    return value;
+/* Written out: compilers make one load of each of these, and a loop of a loop. */
+static inline uint64_t big16(const uint8_t *at) {
+    return (uint64_t)at[0] << 8 | at[1];
+}
+
+static inline uint64_t big32(const uint8_t *at) {
+    return (uint64_t)at[0] << 24 | (uint64_t)at[1] << 16 | (uint64_t)at[2] << 8 | at[3];
+}
+
+static inline uint64_t big64(const uint8_t *at) {
+    return (uint64_t)at[0] << 56 | (uint64_t)at[1] << 48 | (uint64_t)at[2] << 40 |
+           (uint64_t)at[3] << 32 | (uint64_t)at[4] << 24 | (uint64_t)at[5] << 16 |
+           (uint64_t)at[6] << 8 | at[7];
 }
 
 /* fixint and uint8 to uint64, up to INT64_MAX. */
@@ -50,9 +59,8 @@ static inline bool take_number(struct input *in, uint64_t *number) {
     if (!has(in, 1 + size)) {
         return false;
     }
-    /* constant sizes: the compiler makes one load of each */
     const uint8_t *at = in->at + 1;
-    *number = size == 8 ? big(at, 8) : size == 4 ? big(at, 4) : size == 2 ? big(at, 2) : *at;
+    *number = size == 8 ? big64(at) : size == 4 ? big32(at) : size == 2 ? big16(at) : *at;
     in->at += 1 + size;
     return *number <= INT64_MAX;
 }
@@ -72,7 +80,7 @@ static inline bool take_string(struct input *in, struct kong_str *string) {
         len = in->at[1];
     } else if (first == 0xda) {
         head = 3;
-        len = (size_t)big(in->at + 1, 2);
+        len = (size_t)big16(in->at + 1);
     } else if (first < 0xa0 || first > 0xbf) {
         return false;
     }
@@ -212,12 +220,29 @@ static inline uint8_t *put(uint8_t *at, const void *bytes, size_t size) {
 
 #define PUT(at, literal) put(at, literal, sizeof(literal) - 1)
 
-static inline uint8_t *put_big(uint8_t *at, uint8_t first, uint64_t value, size_t size) {
-    *at++ = first;
-    for (size_t i = size; i > 0; i--) {
-        *at++ = (uint8_t)(value >> (8 * (i - 1)));
-    }
-    return at;
+/* A head and the big-endian number behind it. */
+static inline uint8_t *put_8(uint8_t *at, uint8_t first, uint8_t value) {
+    at[0] = first;
+    at[1] = value;
+    return at + 2;
+}
+
+static inline uint8_t *put_16(uint8_t *at, uint8_t first, uint16_t value) {
+    uint16_t big = htobe16(value);
+    *at = first;
+    return put(at + 1, &big, sizeof big);
+}
+
+static inline uint8_t *put_32(uint8_t *at, uint8_t first, uint32_t value) {
+    uint32_t big = htobe32(value);
+    *at = first;
+    return put(at + 1, &big, sizeof big);
+}
+
+static inline uint8_t *put_64(uint8_t *at, uint8_t first, uint64_t value) {
+    uint64_t big = htobe64(value);
+    *at = first;
+    return put(at + 1, &big, sizeof big);
 }
 
 /* As short as it goes. */
@@ -227,21 +252,21 @@ static inline uint8_t *put_number(uint8_t *at, uint64_t value) {
         return at;
     }
     if (value <= UINT8_MAX) {
-        return put_big(at, 0xcc, value, 1);
+        return put_8(at, 0xcc, (uint8_t)value);
     }
     if (value <= UINT16_MAX) {
-        return put_big(at, 0xcd, value, 2);
+        return put_16(at, 0xcd, (uint16_t)value);
     }
-    return value <= UINT32_MAX ? put_big(at, 0xce, value, 4) : put_big(at, 0xcf, value, 8);
+    return value <= UINT32_MAX ? put_32(at, 0xce, (uint32_t)value) : put_64(at, 0xcf, value);
 }
 
 static inline uint8_t *put_string(uint8_t *at, struct kong_str string) {
     if (string.len < 32) {
         *at++ = (uint8_t)(0xa0 | string.len);
     } else if (string.len <= UINT8_MAX) {
-        at = put_big(at, 0xd9, string.len, 1);
+        at = put_8(at, 0xd9, (uint8_t)string.len);
     } else {
-        at = put_big(at, 0xda, string.len, 2);
+        at = put_16(at, 0xda, (uint16_t)string.len);
     }
     return put(at, string.data, string.len);
 }
