@@ -54,12 +54,9 @@ static bool grow(struct buffer *buffer, size_t needed) {
     return true;
 }
 
-bool buffer_reserve(struct buffer *buffer, size_t len) {
+bool buffer_reserve_more(struct buffer *buffer, size_t len) {
     if (buffer->failed) {
         return false;
-    }
-    if (len <= buffer->capacity - buffer->len) {
-        return true;
     }
     if (buffer->len > buffer->limit || len > buffer->limit - buffer->len ||
         !grow(buffer, buffer->len + len)) {

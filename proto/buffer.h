@@ -41,7 +41,13 @@ void buffer_append_byte(struct buffer *buffer, uint8_t byte);
 
 /* Room for len more bytes at data + buffer->len, so that they can be written in place and counted
  * with `len +=`. False, and failed, when there is none. */
-bool buffer_reserve(struct buffer *buffer, size_t len);
+bool buffer_reserve_more(struct buffer *buffer, size_t len);
+static inline bool buffer_reserve(struct buffer *buffer, size_t len) {
+    if (!buffer->failed && len <= buffer->capacity - buffer->len) { /* as mostly */
+        return true;
+    }
+    return buffer_reserve_more(buffer, len);
+}
 
 /* Takes the first len bytes away (len <= buffer->len). */
 void buffer_consume(struct buffer *buffer, size_t len);
