@@ -244,13 +244,13 @@ static int feed_piece(struct rpc *rpc, struct bytes *rest) {
     return 0;
 }
 
-static int feed(struct rpc *rpc, const uint8_t *data, size_t len) {
-    struct bytes rest = {data, len, false};
+/* Bytes that are not just whole messages. */
+static __attribute__((noinline)) int feed_rest(struct rpc *rpc, struct bytes rest) {
     if (rpc->held && take_in(rpc) != 0) {
         return -1;
     }
     if (rpc->protocol == PROTOCOL_UNKNOWN && rpc->in.len == 0) {
-        detect(rpc, data, len);
+        detect(rpc, rest.data, rest.len);
     }
     while (rest.len > 0) {
         if (rpc->in.len == 0 && rpc->protocol != PROTOCOL_UNKNOWN) {
@@ -271,6 +271,22 @@ static int feed(struct rpc *rpc, const uint8_t *data, size_t len) {
     }
     note_half(rpc, rest.whole);
     return rpc->broken ? -1 : 0;
+}
+
+static inline int feed(struct rpc *rpc, const uint8_t *data, size_t len) {
+    bool usual = !rpc->held && !rpc->skipping && rpc->in.capacity == 0;
+    if (!usual || rpc->protocol == PROTOCOL_UNKNOWN || len == 0) {
+        return feed_rest(rpc, (struct bytes){data, len, false});
+    }
+    size_t used;
+    if (take_messages(rpc, data, len, &used) != 0) {
+        return -1;
+    }
+    if (used == len && !rpc->skipping) { /* as mostly */
+        rpc->half_ms = 0;
+        return rpc->broken ? -1 : 0;
+    }
+    return feed_rest(rpc, (struct bytes){data + used, len - used, used > 0});
 }
 
 int rpc_feed(struct rpc *rpc, const uint8_t *data, size_t len) {
