@@ -38,6 +38,7 @@ struct checker {
     void *tsan;        /* TSan's idea of it */
     unsigned valgrind; /* id of the stack */
     bool valgrind_mapped;
+    bool memcheck; /* it runs, and keeps a note of each byte */
 };
 
 /* The stack exists; it is nobody's until checker_begin. */
@@ -47,6 +48,7 @@ static inline void checker_map(struct checker *checker, const void *low, size_t 
 #ifdef FIBER_VALGRIND
     checker->valgrind = (unsigned)VALGRIND_STACK_REGISTER(low, (const char *)low + size - 1);
     checker->valgrind_mapped = true;
+    checker->memcheck = VALGRIND_MAKE_MEM_NOACCESS(low, size) != 0;
 #endif
 }
 
@@ -72,7 +74,8 @@ static inline void checker_begin(struct checker *checker) {
     checker->tsan = __tsan_create_fiber(0);
 #endif
 #ifdef FIBER_VALGRIND
-    (void)VALGRIND_MAKE_MEM_UNDEFINED(checker->low, checker->size);
+    if (checker->memcheck)
+        (void)VALGRIND_MAKE_MEM_UNDEFINED(checker->low, checker->size);
 #endif
 }
 
@@ -85,7 +88,8 @@ static inline void checker_end(struct checker *checker) {
     __tsan_destroy_fiber(checker->tsan);
 #endif
 #ifdef FIBER_VALGRIND
-    (void)VALGRIND_MAKE_MEM_NOACCESS(checker->low, checker->size);
+    if (checker->memcheck)
+        (void)VALGRIND_MAKE_MEM_NOACCESS(checker->low, checker->size);
 #endif
     (void)checker;
 }
