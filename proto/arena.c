@@ -94,7 +94,7 @@ static size_t next_size(const struct arena *arena) {
 }
 
 /* Cuts `size` bytes out of the current chunk; NULL when they do not fit. */
-static char *cut(struct arena *arena, size_t size, size_t align) {
+static inline char *cut(struct arena *arena, size_t size, size_t align) {
     if (arena->next == NULL) {
         return NULL;
     }
@@ -113,7 +113,7 @@ static char *cut(struct arena *arena, size_t size, size_t align) {
 /* A piece that does not fit and would fill half of the next chunk gets one of its own, so that the
  * rest of the current one is not lost. The first chunk is always a usual one: it is what
  * arena_reset keeps. */
-static char *cut_new(struct arena *arena, size_t size, size_t align) {
+static __attribute__((noinline)) char *cut_new(struct arena *arena, size_t size, size_t align) {
     if (arena->chunks != NULL && size > next_size(arena) / 2) {
         struct arena_chunk *own = add_chunk(arena, size);
         return own == NULL ? NULL : own->data;
@@ -125,10 +125,12 @@ static char *cut_new(struct arena *arena, size_t size, size_t align) {
     return piece != NULL ? piece : cut_new(arena, size, align);
 }
 
-static char *take(struct arena *arena, size_t size, size_t align) {
+/* Inlined, for `align` is constant then. `used` is never above the limit. */
+static inline __attribute__((always_inline)) char *take(struct arena *arena, size_t size,
+                                                        size_t align) {
     size_t pad = -arena->used & (align - 1);
-    if (arena->used > arena->limit || pad > arena->limit - arena->used ||
-        size > arena->limit - arena->used - pad) {
+    size_t left = arena->limit - arena->used;
+    if (pad > left || size > left - pad) {
         return NULL;
     }
     char *piece = cut(arena, size, align);
