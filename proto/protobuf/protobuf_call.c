@@ -90,13 +90,15 @@ static int decode_command(struct arena *arena, struct wire content, struct rpc_c
 
 /* A varint of two to five bytes. */
 static bool take_longer(struct wire *wire, uint64_t *value) {
-    uint64_t bits = 0;
+    const uint8_t *at = wire->at;
+    size_t most = (size_t)(wire->end - at) < 5 ? (size_t)(wire->end - at) : 5;
+    uint64_t bits = most > 0 ? *at : 0;
 
-    for (unsigned shift = 0; shift < 35 && wire->at < wire->end; shift += 7) {
-        uint8_t byte = *wire->at++;
-
-        bits |= (uint64_t)(byte & 0x7f) << shift;
-        if (byte < 0x80) {
+    /* The mark of the byte before, that one more follows, is one too many in the next place. */
+    for (size_t i = 1; i < most; i++) {
+        bits += ((uint64_t)at[i] - 1) << (7 * i);
+        if (at[i] < 0x80) {
+            wire->at = at + i + 1;
             *value = bits;
             return true;
         }
