@@ -6,6 +6,9 @@
 
 #define MERGE_MOST 64u
 
+_Static_assert(sizeof(struct queued_call) % _Alignof(struct kong_value) == 0,
+               "arguments stand right behind their call");
+
 const struct pdk_method *rpc_queue_merged(const struct pdk_method *method) {
     if (method == &pdk_methods[PDK_RESPONSE_SET_HEADER]) {
         return &pdk_methods[PDK_RESPONSE_SET_HEADERS];
@@ -79,11 +82,16 @@ bool rpc_queue_merge(struct event *event, const struct pdk_method *method,
 
 int rpc_queue_add(struct event *event, const struct pdk_method *method, struct kong_str name,
                   const struct kong_value *args, size_t count, bool waits) {
-    struct queued_call *call = arena_alloc(&event->arena, sizeof *call);
-    struct kong_value *copies = arena_array(&event->arena, count, sizeof *copies);
-    if (call == NULL || copies == NULL) {
+    size_t size;
+    if (__builtin_mul_overflow(count, sizeof(struct kong_value), &size) ||
+        __builtin_add_overflow(size, sizeof(struct queued_call), &size)) {
         return KONG_E_NOMEM;
     }
+    struct queued_call *call = arena_alloc(&event->arena, size);
+    if (call == NULL) {
+        return KONG_E_NOMEM;
+    }
+    struct kong_value *copies = (struct kong_value *)(call + 1); /* in the same piece */
     for (size_t i = 0; i < count; i++) {
         if (!value_copy(&event->arena, &args[i], &copies[i])) {
             return KONG_E_NOMEM;
