@@ -151,12 +151,21 @@ int protobuf_write_pair(struct buffer *out, const struct kong_str *method, struc
     return CODEC_OK;
 }
 
+/* Nothing but field 1, with fewer than 128 bytes: what Kong answers mostly. */
+static inline bool is_short_text(const uint8_t *data, size_t len) {
+    return len >= 2 && data[0] == (1 << 3 | WIRE_BYTES) && data[1] < 0x80 && data[1] == len - 2;
+}
+
 int protobuf_read_plain(enum wire_type type, const uint8_t *data, size_t len,
                         struct wire_field *v) {
     struct wire rest = wire(data, len);
     struct wire_field field;
     int got;
 
+    if (type == WIRE_BYTES && is_short_text(data, len)) {
+        *v = (struct wire_field){1, WIRE_BYTES, 0, data + 2, len - 2};
+        return CODEC_OK;
+    }
     *v = (struct wire_field){.data = data};
     while ((got = wire_next(&rest, &field)) > 0) {
         if (field.number != 1) {
