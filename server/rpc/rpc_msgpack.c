@@ -62,12 +62,13 @@ static void end_unsent(struct event *event, struct rpc *rpc, bool terminal, int 
 /* Answers Kong's request with a call. After a terminal one no Step follows: the event is over. */
 static void answer_with_call(struct event *event, const struct queued_call *call) {
     struct rpc *rpc = event->waiting_rpc;
-    struct rpc_reply reply = {.kind = RPC_REPLY_PDK_CALL,
-                              .sequence = event->request,
-                              .event_id = event->id,
-                              .method = call->name,
-                              .args = call->args,
-                              .arg_count = call->count};
+    struct rpc_reply reply; /* filled as far as its kind has fields: most of it are others' */
+    reply.kind = RPC_REPLY_PDK_CALL;
+    reply.sequence = event->request;
+    reply.event_id = event->id;
+    reply.method = call->name;
+    reply.args = call->args;
+    reply.arg_count = call->count;
     struct kong_value headers = kong_map(call->headers, call->header_count);
     if (call->header_count > 1) {
         reply.method = rpc_queue_merged(call->method)->name;
@@ -97,8 +98,10 @@ static void answer(struct event *event) {
     if (call != NULL) {
         answer_with_call(event, call);
     } else if (event->finished) {
-        struct rpc_reply reply = {
-            .kind = RPC_REPLY_RETURN, .sequence = event->request, .event_id = event->id};
+        struct rpc_reply reply; /* as above */
+        reply.kind = RPC_REPLY_RETURN;
+        reply.sequence = event->request;
+        reply.event_id = event->id;
         unlink_request(event);
         rpc_msgpack_send(rpc, &reply);
         event_release(event);
