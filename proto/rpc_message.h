@@ -29,7 +29,7 @@ struct rpc_call {
     struct kong_str config; /* START_INSTANCE: a JSON text */
     int64_t instance_id; /* INSTANCE_STATUS, CLOSE_INSTANCE, HANDLE_EVENT; int32 where it is one of
                             ours */
-    struct kong_str event; /* HANDLE_EVENT: Kong's name of the phase */
+    struct kong_str event; /* HANDLE_EVENT: Kong's name of the phase; a NUL need not follow */
     uint64_t event_id;     /* STEP */
     struct kong_value
         data; /* STEP: the result of the PDK call; nil when absent. Deep, in the arena */

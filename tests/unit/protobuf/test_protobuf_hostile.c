@@ -54,10 +54,14 @@ static bool is_lax(const ProtobufCMessageDescriptor *type, const uint8_t *data, 
     return type == &kong_plugin_protocol__bool__descriptor;
 }
 
-static bool same_text(struct kong_str text, ProtobufCBinaryData bytes) {
+static bool same_bytes(struct kong_str text, ProtobufCBinaryData bytes) {
     return text.len == bytes.len &&
-           (bytes.len == 0 || memcmp(text.data, bytes.data, text.len) == 0) &&
-           text.data[text.len] == '\0';
+           (bytes.len == 0 || memcmp(text.data, bytes.data, text.len) == 0);
+}
+
+/* … with a NUL behind it. */
+static bool same_text(struct kong_str text, ProtobufCBinaryData bytes) {
+    return same_bytes(text, bytes) && text.data[text.len] == '\0';
 }
 
 /* Of the commands only those that Kong sends: they are what is read by hand. */
@@ -80,7 +84,7 @@ static void same_call(struct arena *arena, const uint8_t *data, size_t len,
     case KONG_PLUGIN_PROTOCOL__RPC_CALL__CALL_CMD_HANDLE_EVENT:
         assert_int_equal(call.command, RPC_HANDLE_EVENT);
         assert_int_equal(call.instance_id, reference->cmd_handle_event->instance_id);
-        assert_true(same_text(call.event, reference->cmd_handle_event->event_name));
+        assert_true(same_bytes(call.event, reference->cmd_handle_event->event_name));
         break;
     case KONG_PLUGIN_PROTOCOL__RPC_CALL__CALL__NOT_SET:
         assert_int_equal(call.command, RPC_UNKNOWN);
