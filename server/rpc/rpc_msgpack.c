@@ -114,11 +114,38 @@ static void started(struct event *event) {
     event->peer = (void *)(uintptr_t)rpc->env;
 }
 
+/* No list or map, whose depth is looked at when it is copied; no string without bytes, which
+ * becomes an empty one then. */
+static inline bool is_simple(const struct kong_value *args, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        if (args[i].type == KONG_LIST || args[i].type == KONG_MAP ||
+            (args[i].type == KONG_STRING && args[i].string.data == NULL)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Kong waits for a call and none is before this one: it leaves now, and nothing of it is kept. */
+static inline bool leaves_now(const struct event *event, const struct pdk_method *method) {
+    return method != NULL && event->waiting_rpc != NULL && event->queue_head == NULL &&
+           !event->finished;
+}
+
 /* Posted calls leave when the handler waits or is done, so that neighbours can be merged. What is
  * called while the event is being finished leaves by `conversation_end`. */
 static int queue_call(struct event *event, const struct pdk_method *method, struct kong_str name,
                       const struct kong_value *args, size_t count, bool waits) {
     if (method != NULL && rpc_queue_merge(event, method, args, count)) {
+        return KONG_OK;
+    }
+    if (waits && leaves_now(event, method) && is_simple(args, count)) {
+        struct queued_call call = {.method = method,
+                                   .name = name,
+                                   .args = (struct kong_value *)(uintptr_t)args, /* only read */
+                                   .count = count,
+                                   .waits = true};
+        answer_with_call(event, &call);
         return KONG_OK;
     }
     if (event->queued >= LIMIT_POSTED) {
