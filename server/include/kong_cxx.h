@@ -38,7 +38,10 @@ struct kong_cxx_handlers {
     kong_handler *by_phase[KONG_PHASE_COUNT] = {};
 
     constexpr kong_cxx_handlers() = default;
-    constexpr kong_cxx_handlers(std::initializer_list<entry> entries) {
+#if __cplusplus >= 201402L
+    constexpr
+#endif
+        kong_cxx_handlers(std::initializer_list<entry> entries) {
         for (const entry &each : entries) {
             by_phase[each.phase] = each.handler;
         }

@@ -224,7 +224,7 @@ static void add_reply(struct corpus *corpus, const struct rpc_reply *reply) {
 static int setup(void **state) {
     static const struct kong_str names[] = {{"one", 3}, {"two", 3}};
     struct corpus *corpus = calloc(1, sizeof(*corpus));
-    bool seen_args[PDK_ARGS_ANY] = {false};
+    bool seen_args[PDK_ARGS_CONSUMER_SPEC + 1] = {false};
     bool seen_results[PDK_RESULT_ANY] = {false};
 
     assert_non_null(corpus);
