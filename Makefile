@@ -291,7 +291,7 @@ test-install: all ## what `make install` leaves: the files, and a binary that ne
 C_FILES := $(wildcard $(ROOMS:%=%/*.[ch]) plugins/*/*.[ch] tests/*/*.[ch] tests/unit/*/*.[ch])
 TIDY_FILES := $(PROTO_SRC) $(SERVER_SRC) $(PLUGIN_SRC)
 
-TIDY_FLAGS := -std=gnu11 -D_GNU_SOURCE $(TEST_SEES) -DFIBER_BACKEND_$(FIBER_BACKEND) $(PC_CFLAGS)
+TIDY_FLAGS = -DKONG_PDK_VERSION='"$(PDK_VERSION)"' -std=gnu11 -D_GNU_SOURCE $(TEST_SEES) -DFIBER_BACKEND_$(FIBER_BACKEND) $(PC_CFLAGS)
 
 with_tool = tests/lint/with-tool.sh $(1) $(BUILD)/lint-tools
 # for check-rooms.sh: each room and the options that it is compiled with

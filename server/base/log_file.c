@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -26,12 +27,12 @@ int log_file_open(const char *path, int fd) {
 
 bool log_file_is_journal(int fd) {
     struct stat status;
+    char own[64];
     const char *stream = getenv("JOURNAL_STREAM");
-    unsigned long long device;
-    unsigned long long inode;
-    int end = 0;
-    return stream != NULL && sscanf(stream, "%llu:%llu%n", &device, &inode, &end) == 2 &&
-           stream[end] == '\0' && fstat(fd, &status) == 0 &&
-           (unsigned long long)status.st_dev == device &&
-           (unsigned long long)status.st_ino == inode;
+    if (stream == NULL || fstat(fd, &status) != 0) {
+        return false;
+    }
+    snprintf(own, sizeof own, "%llu:%llu", (unsigned long long)status.st_dev,
+             (unsigned long long)status.st_ino);
+    return strcmp(stream, own) == 0;
 }

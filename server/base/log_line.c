@@ -37,7 +37,7 @@ static size_t print_head(const struct log_style *style, enum log_level level, ch
         n = snprintf(out, size, "%s %-5s %.32s[%ld]: ", date, log_level_name(level), style->name,
                      (long)getpid());
     assert(n > 0 && (size_t)n < size);
-    return (size_t)(prefix + n);
+    return (size_t)prefix + (size_t)n;
 }
 
 /* A printable text as a JSON string, cut to `size` with its quotes; size >= 8. */
