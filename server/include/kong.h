@@ -139,7 +139,7 @@ struct kong_plugin {
      * without it. *state is found by kong_instance_state, shared by all events of the instance. Not
      * 0: the instance fails each of its events (on_error) with the text in `error`. --check-config
      * calls it too, after open. */
-    int (*configure)(const void *config, void *data, void **state, char *error, size_t error_size);
+    int (*configure)(const void *config, void **state, char *error, size_t error_size, void *data);
     /* After the instance was closed and its last event is done. */
     void (*destroy)(const void *config, void *state);
 

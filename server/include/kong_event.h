@@ -82,6 +82,10 @@ const char *kong_error_text(struct kong *kong);
 
 /* Which phase is being handled; KONG_PHASE_COUNT in a job. */
 enum kong_phase kong_get_phase(struct kong *kong);
+#ifndef __cplusplus
+/* The same: its name until C++ came, where it hides the enum's. */
+#define kong_phase(kong) kong_get_phase(kong)
+#endif
 
 /* Notes a text, printf-like, as that of the last error, and returns KONG_E_FAILED. A handler that
  * ends with it,

@@ -134,45 +134,53 @@ struct kong_record;
 
 /* One field: a row of the table. Rules have the names that they have in Kong's schemas. */
 struct kong_field {
-    const char *name;   /* in the JSON. NULL: as the member. For a name that is none in C:
-                           KONG_STRING_FIELD(struct config, my_greeting, .name = "my-greeting") */
-    const char *member; /* of the struct; the macros fill it in, and type, slot, item... too */
-    enum kong_field_type type;
-    struct kong_slot slot;
+#ifndef __cplusplus
+    struct { /* so that a row's braces fit a table of either type, see KONG_FIELDS */
+#endif
+        const char *name;   /* in the JSON. NULL: as the member. For a name that is none in C:
+                               KONG_STRING_FIELD(struct config, my_greeting, .name = "my-greeting") */
+        const char *member; /* of the struct; the macros fill it in, and type, slot, item... too */
+        enum kong_field_type type;
+        struct kong_slot slot;
 
-    bool required;            /* null is refused, and so is a missing value without a default */
-    const char *default_json; /* a JSON text: "10", "true", "[\"GET\"]"; KONG_TEXT("x") for a
-                                 string. A missing field takes it; null is "unset", as in Kong */
-    const char *description;  /* for the dump (Kong 3.x; 10 to 500 bytes) and the README */
-    bool referenceable;       /* string: may be a {vault://...}: see "Vault references" below */
-    bool encrypted;           /* string: Kong Enterprise keeps it encrypted */
+        bool required; /* null is refused, and so is a missing value without a default */
+        const char
+            *default_json;       /* a JSON text: "10", "true", "[\"GET\"]"; KONG_TEXT("x") for a
+                                    string. A missing field takes it; null is "unset", as in Kong */
+        const char *description; /* for the dump (Kong 3.x; 10 to 500 bytes) and the README */
+        bool referenceable;      /* string: may be a {vault://...}: see "Vault references" below */
+        bool encrypted;          /* string: Kong Enterprise keeps it encrypted */
 
-    /* Rules, in the order in which they are applied; the first one broken is reported. */
-    const char *eq_json;                /* a JSON text; mostly for KONG_CONDITIONAL */
-    const char *const *one_of;          /* string: KONG_STRINGS("a", "b") */
-    struct kong_numbers one_of_numbers; /* integer, number: KONG_NUMBERS(1, 2.5) */
-    struct kong_gt gt;                  /* integer, number: KONG_GT(0) */
-    bool uuid;                          /* string */
-    struct kong_between between;     /* integer, number: KONG_BETWEEN(1, 65535), inclusive, whole */
-    size_t len_eq, len_min, len_max; /* string: bytes; array, set, map: elements. 0: no rule */
-    bool allow_empty;                /* string: "" is a value; it is refused otherwise */
-    const char *starts_with;         /* string */
-    const char *not_match;           /* string: Lua patterns from here on */
-    const struct kong_pattern *match_none; /* KONG_PATTERNS({"^%s", "no space first"}, {...}) */
-    const char *match;
-    const struct kong_pattern *match_all; /* KONG_PATTERNS(...) */
-    const char *const *match_any;         /* KONG_STRINGS("^a", "^b") */
-    const char *match_any_err;            /* NULL: Kong's own text */
-    const char *err;                      /* said instead of the broken rule's text */
+        /* Rules, in the order in which they are applied; the first one broken is reported. */
+        const char *eq_json;                /* a JSON text; mostly for KONG_CONDITIONAL */
+        const char *const *one_of;          /* string: KONG_STRINGS("a", "b") */
+        struct kong_numbers one_of_numbers; /* integer, number: KONG_NUMBERS(1, 2.5) */
+        struct kong_gt gt;                  /* integer, number: KONG_GT(0) */
+        bool uuid;                          /* string */
+        struct kong_between between; /* integer, number: KONG_BETWEEN(1, 65535), inclusive, whole */
+        size_t len_eq, len_min, len_max; /* string: bytes; array, set, map: elements. 0: no rule */
+        bool allow_empty;                /* string: "" is a value; it is refused otherwise */
+        const char *starts_with;         /* string */
+        const char *not_match;           /* string: Lua patterns from here on */
+        const struct kong_pattern *match_none; /* KONG_PATTERNS({"^%s", "no space first"}, {...}) */
+        const char *match;
+        const struct kong_pattern *match_all; /* KONG_PATTERNS(...) */
+        const char *const *match_any;         /* KONG_STRINGS("^a", "^b") */
+        const char *match_any_err;            /* NULL: Kong's own text */
+        const char *err;                      /* said instead of the broken rule's text */
 
-    const struct kong_field *elements; /* array, set */
-    const struct kong_field *keys;     /* map: strings */
-    const struct kong_field *values;   /* map */
-    const struct kong_record *record;  /* record */
+        const struct kong_field *elements; /* array, set */
+        const struct kong_field *keys;     /* map: strings */
+        const struct kong_field *values;   /* map */
+        const struct kong_record *record;  /* record */
 
-    struct kong_slot item;     /* array, set: an item; map: an entry's value */
-    struct kong_slot item_key; /* map: an entry's key */
-    size_t item_size;          /* array, set, map: from one item or entry to the next */
+        struct kong_slot item;     /* array, set: an item; map: an entry's value */
+        struct kong_slot item_key; /* map: an entry's key */
+        size_t item_size;          /* array, set, map: from one item or entry to the next */
+#ifndef __cplusplus
+    };
+#endif
+    const void *of_; /* never set */
 };
 
 /* Rules over several fields of a record. Fields are named; "a.b" is field b of record a. */
@@ -218,7 +226,9 @@ struct kong_schema {
 
 /* --- Rows: KONG_x_FIELD(struct, member, rules...) ----------------------------------------- */
 
-/* The type of a table of fields: static const KONG_FIELDS(struct config) fields[] = {rows}; */
+/* The type of a table of fields: static const KONG_FIELDS(struct config) fields[] = {rows};
+ * KONG_SCHEMA and KONG_RECORD_OF with another struct then do not compile. A table of plain struct
+ * kong_field works too, without that check. */
 #define KONG_FIELDS(type_)                                                                         \
     union {                                                                                        \
         struct kong_field field;                                                                   \
@@ -337,7 +347,10 @@ struct kong_schema {
                           KONG_FORM_VALUE))
 
 /* An error here means: the fields are not those of the struct. */
-#define KONG_ROWS_(type_, fields_) _Generic((fields_)[0].of_, const type_ * : &(fields_)[0].field)
+#define KONG_ROWS_(type_, fields_)                                                                 \
+    ((const struct kong_field *)(const void *)_Generic((fields_)[0].of_, const type_ *             \
+                                                       : (fields_), const void *                   \
+                                                       : (fields_)))
 #define KONG_FIELD_(type_, field_type_, form_, member_, ...)                                       \
     {                                                                                              \
         {                                                                                          \

@@ -34,8 +34,8 @@ static int call_open(void *arg) {
 
 static int call_configure(void *arg) {
     const struct hook_call *wanted = arg;
-    return wanted->plugin->configure(wanted->config, wanted->data, wanted->out, wanted->error,
-                                     wanted->error_size);
+    return wanted->plugin->configure(wanted->config, wanted->out, wanted->error, wanted->error_size,
+                                     wanted->data);
 }
 
 static int call_close(void *arg) {

@@ -61,7 +61,7 @@ int fine(kong *, const void *) {
     return 0;
 }
 
-int configure(const void *, void *, void **, char *, size_t) {
+int configure(const void *, void **, char *, size_t, void *) {
     throw std::runtime_error("no such table");
 }
 

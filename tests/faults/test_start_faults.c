@@ -50,8 +50,8 @@ static int handle(struct kong *kong, const void *config) {
     return 0;
 }
 
-static int configure(const void *config, void *process_data, void **state, char *error,
-                     size_t error_size) {
+static int configure(const void *config, void **state, char *error, size_t error_size,
+                     void *process_data) {
     (void)process_data;
     const struct config *decoded = config;
     (void)error;

@@ -29,8 +29,8 @@ static const KONG_FIELDS(struct config) fields[] = {
 
 static const struct kong_schema schema = KONG_SCHEMA(struct config, fields);
 
-static int configure(const void *config, void *process_data, void **state, char *error,
-                     size_t error_size) {
+static int configure(const void *config, void **state, char *error, size_t error_size,
+                     void *process_data) {
     (void)process_data;
     (void)config;
     *state = calloc(1, sizeof(struct counts));

@@ -188,8 +188,8 @@ static int hook_open(void **data, char *error, size_t error_size) {
     return hooks.broken ? -1 : 0;
 }
 
-static int hook_configure(const void *config, void *data, void **state, char *error,
-                          size_t error_size) {
+static int hook_configure(const void *config, void **state, char *error, size_t error_size,
+                          void *data) {
     assert_ptr_equal(data, &hooks);
     hooks.configured++;
     *state = &hooks.configured;

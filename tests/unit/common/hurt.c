@@ -166,8 +166,8 @@ static int handle(struct kong *kong, const void *data) {
 }
 
 /* Says what it was given, as a plugin may. */
-static int configure(const void *data, void *process_data, void **state, char *error,
-                     size_t error_size) {
+static int configure(const void *data, void **state, char *error, size_t error_size,
+                     void *process_data) {
     (void)process_data;
     const struct config *config = data;
     (void)state;

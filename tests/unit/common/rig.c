@@ -333,8 +333,8 @@ static int handle(struct kong *kong, const void *data) {
     return rc;
 }
 
-static int configure(const void *config, void *process_data, void **state, char *error,
-                     size_t error_size) {
+static int configure(const void *config, void **state, char *error, size_t error_size,
+                     void *process_data) {
     (void)process_data;
     (void)config;
     (void)state;

@@ -28,8 +28,8 @@ static int configured;
 static int destroyed;
 static void *configure_data;
 
-static int configure(const void *data, void *process_data, void **state, char *error,
-                     size_t error_size) {
+static int configure(const void *data, void **state, char *error, size_t error_size,
+                     void *process_data) {
     configure_data = process_data;
     const struct config *config = data;
     if (strcmp(config->header, "Refuse-Me") == 0) {
