@@ -84,7 +84,7 @@ void doctor_quotes(struct patient *p);
 /* The name in pluginserver_names whose commands run this program, into p->name, when the name that
  * was taken for it is not there. */
 void doctor_find_name(struct patient *p);
-/* Other names in pluginserver_names that have the same plugin. */
+/* Other names in pluginserver_names: without a query command, or with the same plugin. */
 void doctor_twins(struct patient *p);
 
 /* doctor_names.c: the lists of names, and keys that belong to none. */
@@ -117,10 +117,16 @@ void doctor_headers(struct patient *p);
 /* doctor_query.c: what the query command prints. Sets p->phase and p->phases. */
 void doctor_query(struct patient *p);
 
+/* What one event showed; it goes through a pipe as it is. */
+struct doctor_finding {
+    int calls;    /* that the handler made and that were answered; -1: `error` says what failed */
+    bool refused; /* the server does not let that user in; `error` says so */
+    bool untried; /* the server refused the configuration {}: no handler ran */
+    char error[400]; /* one line */
+};
+
 /* doctor_probe.c: one instance and one event, by `uid` and `gid` if this process may be another
- * (root), else by its own user. 0 and the number of calls that were answered; or -1 with a line in
- * `error`; *refused tells whether the server lets that user not in. */
-int doctor_probe(const struct patient *p, enum protocol protocol, bool *refused, char *error,
-                 size_t error_size);
+ * (root), else by its own user. The instance is closed again. */
+void doctor_probe(const struct patient *p, enum protocol protocol, struct doctor_finding *finding);
 
 #endif

@@ -162,6 +162,32 @@ static void leave_out(const char *list, const char *name, char *out, size_t size
     }
 }
 
+/* Kong asks each name in the list, whether or not its plugin is used. The server's own name is
+ * doctor_query's. */
+static void check_commands(struct patient *p, const char *list) {
+    char names[DOCTOR_VALUE];
+    char value[DOCTOR_VALUE];
+    char command[DOCTOR_VALUE];
+    char mend[DOCTOR_VALUE + 300];
+    char *rest = names;
+    snprintf(names, sizeof names, "%s", list);
+    for (char *name = next_name(&rest); name != NULL; name = next_name(&rest)) {
+        find_command(p, name, "query_cmd", command, sizeof command);
+        if (command[0] != '\0' || strcmp(name, p->name) == 0) {
+            continue;
+        }
+        leave_out(list, name, value, sizeof value);
+        doctor_mend_setting("pluginserver_names", value, mend, sizeof mend);
+        size_t len = strlen(mend);
+        snprintf(mend + len, sizeof mend - len,
+                 " (or give the plugin server %.60s its query command)", name);
+        doctor_fail(&p->doctor, mend,
+                    "the plugin server %.60s has no query command: Kong refuses to start: "
+                    "query_command undefined for pluginserver %.60s",
+                    name, name);
+    }
+}
+
 void doctor_twins(struct patient *p) {
     char names[DOCTOR_VALUE];
     char value[DOCTOR_VALUE];
@@ -171,8 +197,9 @@ void doctor_twins(struct patient *p) {
     const char *list = doctor_get(p, "pluginserver_names", "");
     const char *plugin = p->doctor.options->plugin->name;
     if (!settings_list_has(list, p->name)) {
-        return;
+        return; /* doctor_names tells of it: one of the others may be meant */
     }
+    check_commands(p, list);
     snprintf(names, sizeof names, "%s", list);
     for (char *name = next_name(&rest); name != NULL; name = next_name(&rest)) {
         if (strcmp(name, p->name) == 0) {

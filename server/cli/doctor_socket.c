@@ -134,7 +134,7 @@ static void say_refused(struct patient *p, const char *name, const char *error) 
 void doctor_server(struct patient *p) {
     static const enum protocol protocols[] = {PROTOCOL_PROTOBUF, PROTOCOL_MSGPACK};
     static const char *const names[] = {"ProtoBuf:1", "MsgPack:1"};
-    char error[400];
+    struct doctor_finding finding;
     char mend[MEND];
     if (!check_socket(p)) {
         return;
@@ -144,18 +144,22 @@ void doctor_server(struct patient *p) {
         return;
     }
     for (size_t i = 0; i < 2; i++) {
-        bool refused = false;
-        int calls = doctor_probe(p, protocols[i], &refused, error, sizeof error);
-        if (refused) {
-            say_refused(p, names[i], error);
+        doctor_probe(p, protocols[i], &finding);
+        if (finding.refused) {
+            say_refused(p, names[i], finding.error);
             return; /* the other protocol would say the same */
         }
-        if (calls < 0) {
+        if (finding.calls < 0) {
             doctor_fail(&p->doctor, start_again(p, mend, sizeof mend), "an event of %s over %s: %s",
-                        p->phase, names[i], error);
+                        p->phase, names[i], finding.error);
+        } else if (finding.untried) {
+            doctor_note(&p->doctor,
+                        "an event of %s over %s: answered, but its handler was not tried: the "
+                        "plugin does not take the configuration {}",
+                        p->phase, names[i]);
         } else {
             doctor_ok(&p->doctor, "an event of %s over %s: answered, with %d call%s to Kong",
-                      p->phase, names[i], calls, calls == 1 ? "" : "s");
+                      p->phase, names[i], finding.calls, finding.calls == 1 ? "" : "s");
         }
     }
 }

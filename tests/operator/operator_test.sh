@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # --print-conf, --doctor and --status as an operator uses them, with a kong.conf and a prefix made up in a new directory.
-# usage: operator_test.sh SERVER
+# usage: operator_test.sh SERVER   (the example plugins' servers are in tests/plugins beside it)
 set -euo pipefail
 server=$(realpath "$1")
 dir=$(mktemp -d)
@@ -279,6 +279,12 @@ settings "pluginserver_names = $name,second" "pluginserver_second_query_cmd = ec
 doctor
 expect 'a second server with another plugin' 0 '^all is well'
 
+settings "pluginserver_names = third,$name,second-one" "pluginserver_third_query_cmd = echo '{}'"
+doctor
+expect 'a second server without a query command' 1 '^FAIL the plugin server second-one has no query command: Kong refuses to start: query_command undefined for pluginserver second-one$' \
+    "^     mend: pluginserver_names = third,$name \\("
+! grep -q 'server third has no' <<<"$said" || { echo "not ok - a third server with a query command: $said" && failed=$((failed + 1)); }
+
 # --- an upstream's header, and the sides of a hybrid Kong ---
 settings "${key}_socket = $socket"
 doctor
@@ -409,6 +415,30 @@ if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null; then
     stop
 else
     echo 'SKIPPED: not root, or no setpriv: --status and --doctor of another user'
+fi
+
+# --- handlers that end the request, and that never run ---
+of_example() { # PLUGIN: its server, --doctor on that, and what --status then says of its instances
+    local of=$dir/$1.socket example
+    example=$(dirname "$server")/tests/plugins/$1
+    "$example" --socket "$of" 2>"$dir/log" &
+    pid=$!
+    for _ in $(seq 200); do [ -S "$of" ] && break || sleep 0.02; done
+    { echo "prefix = $prefix"; "$example" --print-conf --socket "$of"; } >"$conf"
+    status=0
+    said=$("$example" --doctor --kong-conf "$conf" 2>&1) || status=$?
+    said+=$'\n'$("$example" --status --socket "$of" 2>&1)
+    stop
+}
+if [ -x "$(dirname "$server")/tests/plugins/key_check" ] && [ -x "$(dirname "$server")/tests/plugins/every_call" ]; then
+    of_example key_check
+    expect '--doctor with a handler that ends the request leaves no instance' 0 '^ok   an event of access over ProtoBuf:1: answered, with 3 calls' \
+        '^ok   an event of access over MsgPack:1: answered, with 3 calls' '^instances: +0 live, 2 started, 0 of them .* 2 closed by Kong'
+    of_example every_call
+    expect '--doctor where {} is refused' 0 '^note an event of access over ProtoBuf:1: .*its handler was not tried: the plugin does not take the configuration \{\}' \
+        '^note an event of access over MsgPack:1: .*not tried' '^instances: +0 live, 2 started, 2 of them .* 2 closed by Kong'
+else
+    echo 'SKIPPED: the example plugins are not built (make examples): --doctor with a handler that ends the request'
 fi
 
 # --- a log in a file, supervisor and child, and logrotate ---
