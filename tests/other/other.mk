@@ -5,8 +5,8 @@
 
 # What takes time of its own, and tells nothing of the machine.
 OTHER_SKIP  := test_bench test_reload
-# Under an emulator a program cannot start itself again, as all do that use process.h, and is not what /proc/self/exe is.
-OTHER_START := $(basename $(notdir $(shell grep -lE '^.include "(process(_peer)?|own_path)\.h"' $(UNIT_SRC))))
+# Under an emulator a program cannot start itself again, as all do whose main calls process_serves, and it is not what /proc/self/exe is.
+OTHER_START := $(basename $(notdir $(shell grep -lE 'process_serves|"own_path\.h"' $(UNIT_SRC))))
 OTHER_UNIT   = $(filter-out $(addprefix %/,$(OTHER_SKIP) $(if $(TEST_WRAPPER),$(OTHER_START))),$(UNIT) $(PLUGIN_UNIT))
 
 .PHONY: unit-i386 unit-s390x unit-other-run
