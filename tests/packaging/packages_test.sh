@@ -129,6 +129,7 @@ if command -v dpkg-deb >/dev/null && command -v dpkg-shlibdeps >/dev/null; then
     dpkg-deb -f "$deb" >"$dir/control"
     awk '!/\/$/ { print $6 }' "$dir/contents" | sort >"$dir/list"
     yes 'the Debian package holds these files' diff "$dir/list" - <<EOT
+./etc/logrotate.d/apiversion-server
 ./usr/bin/apiversion-server
 ./usr/lib/systemd/system/apiversion-server.service
 ./usr/lib/systemd/system/apiversion-server.socket
