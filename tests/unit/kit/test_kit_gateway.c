@@ -44,7 +44,7 @@ static int meet(struct kong *kong) {
     return error;
 }
 
-static int use_stack(void) {
+__attribute__((noinline)) static int use_stack(void) {
     volatile char frame[2 << 20];
     for (size_t i = 0; i < sizeof frame; i += 4096) {
         frame[i] = 1;
