@@ -64,8 +64,9 @@ static inline void running_note_request(struct running_slot *slot, const char *i
     slot->request_run = atomic_load_explicit(&slot->runs, memory_order_relaxed);
 }
 
+/* Release: another thread that takes the slot next (running_take) writes to it after this one. */
 static inline void running_leave(struct running_slot *slot) {
-    atomic_store_explicit(&slot->phase, RUNNING_NONE, memory_order_relaxed);
+    atomic_store_explicit(&slot->phase, RUNNING_NONE, memory_order_release);
 }
 
 static inline bool running_is_phase(int32_t phase) {
