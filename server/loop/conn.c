@@ -1,20 +1,15 @@
 #include "conn.h"
 
 #include <errno.h>
-#include <linux/sockios.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "conn_drain.h"
 #include "limit.h"
 #include "socket_io.h"
 
-/* Who has just connected, or asked something, is about to ask again. */
-#define FRESH_MS 1000
-/* So long a peer has to close its side of a connection that we have ended. */
-#define LINGER_MS 500
 /* Connections that are looked at when another one has said something. */
 #define NUDGE_LOOKS 16u
 /* Memory is given back to the system when a connection has nothing to say. */
@@ -38,15 +33,10 @@ struct conn {
     struct rpc rpc;
     struct write *unsent, **unsent_end;
     uint64_t heard_ms; /* when the peer last sent something, or connected */
-    uint64_t ended_ms;
     size_t stuck_size; /* of rpc.unwritten, which is in `unsent`, when it last became shorter, */
     uint64_t stuck_ms; /* and when that was; while something is unwritten */
     unsigned recorded; /* its number in a recording */
-    bool
-        ended; /* our side of it: nothing more is said, only answers that are due are still taken */
-    _Atomic uint8_t *state; /* for whoever outlives this process (fd_store.h); NULL: nobody */
-    bool failed; /* the kernel says so: what is there is still read, and nothing watched */
-    bool closing;
+    _Atomic uint8_t *kept; /* for whoever outlives this process (fd_store.h); NULL: nobody */
 };
 
 static struct conn *conn_of(struct rpc *rpc) {
@@ -65,13 +55,16 @@ static void on_closed(uv_handle_t *handle) {
     env->closed(env);
 }
 
+static bool is_closed(const struct conn *conn) {
+    return conn->rpc.state == RPC_CLOSED;
+}
+
 static void conn_close(struct conn *conn) {
-    if (conn->closing) {
+    if (is_closed(conn)) {
         return;
     }
-    conn->closing = true;
     /* A peer that broke the protocol must not read "closed": Kong would send the same again. */
-    bool orderly = !conn->rpc.broken;
+    bool orderly = conn->rpc.state != RPC_BROKEN;
     record_connection_end(conn->env->record, conn->recorded);
     rpc_close(&conn->rpc);
     while (conn->unsent != NULL) {
@@ -90,10 +83,10 @@ static void on_ready(uv_poll_t *poll, int status, int events);
  * at a busy thread. What was held meanwhile is taken up when the loop comes round again, never from
  * inside a handler. */
 static void watch(struct conn *conn) {
-    bool reads = !conn->rpc.broken && !rpc_is_paused(&conn->rpc);
+    bool reads = conn->rpc.state < RPC_BROKEN && !rpc_is_paused(&conn->rpc);
     bool writes = conn->unsent != NULL || rpc_resumable(&conn->rpc);
     int wanted = (reads ? UV_READABLE : 0) | (writes ? UV_WRITABLE : 0);
-    if (conn->closing || conn->failed || wanted == conn->watched) {
+    if (is_closed(conn) || wanted == conn->watched) {
         return;
     }
     int rc = wanted != 0 ? uv_poll_start(&conn->poll, wanted, on_ready) : uv_poll_stop(&conn->poll);
@@ -180,37 +173,50 @@ static int write_out(struct conn *conn) {
     return 0;
 }
 
-/* Ends our side of a connection. Kong sees the end and does not use the connection again, while
- * closing it whole would fail a request that is being written at this moment ("broken pipe", which
- * no Kong tries again). What comes after the end is thrown away: ProtoBuf:1 reads "closed" then,
- * and sends the event again over a new connection. */
+/* Ends our side. */
 static void conn_end(struct conn *conn) {
     shutdown(conn->fd, SHUT_WR);
-    conn->ended = conn->rpc.ending = true;
-    conn->ended_ms = uv_now(conn->env->loop);
+    rpc_end(&conn->rpc);
 }
 
-/* ProtoBuf:1. The end right behind a last answer loses nothing: Kong, which has not read the answer
- * yet, finds the end when it wants to keep the connection for its next request. Once it has read
- * the answer, that request may be on its way: then it gets its answer first, and the end behind
- * that. */
-static void end_behind_answer(struct conn *conn) {
-    int unread = 0;
-    if (conn->rpc.unwritten == 0 && rpc_answered(&conn->rpc) &&
-        ioctl(conn->fd, SIOCOUTQ, &unread) == 0 && unread > 0) {
-        conn_end(conn);
+static void say_state(struct conn *conn, size_t state) {
+    if (conn->kept != NULL) {
+        atomic_store_explicit(conn->kept, (uint8_t)state, memory_order_relaxed);
     }
 }
 
-static void conn_flush(struct conn *conn);
+/* What is still under way, after all was done for what was read. */
+static void say_what_is_left(struct conn *conn) {
+    const struct rpc *rpc = &conn->rpc;
+    if (conn->kept == NULL) {
+        return;
+    }
+    bool over = rpc_quiet(rpc) && rpc->unwritten == 0 && rpc->state == RPC_OPEN;
+    say_state(conn, over && rpc->results_due <= FD_RESULTS_MOST ? rpc->results_due : FD_BUSY);
+}
 
-/* MsgPack:1, where Kong does not try again after "closed". Bytes that nobody asked for make nginx
- * throw a connection out of its pool; when a request is on its way after all, they are no harm to
- * it. */
+static void conn_flush(struct conn *conn) {
+    if (is_closed(conn)) {
+        return;
+    }
+    bool speaks = conn->rpc.out.len > 0;
+    if (speaks && write_out(conn) != 0) {
+        conn_close(conn);
+        return;
+    }
+    if (speaks && conn->env->draining && drain_ends_behind_answer(&conn->rpc, conn->fd)) {
+        conn_end(conn);
+    }
+    if (conn->rpc.state == RPC_BROKEN && conn->rpc.unwritten == 0) {
+        conn_close(conn);
+        return;
+    }
+    say_what_is_left(conn);
+    watch(conn);
+}
+
 static void nudge_if_idle(struct conn *conn) {
-    int unread = 0;
-    if (conn->rpc.unwritten == 0 && rpc_nudgeable(&conn->rpc) &&
-        ioctl(conn->fd, SIOCOUTQ, &unread) == 0 && unread == 0 && rpc_nudge(&conn->rpc)) {
+    if (drain_nudges(&conn->rpc, conn->fd) && rpc_nudge(&conn->rpc)) {
         conn_flush(conn);
     }
 }
@@ -224,56 +230,8 @@ static void nudge_others(struct conn *conn) {
         if (other == conn) {
             return;
         }
-        if (!other->closing && !other->ended) {
-            nudge_if_idle(other);
-        }
+        nudge_if_idle(other);
     }
-}
-
-/* A connection that Kong has not used for long is deep down in its pool: it is hardly taken out in
- * the very moment in which it ends. */
-static void end_if_idle(struct conn *conn, uint64_t now_ms) {
-    char byte;
-    if (now_ms - conn->heard_ms >= FRESH_MS && rpc_idle(&conn->rpc) && conn->rpc.unwritten == 0 &&
-        recv(conn->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) <= 0) {
-        conn_end(conn);
-    }
-}
-
-static void say_state(struct conn *conn, size_t state) {
-    if (conn->state != NULL) {
-        atomic_store_explicit(conn->state, (uint8_t)state, memory_order_relaxed);
-    }
-}
-
-/* What is still under way, after all was done for what was read. */
-static void say_what_is_left(struct conn *conn) {
-    const struct rpc *rpc = &conn->rpc;
-    if (conn->state == NULL) {
-        return;
-    }
-    bool over = rpc_quiet(rpc) && rpc->unwritten == 0 && !rpc->exited && !conn->ended;
-    say_state(conn, over && rpc->results_due <= FD_RESULTS_MOST ? rpc->results_due : FD_BUSY);
-}
-
-static void conn_flush(struct conn *conn) {
-    if (conn->closing) {
-        return;
-    }
-    bool speaks = conn->rpc.out.len > 0;
-    if (speaks && write_out(conn) != 0) {
-        conn_close(conn);
-        return;
-    }
-    if (speaks && conn->env->draining && !conn->ended) {
-        end_behind_answer(conn);
-    }
-    if (conn->rpc.broken && conn->rpc.unwritten == 0) {
-        conn_close(conn);
-        return;
-    }
-    say_what_is_left(conn);
-    watch(conn);
 }
 
 static void on_wake(struct rpc *rpc) {
@@ -314,13 +272,12 @@ static bool on_readable(struct conn *conn) {
     return true;
 }
 
-/* The peer has gone, and with it what it had not read. What it sent before is heard. */
+/* The peer has gone, and with it what it had not read. What it sent before is still read. */
 __attribute__((noinline, cold)) static void drain_failed_socket(struct conn *conn) {
     int error = 0;
     socklen_t len = sizeof error;
-    conn->failed = true;
     getsockopt(conn->fd, SOL_SOCKET, SO_ERROR, &error, &len); /* else recv would say it first */
-    while (!conn->closing && on_readable(conn)) {
+    while (!is_closed(conn) && on_readable(conn)) {
     }
     conn_close(conn);
 }
@@ -337,11 +294,11 @@ static void on_ready(uv_poll_t *poll, int status, int events) {
             return;
         }
         conn_flush(conn);
-        if (!conn->closing && rpc_resumable(&conn->rpc)) {
+        if (!is_closed(conn) && rpc_resumable(&conn->rpc)) {
             after_feed(conn, rpc_resume(&conn->rpc));
         }
     }
-    if ((events & UV_READABLE) != 0 && (conn->watched & UV_READABLE) != 0 && !conn->closing) {
+    if ((events & UV_READABLE) != 0 && (conn->watched & UV_READABLE) != 0 && !is_closed(conn)) {
         on_readable(conn);
     }
 }
@@ -357,13 +314,13 @@ int conn_adopt(struct conn_env *env, int fd, bool steps_only) {
     conn->env = env;
     conn->fd = fd;
     conn->poll.data = conn;
-    conn->state = fd_store_state(env->store, fd);
+    conn->kept = fd_store_state(env->store, fd);
     conn->unsent_end = &conn->unsent;
     conn->heard_ms = uv_now(env->loop);
     conn->recorded = record_connection(env->record);
     rpc_init(&conn->rpc, &env->rpc, on_wake);
-    if (conn->state != NULL && *conn->state > 0) { /* of a process that has died */
-        rpc_expect_results(&conn->rpc, *conn->state);
+    if (conn->kept != NULL && *conn->kept > 0) { /* of a process that has died */
+        rpc_expect_results(&conn->rpc, *conn->kept);
     }
     conn->rpc.steps_only = steps_only;
     conn->next = env->first;
@@ -374,7 +331,7 @@ int conn_adopt(struct conn_env *env, int fd, bool steps_only) {
     env->count++;
     stats_count(&events_stats(env->rpc.events)->connections, 1);
     watch(conn);
-    return conn->closing ? UV_ENOMEM : 0;
+    return is_closed(conn) ? UV_ENOMEM : 0;
 }
 
 /* True when the peer has taken nothing of what waits for it for too long. */
@@ -413,14 +370,20 @@ static void drop_half(struct conn *conn) {
     conn_close(conn);
 }
 
+/* Kong does not close what is its to close. */
+static bool is_left_open(const struct conn *conn, uint64_t now_ms) {
+    const struct rpc *rpc = &conn->rpc;
+    return (rpc->state == RPC_EXITED || rpc->state == RPC_ENDING) && rpc->event == NULL &&
+           now_ms - rpc->state_ms >= conn->env->peer_patience_ms;
+}
+
 void conns_tick(struct conn_env *env, uint64_t now_ms) {
     for (struct conn *conn = env->first; conn != NULL; conn = conn->next) {
-        if (!conn->closing && is_stuck(conn, now_ms)) {
+        if (!is_closed(conn) && is_stuck(conn, now_ms)) {
             drop_stuck(conn);
-        } else if (!conn->closing && is_half(conn, now_ms)) {
+        } else if (!is_closed(conn) && is_half(conn, now_ms)) {
             drop_half(conn);
-        } else if (conn->rpc.exited && conn->rpc.event == NULL &&
-                   now_ms - conn->rpc.exited_at_ms >= env->peer_patience_ms) {
+        } else if (is_left_open(conn, now_ms)) {
             conn_close(conn);
         }
     }
@@ -429,14 +392,15 @@ void conns_tick(struct conn_env *env, uint64_t now_ms) {
 void conns_end_idle(struct conn_env *env) {
     uint64_t now_ms = uv_now(env->loop);
     for (struct conn *conn = env->first; conn != NULL; conn = conn->next) {
-        uint64_t quiet_since = conn->heard_ms > conn->ended_ms ? conn->heard_ms : conn->ended_ms;
-        if (conn->ended && conn->rpc.results_due == 0 && now_ms - quiet_since >= LINGER_MS) {
+        if (drain_closes(&conn->rpc, conn->heard_ms, now_ms)) {
             conn_close(conn);
-        } else if (!conn->closing && !conn->ended) {
-            if (env->taken_over || events_alive_all(env->rpc.events) == 0) {
-                nudge_if_idle(conn);
-            }
-            end_if_idle(conn, now_ms);
+            continue;
+        }
+        if (env->taken_over || events_alive_all(env->rpc.events) == 0) {
+            nudge_if_idle(conn);
+        }
+        if (drain_ends_idle(&conn->rpc, conn->fd, conn->heard_ms, now_ms)) {
+            conn_end(conn);
         }
     }
 }

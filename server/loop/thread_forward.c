@@ -40,7 +40,7 @@ static void on_answer(struct message *message, struct worker *worker) {
     if (forward->recalled) {
         return; /* `recall` is on its way back, too */
     }
-    if (forward->rpc.broken) {
+    if (forward->rpc.state >= RPC_BROKEN) {
         forward_fail(&forward->forward, "no memory for an answer");
     } else {
         forward_answer(&forward->forward, forward->rpc.out.data, forward->rpc.out.len);
@@ -84,7 +84,7 @@ static void on_step(struct message *message, struct worker *worker) {
     arena_reset(&worker->scratch);
     rpc_msgpack_message(rpc, &frame);
     rpc->feeding = false;
-    if (rpc->out.len > 0 || rpc->broken) {
+    if (rpc->out.len > 0 || rpc->state >= RPC_BROKEN) {
         go_back(forward);
     }
 }

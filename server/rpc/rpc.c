@@ -30,12 +30,11 @@ void rpc_expect_results(struct rpc *rpc, size_t results_due) {
 
 /* Passes over the message at the start of data. False: it is not one that can be passed over. */
 static bool start_skip(struct rpc *rpc, const uint8_t *data, const char *why) {
-    bool known = rpc->protocol == PROTOCOL_MSGPACK || rpc->results_due > 0;
-    rpc_fail(rpc, "%s", why);
-    if (!known) {
+    snprintf(rpc->reason, sizeof rpc->reason, "%s", why);
+    if (rpc->protocol != PROTOCOL_MSGPACK && rpc->results_due == 0) {
+        rpc_enter(rpc, RPC_BROKEN);
         return false;
     }
-    rpc->broken = false;
     rpc->skipping = true;
     rpc->skip = (struct msgpack_skip){0};
     rpc->skip_left = rpc->protocol == PROTOCOL_PROTOBUF ? frame_protobuf_total(data) : 0;
@@ -53,7 +52,7 @@ static int take_skipped(struct rpc *rpc, const uint8_t *data, size_t len, size_t
     int rc = rpc->protocol == PROTOCOL_PROTOBUF ? skip_protobuf(rpc, len, used)
                                                 : msgpack_skip_take(&rpc->skip, data, len, used);
     if (rc < 0) {
-        rpc->broken = true; /* `reason` is there */
+        rpc_enter(rpc, RPC_BROKEN); /* `reason` is there */
         return -1;
     }
     if (rc == 0) {
@@ -106,7 +105,7 @@ static inline int take_message(struct rpc *rpc, const uint8_t *data, size_t len,
     if (rpc->skipping) {
         return take_skipped(rpc, data, len, total);
     }
-    if (rpc_is_paused(rpc) && !rpc->ending) {
+    if (rpc_is_paused(rpc) && rpc->state != RPC_ENDING) {
         rpc->held = true;
         return 0;
     }
@@ -259,7 +258,7 @@ static __attribute__((noinline)) int feed_rest(struct rpc *rpc, struct bytes res
             }
             if (rest.len == 0 && !rpc->skipping && rpc->in.capacity == 0) { /* as mostly */
                 rpc->half_ms = 0;
-                return rpc->broken ? -1 : 0;
+                return rpc->state >= RPC_BROKEN ? -1 : 0;
             }
         }
         if (rest.len > 0 && feed_piece(rpc, &rest) != 0) {
@@ -270,7 +269,7 @@ static __attribute__((noinline)) int feed_rest(struct rpc *rpc, struct bytes res
         buffer_clear(&rpc->in, 0);
     }
     note_half(rpc, rest.whole);
-    return rpc->broken ? -1 : 0;
+    return rpc->state >= RPC_BROKEN ? -1 : 0;
 }
 
 static inline int feed(struct rpc *rpc, const uint8_t *data, size_t len) {
@@ -284,13 +283,13 @@ static inline int feed(struct rpc *rpc, const uint8_t *data, size_t len) {
     }
     if (used == len && !rpc->skipping) { /* as mostly */
         rpc->half_ms = 0;
-        return rpc->broken ? -1 : 0;
+        return rpc->state >= RPC_BROKEN ? -1 : 0;
     }
     return feed_rest(rpc, (struct bytes){data + used, len - used, used > 0});
 }
 
 int rpc_feed(struct rpc *rpc, const uint8_t *data, size_t len) {
-    if (rpc->broken) {
+    if (rpc->state >= RPC_BROKEN) {
         return -1;
     }
     rpc->feeding = true;
@@ -304,15 +303,19 @@ int rpc_feed(struct rpc *rpc, const uint8_t *data, size_t len) {
 }
 
 bool rpc_resumable(const struct rpc *rpc) {
-    return rpc->held && !rpc->broken && !rpc_is_paused(rpc);
+    return rpc->held && rpc->state < RPC_BROKEN && !rpc_is_paused(rpc);
 }
 
 int rpc_resume(struct rpc *rpc) {
     return rpc_feed(rpc, NULL, 0);
 }
 
+void rpc_end(struct rpc *rpc) {
+    rpc_enter(rpc, RPC_ENDING);
+}
+
 void rpc_close(struct rpc *rpc) {
-    rpc->broken = true;
+    rpc_enter(rpc, RPC_CLOSED);
     rpc->feeding = true; /* nobody is there to be woken for */
     if (rpc->protocol == PROTOCOL_PROTOBUF) {
         rpc_protobuf_close(rpc);
@@ -339,8 +342,8 @@ bool rpc_idle(const struct rpc *rpc) {
     if (rpc->protocol == PROTOCOL_MSGPACK) { /* the Step of any may come over this connection */
         return events_alive_all(rpc->env->events) == 0;
     }
-    return rpc->results_due == 0 ||
-           rpc->exited; /* Kong fails a request whose answer it can't write */
+    /* Kong fails a request whose answer it can't write, but not behind a terminal call. */
+    return rpc->results_due == 0 || rpc->state >= RPC_EXITED;
 }
 
 bool rpc_answered(const struct rpc *rpc) {

@@ -53,19 +53,28 @@ struct rpc_env {
 /* What status.h and metrics_text.h tell of. */
 struct status_source rpc_status_source(const struct rpc_env *env);
 
+/* How far a conversation has come: it never goes back (rpc_conversation.c has the table). */
+enum rpc_state {
+    RPC_OPEN,
+    RPC_EXITED, /* ProtoBuf:1: a terminal call was sent. Kong closes, but may ask on */
+    RPC_ENDING, /* our side is shut: of what comes only answers that are due are taken */
+    RPC_BROKEN, /* nothing more can be said: close the connection once `out` is written */
+    RPC_CLOSED, /* nothing is left of it */
+};
+
 struct rpc {
     const struct rpc_env *env;
     enum protocol protocol;
+    enum rpc_state state;
+    uint64_t state_ms; /* since when, on the loop's clock; RPC_OPEN: 0 */
     struct frame_reader reader;
     struct buffer in;              /* the message under way */
     struct buffer out;             /* for the caller to write and to consume */
     size_t unwritten;              /* the caller's: bytes taken from `out` that wait elsewhere */
     void (*wake)(struct rpc *rpc); /* something was put in `out` outside of rpc_feed */
     bool feeding;
-    bool steps_only; /* the peer is another generation of this server: it may send Steps of events
-                        that are here, and nothing else */
-    bool ending;     /* what comes is thrown away, but for answers that are due */
-    bool broken; /* nothing more can be said on this connection: close it once `out` is written */
+    bool steps_only;  /* the peer is another generation of this server: it may send Steps of events
+                         that are here, and nothing else */
     uint64_t half_ms; /* since when a message is under way, on the loop's clock; 0: there is none */
     bool held;        /* `in` has messages that are taken up when the peer has read its answers */
     bool skipping;    /* the message under way is over a limit, which `reason` names */
@@ -78,8 +87,6 @@ struct rpc {
     int64_t sequence;    /* of its RpcCall */
     size_t results_due;  /* PDK calls sent that Kong has not answered; their frames come before all
                             others */
-    bool exited;         /* a terminal call was sent: Kong will close */
-    uint64_t exited_at_ms;
 
     /* MsgPack:1 */
     bool announced; /* serverPid was sent */
@@ -117,6 +124,9 @@ static inline bool rpc_is_paused(const struct rpc *rpc) {
 /* Logs what a peer does wrong, unless too much of that is logged. */
 void rpc_complain(const struct rpc_env *env, enum log_level level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* RPC_ENDING, from now on. */
+void rpc_end(struct rpc *rpc);
 
 /* The peer is gone: its events are resumed with KONG_E_GONE. Frees everything. */
 void rpc_close(struct rpc *rpc);

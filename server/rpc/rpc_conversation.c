@@ -7,12 +7,26 @@
 
 #define TEXT_NO_INSTANCE "no plugin instance"
 
+void rpc_enter(struct rpc *rpc, enum rpc_state state) {
+    static const unsigned transitions[] = {
+        [RPC_OPEN] = 1u << RPC_EXITED | 1u << RPC_ENDING | 1u << RPC_BROKEN | 1u << RPC_CLOSED,
+        [RPC_EXITED] = 1u << RPC_EXITED | 1u << RPC_ENDING | 1u << RPC_BROKEN | 1u << RPC_CLOSED,
+        [RPC_ENDING] = 1u << RPC_BROKEN | 1u << RPC_CLOSED,
+        [RPC_BROKEN] = 1u << RPC_CLOSED,
+        [RPC_CLOSED] = 0,
+    };
+    if ((transitions[rpc->state] & 1u << state) != 0) {
+        rpc->state = state;
+        rpc->state_ms = rpc->env->now_ms(rpc->env->clock);
+    }
+}
+
 int rpc_fail(struct rpc *rpc, const char *format, ...) {
     va_list args;
     va_start(args, format);
     vsnprintf(rpc->reason, sizeof rpc->reason, format, args);
     va_end(args);
-    rpc->broken = true;
+    rpc_enter(rpc, RPC_BROKEN);
     return -1;
 }
 

@@ -43,6 +43,9 @@ void rpc_msgpack_forward_failed(struct rpc *rpc, int64_t msgid, const char *why)
  * instances and try again, without limit. */
 const char *rpc_error_text(struct rpc *rpc, const char *name, const char *text);
 
+/* Does nothing where the conversation has come further already. */
+void rpc_enter(struct rpc *rpc, enum rpc_state state);
+
 /* -1, with the text in rpc->reason: the connection cannot go on. */
 int rpc_fail(struct rpc *rpc, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

@@ -346,7 +346,7 @@ static int refuse_call(struct rpc *rpc, const struct rpc_call *call, int codec_e
     } else if (call->sequence >= 0) {
         rpc_msgpack_send_error(rpc, call->sequence, why);
     }
-    return rpc->broken ? -1 : 0;
+    return rpc->state >= RPC_BROKEN ? -1 : 0;
 }
 
 int rpc_msgpack_too_big(struct rpc *rpc) {
@@ -354,7 +354,7 @@ int rpc_msgpack_too_big(struct rpc *rpc) {
                             .sequence = rpc->skip.sequence,
                             .event_id = rpc->skip.event_id,
                             .data_error = CODEC_E_LIMIT};
-    if (rpc->ending || call.sequence < 0) {
+    if (rpc->state == RPC_ENDING || call.sequence < 0) {
         return 0;
     }
     if (!rpc->skip.has_event_id) {
@@ -364,7 +364,7 @@ int rpc_msgpack_too_big(struct rpc *rpc) {
     if (event != NULL || !send_on_too_big(rpc, &call)) {
         take_result(rpc, event, &call);
     }
-    return rpc->broken ? -1 : 0;
+    return rpc->state >= RPC_BROKEN ? -1 : 0;
 }
 
 static int take_call(struct rpc *rpc, const struct frame *frame, const struct rpc_call *call) {
@@ -383,12 +383,12 @@ static int take_call(struct rpc *rpc, const struct frame *frame, const struct rp
         rpc_command(rpc, call, &reply);
         rpc_msgpack_send(rpc, &reply);
     }
-    return rpc->broken ? -1 : 0;
+    return rpc->state >= RPC_BROKEN ? -1 : 0;
 }
 
 int rpc_msgpack_message(struct rpc *rpc, const struct frame *frame) {
     struct rpc_call call;
-    if (rpc->ending) {
+    if (rpc->state == RPC_ENDING) {
         return 0;
     }
     int rc = msgpack_decode_call(rpc->env->scratch, frame->data, frame->len, &call);
@@ -403,7 +403,7 @@ int rpc_msgpack_message(struct rpc *rpc, const struct frame *frame) {
 
 int rpc_msgpack_fast(struct rpc *rpc, const uint8_t *data, size_t len, size_t *total) {
     struct rpc_call call;
-    if (rpc->ending || !frame_reader_at_start(&rpc->reader)) {
+    if (rpc->state == RPC_ENDING || !frame_reader_at_start(&rpc->reader)) {
         return 0;
     }
     *total = msgpack_fast_call(data, len, rpc->reader.limit, &call);

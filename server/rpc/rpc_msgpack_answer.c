@@ -14,8 +14,8 @@ void rpc_msgpack_announce(struct rpc *rpc) {
 
 int rpc_msgpack_try_to_send(struct rpc *rpc, const struct rpc_reply *reply) {
     rpc_msgpack_announce(rpc);
-    int rc = rpc->broken ? CODEC_OK : msgpack_encode_reply(&rpc->out, reply);
-    if (rc == CODEC_OK && !rpc->broken) {
+    int rc = rpc->state >= RPC_BROKEN ? CODEC_OK : msgpack_encode_reply(&rpc->out, reply);
+    if (rc == CODEC_OK && rpc->state < RPC_BROKEN) {
         rpc_wake(rpc);
     }
     return rc;

@@ -24,10 +24,9 @@ static int send_call(struct event *event, const struct pdk_method *method, struc
     }
     rpc->results_due++;
     if ((method->flags & PDK_TERMINAL) != 0) {
-        rpc->exited = true;
-        rpc->exited_at_ms = rpc->env->now_ms(rpc->env->clock);
+        rpc_enter(rpc, RPC_EXITED);
     }
-    if (waits || rpc->exited) {
+    if (waits || rpc->state != RPC_OPEN) {
         rpc_wake(rpc);
     }
     return KONG_OK;
@@ -68,8 +67,7 @@ static void send_method_error(struct rpc *rpc, const char *text) {
     if (protobuf_encode_method_error(&rpc->out, kong_str(text)) != 0) {
         rpc_fail(rpc, "no memory for an answer");
     }
-    rpc->exited = true;
-    rpc->exited_at_ms = rpc->env->now_ms(rpc->env->clock);
+    rpc_enter(rpc, RPC_EXITED);
 }
 
 /* An event that cannot run is answered at once, with a line in Kong's log: failing open it goes on,
@@ -97,8 +95,7 @@ static void refuse(struct rpc *rpc, enum kong_phase phase, const char *why) {
         rpc_fail(rpc, "no memory for an answer");
     }
     rpc->results_due++;
-    rpc->exited = true;
-    rpc->exited_at_ms = rpc->env->now_ms(rpc->env->clock);
+    rpc_enter(rpc, RPC_EXITED);
 }
 
 static void handle_event(struct rpc *rpc, const struct rpc_call *call) {
@@ -142,7 +139,7 @@ static int take_answer(struct rpc *rpc, const struct frame *frame) {
         rpc->reason[0] = '\0';
         rpc_deliver_refused(rpc, event, rc);
     }
-    return rpc->broken ? -1 : 0;
+    return rpc->state >= RPC_BROKEN ? -1 : 0;
 }
 
 int rpc_protobuf_too_big(struct rpc *rpc) {
@@ -150,7 +147,7 @@ int rpc_protobuf_too_big(struct rpc *rpc) {
     if (event != NULL) {
         rpc_deliver_refused(rpc, event, CODEC_E_LIMIT);
     }
-    return rpc->broken ? -1 : 0;
+    return rpc->state >= RPC_BROKEN ? -1 : 0;
 }
 
 int rpc_protobuf_message(struct rpc *rpc, const struct frame *frame) {
@@ -160,7 +157,7 @@ int rpc_protobuf_message(struct rpc *rpc, const struct frame *frame) {
     if (rpc->steps_only) {
         return rpc_fail(rpc, RPC_NO_STEP);
     }
-    if (rpc->ending) {
+    if (rpc->state == RPC_ENDING) {
         return 0;
     }
     if (rpc->event != NULL) {
@@ -173,7 +170,7 @@ int rpc_protobuf_message(struct rpc *rpc, const struct frame *frame) {
     }
     if (call.command == RPC_HANDLE_EVENT) {
         handle_event(rpc, &call);
-        return rpc->broken ? -1 : 0;
+        return rpc->state >= RPC_BROKEN ? -1 : 0;
     }
     struct rpc_reply reply;
     rpc_command(rpc, &call, &reply);

@@ -77,8 +77,8 @@ static void feed(struct world *world, const void *data, size_t len) {
     seam_enter();
     int rc = rpc_feed(&world->rpc, data, len);
     flush(&world->rpc);
-    if (rc != 0 || world->rpc.broken) {
-        assert_true(world->rpc.broken);
+    if (rc != 0 || world->rpc.state >= RPC_BROKEN) {
+        assert_true(world->rpc.state >= RPC_BROKEN);
         hang_up(world);
     }
     seam_leave();

@@ -79,7 +79,7 @@ static void peer_flush(struct peer *peer) {
         kong_end_take(&peer->kong, peer->rpc.protocol, out->data, out->len);
         buffer_clear(out, 0);
     }
-    if (peer->rpc.broken && (!peer->stalled || out->len == 0)) {
+    if (peer->rpc.state >= RPC_BROKEN && (!peer->stalled || out->len == 0)) {
         peer_close(peer);
     }
 }
@@ -104,7 +104,7 @@ static void peer_feed(struct peer *peer, const uint8_t *data, size_t len) {
     REQUIRE(exact != NULL);
     memcpy(exact, data, len);
     if (rpc_feed(&peer->rpc, exact, len) != 0) {
-        REQUIRE(peer->rpc.broken && peer->rpc.reason[0] != '\0');
+        REQUIRE(peer->rpc.state >= RPC_BROKEN && peer->rpc.reason[0] != '\0');
     }
     free(exact);
     peer_flush(peer);
@@ -114,7 +114,7 @@ static void peer_feed(struct peer *peer, const uint8_t *data, size_t len) {
 static void peer_resume(struct peer *peer) {
     while (peer->open && rpc_resumable(&peer->rpc)) {
         if (rpc_resume(&peer->rpc) != 0) {
-            REQUIRE(peer->rpc.broken && peer->rpc.reason[0] != '\0');
+            REQUIRE(peer->rpc.state >= RPC_BROKEN && peer->rpc.reason[0] != '\0');
         }
         peer_flush(peer);
     }
