@@ -187,11 +187,14 @@ $(BUILD)/$(1)/%.o: $(1)/%.c $(FLAGS)
 endef
 $(foreach r,$(ROOMS),$(eval $(call room_rule,$(r))))
 
+# Their authors may define _GNU_SOURCE themselves.
+GNU_SOURCE := -U_GNU_SOURCE -include server/template/gnu_source.h
+
 $(BUILD)/plugins/%.o: plugins/%.c $(FLAGS)
-	$(call compile,$(LTO_CC) $(call sees,plugins))
+	$(call compile,$(LTO_CC) $(call sees,plugins) $(GNU_SOURCE))
 
 $(PLUGIN_UNIT:%=%.o): $(BUILD)/%.o: %.c $(FLAGS)
-	$(call compile,$(call sees,plugins) -Itests/kong)
+	$(call compile,$(call sees,plugins) -Itests/kong $(GNU_SOURCE))
 
 $(BUILD)/tests/%.o: tests/%.c $(FLAGS)
 	$(call compile,$(if $(filter tests/plugins/%,$<),,$(RETRY)) $(TEST_SEES))

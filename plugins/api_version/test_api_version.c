@@ -11,11 +11,7 @@
 
 #include "kong_test.h"
 
-/* The plugin is a program: its main function is not wanted here. */
-int plugin_main(int argc, char **argv);
-#define main plugin_main
 #include "api_version.c"
-#undef main
 
 static struct kong_test *gateway(void **state, const char *config, unsigned phases) {
     struct kong_test *test = NULL;

@@ -1,6 +1,6 @@
 /* Kong plugins in C: the only header that a plugin includes.
  *
- * A plugin is a `struct kong_plugin` and a main function:
+ * A plugin is a `struct kong_plugin` and the main function of its program:
  *
  *     #include <kong.h>
  *
@@ -12,9 +12,7 @@
  *     }
  *
  *     ...
- *     int main(int argc, char **argv) {
- *         return kong_main(argc, argv, &plugin);
- *     }
+ *     KONG_MAIN(plugin)
  *
  * Handlers are plain C that looks synchronous: a PDK function that needs Kong's answer suspends the
  * handler, not the server. A handler runs on a stack of its own, of 1 MiB (256 KiB on machines of
@@ -157,6 +155,14 @@ struct kong_plugin {
  * wrong options, and for a plugin that Kong would not take (its name, version, phases or schema).
  */
 int kong_main(int argc, char **argv, const struct kong_plugin *plugin);
+
+/* The main function of a program with one plugin, as the last line of its source: KONG_MAIN(plugin)
+ * with `static const struct kong_plugin plugin`. In a test, which includes kong_test.h and then
+ * that source, it is nothing: the test has the main function. */
+#define KONG_MAIN(plugin)                                                                          \
+    int main(int argc, char **argv) {                                                              \
+        return kong_main(argc, argv, &(plugin));                                                   \
+    }
 
 /* What `configure` left for this instance. */
 void *kong_instance_state(struct kong *kong);

@@ -17,6 +17,8 @@ struct job {
     bool running;
     bool last; /* the run that is under way, or was, is the one of jobs_finish */
     struct recurrence failures;
+    struct job_request *wanted; /* the runs that are asked for: the oldest first */
+    struct job_request *asked;  /* for the run that is under way; NULL: its time had come */
 };
 
 struct jobs {
@@ -71,6 +73,27 @@ static void go_on_finishing(struct job *job) {
     }
 }
 
+static void answer(struct job *job, int rc, const char *error) {
+    struct job_request *request = job->asked;
+    job->asked = NULL;
+    if (request != NULL) {
+        request->done(request, rc, error);
+    }
+}
+
+/* After a run: what is asked for. */
+static void start_wanted(struct job *job) {
+    while (job->wanted != NULL && !job->running) {
+        job->asked = job->wanted;
+        job->wanted = job->asked->next;
+        if (job->all->closed) {
+            answer(job, KONG_E_GONE, "the server ends");
+        } else {
+            start(job);
+        }
+    }
+}
+
 static void on_ended(struct event_cleanup *cleanup, struct event *event) {
     struct job *job = (struct job *)((char *)cleanup - offsetof(struct job, ended));
     uint64_t took_ns = stats_clock() - job->began_ns;
@@ -78,11 +101,14 @@ static void on_ended(struct event_cleanup *cleanup, struct event *event) {
     set(&job->stats->longest_ns,
         took_ns > job->stats->longest_ns ? took_ns : job->stats->longest_ns);
     set(&job->stats->running, 0);
+    bool known = event->rc == event->error_rc && event->error.data != NULL;
+    const char *text = known ? event->error.data : kong_strerror(event->rc);
     if (event->rc != 0 && event->cancelled != KONG_E_GONE) {
-        bool known = event->rc == event->error_rc && event->error.data != NULL;
-        note_failure(job, known ? event->error.data : kong_strerror(event->rc));
+        note_failure(job, text);
     }
     job->running = false;
+    answer(job, event->rc, text);
+    start_wanted(job);
     go_on_finishing(job);
 }
 
@@ -100,6 +126,7 @@ static void start(struct job *job) {
         job->running = false;
         set(&job->stats->running, 0);
         note_failure(job, refusal);
+        answer(job, KONG_E_FAILED, refusal);
         go_on_finishing(job);
     }
 }
@@ -109,6 +136,17 @@ static void on_due(uv_timer_t *timer) {
     if (!job->running) {
         start(job);
     }
+}
+
+void jobs_run(struct jobs *jobs, size_t index, struct job_request *request) {
+    struct job *job = &jobs->each[index];
+    struct job_request **last = &job->wanted;
+    while (*last != NULL) {
+        last = &(*last)->next;
+    }
+    request->next = NULL;
+    *last = request;
+    start_wanted(job);
 }
 
 static void job_init(struct jobs *jobs, size_t index) {

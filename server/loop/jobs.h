@@ -9,6 +9,13 @@
 
 struct jobs;
 
+/* One run more, which somebody waits for. Owned by whoever embeds it. */
+struct job_request {
+    struct job_request *next;
+    /* That run is over: rc is what it returned; not 0: `error` says why. On the loop's thread. */
+    void (*done)(struct job_request *request, int rc, const char *error);
+};
+
 struct jobs_options {
     uv_loop_t *loop;       /* borrowed */
     struct events *events; /* borrowed */
@@ -20,6 +27,10 @@ struct jobs_options {
 /* Starts them as soon as the loop runs. *out is NULL for a plugin without any. 0, or a negative uv
  * error. */
 int jobs_open(const struct jobs_options *options, struct jobs **out);
+
+/* Runs the job of this index (of kong_plugin.jobs) now, or behind the run that is under way. On the
+ * loop's thread, before jobs_finish. */
+void jobs_run(struct jobs *jobs, size_t index, struct job_request *request);
 
 /* No event will come any more: each runs once more, behind the run that is under way. On the loop's
  * thread, once. For NULL nothing, here and below. */

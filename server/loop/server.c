@@ -215,6 +215,7 @@ static struct worker_options worker_options_of(struct server *server) {
                                                               ? options->plugin->stack_size
                                                               : options->stack_size,
                                             .kong_2_8 = options->kong_2_8,
+                                            .log_each_failure = options->log_each_failure,
                                             .timeout_ms = options->event_ms};
     wanted.conns = (struct conn_env){.peer_patience_ms = options->event_ms,
                                      .record = options->record,

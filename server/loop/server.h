@@ -43,9 +43,10 @@ struct server_options {
     pid_t parent;      /* which was this one at the program's start */
     void (*on_drain)(void *arg); /* it begins to drain; on the loop's thread. May be NULL */
     void *on_drain_arg;
-    uint64_t drain_ms; /* then what is still at work is given up */
-    uint64_t event_ms; /* time limit of one event */
-    bool kong_2_8;     /* see events_options */
+    uint64_t drain_ms;     /* then what is still at work is given up */
+    uint64_t event_ms;     /* time limit of one event */
+    bool kong_2_8;         /* see events_options */
+    bool log_each_failure; /* the same */
     uint64_t instance_idle_ms;
     const uid_t *allow_uids; /* borrowed; of processes that may connect */
     size_t allow_uid_count;  /* 0: any that may open the socket's file */

@@ -151,6 +151,7 @@ struct events_options {
     const struct budget *budget;  /* of the handlers' memory; borrowed; NULL: none */
     size_t max_events;            /* of all workers together */
     size_t stack_size;
+    bool log_each_failure;          /* of a handler, where it repeats too */
     bool kong_2_8;                  /* calls are allowed as Kong 2.8 does it, else as 3.9 does */
     uint64_t timeout_ms;            /* of one event, from its start */
     struct blocking_pool *blocking; /* borrowed; for kong_run_blocking. NULL: there is none */

@@ -42,13 +42,14 @@ static void log_failure(struct event *event) {
     bool due = registry_failed(events_options(event->events)->registry, event->instance,
                                stats_clock(), &times);
     bool request_refused = event->refused && event->watched != NULL;
-    if (!due && !request_refused) {
+    bool each = events_options(event->events)->log_each_failure;
+    if (!due && !request_refused && !each) {
         return;
     }
     struct kong_str line = arena_printf(
         &event->arena, "%s: %s %s: %s%s", plugin->name,
         event->instance->failure != NULL ? "configuration" : kong_phase_name(event->phase),
-        event->refused ? "refused" : "failed", text, aside(event, times));
+        event->refused ? "refused" : "failed", text, aside(event, each ? 1 : times));
     log_write_for(events_options(event->events)->log, LOG_LEVEL_ERROR, event->request_id,
                   "instance %d: %s", event->instance->id,
                   line.data != NULL ? line.data + strlen(plugin->name) + 2 : text);

@@ -71,7 +71,7 @@ static void fails_with(const struct kong_plugin *plugin, const char *line) {
 static void an_exception_is_a_failed_event(void **state) {
     (void)state;
     struct kong_test *test = open_with(&throws_in_handler);
-    assert_int_equal(kong_test_run(test), KONG_TEST_EXITED);
+    assert_int_equal(kong_test_run(test), KONG_TEST_FAILED);
     assert_int_equal(kong_test_response_status(test), 500);
     kong_test_close(test);
     fails_with(&throws_in_handler, "throws: access failed: exception: the redis is down");

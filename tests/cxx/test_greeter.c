@@ -32,7 +32,7 @@ static void greets(void **state) {
 static void too_long_is_a_failure_with_its_text(void **state) {
     struct kong_test *test = open_with("{\"names\":[\"Ann\",\"Ben\"],\"limit\":5}");
     (void)state;
-    assert_int_equal(kong_test_run(test), KONG_TEST_EXITED);
+    assert_int_equal(kong_test_run(test), KONG_TEST_FAILED);
     assert_int_equal(kong_test_response_status(test), 500);
     assert_true(kong_test_logged(test, "err",
                                  "greeter: access failed: exception: the greeting is too long"));

@@ -1,17 +1,52 @@
 /* A gateway for the tests of a plugin: the plugin runs in its real server, in a thread of the test,
  * and talks over a real socket to a simulated Kong that implements the PDK.
  *
- *     struct kong_test *test;
- *     char error[256];
- *     assert_int_equal(kong_test_open(&(struct kong_test_options){.plugin = &plugin,
- *                                                                 .config = "{\"limit\":3}"},
- *                                     &test, error, sizeof error), 0);
- *     kong_test_request(test, "GET", "/users?id=7");
- *     kong_test_request_header(test, "X-Api-Key", "secret");
- *     kong_test_upstream(test, 200, "hello");
- *     assert_int_equal(kong_test_run(test), KONG_TEST_OK);
- *     assert_string_equal(kong_test_response_header(test, "X-Limit"), "3");
- *     kong_test_close(test);
+ * A test is a program that includes this header and then the plugin's source, and calls
+ * kong_test_*. It needs no framework. This is test_limit.c, of a plugin limit.c, with cmocka, which
+ * wants four headers before its own:
+ *
+ *     #include <setjmp.h>
+ *     #include <stdarg.h>
+ *     #include <stddef.h>
+ *     #include <stdint.h>
+ *
+ *     #include <cmocka.h>
+ *
+ *     #include <kong_test.h>
+ *
+ *     #include "limit.c"
+ *
+ *     static void tells_the_limit(void **state) {
+ *         struct kong_test_options options = {.plugin = &plugin, .config = "{\"limit\":3}"};
+ *         struct kong_test *test;
+ *         char error[256];
+ *         (void)state;
+ *         if (kong_test_open(&options, &test, error, sizeof error) != 0) {
+ *             fail_msg("%s", error);
+ *         }
+ *         kong_test_request(test, "GET", "/users?id=7");
+ *         kong_test_request_header(test, "X-Api-Key", "secret");
+ *         kong_test_upstream(test, 200, "hello");
+ *         if (kong_test_run(test) != KONG_TEST_OK) {
+ *             fail_msg("%s", kong_test_error(test));
+ *         }
+ *         assert_string_equal(kong_test_response_header(test, "X-Limit"), "3");
+ *         kong_test_close(test);
+ *     }
+ *
+ *     int main(void) {
+ *         const struct CMUnitTest tests[] = {cmocka_unit_test(tells_the_limit)};
+ *         return cmocka_run_group_tests(tests, NULL, NULL);
+ *     }
+ *
+ *     cc test_limit.c $(pkg-config --cflags --libs kong-pdk-test cmocka) -o test_limit
+ *
+ * The plugin is a program too. Its last line is KONG_MAIN(plugin), which behind this header is no
+ * main function (kong.h). A plugin that writes out its main function is included like this:
+ *
+ *     #define main plugin_main
+ *     #include "limit.c"
+ *     #undef main
  *
  * Handlers run in another thread than the test: use no assertions of the test's framework in them.
  * A handler that crashes ends the test's process, with the server's line on stderr: "NAME[123]:
@@ -27,6 +62,10 @@
 #define KONG_TEST_H
 
 #include "kong.h"
+
+/* The test has the main function. */
+#undef KONG_MAIN
+#define KONG_MAIN(plugin)
 
 #ifdef __cplusplus
 extern "C" {
@@ -53,8 +92,10 @@ enum kong_test_outcome {
     KONG_TEST_OK = 0,
     KONG_TEST_EXITED = 1, /* by kong.response.exit or .error: the upstream was not asked, or its
                              answer not used */
-    KONG_TEST_FAILED = 2, /* the plugin, or a PDK call of it, failed: kong_test_error. Kong answered
-                             500, or went on without the plugin, as Kong would */
+    KONG_TEST_FAILED =
+        2,                /* a handler or `configure` failed, or Kong raised an error in a PDK call:
+                             kong_test_error says what. What Kong made of it is seen as after other
+                             runs: it went on without the plugin (KONG_FAIL_OPEN), or answered 500 */
     KONG_TEST_BROKEN = 3, /* the test itself went wrong: kong_test_error */
 };
 
@@ -155,6 +196,14 @@ enum kong_test_outcome kong_test_run(struct kong_test *test);
 /* One phase alone, on the request as it is, whether or not the plugin advertises it. */
 enum kong_test_outcome kong_test_phase(struct kong_test *test, enum kong_phase phase);
 
+/* --- Jobs --- */
+
+/* Runs the plugin's job of this name (kong_plugin.jobs) now, or when the run that is under way is
+ * over, and waits for its end. KONG_TEST_FAILED: it failed, kong_test_error has the text.
+ * KONG_TEST_BROKEN: there is no such job. The server runs all jobs as it always does, besides: at
+ * its start and at their intervals, and once more in kong_test_close. */
+enum kong_test_outcome kong_test_job(struct kong_test *test, const char *name);
+
 /* --- Several requests at once --- */
 
 /* Another request of the same gateway: with a request, results and connections of its own, the same
@@ -178,7 +227,8 @@ enum kong_test_outcome kong_test_wait(struct kong_test *test);
 
 /* --- Looking at it. Header names without regard to case --- */
 
-/* Why the last run failed; "" when it didn't. */
+/* Why the last run, phase or job failed; "" when it didn't. Of a handler it is the line that stands
+ * in Kong's log: "limit: access failed: no key". */
 const char *kong_test_error(const struct kong_test *test);
 
 /* The upstream was asked. */
@@ -211,6 +261,14 @@ const char *kong_test_response_header_at(const struct kong_test *test, const cha
 const char *kong_test_log(const struct kong_test *test, size_t index, const char **level);
 /* Whether a line of this level has this text in it. */
 bool kong_test_logged(const struct kong_test *test, const char *level, const char *text);
+
+/* Lines of the server's own log since kong_test_open, of all requests and jobs, from 0; NULL behind
+ * the last. What jobs write by kong_log_err and so on is there ("job flush: TEXT"). *level is
+ * "error", "warn", "notice", "info" or "debug". They live until the next call of one of the two.
+ * What kong_process_log writes goes to stderr. */
+const char *kong_test_server_log(struct kong_test *test, size_t index, const char **level);
+/* Whether a line of this level has this text in it. */
+bool kong_test_server_logged(struct kong_test *test, const char *level, const char *text);
 
 /* kong.ctx.shared; nil when it is not there. The consumer and credential of the request, perhaps
  * set by kong.client.authenticate. */

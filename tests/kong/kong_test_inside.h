@@ -27,6 +27,8 @@ struct gateway {
     bool kong_2_8;
     int timeout_ms;
     struct sim_server *server;
+    struct log *log;      /* the server's */
+    int log_fd;           /* the file in memory that it writes to; -1 */
     pthread_mutex_t lock; /* of what follows, where requests run at the same time */
     size_t users;         /* struct kong_test */
     char *config;         /* JSON object, checked */
@@ -50,6 +52,7 @@ struct kong_test {
     enum kong_test_outcome outcome; /* of that thread */
     char error[640];                /* of the last run */
     char mistake[640];              /* of the test; "" while there is none */
+    char server_line[4096];         /* of the server's log, given last */
 };
 
 void test_mistake(struct kong_test *test, const char *what, const char *text);
@@ -60,6 +63,10 @@ void test_learn(struct kong_test *test, enum knowledge what, const char *json);
 /* What the Admin API would say: 0, 1 with its lines, -1. */
 int test_check_config(const struct kong_plugin *plugin, const char *config, char *error,
                       size_t error_size);
+
+/* The server's log, before its start. False when there is no memory or no descriptor. */
+bool test_open_log(struct gateway *gateway);
+void test_close_log(struct gateway *gateway);
 
 /* The text of StartInstance; {NULL, 0} when out of memory. */
 struct kong_str test_instance_config(struct kong_test *test);

@@ -55,6 +55,7 @@ static struct gateway *create_gateway(const struct kong_test_options *options) {
         return NULL;
     }
     gateway->plugin = *options->plugin;
+    gateway->log_fd = -1;
     if (options->stack_size != 0) {
         gateway->plugin.stack_size = options->stack_size;
     }
@@ -75,6 +76,7 @@ static int start(struct kong_test *test, const struct kong_test_options *options
                                         .threads = options->threads,
                                         .kong_2_8 = options->kong_2_8,
                                         .report_faults = true,
+                                        .log_each_failure = true,
                                         .drain_ms = 50};
     if (plugin_check(&gateway->plugin, error, error_size) != 0) {
         return -1;
@@ -90,6 +92,11 @@ static int start(struct kong_test *test, const struct kong_test_options *options
     if (result != 0) {
         return result;
     }
+    if (!test_open_log(gateway)) {
+        snprintf(error, error_size, "no memory or descriptor for the server's log");
+        return -1;
+    }
+    server.log = gateway->log;
     gateway->server = sim_server_start(&server, error, error_size);
     if (gateway->server == NULL) {
         return -1;
@@ -149,6 +156,7 @@ static void leave(struct gateway *gateway) {
     pthread_mutex_unlock(&gateway->lock);
     if (last) {
         sim_server_stop(gateway->server);
+        test_close_log(gateway);
         pthread_mutex_destroy(&gateway->lock);
         free(gateway->config);
         free(gateway);

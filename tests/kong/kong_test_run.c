@@ -1,6 +1,7 @@
 /* One request through Kong's phases, and what Kong does when the plugin fails. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "kong_test_inside.h"
 #include "sim_json.h"
@@ -65,16 +66,39 @@ static enum kong_test_outcome raised(struct kong_test *test) {
     return KONG_TEST_FAILED;
 }
 
+/* The line that the server has Kong write for a handler that failed, or did not run, among those
+ * from index `from` on; NULL. */
+static const char *failure_line(const struct kong_test *test, size_t from, enum kong_phase phase) {
+    const struct sim_pdk *pdk = test->pdk;
+    const char *whose[] = {kong_phase_name(phase), "configuration"};
+    const char *what[] = {"failed", "refused"};
+    for (size_t i = from; i < pdk->log_count; i++) {
+        for (size_t k = 0; k < 4 && strcmp(pdk->logs[i].level.data, "err") == 0; k++) {
+            char head[320];
+            int len = snprintf(head, sizeof head, "%s: %s %s: ", test->gateway->plugin.name,
+                               whose[k / 2], what[k % 2]);
+            if (strncmp(pdk->logs[i].text.data, head, (size_t)len) == 0) {
+                return pdk->logs[i].text.data;
+            }
+        }
+    }
+    return NULL;
+}
+
+/* Kong goes on, or answers as the handler's failure wants it: for the test it failed. */
+static enum kong_test_outcome went_well(struct kong_test *test, const struct sim_event *event,
+                                        const char *failure) {
+    snprintf(test->error, sizeof test->error, "%s", failure == NULL ? "" : failure);
+    return failure != NULL                      ? KONG_TEST_FAILED
+           : event->outcome == SIM_EVENT_EXITED ? KONG_TEST_EXITED
+                                                : KONG_TEST_OK;
+}
+
 /* The event did not end well: what does Kong do? */
 static enum kong_test_outcome failed(struct kong_test *test, const struct sim_event *event) {
     char line[640];
     snprintf(test->error, sizeof test->error, "%s", event->text);
     switch (event->outcome) {
-    case SIM_EVENT_OK:
-        return KONG_TEST_OK;
-    case SIM_EVENT_EXITED:
-        test->error[0] = '\0';
-        return KONG_TEST_EXITED;
     case SIM_EVENT_RAISED:
         test_log(test, "kong.log.err", event->text);
         return raised(test);
@@ -102,6 +126,7 @@ static enum kong_test_outcome failed(struct kong_test *test, const struct sim_ev
 
 enum kong_test_outcome test_event(struct kong_test *test, enum kong_phase phase) {
     struct sim_event event = {.outcome = SIM_EVENT_NO_INSTANCE};
+    size_t logged = test->pdk->log_count;
     int64_t instance = 0;
     sim_server_arm(test->gateway->server);
     if (!sim_pdk_set_phase(test->pdk, phase)) {
@@ -122,6 +147,9 @@ enum kong_test_outcome test_event(struct kong_test *test, enum kong_phase phase)
         if (event.outcome == SIM_EVENT_NO_INSTANCE) {
             forget_instance(test->gateway, instance);
         }
+    }
+    if (event.outcome == SIM_EVENT_OK || event.outcome == SIM_EVENT_EXITED) {
+        return went_well(test, &event, failure_line(test, logged, phase));
     }
     return failed(test, &event);
 }

@@ -8,7 +8,7 @@
 
 #include "dump.h"
 #include "scratch.h"
-#include "server.h"
+#include "server_internal.h"
 #include "sim_fault.h"
 #include "socket_file.h"
 
@@ -65,6 +65,7 @@ static void fill(struct server_options *to, const struct sim_server_options *fro
     to->running = from->running;
     to->report_faults = from->report_faults;
     to->kong_2_8 = from->kong_2_8;
+    to->log_each_failure = from->log_each_failure;
     to->max_instances = from->max_instances == 0 ? to->max_instances : from->max_instances;
     to->max_events = from->max_events == 0 ? to->max_events : from->max_events;
     to->max_frame = from->max_frame == 0 ? to->max_frame : from->max_frame;
@@ -131,6 +132,52 @@ void sim_server_arm(const struct sim_server *server) {
     if (server->reports_faults) {
         sim_fault_arm();
     }
+}
+
+/* --- One run of a job --- */
+
+struct job_run {
+    struct message message;
+    struct job_request request;
+    size_t index;
+    pthread_mutex_t lock; /* of the rest */
+    pthread_cond_t ended;
+    bool over;
+    int rc;
+    char *error;
+    size_t error_size;
+};
+
+static void job_done(struct job_request *request, int rc, const char *error) {
+    struct job_run *run = (struct job_run *)((char *)request - offsetof(struct job_run, request));
+    pthread_mutex_lock(&run->lock);
+    run->over = true;
+    run->rc = rc;
+    snprintf(run->error, run->error_size, "%s", rc == 0 ? "" : error);
+    pthread_cond_signal(&run->ended);
+    pthread_mutex_unlock(&run->lock);
+}
+
+static void deliver_job(struct message *message, struct worker *worker) {
+    struct job_run *run = (struct job_run *)((char *)message - offsetof(struct job_run, message));
+    jobs_run(worker->jobs, run->index, &run->request);
+}
+
+int sim_server_run_job(struct sim_server *server, size_t index, char *error, size_t error_size) {
+    struct job_run run = {.message = {.deliver = deliver_job},
+                          .request = {.done = job_done},
+                          .index = index,
+                          .lock = PTHREAD_MUTEX_INITIALIZER,
+                          .ended = PTHREAD_COND_INITIALIZER,
+                          .error = error,
+                          .error_size = error_size};
+    worker_post(&server->server->workers[0], &run.message);
+    pthread_mutex_lock(&run.lock);
+    while (!run.over) {
+        pthread_cond_wait(&run.ended, &run.lock);
+    }
+    pthread_mutex_unlock(&run.lock);
+    return run.rc;
 }
 
 void sim_server_ask(struct sim_server *server) {

@@ -23,7 +23,8 @@ struct sim_server_options {
     uint64_t drain_ms;
     uint64_t instance_idle_ms;
     size_t max_connections, max_instances, max_events, max_frame, max_memory;
-    bool kong_2_8;      /* --kong-version 2.8 */
+    bool kong_2_8; /* --kong-version 2.8 */
+    bool log_each_failure;
     bool report_faults; /* of handlers, on stderr, where no other server of this process does */
 };
 
@@ -41,6 +42,10 @@ const struct rpc_plugin_info *sim_server_info(const struct sim_server *server);
 
 /* Before an event: see sim_fault_arm. */
 void sim_server_arm(const struct sim_server *server);
+
+/* Runs a job of the plugin once more, by its index, and waits for it. What it returned; not 0:
+ * `error` says why. */
+int sim_server_run_job(struct sim_server *server, size_t index, char *error, size_t error_size);
 
 /* Asks it to end, without waiting. */
 void sim_server_ask(struct sim_server *server);

@@ -223,6 +223,4 @@ static const struct kong_plugin plugin = {
         },
 };
 
-int main(int argc, char **argv) {
-    return kong_main(argc, argv, &plugin);
-}
+KONG_MAIN(plugin)

@@ -10,10 +10,7 @@
 
 #include "example.h"
 
-int plugin_main(int argc, char **argv);
-#define main plugin_main
 #include "json_guard.c"
-#undef main
 
 static void send(struct kong_test *test, const char *type, const char *body, size_t len) {
     kong_test_request(test, "POST", "/x");

@@ -8,10 +8,7 @@
 
 #include "example.h"
 
-int plugin_main(int argc, char **argv);
-#define main plugin_main
 #include "key_check.c"
-#undef main
 
 static struct kong_test *gateway(void **state, const char *config) {
     struct kong_test *test = gateway_of(&plugin, state, config);

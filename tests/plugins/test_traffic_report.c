@@ -8,10 +8,7 @@
 
 #include "example.h"
 
-int plugin_main(int argc, char **argv);
-#define main plugin_main
 #include "traffic_report.c"
-#undef main
 
 static void request(struct kong_test *test, int status) {
     kong_test_request(test, "GET", "/x");

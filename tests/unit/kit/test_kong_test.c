@@ -202,7 +202,8 @@ static void denied(void **state) {
 
 static void fails_closed(void **state) {
     struct kong_test *test = gateway(state, "{\"trouble\":\"fail\"}");
-    assert_run(test, KONG_TEST_EXITED);
+    assert_run(test, KONG_TEST_FAILED);
+    assert_string_equal(kong_test_error(test), "kit: access failed: the plugin failed");
     assert_int_equal(kong_test_response_status(test), 500);
     assert_true(kong_test_logged(test, "err", "kit: access failed: the plugin failed"));
     kong_test_close(test);
@@ -211,7 +212,7 @@ static void fails_closed(void **state) {
 /* The library refuses the call: Kong raises no error, and the event ends as a failed one. */
 static void wrong_phase(void **state) {
     struct kong_test *test = gateway(state, "{\"trouble\":\"wrong phase\"}");
-    assert_run(test, KONG_TEST_EXITED);
+    assert_run(test, KONG_TEST_FAILED);
     assert_true(kong_test_logged(test, "err",
                                  "kit: access failed: kong.response.get_status: Kong does not "
                                  "allow it in the phase access, only in response, header_filter, "
@@ -402,7 +403,7 @@ static void values_nested_too_deep(void **state) {
     struct kong_test_options options = {.plugin = &nested_plugin, .msgpack = *(bool *)*state};
     assert_int_equal(kong_test_open(&options, &test, error, sizeof error), 0);
     kong_test_request(test, "GET", "/");
-    assert_run(test, KONG_TEST_OK);
+    assert_run(test, KONG_TEST_FAILED);
     assert_true(kong_test_logged(test, "err",
                                  "nested: access failed: kong.ctx.shared.set: a value nests deeper "
                                  "than 32 levels; not sent"));

@@ -1,0 +1,99 @@
+/* What a gateway's server does besides requests: its log, the plugin's jobs. */
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "kong_test_inside.h"
+#include "log.h"
+
+/* --- The log: a file in memory, read anew with each look --- */
+
+bool test_open_log(struct gateway *gateway) {
+    gateway->log_fd = memfd_create("kong_test log", MFD_CLOEXEC);
+    gateway->log = gateway->log_fd < 0
+                       ? NULL
+                       : log_create(gateway->log_fd, LOG_LEVEL_DEBUG, gateway->plugin.name);
+    return gateway->log != NULL;
+}
+
+void test_close_log(struct gateway *gateway) {
+    log_destroy(gateway->log);
+    if (gateway->log_fd >= 0) {
+        close(gateway->log_fd);
+    }
+}
+
+/* The line at `from`, with a NUL in its newline's place: its length with that, 0 when there is none
+ * (yet). */
+static size_t read_line(int fd, off_t from, char *line, size_t size) {
+    ssize_t got = pread(fd, line, size, from);
+    char *end = got <= 0 ? NULL : memchr(line, '\n', (size_t)got);
+    if (end == NULL) {
+        return 0;
+    }
+    *end = '\0';
+    return (size_t)(end - line) + 1;
+}
+
+/* "2026-11-22T19:01:41.123Z warn  NAME[123]: TEXT": *level, and the text. */
+static const char *text_of(const char *line, const char **level) {
+    static const char time[] = "2026-11-22T19:01:41.123Z ";
+    const char *word = line + strlen(time);
+    const char *text = strstr(word, "]: ");
+    for (int i = 0; i < LOG_LEVEL_COUNT; i++) {
+        const char *name = log_level_name((enum log_level)i);
+        if (strncmp(word, name, strlen(name)) == 0 && level != NULL) {
+            *level = name;
+        }
+    }
+    return text == NULL ? line : text + strlen("]: ");
+}
+
+const char *kong_test_server_log(struct kong_test *test, size_t index, const char **level) {
+    off_t at = 0;
+    for (size_t i = 0;; i++) {
+        size_t len =
+            read_line(test->gateway->log_fd, at, test->server_line, sizeof test->server_line);
+        if (len == 0) {
+            return NULL;
+        }
+        if (i == index) {
+            return text_of(test->server_line, level);
+        }
+        at += (off_t)len;
+    }
+}
+
+bool kong_test_server_logged(struct kong_test *test, const char *level, const char *text) {
+    off_t at = 0;
+    size_t len;
+    while ((len = read_line(test->gateway->log_fd, at, test->server_line,
+                            sizeof test->server_line)) > 0) {
+        const char *of = "";
+        if (strstr(text_of(test->server_line, &of), text) != NULL && strcmp(of, level) == 0) {
+            return true;
+        }
+        at += (off_t)len;
+    }
+    return false;
+}
+
+/* --- Jobs --- */
+
+enum kong_test_outcome kong_test_job(struct kong_test *test, const char *name) {
+    const struct kong_job *jobs = test->gateway->plugin.jobs;
+    size_t index = 0;
+    while (index < KONG_JOBS_MOST && jobs[index].name != NULL &&
+           strcmp(jobs[index].name, name) != 0) {
+        index++;
+    }
+    if (index == KONG_JOBS_MOST || jobs[index].name == NULL) {
+        snprintf(test->error, sizeof test->error, "the plugin has no job %.200s", name);
+        return KONG_TEST_BROKEN;
+    }
+    sim_server_arm(test->gateway->server);
+    return sim_server_run_job(test->gateway->server, index, test->error, sizeof test->error) == 0
+               ? KONG_TEST_OK
+               : KONG_TEST_FAILED;
+}
