@@ -423,5 +423,5 @@ new-plugin: ## make plugins/rate_card/ of a template (NAME=rate-card)
 clean: ## remove what was built
 	rm -rf $(BUILD)
 
--include $(wildcard tests/*/*.mk tests/unit/*/*.mk)
+-include $(wildcard tests/*/*.mk tests/unit/*/*.mk) plugins/examples/examples.mk
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -2,13 +2,14 @@
 # Installs what is missing to build, show or test the project: by apt-get on Debian and Ubuntu (as
 # root, or through sudo); elsewhere it names what is missing and ends with status 2.
 #
-#   tests/install-deps.sh [build|deb|demo|test|bench|other]…      (default: build)
+#   tests/install-deps.sh [build|deb|demo|examples|test|bench|other]…      (default: build)
 #
 #   build   compiler, make, pkg-config, libuv, msgpack-c, protobuf-c, jansson, Boost.Context
 #   unit    build, and cmocka
 #   deb     build, and what makes a Debian package
 #   demo    build, and nginx with Lua, lua-cjson, lua-messagepack, curl
-#   test    demo, and clang with its tools, cmocka, valgrind, gcovr, Lua 5.1
+#   examples  demo, unit, and what plugins/examples need: hiredis, redis-server
+#   test    demo, examples, and clang with its tools, cmocka, valgrind, gcovr, Lua 5.1
 #   bench   demo, and wrk, strace, valgrind, gnuplot
 #   other   cross compilers for i386 and s390x and qemu's user mode; not beside gcc-multilib, which
 #           excludes them
@@ -17,8 +18,8 @@
 #
 # nginx: the package nginx (the plain binary; Debian's nginx-light and nginx-extras only add modules
 # to it) with libnginx-mod-http-lua. Debian starts a service of a newly installed nginx on port 80
-# and at each boot; nobody asked for that, so it is kept from starting and disabled, unless nginx
-# was there before.
+# and at each boot, and so of redis-server; nobody asked for that, so they are kept from starting
+# and disabled, unless they were there before.
 set -u
 
 missing= # Debian packages; "a|b" is the first of them that the system knows
@@ -95,6 +96,14 @@ want_demo() {
     tool awk mawk
 }
 
+want_examples() {
+    want_demo
+    want_unit
+    library libhiredis-dev hiredis
+    tool redis-server redis-server
+    tool redis-cli redis-tools
+}
+
 # The version that tests/lint/with-tool.sh takes; pip gets it where the distribution has another.
 lint_tool() { # COMMAND
     if command -v "$1-14" >/dev/null 2>&1 || "$1" --version 2>/dev/null | grep -q 'version 14\.'; then
@@ -108,6 +117,7 @@ lint_tool() { # COMMAND
 
 want_test() {
     want_demo
+    want_examples
     tool gcc gcc
     tool clang clang
     file libclang-rt-dev /usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.asan-*.a \
@@ -146,9 +156,9 @@ want_other() {
 
 for mode in "${@:-build}"; do
     case $mode in
-    build | unit | deb | demo | test | bench | other) "want_$mode" ;;
+    build | unit | deb | demo | examples | test | bench | other) "want_$mode" ;;
     *)
-        sed -n '2,15s/^# \{0,1\}//p' "$0"
+        sed -n '2,16s/^# \{0,1\}//p' "$0"
         exit 2
         ;;
     esac
@@ -196,22 +206,24 @@ done
 
 # A policy that denies starting services, for the time of the installation (status 101: not allowed).
 policy=/usr/sbin/policy-rc.d
-case " $packages " in
-*" nginx "*) new_nginx=1 ;;
-*) new_nginx= ;;
-esac
-if [ -n "$new_nginx" ] && [ ! -e $policy ]; then
+services=
+for service in nginx redis-server; do
+    case " $packages " in
+    *" $service "*) services="$services $service" ;;
+    esac
+done
+if [ -n "$services" ] && [ ! -e $policy ]; then
     trap '$root rm -f $policy; rm -f "$log"' EXIT
     run sh -c "printf '#!/bin/sh\nexit 101\n' >$policy && chmod 755 $policy"
 fi
 # shellcheck disable=SC2086 # a list of words
 run env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $packages
-if [ -n "$new_nginx" ]; then
+for service in $services; do
     if command -v systemctl >/dev/null 2>&1; then
-        $root systemctl disable nginx >/dev/null 2>&1 || true # nothing to disable without systemd's files
+        $root systemctl disable "$service" >/dev/null 2>&1 || true # nothing to disable without systemd's files
     else # the package has enabled it for a systemd that comes later, and for sysvinit
-        $root rm -f /etc/systemd/system/multi-user.target.wants/nginx.service
-        $root update-rc.d nginx disable >/dev/null 2>&1 || true
+        $root rm -f "/etc/systemd/system/multi-user.target.wants/$service.service"
+        $root update-rc.d "$service" disable >/dev/null 2>&1 || true
     fi
-fi
+done
 exit 0

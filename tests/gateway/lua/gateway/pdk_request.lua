@@ -79,12 +79,30 @@ end, function(req, name)
   return pdk.first(headers[name] or headers[lower] or headers[lower:gsub("_", "-")])
 end)
 
--- "" for a request without a body; nil when nginx keeps it in a file.
-local function raw_body()
+-- At most `most` bytes of a file; 0: any.
+local function read_file(path, most)
+  local file = assert(io.open(path, "rb"))
+  local size = file:seek("end")
+  if most > 0 and size > most then
+    file:close()
+    return nil, ("request body file too big: %d > %d"):format(size, most)
+  end
+  file:seek("set")
+  local body = file:read("*a")
+  file:close()
+  return body
+end
+
+-- "" for a request without a body. One that nginx keeps in a file is read where the caller says how
+-- large it may be (0: any size), as by Kong later than 2.8; nil otherwise.
+local function raw_body(_, most)
   ngx.req.read_body()
-  local body = ngx.req.get_body_data()
-  if not body and ngx.req.get_body_file() then
-    return nil, "request body did not fit into client body buffer"
+  local body, path = ngx.req.get_body_data(), ngx.req.get_body_file()
+  if not body and path then
+    if not most or most < 0 then
+      return nil, "request body did not fit into client body buffer"
+    end
+    return read_file(path, most)
   end
   return body or ""
 end
