@@ -60,7 +60,20 @@ static int mode_abort(struct kong *kong, const struct config *config) {
 
 static int mode_exit(struct kong *kong, const struct config *config) {
     (void)kong;
-    _exit(strcmp(config->mode, "exit") == 0 ? 3 : 0);
+    (void)config;
+    _exit(3);
+}
+
+static int mode_exit_0(struct kong *kong, const struct config *config) {
+    (void)kong;
+    (void)config;
+    _exit(0);
+}
+
+static int mode_exit_heard(struct kong *kong, const struct config *config) {
+    (void)kong;
+    (void)config;
+    exit(3);
 }
 
 /* What it adds makes that no compiler turns it into a loop. */
@@ -126,20 +139,11 @@ static const struct {
     const char *name;
     int (*run)(struct kong *kong, const struct config *config);
 } modes[] = {
-    {"ok", mode_ok},
-    {"wait", mode_wait},
-    {"block", mode_block},
-    {"segv", mode_segv},
-    {"abort", mode_abort},
-    {"exit", mode_exit},
-    {"exit-0", mode_exit},
-    {"overflow", mode_overflow},
-    {"hang", mode_hang},
-    {"sleep", mode_sleep},
-    {"text", mode_text},
-    {"value", mode_value},
-    {"blocking", mode_blocking},
-    {"header", mode_header},
+    {"ok", mode_ok},         {"wait", mode_wait},         {"block", mode_block},
+    {"segv", mode_segv},     {"abort", mode_abort},       {"exit", mode_exit},
+    {"exit-0", mode_exit_0}, {"exit()", mode_exit_heard}, {"overflow", mode_overflow},
+    {"hang", mode_hang},     {"sleep", mode_sleep},       {"text", mode_text},
+    {"value", mode_value},   {"blocking", mode_blocking}, {"header", mode_header},
 };
 
 static int run_mode(const char *mode, struct kong *kong, const struct config *config) {

@@ -13,8 +13,8 @@
 /* The plugin "hurt", configuration {"mode": …, "text": …, "ms": n}. Modes:
  * ok: response.set_header("X-Pid", the process' id)
  * wait: request.get_header("X-In"), then as ok
- * segv, abort, exit (status 3), exit-0, overflow (of the handler's stack), hang (for ever):
- *   what they say
+ * segv, abort, exit (_exit with status 3), exit-0, exit() (with status 3, heard by atexit),
+ *   overflow (of the handler's stack), hang (for ever): what they say
  * value: ctx.shared.get("key"), then as ok
  * sleep: kong_sleep for ms, then as ok
  * block: kong_run_blocking with a function that takes ms, then as ok

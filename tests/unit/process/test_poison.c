@@ -105,9 +105,10 @@ static void assert_served(const struct others *others, size_t crashes) {
 
 /* --- One request --- */
 
-static const char *const kinds[] = {"segv", "abort", "exit", "overflow", "hang", "blocking"};
+static const char *const kinds[] = {"segv", "abort", "exit()", "overflow", "hang", "blocking"};
 
-static void one(const char *const *options, const char *kind, bool closed) {
+/* After at most so many crashes, at least 2. */
+static void one_of(const char *const *options, const char *kind, bool closed, unsigned most) {
     struct process process;
     struct others others;
     begin(&process, options, closed);
@@ -121,15 +122,19 @@ static void one(const char *const *options, const char *kind, bool closed) {
     others_end(&others);
     print_message("  %s, %s: %u crashes, ended after %.3f s, %u other requests served\n", kind,
                   closed ? "closed" : "open", request.closed, request.seconds, others.served);
-    assert_int_equal(request.closed, 2);
+    assert_in_range(request.closed, 2, most);
     assert_int_equal(request.status, closed ? 500 : 0);
     assert_int_equal(request.outcome, closed ? SIM_EVENT_EXITED : SIM_EVENT_OK);
     assert_non_null(strstr(request.said, REFUSED));
-    assert_served(&others, 2);
-    assert_int_equal(deaths(&process), 2);
-    assert_int_equal(process_count(&process, "starting another in 0 ms"), 2);
+    assert_served(&others, request.closed);
+    assert_int_equal(deaths(&process), request.closed);
+    assert_int_equal(process_count(&process, "starting another in 0 ms"), request.closed);
     assert_says(&process, "request poison crashed the server process");
     assert_orderly(process_end(&process, SIGTERM));
+}
+
+static void one(const char *const *options, const char *kind, bool closed) {
+    one_of(options, kind, closed, 2);
 }
 
 static void one_request(void **state) {
@@ -145,6 +150,8 @@ static void one_request_among_threads(void **state) {
     for (size_t i = 0; i < LENGTH(kinds); i++) {
         one(three_threads, kinds[i], true);
     }
+    /* Nobody hears which thread called _exit: another one's handler may be suspected as well. */
+    one_of(three_threads, "exit", true, 3);
 }
 
 /* Kong does not send it again: it goes on without the plugin, and the next request is another. */
