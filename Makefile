@@ -246,7 +246,7 @@ each_of = bad=; for t in $(1); do echo "== $$t"; $(TEST_WRAPPER) $$t || bad="$$b
 ALONE := $(call unit_program,test_bench test_reload)
 
 unit: unit-programs ## build and run the unit tests, those of the plugins too
-	@$(if $(PARALLEL),printf '$(TEST_WRAPPER) %s\n' $(filter-out $(ALONE),$(UNIT) $(PLUGIN_UNIT)) | tests/parallel,$(call each_of,$(UNIT) $(PLUGIN_UNIT)))
+	@$(if $(PARALLEL),printf '$(TEST_WRAPPER) %s\n' $(filter-out $(ALONE),$(UNIT) $(PLUGIN_UNIT)) | tests/parallel $(AT_ONCE),$(call each_of,$(UNIT) $(PLUGIN_UNIT)))
 
 .PHONY: unit-alone
 unit-alone: unit-programs
@@ -256,7 +256,7 @@ unit-alone: unit-programs
 VALGRIND := valgrind --quiet --error-exitcode=99 --leak-check=full --show-leak-kinds=definite,possible \
             --errors-for-leak-kinds=definite,possible
 
-.PHONY: test test-all unit-clang unit-asan unit-ucontext unit-valgrind lint format test-install install
+.PHONY: test test-all unit-clang unit-asan unit-ucontext unit-ucontext-programs unit-valgrind lint format test-install install
 test: ## install what is missing and run all tests
 	@sh tests/install-deps.sh test
 	@$(MAKE) --no-print-directory test-all
@@ -281,11 +281,18 @@ tsan-programs: $(TSAN_TESTS)
 unit-tsan: ## the unit tests that use threads, under ThreadSanitizer
 	+$(MAKE) BUILD=$(BUILD)/tsan SAN=thread CFLAGS="-O1 -g" tsan-programs
 
-unit-ucontext: ## the unit tests with the portable fibers
-	+$(MAKE) BUILD=$(BUILD)/ucontext FIBER=ucontext all unit
+# Those whose code switches fibers.
+UCONTEXT_TESTS := $(filter $(foreach r,runtime pdk rpc loop,$(BUILD)/tests/unit/$(r)/%),$(UNIT))
 
+unit-ucontext: ## the unit tests of what runs in fibers, with the portable ones
+	+$(MAKE) BUILD=$(BUILD)/ucontext FIBER=ucontext LTO=no unit-ucontext-programs
+
+unit-ucontext-programs: $(UCONTEXT_TESTS)
+	@$(if $(PARALLEL),printf '%s\n' $^ | tests/parallel,$(call each_of,$^))
+
+# as many at once as there are processors: valgrind computes
 unit-valgrind: unit-programs ## the unit tests under valgrind
-	+$(MAKE) unit TEST_WRAPPER="$(VALGRIND)" UNIT="$(filter-out %/test_reload %/test_threads_load %/test_bench,$(UNIT))"
+	+$(MAKE) unit PARALLEL=yes AT_ONCE=$$(nproc) TEST_WRAPPER="$(VALGRIND)" UNIT="$(filter-out %/test_reload %/test_threads_load %/test_bench,$(UNIT))"
 
 test-install: all ## what `make install` leaves: the files, and a binary that needs libc only
 	@tests/install_test.sh $(MAKE)

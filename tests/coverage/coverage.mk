@@ -10,7 +10,7 @@ COVERAGE_FIRST := $(addprefix %/,test_server_failures test_server_faults test_su
 
 .PHONY: coverage coverage-run
 coverage: ## lines of proto/ and server/ that the tests reach, with thresholds
-	+@$(MAKE) --no-print-directory BUILD=$(BUILD)/coverage CFLAGS="-O0 -g --coverage" coverage-run
+	+@$(MAKE) --no-print-directory BUILD=$(BUILD)/coverage LTO=no CFLAGS="-O0 -g --coverage" coverage-run
 
 coverage-run: $(SERVER) unit-programs fault-programs replay-programs
 	@find $(BUILD) -name '*.gcda' -delete

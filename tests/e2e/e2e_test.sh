@@ -44,7 +44,7 @@ run_against_fake() { # FAULT: kong.sh's status is the result
     done
     read -r admin proxy <"$dir/addresses"
     # it gives up early where it has to find a fault
-    KONG_E2E_WAIT=${1:+4} KONG_ADMIN_URL=$admin KONG_PROXY_URL=$proxy KONG_RELOAD=true "$here/kong.sh" >"$dir/out" 2>&1 || status=$?
+    KONG_E2E_WAIT=${1:+1} KONG_ADMIN_URL=$admin KONG_PROXY_URL=$proxy KONG_RELOAD=true "$here/kong.sh" >"$dir/out" 2>&1 || status=$?
     kill "$fake" 2>/dev/null || true
     wait "$fake" 2>/dev/null || true
     fake=

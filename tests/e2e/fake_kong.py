@@ -137,7 +137,11 @@ class Admin(Handler):
         self.answer(204)
 
 
-servers = [ThreadingHTTPServer(("127.0.0.1", 0), handler) for handler in (Admin, Proxy)]
+class Server(ThreadingHTTPServer):
+    request_queue_size = 128  # with the 5 of Python's a connection beyond them waits a second
+
+
+servers = [Server(("127.0.0.1", 0), handler) for handler in (Admin, Proxy)]
 for server in servers:
     threading.Thread(target=server.serve_forever, daemon=True).start()
 with open(ADDRESSES + ".new", "w") as file:

@@ -158,7 +158,7 @@ static void start_worker(struct kong_load *load, unsigned index) {
                                          .connect = sim_connect_unix,
                                          .connect_ctx = load->path,
                                          .pdk = sim_pdk_call,
-                                         .timeout_ms = 20000};
+                                         .timeout_ms = 60000};
     worker->load = load;
     worker->index = index;
     worker->pdk = options.pdk_ctx = sim_pdk_create();

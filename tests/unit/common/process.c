@@ -252,7 +252,7 @@ int process_end(struct process *process, int signal_number) {
     }
     if (process->starter != 0) {
         kill(process->starter, SIGKILL);
-        wait_for(process->starter, 10000, &unused);
+        wait_for(process->starter, 60000, &unused);
     }
     if (!wait_for(process->pid, 20000, &status)) {
         kill(process->pid, SIGKILL);

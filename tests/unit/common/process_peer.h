@@ -6,7 +6,7 @@
 #include "process.h"
 #include "sim_client.h"
 
-#define PATIENCE_MS 10000
+#define PATIENCE_MS 60000
 
 /* A worker of Kong. */
 struct kong_peer {

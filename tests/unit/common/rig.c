@@ -235,7 +235,7 @@ static int wait_for_pipe(struct kong *kong) {
         return KONG_E_IO;
     }
     ssize_t written = write(fds[1], "x", 1);
-    int rc = kong_wait_fd(kong, fds[0], KONG_READABLE, 10000, &ready);
+    int rc = kong_wait_fd(kong, fds[0], KONG_READABLE, 60000, &ready);
     if (rc == KONG_OK && written == 1 && ready != KONG_READABLE) {
         notes.wrong++;
     }
@@ -257,7 +257,7 @@ static int wait_for_thread(struct kong *kong) {
     if (!started) {
         kong_waiter_wake(waiter, NULL);
     }
-    rc = kong_waiter_wait(kong, waiter, 10000, &woken, &result);
+    rc = kong_waiter_wait(kong, waiter, 60000, &woken, &result);
     if ((rc == KONG_OK) != woken) {
         notes.wrong++;
     }
@@ -428,7 +428,7 @@ void rig_start(struct rig *rig, enum protocol protocol, const struct sim_server_
     }
     rig->pdk = sim_pdk_create();
     assert_non_null(rig->pdk);
-    rig->client = rig_client(rig, 10000);
+    rig->client = rig_client(rig, 60000);
     rig_fresh(rig);
 }
 
@@ -483,7 +483,7 @@ int64_t rig_status(struct rig *rig, const char *what) {
     struct sim_client_options options = {.protocol = PROTOCOL_MSGPACK,
                                          .connect = sim_connect_unix,
                                          .connect_ctx = sim_server_path(rig->server),
-                                         .timeout_ms = 10000};
+                                         .timeout_ms = 60000};
     struct sim_client *client = sim_client_create(&options);
     assert_non_null(client);
     arena_reset(&rig->arena);

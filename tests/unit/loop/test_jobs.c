@@ -385,7 +385,7 @@ static void they_are_in_the_status(void **state) {
     struct sim_client_options kong = {.protocol = PROTOCOL_MSGPACK,
                                       .connect = sim_connect_unix,
                                       .connect_ctx = sim_server_path(server),
-                                      .timeout_ms = 10000};
+                                      .timeout_ms = 60000};
     struct sim_client *client = sim_client_create(&kong);
     const struct kong_value *job = status_of(server, client, &arena, &reply);
     assert_non_null(job);

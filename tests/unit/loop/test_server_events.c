@@ -144,7 +144,7 @@ static void nested_event(struct nest *nest) {
                                          .connect_ctx = sim_server_path(nest->rig->server),
                                          .pdk = nested_pdk,
                                          .pdk_ctx = nest,
-                                         .timeout_ms = 10000};
+                                         .timeout_ms = 60000};
     struct sim_client *client = sim_client_create(&options);
     assert_non_null(client);
     if (sim_client_event(client, nest->id, "access", &event) != SIM_EVENT_OK) {

@@ -228,7 +228,7 @@ static struct sim_client *slow_client(const struct rig *rig) {
                                          .connect_ctx = sim_server_path(rig->server),
                                          .pdk = slow_pdk,
                                          .pdk_ctx = rig->pdk,
-                                         .timeout_ms = 10000};
+                                         .timeout_ms = 60000};
     struct sim_client *client = sim_client_create(&options);
     assert_non_null(client);
     return client;
@@ -371,7 +371,7 @@ static void server_ends_in_mid_event(void **state) {
                                                 .connect_ctx = sim_server_path(rig.server),
                                                 .pdk = ending_pdk,
                                                 .pdk_ctx = &rig,
-                                                .timeout_ms = 10000};
+                                                .timeout_ms = 60000};
     struct sim_client *client = sim_client_create(&client_options);
     assert_non_null(client);
     sim_client_event(client, id, "access", &event);

@@ -390,7 +390,7 @@ static void stale(void **state) {
         &(struct sim_client_options){.protocol = PROTOCOL_PROTOBUF,
                                      .connect = sim_connect_unix,
                                      .connect_ctx = server == NULL ? NULL : sim_server_path(server),
-                                     .timeout_ms = 10000});
+                                     .timeout_ms = 60000});
     (void)state;
     assert_non_null(server);
     assert_non_null(client);
@@ -485,7 +485,7 @@ static void record_conversation(const char *path, enum protocol protocol) {
                                                        .connect_ctx = sim_server_path(server),
                                                        .pdk = sim_pdk_call,
                                                        .pdk_ctx = pdk,
-                                                       .timeout_ms = 10000});
+                                                       .timeout_ms = 60000});
     assert_non_null(client);
     talk(client, pdk, plugin->name);
     sim_client_destroy(client);
