@@ -8,7 +8,7 @@
 #   unit    build, and cmocka
 #   deb     build, and what makes a Debian package
 #   demo    build, and nginx with Lua, lua-cjson, lua-messagepack, curl
-#   examples  demo, unit, and what plugins/examples need: hiredis, redis-server
+#   examples  demo, unit, and what plugins/examples need: hiredis, redis-server, OpenSSL
 #   test    demo, examples, and clang with its tools, cmocka, valgrind, gcovr, Lua 5.1
 #   bench   demo, and wrk, strace, valgrind, gnuplot
 #   other   cross compilers for i386 and s390x and qemu's user mode; not beside gcc-multilib, which
@@ -100,6 +100,8 @@ want_examples() {
     want_demo
     want_unit
     library libhiredis-dev hiredis
+    library libssl-dev libcrypto
+    tool openssl openssl
     tool redis-server redis-server
     tool redis-cli redis-tools
 }
