@@ -5,11 +5,6 @@
 #include "arena.h"
 #include "kong_value.h"
 
-/* Deep: same type, same content; the order of a map's pairs does not matter, but of those that
- * share a key. An integer equals a number of the same value (a Lua number travels as either), NaN
- * equals NaN. Values nested deeper than LIMIT_NESTING are never equal. */
-bool value_equal(const struct kong_value *a, const struct kong_value *b);
-
 /* A deep copy into the arena. False when out of memory or nested deeper than LIMIT_NESTING. */
 bool value_copy(struct arena *arena, const struct kong_value *from, struct kong_value *to);
 

@@ -53,10 +53,4 @@ int msgpack_encode_server_pid(struct buffer *out, int64_t pid);
 /* True when the message is that notification. */
 bool msgpack_decode_server_pid(const uint8_t *data, size_t len, int64_t *pid);
 
-/* One value, alone. Strings go out as str; keys of maps as str; nils as they are; a KONG_NUMBER as
- * float64 whatever it is. */
-int msgpack_encode_value(struct buffer *out, const struct kong_value *value);
-int msgpack_decode_value(struct arena *arena, const uint8_t *data, size_t len,
-                         struct kong_value *value);
-
 #endif

@@ -4,8 +4,7 @@
 #include "protobuf_plain.h"
 #include "protobuf_rpc.h"
 
-/* The message of each shape; NULL: an empty frame, or none. */
-static const ProtobufCMessageDescriptor *const args_types[] = {
+const ProtobufCMessageDescriptor *const protobuf_args_types[] = {
     [PDK_ARGS_STRING] = &kong_plugin_protocol__string__descriptor,
     [PDK_ARGS_INT] = &kong_plugin_protocol__int__descriptor,
     [PDK_ARGS_BOOL] = &kong_plugin_protocol__bool__descriptor,
@@ -120,7 +119,7 @@ static int pair_args(struct arena *arena, const struct args *args, KongPluginPro
 /* The messages that protobuf-c writes. */
 static int args_message(struct arena *arena, enum pdk_args shape, const struct args *args,
                         ProtobufCMessage **message) {
-    const ProtobufCMessageDescriptor *type = args_types[shape];
+    const ProtobufCMessageDescriptor *type = protobuf_args_types[shape];
     const struct kong_value list = kong_list(args->values, args->count);
 
     *message = arena_alloc(arena, type->sizeof_message);
@@ -180,7 +179,7 @@ static int write_args(struct buffer *out, const struct pdk_method *method,
             return CODEC_E_SHAPE;
         }
         return protobuf_write_bool(out, &method->name,
-                                   first->type == KONG_BOOLEAN && first->boolean, false);
+                                   first->type == KONG_BOOLEAN && first->boolean);
     case PDK_ARGS_KV:
         if (first->type != KONG_STRING) {
             return CODEC_E_SHAPE;
@@ -194,8 +193,7 @@ static int write_args(struct buffer *out, const struct pdk_method *method,
     }
 }
 
-/* How many arguments each shape has. */
-static const size_t args_counts[] = {
+const size_t protobuf_args_counts[] = {
     [PDK_ARGS_EMPTY] = 0,  [PDK_ARGS_STRING] = 1,        [PDK_ARGS_INT] = 1,
     [PDK_ARGS_BOOL] = 1,   [PDK_ARGS_STRUCT] = 1,        [PDK_ARGS_LIST] = SIZE_MAX,
     [PDK_ARGS_KV] = 2,     [PDK_ARGS_BYTES] = 1,         [PDK_ARGS_EXIT] = 3,
@@ -206,7 +204,7 @@ int protobuf_encode_pdk_call(struct buffer *out, const struct pdk_method *method
                              const struct kong_value *args, size_t count) {
     struct args all = {args, count};
 
-    if (!protobuf_carries(method) || has_more_than(&all, args_counts[method->args])) {
+    if (!protobuf_carries(method) || has_more_than(&all, protobuf_args_counts[method->args])) {
         return CODEC_E_SHAPE;
     }
     return write_args(out, method, &all);
@@ -219,108 +217,4 @@ int protobuf_encode_method_error(struct buffer *out, struct kong_str text) {
         return CODEC_E_SHAPE; /* an empty frame would end the event without an error */
     }
     return protobuf_frames(out, &text, 0, &at);
-}
-
-/* --- Arguments, in ---------------------------------------------------------------------- */
-
-static struct kong_value string_value(ProtobufCBinaryData bytes) {
-    struct kong_str text = protobuf_str(bytes);
-
-    return kong_bytes(text.data, text.len);
-}
-
-/* NULL gives nil. */
-static int part_value(struct arena *arena, const ProtobufCMessage *part, struct kong_value *to) {
-    *to = kong_nil();
-    return part == NULL ? CODEC_OK : protobuf_to_value(arena, part, to);
-}
-
-/* The arguments that one message makes, at most three; *count says how many. */
-static int message_args(struct arena *arena, enum pdk_args shape, const ProtobufCMessage *message,
-                        struct kong_value to[3], size_t *count) {
-    *count = args_counts[shape];
-    switch (shape) {
-    case PDK_ARGS_STRING:
-        to[0] = string_value(((const KongPluginProtocol__String *)message)->v);
-        return CODEC_OK;
-    case PDK_ARGS_BYTES:
-        to[0] = string_value(((const KongPluginProtocol__ByteString *)message)->v);
-        return CODEC_OK;
-    case PDK_ARGS_INT:
-        to[0] = kong_integer(((const KongPluginProtocol__Int *)message)->v);
-        return CODEC_OK;
-    case PDK_ARGS_BOOL:
-        to[0] = kong_boolean(((const KongPluginProtocol__Bool *)message)->v != 0);
-        return CODEC_OK;
-    case PDK_ARGS_STRUCT:
-        return protobuf_to_value(arena, message, &to[0]);
-    case PDK_ARGS_KV: {
-        const KongPluginProtocol__KV *pair = (const KongPluginProtocol__KV *)message;
-
-        to[0] = string_value(pair->k);
-        return protobuf_value_out(arena, pair->v, &to[1]);
-    }
-    case PDK_ARGS_EXIT: {
-        const KongPluginProtocol__ExitArgs *from = (const KongPluginProtocol__ExitArgs *)message;
-
-        to[0] = kong_integer(from->status);
-        to[1] = from->body.len == 0 ? kong_nil() : string_value(from->body);
-        return part_value(arena, (const ProtobufCMessage *)from->headers, &to[2]);
-    }
-    case PDK_ARGS_TARGET: {
-        const KongPluginProtocol__Target *from = (const KongPluginProtocol__Target *)message;
-
-        to[0] = string_value(from->host);
-        to[1] = kong_integer(from->port);
-        return CODEC_OK;
-    }
-    case PDK_ARGS_CONSUMER_SPEC: {
-        const KongPluginProtocol__ConsumerSpec *from =
-            (const KongPluginProtocol__ConsumerSpec *)message;
-
-        to[0] = string_value(from->id);
-        to[1] = kong_boolean(from->by_username != 0);
-        return CODEC_OK;
-    }
-    case PDK_ARGS_AUTHENTICATE: {
-        const KongPluginProtocol__AuthenticateArgs *from =
-            (const KongPluginProtocol__AuthenticateArgs *)message;
-        int error = part_value(arena, (const ProtobufCMessage *)from->consumer, &to[0]);
-
-        return error != CODEC_OK
-                   ? error
-                   : part_value(arena, (const ProtobufCMessage *)from->credential, &to[1]);
-    }
-    default:
-        return CODEC_E_SHAPE;
-    }
-}
-
-int protobuf_decode_pdk_args(struct arena *arena, const struct pdk_method *method,
-                             const uint8_t *data, size_t len, struct kong_value *args) {
-    ProtobufCMessage *message;
-    struct kong_value *values;
-    size_t count;
-
-    if (!protobuf_carries(method)) {
-        return CODEC_E_SHAPE;
-    }
-    if (method->args == PDK_ARGS_EMPTY) {
-        *args = kong_list(NULL, 0);
-        return CODEC_OK;
-    }
-    int error = protobuf_unpack(arena, args_types[method->args], data, len, &message);
-    if (error != CODEC_OK) {
-        return error;
-    }
-    if (method->args == PDK_ARGS_LIST) {
-        return protobuf_to_value(arena, message, args);
-    }
-    values = arena_array(arena, 3, sizeof(*values));
-    if (values == NULL) {
-        return CODEC_E_NOMEM;
-    }
-    error = message_args(arena, method->args, message, values, &count);
-    *args = kong_list(values, count);
-    return error;
 }

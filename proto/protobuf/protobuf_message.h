@@ -63,6 +63,13 @@ int protobuf_to_value(struct arena *arena, const ProtobufCMessage *message,
 int protobuf_from_value(struct arena *arena, const ProtobufCMessageDescriptor *type,
                         const struct kong_value *value, ProtobufCMessage **message);
 
+/* The message of each shape (protobuf_args.c, protobuf_results.c); NULL: an empty frame, or none.
+ */
+extern const ProtobufCMessageDescriptor *const protobuf_args_types[];
+extern const ProtobufCMessageDescriptor *const protobuf_result_types[];
+/* How many arguments each shape has. */
+extern const size_t protobuf_args_counts[];
+
 /* Bytes of a message as a string and the other way round. Never nil. */
 static inline struct kong_str protobuf_str(ProtobufCBinaryData bytes) {
     if (bytes.len == 0) {

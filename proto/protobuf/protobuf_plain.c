@@ -59,34 +59,15 @@ int protobuf_write_int(struct buffer *out, const struct kong_str *method,
     return error;
 }
 
-int protobuf_write_bool(struct buffer *out, const struct kong_str *method, bool value,
-                        bool always) {
+int protobuf_write_bool(struct buffer *out, const struct kong_str *method, bool value) {
     uint8_t *at;
 
-    if (!value && !always) {
+    if (!value) {
         return protobuf_write_empty(out, method);
     }
     int error = protobuf_frames(out, method, 2, &at);
     if (error == CODEC_OK) {
-        wire_put_varint(wire_put_tag(at, 1, WIRE_VARINT), value);
-    }
-    return error;
-}
-
-int protobuf_write_number(struct buffer *out, const struct kong_str *method,
-                          const struct kong_value *value) {
-    uint8_t *at;
-
-    if (value->type != KONG_NUMBER && value->type != KONG_INTEGER) {
-        return CODEC_E_SHAPE;
-    }
-    double number = value->type == KONG_NUMBER ? value->number : (double)value->integer;
-    if (number == 0) {
-        return protobuf_write_empty(out, method);
-    }
-    int error = protobuf_frames(out, method, 9, &at);
-    if (error == CODEC_OK) {
-        wire_put_double(at, 1, number);
+        wire_put_varint(wire_put_tag(at, 1, WIRE_VARINT), 1);
     }
     return error;
 }

@@ -25,10 +25,7 @@ int protobuf_write_string(struct buffer *out, const struct kong_str *method,
                           const struct kong_value *value);
 int protobuf_write_int(struct buffer *out, const struct kong_str *method,
                        const struct kong_value *value);
-/* `always`: false is written too, as Kong does in results (of all defaults only that one). */
-int protobuf_write_bool(struct buffer *out, const struct kong_str *method, bool value, bool always);
-int protobuf_write_number(struct buffer *out, const struct kong_str *method,
-                          const struct kong_value *value);
+int protobuf_write_bool(struct buffer *out, const struct kong_str *method, bool value);
 /* A KV whose value is no list and no map. A nil is left out. */
 int protobuf_write_pair(struct buffer *out, const struct kong_str *method, struct kong_str key,
                         const struct kong_value *value);

@@ -4,8 +4,7 @@
 #include "protobuf_plain.h"
 #include "protobuf_rpc.h"
 
-/* The message of each shape; NULL: an empty frame, or none. */
-static const ProtobufCMessageDescriptor *const result_types[] = {
+const ProtobufCMessageDescriptor *const protobuf_result_types[] = {
     [PDK_RESULT_STRING] = &kong_plugin_protocol__string__descriptor,
     [PDK_RESULT_INT] = &kong_plugin_protocol__int__descriptor,
     [PDK_RESULT_NUMBER] = &kong_plugin_protocol__number__descriptor,
@@ -66,59 +65,7 @@ int protobuf_decode_pdk_result(struct arena *arena, const struct pdk_method *met
         *result = kong_number(wire_double(v.value));
         return error;
     default:
-        error = protobuf_unpack(arena, result_types[method->result], data, len, &message);
+        error = protobuf_unpack(arena, protobuf_result_types[method->result], data, len, &message);
         return error != CODEC_OK ? error : protobuf_to_value(arena, message, result);
-    }
-}
-
-/* What Kong sends for nil where the result is a Value: a null_value that is no NullValue. */
-static int write_nil_value(struct buffer *out) {
-    uint8_t *at;
-    int error = protobuf_frames(out, NULL, 2, &at);
-
-    if (error == CODEC_OK) {
-        wire_put_varint(wire_put_tag(at, 1, WIRE_VARINT), 1);
-    }
-    return error;
-}
-
-static int write_result_message(struct buffer *out, const ProtobufCMessageDescriptor *type,
-                                const struct kong_value *result) {
-    struct arena arena;
-    ProtobufCMessage *message;
-
-    arena_init(&arena, LIMIT_EVENT_MEMORY);
-    int error = protobuf_from_value(&arena, type, result, &message);
-    if (error == CODEC_OK) {
-        error = protobuf_pack(out, NULL, message);
-    }
-    arena_free(&arena);
-    return error;
-}
-
-int protobuf_encode_pdk_result(struct buffer *out, const struct pdk_method *method,
-                               const struct kong_value *result) {
-    if (!protobuf_carries(method)) {
-        return CODEC_E_SHAPE;
-    }
-    if (result->type == KONG_NIL) {
-        return method->result == PDK_RESULT_VALUE ? write_nil_value(out)
-                                                  : protobuf_write_empty(out, NULL);
-    }
-    switch (method->result) {
-    case PDK_RESULT_EMPTY:
-        return CODEC_E_SHAPE;
-    case PDK_RESULT_STRING:
-    case PDK_RESULT_BYTES:
-        return protobuf_write_string(out, NULL, result);
-    case PDK_RESULT_INT:
-        return protobuf_write_int(out, NULL, result);
-    case PDK_RESULT_NUMBER:
-        return protobuf_write_number(out, NULL, result);
-    case PDK_RESULT_BOOL:
-        return result->type == KONG_BOOLEAN ? protobuf_write_bool(out, NULL, result->boolean, true)
-                                            : CODEC_E_SHAPE;
-    default:
-        return write_result_message(out, result_types[method->result], result);
     }
 }

@@ -6,43 +6,23 @@
 #include "protobuf_message.h"
 #include "protobuf_wire.h"
 
-/* A RETURN without content, by hand: it stands behind every event. */
-static size_t return_size(int64_t sequence) {
-    return sequence == 0 ? 0 : 1 + wire_varint_size((uint64_t)sequence);
-}
-
-static void put_return(uint8_t *at, int64_t sequence) {
-    if (sequence != 0) {
-        wire_put_varint(wire_put_tag(at, 1, WIRE_VARINT), (uint64_t)sequence);
-    }
-}
-
-static int encode_return(struct buffer *out, int64_t sequence) {
+/* A RETURN without content, by hand: it stands behind every event, with an empty frame before it.
+ */
+static int encode_return(struct buffer *out, const struct kong_str *before, int64_t sequence) {
     uint8_t *at;
-    int error = protobuf_frames(out, NULL, return_size(sequence), &at);
+    size_t size = sequence == 0 ? 0 : 1 + wire_varint_size((uint64_t)sequence);
+    int error = protobuf_frames(out, before, size, &at);
 
-    if (error == CODEC_OK) {
-        put_return(at, sequence);
+    if (error == CODEC_OK && sequence != 0) {
+        wire_put_varint(wire_put_tag(at, 1, WIRE_VARINT), (uint64_t)sequence);
     }
     return error;
 }
 
-/* Room for both frames at once. */
 int protobuf_encode_end(struct buffer *out, int64_t sequence) {
-    size_t content = return_size(sequence);
-    size_t size = 2 * sizeof(uint32_t) + content;
+    static const struct kong_str empty = {"", 0};
 
-    if (out->failed) {
-        return CODEC_E_NOMEM;
-    }
-    if (!buffer_reserve(out, size)) {
-        buffer_truncate(out, out->len);
-        return CODEC_E_NOMEM;
-    }
-    uint8_t *at = wire_put_u32(out->data + out->len, 0);
-    put_return(wire_put_u32(at, (uint32_t)content), sequence);
-    out->len += size;
-    return CODEC_OK;
+    return encode_return(out, &empty, sequence);
 }
 
 static int strings_in(struct arena *arena, const struct kong_str *from, size_t count,
@@ -121,7 +101,7 @@ int protobuf_encode_reply(struct buffer *out, const struct rpc_reply *reply) {
     int error;
 
     if (reply->kind == RPC_REPLY_RETURN) {
-        return encode_return(out, reply->sequence);
+        return encode_return(out, NULL, reply->sequence);
     }
     arena_init(&arena, LIMIT_EVENT_MEMORY);
     switch (reply->kind) {

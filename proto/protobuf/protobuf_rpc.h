@@ -51,10 +51,6 @@ int protobuf_encode_pdk_call(struct buffer *out, const struct pdk_method *method
  * retry (PROTOCOL: seen on 3.9.1 and 2.8). */
 int protobuf_encode_method_error(struct buffer *out, struct kong_str text);
 
-/* The second frame back into the Lua call's arguments (the simulated Kong's side): a list. */
-int protobuf_decode_pdk_args(struct arena *arena, const struct pdk_method *method,
-                             const uint8_t *data, size_t len, struct kong_value *args);
-
 /* Kong's answer to a PDK call: one frame, empty for Empty and for nil.
  * Shapes of the value, by method->result: EMPTY nil; STRING, BYTES a string; INT an integer; NUMBER
  * a number; BOOL a boolean; VALUE any; STRUCT a map; RAW_BODY a map with one of `content`,
@@ -63,7 +59,5 @@ int protobuf_decode_pdk_args(struct arena *arena, const struct pdk_method *metho
  * empty frame decodes as nil for every shape: ProtoBuf cannot tell nil from "", 0 and false. */
 int protobuf_decode_pdk_result(struct arena *arena, const struct pdk_method *method,
                                const uint8_t *data, size_t len, struct kong_value *result);
-int protobuf_encode_pdk_result(struct buffer *out, const struct pdk_method *method,
-                               const struct kong_value *result);
 
 #endif

@@ -17,6 +17,7 @@
 #include "protobuf_rpc.h"
 #include "rpc.h"
 #include "seam.h"
+#include "sim_protobuf.h"
 
 #define ENOUGH  2000
 #define ANSWERS 40 /* at most, to one event */
@@ -162,7 +163,7 @@ static void answer(struct world *world, unsigned nth) {
     }
     struct buffer out;
     buffer_init(&out, LIMIT_OUT);
-    if (method == NULL || protobuf_encode_pdk_result(&out, method, &value) != CODEC_OK) {
+    if (method == NULL || sim_protobuf_encode_result(&out, method, &value) != CODEC_OK) {
         buffer_append(&out, "\0\0\0\0", 4);
     }
     feed(world, out.data, out.len);

@@ -5,6 +5,7 @@
 #include <sys/random.h>
 
 #include "value.h"
+#include "value_equal.h"
 
 void fuzz_broken(const char *file, int line, const char *condition) {
     fprintf(stderr, "%s:%d: does not hold: %s\n", file, line, condition);

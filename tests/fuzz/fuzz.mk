@@ -9,7 +9,8 @@ FUZZ_JOBS    ?= 2
 FUZZ_BUILD   := $(BUILD)/fuzz
 # what they find, kept from run to run
 FUZZ_FOUND   ?= $(FUZZ_BUILD)/corpus
-FUZZ_COMMON  := $(call obj,tests/fuzz/common.c)
+FUZZ_COMMON  := $(call obj,tests/fuzz/common.c tests/kong/sim_protobuf.c tests/unit/common/value_equal.c \
+                             tests/unit/common/msgpack_value.c)
 FUZZ_LINK    := -Wl,--wrap=getrandom
 FUZZ_BINARY  := $(FUZZERS:%=$(BUILD)/tests/fuzz/fuzz_%)
 FUZZ_REPLAY  := $(FUZZERS:%=$(BUILD)/tests/fuzz/replay_%)

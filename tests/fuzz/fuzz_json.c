@@ -7,6 +7,7 @@
 #include "json_text.h"
 #include "limit.h"
 #include "value.h"
+#include "value_equal.h"
 
 static void again(struct arena *arena, const struct kong_value *value) {
     struct kong_value second;

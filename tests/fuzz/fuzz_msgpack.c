@@ -6,7 +6,9 @@
 #include "msgpack_fast.h"
 #include "msgpack_rpc.h"
 #include "msgpack_skip.h"
+#include "msgpack_value.h"
 #include "value.h"
+#include "value_equal.h"
 
 struct memory {
     struct arena arena;

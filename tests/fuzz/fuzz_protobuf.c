@@ -4,7 +4,9 @@
 
 #include "limit.h"
 #include "protobuf_rpc.h"
+#include "sim_protobuf.h"
 #include "value.h"
+#include "value_equal.h"
 
 struct memory {
     struct arena arena;
@@ -80,14 +82,14 @@ static void try_args(struct memory *m, const struct pdk_method *method, const ui
                      size_t len) {
     struct kong_value args;
     struct kong_value again;
-    int rc = protobuf_decode_pdk_args(&m->arena, method, data, len, &args);
+    int rc = sim_protobuf_decode_args(&m->arena, method, data, len, &args);
     if (rc != CODEC_OK) {
         return;
     }
     REQUIRE(args.type == KONG_LIST);
     fuzz_touch_value(&args);
     struct kong_str frame = encode_args(&m->first, method, &args);
-    REQUIRE(protobuf_decode_pdk_args(&m->arena, method, (const uint8_t *)frame.data, frame.len,
+    REQUIRE(sim_protobuf_decode_args(&m->arena, method, (const uint8_t *)frame.data, frame.len,
                                      &again) == CODEC_OK);
     encode_args(&m->second, method, &again);
     require_same_bytes(m);
@@ -118,7 +120,7 @@ static void try_result(struct memory *m, const struct pdk_method *method, const 
     }
     fuzz_touch_value(&result);
     REQUIRE(value_depth(&result) <= LIMIT_NESTING + 4);
-    REQUIRE(protobuf_encode_pdk_result(&m->first, method, &result) == CODEC_OK);
+    REQUIRE(sim_protobuf_encode_result(&m->first, method, &result) == CODEC_OK);
     struct kong_str frame = only_frame(&m->first);
     REQUIRE(protobuf_decode_pdk_result(&m->arena, method, (const uint8_t *)frame.data, frame.len,
                                        &again) == CODEC_OK);
@@ -128,7 +130,7 @@ static void try_result(struct memory *m, const struct pdk_method *method, const 
     } else {
         REQUIRE(again.type == KONG_NIL);
     }
-    REQUIRE(protobuf_encode_pdk_result(&m->second, method, &again) == CODEC_OK);
+    REQUIRE(sim_protobuf_encode_result(&m->second, method, &again) == CODEC_OK);
     require_same_bytes(m);
 }
 

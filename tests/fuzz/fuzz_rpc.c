@@ -11,6 +11,7 @@
 
 #include "limit.h"
 #include "msgpack_rpc.h"
+#include "msgpack_value.h"
 #include "protobuf_rpc.h"
 #include "rpc.h"
 #include "rpc_kong.h"

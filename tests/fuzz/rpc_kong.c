@@ -4,6 +4,7 @@
 #include "limit.h"
 #include "msgpack_rpc.h"
 #include "protobuf_rpc.h"
+#include "sim_protobuf.h"
 
 void kong_end_init(struct kong_end *end) {
     memset(end, 0, sizeof *end);
@@ -56,7 +57,7 @@ static void take_protobuf(struct kong_end *end, const struct frame *frame) {
         return;
     }
     if (end->method != NULL) {
-        REQUIRE(protobuf_decode_pdk_args(&end->arena, end->method, frame->data, frame->len,
+        REQUIRE(sim_protobuf_decode_args(&end->arena, end->method, frame->data, frame->len,
                                          &args) == CODEC_OK);
         end->method = NULL;
         return;

@@ -3,6 +3,7 @@
 #include "protobuf_rpc.h"
 #include "sim_client_inside.h"
 #include "sim_lua.h"
+#include "sim_protobuf.h"
 
 /* A varint at the start of data: its length, or 0 when it is cut. */
 static size_t varint(const uint8_t *data, size_t len, uint64_t *value) {
@@ -141,7 +142,7 @@ static enum sim_event_outcome send_result(struct sim_client *client, struct wire
     buffer_init(&frame, LIMIT_FRAME);
     if (!lua_to_protobuf(&client->arena, method, error, result, &value)) {
         outcome = client_wire_outcome(client, wire, WIRE_NOMEM);
-    } else if (protobuf_encode_pdk_result(&frame, method, &value) != CODEC_OK) {
+    } else if (sim_protobuf_encode_result(&frame, method, &value) != CODEC_OK) {
         client_text(client, "%s: the result is not of its message's type", method->name.data);
         outcome = SIM_EVENT_RAISED;
     } else if (client->behaviour.late_answers || client->behaviour.joined_answers) {
@@ -159,7 +160,7 @@ static enum sim_event_outcome run_method(struct sim_client *client, struct wire 
     struct arena *arena = &client->arena;
     struct kong_value list;
     struct kong_value result;
-    int error = protobuf_decode_pdk_args(arena, method, args->data, args->len, &list);
+    int error = sim_protobuf_decode_args(arena, method, args->data, args->len, &list);
     if (error != CODEC_OK) {
         client_text(client, "arguments of %s: %s", method->name.data, codec_strerror(error));
         return SIM_EVENT_BROKEN;

@@ -12,7 +12,7 @@
 bool lua_from_protobuf(struct arena *arena, const struct pdk_method *method,
                        const struct kong_value *args, size_t count, struct kong_value *out);
 
-/* A result on its way to ProtoBuf:1, in the shape that protobuf_encode_pdk_result takes. An empty
+/* A result on its way to ProtoBuf:1, in the shape that sim_protobuf_encode_result takes. An empty
  * table is a struct; a list ends at its first nil; of an entity only what its message has is left.
  * error: the text of SIM_FAILED, or {NULL, 0}. False when out of memory. */
 bool lua_to_protobuf(struct arena *arena, const struct pdk_method *method, struct kong_str error,

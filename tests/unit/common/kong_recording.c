@@ -12,6 +12,7 @@
 
 #include "sim_json.h"
 #include "value.h"
+#include "value_equal.h"
 
 #define MOST_SHOWN 20
 

@@ -12,7 +12,9 @@
 
 #include "limit.h"
 #include "msgpack_rpc.h"
+#include "msgpack_value.h"
 #include "value.h"
+#include "value_equal.h"
 
 struct fixture {
     struct arena arena;

@@ -14,6 +14,7 @@
 #include "msgpack_rpc.h"
 #include "protobuf_rpc.h"
 #include "sim_json.h"
+#include "sim_protobuf.h"
 #include "value.h"
 
 static int run_handler(struct kong *kong, const void *config) {
@@ -193,7 +194,7 @@ static void answer_protobuf(struct bench *bench, const struct pdk_method *method
         buffer_append(&bytes, answer->value->string.data, size);
     } else {
         struct kong_value value = answer_value(bench, answer);
-        assert_int_equal(protobuf_encode_pdk_result(&bytes, method, &value), 0);
+        assert_int_equal(sim_protobuf_encode_result(&bytes, method, &value), 0);
     }
     feed(bench, &bytes);
 }
@@ -342,7 +343,7 @@ static void take_protobuf(struct bench *bench, const struct frame *frame) {
         bench->method_named = false;
         assert_non_null(method);
         assert_int_equal(
-            protobuf_decode_pdk_args(&bench->memory, method, frame->data, frame->len, &args), 0);
+            sim_protobuf_decode_args(&bench->memory, method, frame->data, frame->len, &args), 0);
         take_call(bench, method, method->name, args, 0);
     } else if (frame->len == 0) {
         bench->ending = true;

@@ -12,6 +12,7 @@
 #include "msgpack_rpc.h"
 #include "protobuf_rpc.h"
 #include "recording.h"
+#include "sim_protobuf.h"
 
 /* Where one connection stands while the recording is read. */
 struct stream {
@@ -77,7 +78,7 @@ static void protobuf_server_says(struct recording *recording, struct stream *str
         struct message *message = add(recording, ARGS, event, frame);
         struct kong_value list;
         message->method = stream->method;
-        assert_int_equal(protobuf_decode_pdk_args(&recording->arena, stream->method, message->data,
+        assert_int_equal(sim_protobuf_decode_args(&recording->arena, stream->method, message->data,
                                                   message->len, &list),
                          CODEC_OK);
         add_call(recording, stream->method->name, list.list.items, list.list.count);

@@ -6,6 +6,7 @@
 #include "sim_json.h"
 #include "sim_pdk.h"
 #include "value.h"
+#include "value_equal.h"
 
 #define LENGTH(array) (sizeof(array) / sizeof *(array))
 

@@ -13,6 +13,7 @@
 
 #include "sim_bench.h"
 #include "sim_lua.h"
+#include "value_equal.h"
 
 /* --- Against the recordings --- */
 

@@ -22,9 +22,11 @@
 #include "recording.h"
 #include "scratch.h"
 #include "sim_client.h"
+#include "sim_protobuf.h"
 #include "sim_server.h"
 #include "sim_wire.h"
 #include "value.h"
+#include "value_equal.h"
 
 /* --- The plugin: makes one script's calls an event. In the server's thread: no assertions --- */
 
@@ -275,10 +277,10 @@ static void compare(struct player *player, const struct message *message) {
     } else if (message->kind == ARGS) {
         struct kong_value recorded;
         struct kong_value ours;
-        assert_int_equal(protobuf_decode_pdk_args(&player->arena, message->method, message->data,
+        assert_int_equal(sim_protobuf_decode_args(&player->arena, message->method, message->data,
                                                   message->len, &recorded),
                          CODEC_OK);
-        if (protobuf_decode_pdk_args(&player->arena, message->method, frame.data, frame.len,
+        if (sim_protobuf_decode_args(&player->arena, message->method, frame.data, frame.len,
                                      &ours) != CODEC_OK ||
             !value_equal(&recorded, &ours)) {
             fail_msg("line %u: arguments of %s", message->line, message->method->name.data);

@@ -2,6 +2,7 @@
 #include "msgpack_fixture.h"
 
 #include "frame.h"
+#include "value_equal.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 

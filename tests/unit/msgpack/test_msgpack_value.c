@@ -14,7 +14,9 @@
 #include "frame.h"
 #include "limit.h"
 #include "msgpack_rpc.h"
+#include "msgpack_value.h"
 #include "value.h"
+#include "value_equal.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define BYTES(text)  (const uint8_t *)(text), sizeof(text) - 1

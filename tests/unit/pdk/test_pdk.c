@@ -12,6 +12,7 @@
 #include "pdk_rows.h"
 #include "sim_json.h"
 #include "value.h"
+#include "value_equal.h"
 
 static void assert_json(struct bench *bench, size_t call, const char *json) {
     struct kong_value expected;

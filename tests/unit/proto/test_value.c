@@ -12,6 +12,7 @@
 #include "phase.h"
 #include "protocol.h"
 #include "value.h"
+#include "value_equal.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 

@@ -8,7 +8,9 @@
 #include <cmocka.h>
 
 #include "protobuf_fixture.h"
+#include "sim_protobuf.h"
 #include "value.h"
+#include "value_equal.h"
 
 /* --- PDK calls --------------------------------------------------------------------- */
 
@@ -31,7 +33,7 @@ static void check_args(struct fixture *fixture, const struct pdk_method *method,
         assert_true(repacks(type, frame));
     }
     assert_int_equal(
-        protobuf_decode_pdk_args(&fixture->arena, method, bytes_of(frame), frame.len, &decoded),
+        sim_protobuf_decode_args(&fixture->arena, method, bytes_of(frame), frame.len, &decoded),
         CODEC_OK);
     assert_true(value_equal(&decoded, &expected));
 }
@@ -64,7 +66,7 @@ static void check_result(struct fixture *fixture, const struct pdk_method *metho
     size_t offset = 0;
 
     buffer_clear(&fixture->out, SIZE_MAX);
-    assert_int_equal(protobuf_encode_pdk_result(&fixture->out, method, sample), CODEC_OK);
+    assert_int_equal(sim_protobuf_encode_result(&fixture->out, method, sample), CODEC_OK);
     struct kong_str frame = take_frame(&fixture->out, &offset);
     assert_int_equal(offset, fixture->out.len);
     /* a false that is written although it is the default is Kong's, not protobuf-c's */
@@ -114,8 +116,8 @@ static void test_msgpack_only(void **state) {
             continue;
         }
         assert_int_equal(protobuf_encode_pdk_call(&fixture->out, method, NULL, 0), CODEC_E_SHAPE);
-        assert_int_equal(protobuf_encode_pdk_result(&fixture->out, method, &nil), CODEC_E_SHAPE);
-        assert_int_equal(protobuf_decode_pdk_args(&fixture->arena, method, NULL, 0, &decoded),
+        assert_int_equal(sim_protobuf_encode_result(&fixture->out, method, &nil), CODEC_E_SHAPE);
+        assert_int_equal(sim_protobuf_decode_args(&fixture->arena, method, NULL, 0, &decoded),
                          CODEC_E_SHAPE);
         assert_int_equal(protobuf_decode_pdk_result(&fixture->arena, method, NULL, 0, &decoded),
                          CODEC_E_SHAPE);
@@ -176,14 +178,14 @@ static void test_known_results(void **state) {
     const struct kong_value nil = NIL;
     struct kong_value value;
 
-    assert_int_equal(protobuf_encode_pdk_result(out, &pdk_methods[PDK_IP_IS_TRUSTED], &no), 0);
+    assert_int_equal(sim_protobuf_encode_result(out, &pdk_methods[PDK_IP_IS_TRUSTED], &no), 0);
     ASSERT_BYTES(out, "\x02\0\0\0\x08\0");
     buffer_clear(out, 0);
-    assert_int_equal(protobuf_encode_pdk_result(out, &pdk_methods[PDK_CLIENT_GET_PORT], &zero), 0);
-    assert_int_equal(protobuf_encode_pdk_result(out, &pdk_methods[PDK_CLIENT_GET_IP], &empty), 0);
+    assert_int_equal(sim_protobuf_encode_result(out, &pdk_methods[PDK_CLIENT_GET_PORT], &zero), 0);
+    assert_int_equal(sim_protobuf_encode_result(out, &pdk_methods[PDK_CLIENT_GET_IP], &empty), 0);
     ASSERT_BYTES(out, "\0\0\0\0\0\0\0\0");
     buffer_clear(out, 0);
-    assert_int_equal(protobuf_encode_pdk_result(out, &pdk_methods[PDK_CTX_SHARED_GET], &nil), 0);
+    assert_int_equal(sim_protobuf_encode_result(out, &pdk_methods[PDK_CTX_SHARED_GET], &nil), 0);
     ASSERT_BYTES(out, "\x02\0\0\0\x08\x01");
 
     /* a list and a struct without content stay apart; a number without fraction is an integer */
@@ -234,7 +236,7 @@ static void test_large_numbers(void **state) {
         size_t offset = 0;
 
         buffer_clear(&fixture->out, SIZE_MAX);
-        assert_int_equal(protobuf_encode_pdk_result(&fixture->out, get, &sent), CODEC_OK);
+        assert_int_equal(sim_protobuf_encode_result(&fixture->out, get, &sent), CODEC_OK);
         struct kong_str frame = take_frame(&fixture->out, &offset);
         assert_int_equal(
             protobuf_decode_pdk_result(&fixture->arena, get, bytes_of(frame), frame.len, &value),
@@ -253,10 +255,10 @@ static void test_nil_inside(void **state) {
     const struct kong_value list = LIST(items);
     const struct pdk_method *get = &pdk_methods[PDK_CTX_SHARED_GET];
 
-    assert_int_equal(protobuf_encode_pdk_result(&fixture->out, get, &map), CODEC_OK);
+    assert_int_equal(sim_protobuf_encode_result(&fixture->out, get, &map), CODEC_OK);
     ASSERT_BYTES(&fixture->out, "\x12\0\0\0\x2a\x10\x0a\x0e\x0a\x01k\x12\x09\x11\0\0\0\0\0\0\0\0");
     buffer_clear(&fixture->out, 0);
-    assert_int_equal(protobuf_encode_pdk_result(&fixture->out, get, &list), CODEC_OK);
+    assert_int_equal(sim_protobuf_encode_result(&fixture->out, get, &list), CODEC_OK);
     ASSERT_BYTES(&fixture->out, "\x08\0\0\0\x32\x06\x0a\0\x0a\x02\x20\x01");
 }
 
@@ -369,7 +371,7 @@ static void test_result_misfits(void **state) {
     struct fixture *fixture = *state;
 
     for (size_t i = 0; i < LENGTH(results); i++) {
-        int error = protobuf_encode_pdk_result(&fixture->out, &pdk_methods[results[i].id],
+        int error = sim_protobuf_encode_result(&fixture->out, &pdk_methods[results[i].id],
                                                &results[i].value);
 
         if (error != CODEC_E_SHAPE) {

@@ -13,6 +13,7 @@
 #include "limit.h"
 #include "protobuf_rpc.h"
 #include "protobuf_samples.h"
+#include "sim_protobuf.h"
 #include "value.h"
 
 /* One decoder and the message that it decodes. */
@@ -34,7 +35,7 @@ static int decode(const struct decoder *decoder, struct arena *arena, const uint
     case AS_REPLY:
         return protobuf_decode_reply(arena, data, len, &reply);
     case AS_ARGS:
-        return protobuf_decode_pdk_args(arena, decoder->method, data, len, &value);
+        return sim_protobuf_decode_args(arena, decoder->method, data, len, &value);
     default:
         return protobuf_decode_pdk_result(arena, decoder->method, data, len, &value);
     }
@@ -198,7 +199,7 @@ static void add_method(struct corpus *corpus, const struct pdk_method *method) {
         size_t offset = 0;
 
         buffer_clear(&corpus->out, SIZE_MAX);
-        assert_int_equal(protobuf_encode_pdk_result(&corpus->out, method, &results[i]), CODEC_OK);
+        assert_int_equal(sim_protobuf_encode_result(&corpus->out, method, &results[i]), CODEC_OK);
         add(corpus, result, take_frame(&corpus->out, &offset));
     }
 }
@@ -400,7 +401,7 @@ static void test_nesting(void **state) {
         assert_int_equal(decode_nested(arena, LIMIT_NESTING, maps, &value), CODEC_OK);
         assert_int_equal(value.type, maps ? KONG_MAP : KONG_LIST);
         assert_int_equal(value_depth(&value), LIMIT_NESTING);
-        assert_int_equal(protobuf_encode_pdk_result(&corpus->out, get, &value), CODEC_OK);
+        assert_int_equal(sim_protobuf_encode_result(&corpus->out, get, &value), CODEC_OK);
 
         struct kong_value kv[] = {STRING("k"), value};
         assert_int_equal(protobuf_encode_pdk_call(&corpus->out, set, kv, 2), CODEC_OK);
@@ -409,7 +410,7 @@ static void test_nesting(void **state) {
         /* one more around it */
         kv[1] = kong_list(&value, 1);
         assert_int_equal(protobuf_encode_pdk_call(&corpus->out, set, kv, 2), CODEC_E_LIMIT);
-        assert_int_equal(protobuf_encode_pdk_result(&corpus->out, get, &kv[1]), CODEC_E_LIMIT);
+        assert_int_equal(sim_protobuf_encode_result(&corpus->out, get, &kv[1]), CODEC_E_LIMIT);
         const struct kong_pair pair = {{"k", 1}, value};
         kv[1] = kong_map(&pair, 1);
         assert_int_equal(protobuf_encode_pdk_call(&corpus->out, set, kv, 2), CODEC_E_LIMIT);

@@ -10,6 +10,7 @@
 
 #include "protobuf_fixture.h"
 #include "value.h"
+#include "value_equal.h"
 
 /* --- Commands ------------------------------------------------------------------------- */
 
