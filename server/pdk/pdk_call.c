@@ -57,38 +57,46 @@ int pdk_get(struct kong *kong, enum pdk_id id, const struct kong_value *args, si
     return call(kong, id, args, count, value);
 }
 
+int pdk_to_str(struct kong *kong, enum pdk_id id, const char *what, const struct kong_value *value,
+               struct kong_str *string) {
+    if (value->type != KONG_STRING) {
+        return pdk_fail_type(kong, id, what, value);
+    }
+    *string = value->string;
+    return KONG_OK;
+}
+
 int pdk_get_str(struct kong *kong, enum pdk_id id, const struct kong_value *args, size_t count,
                 struct kong_str *string) {
     struct kong_value value;
     *string = (struct kong_str){NULL, 0};
     int error = pdk_get(kong, id, args, count, &value);
-    if (error != 0 || value.type == KONG_NIL) {
-        return error;
+    return error != 0 || value.type == KONG_NIL
+               ? error
+               : pdk_to_str(kong, id, "the answer", &value, string);
+}
+
+int pdk_to_int(struct kong *kong, enum pdk_id id, const char *what, const struct kong_value *value,
+               int *integer) {
+    int64_t wide;
+    if (!value_to_integer(value, &wide)) {
+        return pdk_fail_type(kong, id, what, value);
     }
-    if (value.type != KONG_STRING) {
-        return pdk_fail_type(kong, id, "the answer", &value);
+    if (wide < INT_MIN || wide > INT_MAX) {
+        return pdk_fail(kong, id, KONG_E_TYPE, "%s is out of range: %lld", what, (long long)wide);
     }
-    *string = value.string;
+    *integer = (int)wide;
     return KONG_OK;
 }
 
 int pdk_get_int(struct kong *kong, enum pdk_id id, const struct kong_value *args, size_t count,
                 int *integer) {
     struct kong_value value;
-    int64_t wide;
     *integer = 0;
     int error = pdk_get(kong, id, args, count, &value);
-    if (error != 0 || value.type == KONG_NIL) {
-        return error;
-    }
-    if (!value_to_integer(&value, &wide)) {
-        return pdk_fail_type(kong, id, "the answer", &value);
-    }
-    if (wide < INT_MIN || wide > INT_MAX) {
-        return pdk_fail(kong, id, KONG_E_TYPE, "the answer is out of range: %lld", (long long)wide);
-    }
-    *integer = (int)wide;
-    return KONG_OK;
+    return error != 0 || value.type == KONG_NIL
+               ? error
+               : pdk_to_int(kong, id, "the answer", &value, integer);
 }
 
 int pdk_get_number(struct kong *kong, enum pdk_id id, const struct kong_value *args, size_t count,

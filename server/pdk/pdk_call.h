@@ -12,6 +12,8 @@
         sizeof((const struct kong_value[]){__VA_ARGS__}) / sizeof(struct kong_value)
 #define NO_ARGS NULL, 0
 
+#define COUNT(array) (sizeof(array) / sizeof *(array))
+
 /* A `struct kong` is an event, seen by a plugin. */
 static inline struct event *pdk_event(struct kong *kong) {
     return (struct event *)kong;
@@ -106,8 +108,45 @@ int pdk_scalar(struct kong *kong, enum pdk_id id, const struct kong_value *value
 /* "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx". */
 bool pdk_is_uuid(struct kong_str text);
 
+/* A string, or an integer in the range of int; `what` names it in an error's text. */
+int pdk_to_str(struct kong *kong, enum pdk_id id, const char *what, const struct kong_value *value,
+               struct kong_str *string);
+int pdk_to_int(struct kong *kong, enum pdk_id id, const char *what, const struct kong_value *value,
+               int *integer);
+
 /* A list of strings; nil is an empty one. `what` names it in an error's text. */
 int pdk_to_strings(struct kong *kong, enum pdk_id id, const char *what,
                    const struct kong_value *value, struct kong_strings *strings);
+
+/* Whole functions, where there is nothing to check: a getter without arguments, a getter of a
+ * string by its name, headers, and those that take a name or a key and a value. */
+#define PDK_GETTER(name_, id_, type_, get_)                                                        \
+    int name_(struct kong *kong, type_ *result) {                                                  \
+        return get_(kong, id_, NO_ARGS, result);                                                   \
+    }
+#define PDK_GET_STR(name_, id_)    PDK_GETTER(name_, id_, struct kong_str, pdk_get_str)
+#define PDK_GET_INT(name_, id_)    PDK_GETTER(name_, id_, int, pdk_get_int)
+#define PDK_GET_NUMBER(name_, id_) PDK_GETTER(name_, id_, double, pdk_get_number)
+
+#define PDK_GET_STR_OF(name_, id_)                                                                 \
+    int name_(struct kong *kong, const char *of, struct kong_str *string) {                        \
+        return pdk_get_str(kong, id_, ARGS(kong_string(of)), string);                              \
+    }
+#define PDK_GET_HEADERS(name_, id_)                                                                \
+    int name_(struct kong *kong, unsigned most, struct kong_headers *headers) {                    \
+        return pdk_get_headers(kong, id_, most, false, headers);                                   \
+    }
+#define PDK_POST_HEADER(name_, id_)                                                                \
+    int name_(struct kong *kong, const char *header, const char *value) {                          \
+        return pdk_post_header(kong, id_, header, kong_string(value));                             \
+    }
+#define PDK_POST_HEADER_VALUE(name_, id_)                                                          \
+    int name_(struct kong *kong, const char *header, struct kong_value value) {                    \
+        return pdk_post_header(kong, id_, header, value);                                          \
+    }
+#define PDK_POST_VALUE(name_, id_)                                                                 \
+    int name_(struct kong *kong, const char *key, struct kong_value value) {                       \
+        return pdk_post(kong, id_, ARGS(kong_string(key), value));                                 \
+    }
 
 #endif

@@ -3,17 +3,10 @@
 
 #include <ctype.h>
 
-#define COUNT(array) (sizeof(array) / sizeof *(array))
-
 /* --- Addresses --- */
 
-int kong_client_get_ip(struct kong *kong, struct kong_str *ip) {
-    return pdk_get_str(kong, PDK_CLIENT_GET_IP, NO_ARGS, ip);
-}
-
-int kong_client_get_forwarded_ip(struct kong *kong, struct kong_str *ip) {
-    return pdk_get_str(kong, PDK_CLIENT_GET_FORWARDED_IP, NO_ARGS, ip);
-}
+PDK_GET_STR(kong_client_get_ip, PDK_CLIENT_GET_IP)
+PDK_GET_STR(kong_client_get_forwarded_ip, PDK_CLIENT_GET_FORWARDED_IP)
 
 static bool port_of(struct kong_str text, int64_t *port) {
     *port = 0;
@@ -26,9 +19,7 @@ static bool port_of(struct kong_str text, int64_t *port) {
     return text.len > 0 && text.len < 6;
 }
 
-int kong_client_get_port(struct kong *kong, int *port) {
-    return pdk_get_int(kong, PDK_CLIENT_GET_PORT, NO_ARGS, port);
-}
+PDK_GET_INT(kong_client_get_port, PDK_CLIENT_GET_PORT)
 
 /* Kong 2.8 gives it as a text over MsgPack:1. */
 int kong_client_get_forwarded_port(struct kong *kong, int *port) {
@@ -174,9 +165,8 @@ int kong_client_tls_disable_http2_alpn(struct kong *kong) {
     return pdk_confirm(kong, PDK_CLIENT_TLS_DISABLE_HTTP2_ALPN, NO_ARGS, "Kong could not do it");
 }
 
-int kong_client_tls_get_full_client_certificate_chain(struct kong *kong, struct kong_str *pem) {
-    return pdk_get_str(kong, PDK_CLIENT_TLS_GET_FULL_CLIENT_CERTIFICATE_CHAIN, NO_ARGS, pem);
-}
+PDK_GET_STR(kong_client_tls_get_full_client_certificate_chain,
+            PDK_CLIENT_TLS_GET_FULL_CLIENT_CERTIFICATE_CHAIN)
 
 int kong_client_tls_set_client_verify(struct kong *kong, const char *result) {
     if (result == NULL || (strcmp(result, "SUCCESS") != 0 && strcmp(result, "NONE") != 0 &&

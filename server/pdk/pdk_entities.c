@@ -1,32 +1,8 @@
 #include "pdk_entities.h"
 
-#include <limits.h>
-
 #include "value.h"
 
 /* --- Reading --- */
-
-static int read_int(struct kong *kong, enum pdk_id id, const char *name,
-                    const struct kong_value *value, int *out) {
-    int64_t wide;
-    if (!value_to_integer(value, &wide)) {
-        return pdk_fail_type(kong, id, name, value);
-    }
-    if (wide < INT_MIN || wide > INT_MAX) {
-        return pdk_fail(kong, id, KONG_E_TYPE, "%s is out of range: %lld", name, (long long)wide);
-    }
-    *out = (int)wide;
-    return KONG_OK;
-}
-
-static int read_str(struct kong *kong, enum pdk_id id, const char *name,
-                    const struct kong_value *value, struct kong_str *out) {
-    if (value->type != KONG_STRING) {
-        return pdk_fail_type(kong, id, name, value);
-    }
-    *out = value->string;
-    return KONG_OK;
-}
 
 /* {id = "…"} */
 static int read_key(struct kong *kong, enum pdk_id id, const char *name,
@@ -35,7 +11,7 @@ static int read_key(struct kong *kong, enum pdk_id id, const char *name,
     if (key == NULL || key->type == KONG_NIL) {
         return value->type == KONG_MAP ? KONG_OK : pdk_fail_type(kong, id, name, value);
     }
-    return read_str(kong, id, name, key, out);
+    return pdk_to_str(kong, id, name, key, out);
 }
 
 /* {ip = "…", port = n}, or only the address as a string. */
@@ -49,7 +25,7 @@ static int read_address(struct kong *kong, enum pdk_id id, const char *name,
     if (value->type == KONG_MAP) {
         return pdk_read_fields(kong, id, fields, 2, value, out);
     }
-    return read_str(kong, id, name, value, &out->ip);
+    return pdk_to_str(kong, id, name, value, &out->ip);
 }
 
 static int read_addresses(struct kong *kong, enum pdk_id id, const char *name,
@@ -84,9 +60,9 @@ static int read_field(struct kong *kong, enum pdk_id id, const struct pdk_field 
     void *to = (char *)out + field->offset;
     switch (field->kind) {
     case PDK_FIELD_STR:
-        return read_str(kong, id, field->name, value, to);
+        return pdk_to_str(kong, id, field->name, value, to);
     case PDK_FIELD_INT:
-        return read_int(kong, id, field->name, value, to);
+        return pdk_to_int(kong, id, field->name, value, to);
     case PDK_FIELD_INT64:
         return value_to_integer(value, to) ? KONG_OK : pdk_fail_type(kong, id, field->name, value);
     case PDK_FIELD_BOOL:

@@ -76,13 +76,8 @@ int kong_log_deprecation(struct kong *kong, const char *after, const char *remov
     return pdk_post(kong, PDK_LOG_DEPRECATION, values, count == 0 ? 1 : 2);
 }
 
-int kong_log_set_serialize_value(struct kong *kong, const char *key, struct kong_value value) {
-    return pdk_post(kong, PDK_LOG_SET_SERIALIZE_VALUE, ARGS(kong_string(key), value));
-}
-
-int kong_log_serialize(struct kong *kong, struct kong_str *json) {
-    return pdk_get_str(kong, PDK_LOG_SERIALIZE, NO_ARGS, json);
-}
+PDK_POST_VALUE(kong_log_set_serialize_value, PDK_LOG_SET_SERIALIZE_VALUE)
+PDK_GET_STR(kong_log_serialize, PDK_LOG_SERIALIZE)
 
 static bool is_map_or_nil(struct kong_value value) {
     return value.type == KONG_MAP || value.type == KONG_NIL;

@@ -1,22 +1,9 @@
 #include "pdk_entities.h"
 
-#define COUNT(array) (sizeof(array) / sizeof *(array))
-
-int kong_node_get_id(struct kong *kong, struct kong_str *id) {
-    return pdk_get_str(kong, PDK_NODE_GET_ID, NO_ARGS, id);
-}
-
-int kong_node_get_hostname(struct kong *kong, struct kong_str *hostname) {
-    return pdk_get_str(kong, PDK_NODE_GET_HOSTNAME, NO_ARGS, hostname);
-}
-
-int kong_cluster_get_id(struct kong *kong, struct kong_str *id) {
-    return pdk_get_str(kong, PDK_CLUSTER_GET_ID, NO_ARGS, id);
-}
-
-int kong_plugin_get_id(struct kong *kong, struct kong_str *id) {
-    return pdk_get_str(kong, PDK_PLUGIN_GET_ID, NO_ARGS, id);
-}
+PDK_GET_STR(kong_node_get_id, PDK_NODE_GET_ID)
+PDK_GET_STR(kong_node_get_hostname, PDK_NODE_GET_HOSTNAME)
+PDK_GET_STR(kong_cluster_get_id, PDK_CLUSTER_GET_ID)
+PDK_GET_STR(kong_plugin_get_id, PDK_PLUGIN_GET_ID)
 
 /* --- Memory --- */
 

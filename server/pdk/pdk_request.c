@@ -2,61 +2,20 @@
 
 #include <stdlib.h>
 
-int kong_request_get_scheme(struct kong *kong, struct kong_str *scheme) {
-    return pdk_get_str(kong, PDK_REQUEST_GET_SCHEME, NO_ARGS, scheme);
-}
-
-int kong_request_get_host(struct kong *kong, struct kong_str *host) {
-    return pdk_get_str(kong, PDK_REQUEST_GET_HOST, NO_ARGS, host);
-}
-
-int kong_request_get_port(struct kong *kong, int *port) {
-    return pdk_get_int(kong, PDK_REQUEST_GET_PORT, NO_ARGS, port);
-}
-
-int kong_request_get_forwarded_scheme(struct kong *kong, struct kong_str *scheme) {
-    return pdk_get_str(kong, PDK_REQUEST_GET_FORWARDED_SCHEME, NO_ARGS, scheme);
-}
-
-int kong_request_get_forwarded_host(struct kong *kong, struct kong_str *host) {
-    return pdk_get_str(kong, PDK_REQUEST_GET_FORWARDED_HOST, NO_ARGS, host);
-}
-
-int kong_request_get_forwarded_port(struct kong *kong, int *port) {
-    return pdk_get_int(kong, PDK_REQUEST_GET_FORWARDED_PORT, NO_ARGS, port);
-}
-
-int kong_request_get_forwarded_path(struct kong *kong, struct kong_str *path) {
-    return pdk_get_str(kong, PDK_REQUEST_GET_FORWARDED_PATH, NO_ARGS, path);
-}
-
-int kong_request_get_forwarded_prefix(struct kong *kong, struct kong_str *prefix) {
-    return pdk_get_str(kong, PDK_REQUEST_GET_FORWARDED_PREFIX, NO_ARGS, prefix);
-}
-
-int kong_request_get_http_version(struct kong *kong, double *version) {
-    return pdk_get_number(kong, PDK_REQUEST_GET_HTTP_VERSION, NO_ARGS, version);
-}
-
-int kong_request_get_method(struct kong *kong, struct kong_str *method) {
-    return pdk_get_str(kong, PDK_REQUEST_GET_METHOD, NO_ARGS, method);
-}
-
-int kong_request_get_path(struct kong *kong, struct kong_str *path) {
-    return pdk_get_str(kong, PDK_REQUEST_GET_PATH, NO_ARGS, path);
-}
-
-int kong_request_get_raw_path(struct kong *kong, struct kong_str *path) {
-    return pdk_get_str(kong, PDK_REQUEST_GET_RAW_PATH, NO_ARGS, path);
-}
-
-int kong_request_get_path_with_query(struct kong *kong, struct kong_str *path) {
-    return pdk_get_str(kong, PDK_REQUEST_GET_PATH_WITH_QUERY, NO_ARGS, path);
-}
-
-int kong_request_get_start_time(struct kong *kong, double *ms) {
-    return pdk_get_number(kong, PDK_REQUEST_GET_START_TIME, NO_ARGS, ms);
-}
+PDK_GET_STR(kong_request_get_scheme, PDK_REQUEST_GET_SCHEME)
+PDK_GET_STR(kong_request_get_host, PDK_REQUEST_GET_HOST)
+PDK_GET_INT(kong_request_get_port, PDK_REQUEST_GET_PORT)
+PDK_GET_STR(kong_request_get_forwarded_scheme, PDK_REQUEST_GET_FORWARDED_SCHEME)
+PDK_GET_STR(kong_request_get_forwarded_host, PDK_REQUEST_GET_FORWARDED_HOST)
+PDK_GET_INT(kong_request_get_forwarded_port, PDK_REQUEST_GET_FORWARDED_PORT)
+PDK_GET_STR(kong_request_get_forwarded_path, PDK_REQUEST_GET_FORWARDED_PATH)
+PDK_GET_STR(kong_request_get_forwarded_prefix, PDK_REQUEST_GET_FORWARDED_PREFIX)
+PDK_GET_NUMBER(kong_request_get_http_version, PDK_REQUEST_GET_HTTP_VERSION)
+PDK_GET_STR(kong_request_get_method, PDK_REQUEST_GET_METHOD)
+PDK_GET_STR(kong_request_get_path, PDK_REQUEST_GET_PATH)
+PDK_GET_STR(kong_request_get_raw_path, PDK_REQUEST_GET_RAW_PATH)
+PDK_GET_STR(kong_request_get_path_with_query, PDK_REQUEST_GET_PATH_WITH_QUERY)
+PDK_GET_NUMBER(kong_request_get_start_time, PDK_REQUEST_GET_START_TIME)
 
 int kong_request_get_raw_query(struct kong *kong, struct kong_str *query) {
     int error = pdk_get_str(kong, PDK_REQUEST_GET_RAW_QUERY, NO_ARGS, query);
@@ -105,13 +64,8 @@ int kong_request_get_query(struct kong *kong, unsigned most, struct kong_headers
     return pdk_get_headers(kong, PDK_REQUEST_GET_QUERY, most, true, query);
 }
 
-int kong_request_get_header(struct kong *kong, const char *name, struct kong_str *value) {
-    return pdk_get_str(kong, PDK_REQUEST_GET_HEADER, ARGS(kong_string(name)), value);
-}
-
-int kong_request_get_headers(struct kong *kong, unsigned most, struct kong_headers *headers) {
-    return pdk_get_headers(kong, PDK_REQUEST_GET_HEADERS, most, false, headers);
-}
+PDK_GET_STR_OF(kong_request_get_header, PDK_REQUEST_GET_HEADER)
+PDK_GET_HEADERS(kong_request_get_headers, PDK_REQUEST_GET_HEADERS)
 
 /* --- What the router cut out of the path --- */
 

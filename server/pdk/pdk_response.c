@@ -10,21 +10,10 @@
 
 /* --- What it is --- */
 
-int kong_response_get_status(struct kong *kong, int *status) {
-    return pdk_get_int(kong, PDK_RESPONSE_GET_STATUS, NO_ARGS, status);
-}
-
-int kong_response_get_header(struct kong *kong, const char *name, struct kong_str *value) {
-    return pdk_get_str(kong, PDK_RESPONSE_GET_HEADER, ARGS(kong_string(name)), value);
-}
-
-int kong_response_get_headers(struct kong *kong, unsigned most, struct kong_headers *headers) {
-    return pdk_get_headers(kong, PDK_RESPONSE_GET_HEADERS, most, false, headers);
-}
-
-int kong_response_get_source(struct kong *kong, struct kong_str *source) {
-    return pdk_get_str(kong, PDK_RESPONSE_GET_SOURCE, NO_ARGS, source);
-}
+PDK_GET_INT(kong_response_get_status, PDK_RESPONSE_GET_STATUS)
+PDK_GET_STR_OF(kong_response_get_header, PDK_RESPONSE_GET_HEADER)
+PDK_GET_HEADERS(kong_response_get_headers, PDK_RESPONSE_GET_HEADERS)
+PDK_GET_STR(kong_response_get_source, PDK_RESPONSE_GET_SOURCE)
 
 /* --- Changes --- */
 
@@ -52,21 +41,10 @@ int kong_response_set_status(struct kong *kong, int status) {
     return error != 0 ? error : pdk_post(kong, PDK_RESPONSE_SET_STATUS, ARGS(kong_integer(status)));
 }
 
-int kong_response_set_header(struct kong *kong, const char *name, const char *value) {
-    return pdk_post_header(kong, PDK_RESPONSE_SET_HEADER, name, kong_string(value));
-}
-
-int kong_response_set_header_value(struct kong *kong, const char *name, struct kong_value value) {
-    return pdk_post_header(kong, PDK_RESPONSE_SET_HEADER, name, value);
-}
-
-int kong_response_add_header(struct kong *kong, const char *name, const char *value) {
-    return pdk_post_header(kong, PDK_RESPONSE_ADD_HEADER, name, kong_string(value));
-}
-
-int kong_response_add_header_value(struct kong *kong, const char *name, struct kong_value value) {
-    return pdk_post_header(kong, PDK_RESPONSE_ADD_HEADER, name, value);
-}
+PDK_POST_HEADER(kong_response_set_header, PDK_RESPONSE_SET_HEADER)
+PDK_POST_HEADER_VALUE(kong_response_set_header_value, PDK_RESPONSE_SET_HEADER)
+PDK_POST_HEADER(kong_response_add_header, PDK_RESPONSE_ADD_HEADER)
+PDK_POST_HEADER_VALUE(kong_response_add_header_value, PDK_RESPONSE_ADD_HEADER)
 
 int kong_response_clear_header(struct kong *kong, const char *name) {
     return pdk_post_header_name(kong, PDK_RESPONSE_CLEAR_HEADER, name);

@@ -1,7 +1,5 @@
 #include "pdk_entities.h"
 
-#define COUNT(array) (sizeof(array) / sizeof *(array))
-
 static const struct pdk_field route_fields[] = {
     {"id", PDK_FIELD_STR, offsetof(struct kong_route, id)},
     {"created_at", PDK_FIELD_INT64, offsetof(struct kong_route, created_at)},

@@ -2,8 +2,6 @@
 
 #include <limits.h>
 
-#define COUNT(array) (sizeof(array) / sizeof *(array))
-
 /* --- Where to --- */
 
 int kong_service_set_upstream(struct kong *kong, const char *name) {
@@ -154,23 +152,10 @@ int kong_service_request_set_method(struct kong *kong, const char *method) {
     return post_string(kong, PDK_SERVICE_REQUEST_SET_METHOD, method);
 }
 
-int kong_service_request_set_header(struct kong *kong, const char *name, const char *value) {
-    return pdk_post_header(kong, PDK_SERVICE_REQUEST_SET_HEADER, name, kong_string(value));
-}
-
-int kong_service_request_set_header_value(struct kong *kong, const char *name,
-                                          struct kong_value value) {
-    return pdk_post_header(kong, PDK_SERVICE_REQUEST_SET_HEADER, name, value);
-}
-
-int kong_service_request_add_header(struct kong *kong, const char *name, const char *value) {
-    return pdk_post_header(kong, PDK_SERVICE_REQUEST_ADD_HEADER, name, kong_string(value));
-}
-
-int kong_service_request_add_header_value(struct kong *kong, const char *name,
-                                          struct kong_value value) {
-    return pdk_post_header(kong, PDK_SERVICE_REQUEST_ADD_HEADER, name, value);
-}
+PDK_POST_HEADER(kong_service_request_set_header, PDK_SERVICE_REQUEST_SET_HEADER)
+PDK_POST_HEADER_VALUE(kong_service_request_set_header_value, PDK_SERVICE_REQUEST_SET_HEADER)
+PDK_POST_HEADER(kong_service_request_add_header, PDK_SERVICE_REQUEST_ADD_HEADER)
+PDK_POST_HEADER_VALUE(kong_service_request_add_header_value, PDK_SERVICE_REQUEST_ADD_HEADER)
 
 int kong_service_request_clear_header(struct kong *kong, const char *name) {
     return pdk_post_header_name(kong, PDK_SERVICE_REQUEST_CLEAR_HEADER, name);
@@ -227,15 +212,6 @@ int kong_service_request_disable_tls(struct kong *kong) {
 
 /* --- The response of the upstream --- */
 
-int kong_service_response_get_status(struct kong *kong, int *status) {
-    return pdk_get_int(kong, PDK_SERVICE_RESPONSE_GET_STATUS, NO_ARGS, status);
-}
-
-int kong_service_response_get_header(struct kong *kong, const char *name, struct kong_str *value) {
-    return pdk_get_str(kong, PDK_SERVICE_RESPONSE_GET_HEADER, ARGS(kong_string(name)), value);
-}
-
-int kong_service_response_get_headers(struct kong *kong, unsigned most,
-                                      struct kong_headers *headers) {
-    return pdk_get_headers(kong, PDK_SERVICE_RESPONSE_GET_HEADERS, most, false, headers);
-}
+PDK_GET_INT(kong_service_response_get_status, PDK_SERVICE_RESPONSE_GET_STATUS)
+PDK_GET_STR_OF(kong_service_response_get_header, PDK_SERVICE_RESPONSE_GET_HEADER)
+PDK_GET_HEADERS(kong_service_response_get_headers, PDK_SERVICE_RESPONSE_GET_HEADERS)
