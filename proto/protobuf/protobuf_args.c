@@ -42,109 +42,31 @@ static bool has_more_than(const struct args *args, size_t count) {
     return false;
 }
 
-static int exit_args(struct arena *arena, const struct args *args,
-                     KongPluginProtocol__ExitArgs *to) {
-    const struct kong_value *body = arg(args, 1);
-    const struct kong_value *headers = arg(args, 2);
-
-    if (!protobuf_int32(arg(args, 0), &to->status) ||
-        (body->type != KONG_NIL && body->type != KONG_STRING)) {
-        return CODEC_E_SHAPE;
-    }
-    if (body->type == KONG_STRING) {
-        to->body = protobuf_bytes(body->string);
-    }
-    if (headers->type == KONG_NIL) {
-        return CODEC_OK;
-    }
-    to->headers = arena_alloc(arena, sizeof(*to->headers));
-    if (to->headers == NULL) {
-        return CODEC_E_NOMEM;
-    }
-    kong_plugin_protocol__struct__init(to->headers);
-    return protobuf_struct_in(arena, headers, 0, to->headers);
-}
-
-static int target_args(const struct args *args, KongPluginProtocol__Target *to) {
-    if (arg(args, 0)->type != KONG_STRING || !protobuf_int32(arg(args, 1), &to->port)) {
-        return CODEC_E_SHAPE;
-    }
-    to->host = protobuf_bytes(arg(args, 0)->string);
-    return CODEC_OK;
-}
-
-static int consumer_args(const struct args *args, KongPluginProtocol__ConsumerSpec *to) {
-    const struct kong_value *by_username = arg(args, 1);
-
-    if (arg(args, 0)->type != KONG_STRING ||
-        (by_username->type != KONG_NIL && by_username->type != KONG_BOOLEAN)) {
-        return CODEC_E_SHAPE;
-    }
-    to->id = protobuf_bytes(arg(args, 0)->string);
-    to->by_username = by_username->type == KONG_BOOLEAN && by_username->boolean;
-    return CODEC_OK;
-}
-
-static int authenticate_args(struct arena *arena, const struct args *args,
-                             KongPluginProtocol__AuthenticateArgs *to) {
-    const ProtobufCMessageDescriptor *const types[] = {
-        &kong_plugin_protocol__consumer__descriptor,
-        &kong_plugin_protocol__authenticated_credential__descriptor,
-    };
-    ProtobufCMessage *parts[] = {NULL, NULL};
-
-    for (size_t i = 0; i < 2; i++) {
-        if (arg(args, i)->type != KONG_NIL) {
-            int error = protobuf_from_value(arena, types[i], arg(args, i), &parts[i]);
-
-            if (error != CODEC_OK) {
-                return error;
-            }
-        }
-    }
-    to->consumer = (KongPluginProtocol__Consumer *)parts[0];
-    to->credential = (KongPluginProtocol__AuthenticatedCredential *)parts[1];
-    return CODEC_OK;
-}
-
-static int pair_args(struct arena *arena, const struct args *args, KongPluginProtocol__KV *to) {
-    to->k = protobuf_bytes(arg(args, 0)->string);
-    to->v = arena_alloc(arena, sizeof(*to->v));
-    if (to->v == NULL) {
-        return CODEC_E_NOMEM;
-    }
-    return protobuf_value_in(arena, arg(args, 1), 0, to->v);
-}
-
-/* The messages that protobuf-c writes. */
+/* The messages that protobuf-c writes. But for a list and a map, the fields are the arguments in
+ * their order; the first `needed` must be there. */
 static int args_message(struct arena *arena, enum pdk_args shape, const struct args *args,
                         ProtobufCMessage **message) {
+    static const unsigned needed[] = {[PDK_ARGS_KV] = 1,
+                                      [PDK_ARGS_EXIT] = 1,
+                                      [PDK_ARGS_TARGET] = 2,
+                                      [PDK_ARGS_CONSUMER_SPEC] = 1,
+                                      [PDK_ARGS_AUTHENTICATE] = 0};
     const ProtobufCMessageDescriptor *type = protobuf_args_types[shape];
-    const struct kong_value list = kong_list(args->values, args->count);
+    struct kong_pair fields[3];
+    struct kong_value all = kong_list(args->values, args->count);
 
-    *message = arena_alloc(arena, type->sizeof_message);
-    if (*message == NULL) {
-        return CODEC_E_NOMEM;
+    if (shape == PDK_ARGS_STRUCT) {
+        all = *arg(args, 0);
+    } else if (shape != PDK_ARGS_LIST) {
+        for (unsigned i = 0; i < type->n_fields; i++) {
+            fields[i] = kong_pair(type->fields[i].name, *arg(args, i));
+            if (i < needed[shape] && fields[i].value.type == KONG_NIL) {
+                return CODEC_E_SHAPE;
+            }
+        }
+        all = kong_map(fields, type->n_fields);
     }
-    protobuf_c_message_init(type, *message);
-    switch (shape) {
-    case PDK_ARGS_LIST:
-        return protobuf_list_in(arena, &list, 0, (KongPluginProtocol__ListValue *)*message);
-    case PDK_ARGS_STRUCT:
-        return protobuf_struct_in(arena, arg(args, 0), 0, (KongPluginProtocol__Struct *)*message);
-    case PDK_ARGS_KV:
-        return pair_args(arena, args, (KongPluginProtocol__KV *)*message);
-    case PDK_ARGS_EXIT:
-        return exit_args(arena, args, (KongPluginProtocol__ExitArgs *)*message);
-    case PDK_ARGS_TARGET:
-        return target_args(args, (KongPluginProtocol__Target *)*message);
-    case PDK_ARGS_CONSUMER_SPEC:
-        return consumer_args(args, (KongPluginProtocol__ConsumerSpec *)*message);
-    case PDK_ARGS_AUTHENTICATE:
-        return authenticate_args(arena, args, (KongPluginProtocol__AuthenticateArgs *)*message);
-    default:
-        return CODEC_E_SHAPE;
-    }
+    return protobuf_from_value(arena, type, &all, message);
 }
 
 static int write_args_message(struct buffer *out, const struct pdk_method *method,

@@ -29,29 +29,19 @@ int protobuf_write_string(struct buffer *out, const struct kong_str *method,
     return error;
 }
 
-bool protobuf_int32(const struct kong_value *value, int32_t *to) {
-    int64_t integer;
-
-    if (!value_to_integer(value, &integer) || integer < INT32_MIN || integer > INT32_MAX) {
-        return false;
-    }
-    *to = (int32_t)integer;
-    return true;
-}
-
 /* A negative int32 is a varint of 64 bits. */
 int protobuf_write_int(struct buffer *out, const struct kong_str *method,
                        const struct kong_value *value) {
-    int32_t integer;
+    int64_t integer;
     uint8_t *at;
 
-    if (!protobuf_int32(value, &integer)) {
+    if (!value_to_integer(value, &integer) || integer < INT32_MIN || integer > INT32_MAX) {
         return CODEC_E_SHAPE;
     }
     if (integer == 0) {
         return protobuf_write_empty(out, method);
     }
-    uint64_t bits = (uint64_t)(int64_t)integer;
+    uint64_t bits = (uint64_t)integer;
     int error = protobuf_frames(out, method, 1 + wire_varint_size(bits), &at);
     if (error == CODEC_OK) {
         wire_put_varint(wire_put_tag(at, 1, WIRE_VARINT), bits);

@@ -14,9 +14,6 @@ static inline bool protobuf_carries(const struct pdk_method *method) {
            method->result != PDK_RESULT_ANY;
 }
 
-/* An integer in the range of int32. */
-bool protobuf_int32(const struct kong_value *value, int32_t *to);
-
 /* Each appends a frame with the method's name, when `method` is not NULL, and a frame with the
  * message; or nothing. CODEC_E_SHAPE when the value is not of the type. Defaults are left out. */
 int protobuf_write_empty(struct buffer *out, const struct kong_str *method);
