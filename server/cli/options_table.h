@@ -42,7 +42,7 @@ struct option_row {
     size_t offset;        /* of the value in struct options */
     uint64_t least, most; /* SECONDS (in ms), COUNT, BYTES */
     const struct option_name *names;
-    const char *text; /* TEXT: the default; "" when the help says it */
+    const char *text; /* TEXT: the default; NULL: none, or the help says it */
     /* TEXT: may be NULL. -1, with what is wrong in `error` */
     int (*check)(const char *text, char *error, size_t error_size);
     enum option_kind kind;
