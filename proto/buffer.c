@@ -73,6 +73,10 @@ void buffer_append(struct buffer *buffer, const void *data, size_t len) {
     }
 }
 
+void buffer_append_text(struct buffer *buffer, const char *text) {
+    buffer_append(buffer, text, strlen(text));
+}
+
 void buffer_append_byte(struct buffer *buffer, uint8_t byte) {
     if (buffer_reserve(buffer, 1)) {
         buffer->data[buffer->len++] = byte;

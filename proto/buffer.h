@@ -37,6 +37,7 @@ void buffer_free(
     struct buffer *buffer); /* usable again as after buffer_init, with the same limit */
 
 void buffer_append(struct buffer *buffer, const void *data, size_t len);
+void buffer_append_text(struct buffer *buffer, const char *text);
 void buffer_append_byte(struct buffer *buffer, uint8_t byte);
 
 /* Room for len more bytes at data + buffer->len, so that they can be written in place and counted

@@ -86,7 +86,7 @@ static int check_head(const struct frame_reader *reader, const struct msgpack_he
             return FAIL(reason, CODEC_E_LIMIT, "message of %zu elements, limit %zu",
                         reader->elements + head->count, LIMIT_ELEMENTS);
         }
-        least += (uint64_t)head->count * (head->kind == MSGPACK_MAP ? 2 : 1);
+        least += msgpack_head_children(head);
     } else {
         least += head->count;
     }
@@ -100,10 +100,9 @@ static int check_head(const struct frame_reader *reader, const struct msgpack_he
 /* One value, or the head of a list or map, is there: takes it. True when the message is whole. */
 static bool take_value(struct frame_reader *reader, const struct msgpack_head *head) {
     reader->scanned += head->size;
-    uint64_t below = 0;
+    uint64_t below = msgpack_head_children(head);
     if (head->kind == MSGPACK_LIST || head->kind == MSGPACK_MAP) {
         reader->elements += head->count;
-        below = (uint64_t)head->count * (head->kind == MSGPACK_MAP ? 2 : 1);
     } else {
         reader->scanned += head->count;
     }

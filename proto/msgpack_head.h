@@ -38,6 +38,13 @@ struct msgpack_head {
  * is (1 when there is no byte at all). -1: the byte that MessagePack reserves (c1). */
 int msgpack_head_read(const uint8_t *data, size_t len, struct msgpack_head *head);
 
+/* How many values follow the head: those of a list, twice as many of a map. */
+static inline uint64_t msgpack_head_children(const struct msgpack_head *head) {
+    return head->kind == MSGPACK_MAP    ? (uint64_t)head->count * 2
+           : head->kind == MSGPACK_LIST ? head->count
+                                        : 0;
+}
+
 /* A head that is a scalar but no string, as a value: nil for all others. An integer above INT64_MAX
  * becomes a number, as it is in Lua. */
 struct kong_value msgpack_head_scalar(const struct msgpack_head *head);

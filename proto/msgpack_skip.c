@@ -25,16 +25,9 @@ static bool is_container(const struct msgpack_head *head) {
     return head->kind == MSGPACK_LIST || head->kind == MSGPACK_MAP;
 }
 
-static uint64_t children(const struct msgpack_head *head) {
-    if (!is_container(head)) {
-        return 0;
-    }
-    return (uint64_t)head->count * (head->kind == MSGPACK_MAP ? 2 : 1);
-}
-
 /* Nobody looks at this value. */
 static int pass_over(struct msgpack_skip *skip, const struct msgpack_head *head, enum state next) {
-    skip->inside = children(head);
+    skip->inside = msgpack_head_children(head);
     skip->state = next;
     return CODEC_OK;
 }
@@ -134,14 +127,14 @@ static int take_head(struct msgpack_skip *skip, const struct msgpack_head *head)
         skip->started = true;
         skip->left = 1;
     }
-    skip->left += children(head) - 1;
+    skip->left += msgpack_head_children(head) - 1;
     if (skip->left > LEFT_MOST) {
         return CODEC_E_LIMIT;
     }
     skip->body = is_container(head) ? 0 : head->count;
     skip->is_text = false;
     if (skip->inside > 0) {
-        skip->inside += children(head) - 1;
+        skip->inside += msgpack_head_children(head) - 1;
         return CODEC_OK;
     }
     return take_in_state(skip, head);

@@ -19,10 +19,6 @@ struct msgpack_reader {
 
 struct msgpack_reader msgpack_reader_over(struct arena *arena, const uint8_t *data, size_t len);
 
-/* The next value's head, taken. The body of a string or an ext is all there; of a list's or a map's
- * elements there is a byte each. */
-int msgpack_read_head(struct msgpack_reader *reader, struct msgpack_head *head);
-
 /* The next value, whatever it is, is passed over. No recursion. */
 int msgpack_read_skip(struct msgpack_reader *reader);
 

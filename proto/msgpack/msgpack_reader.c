@@ -10,7 +10,9 @@ struct msgpack_reader msgpack_reader_over(struct arena *arena, const uint8_t *da
     return (struct msgpack_reader){arena, start, start + len};
 }
 
-int msgpack_read_head(struct msgpack_reader *reader, struct msgpack_head *head) {
+/* The next value's head, taken. The body of a string or an ext is all there; of a list's or a map's
+ * elements there is a byte each. */
+static int read_head(struct msgpack_reader *reader, struct msgpack_head *head) {
     size_t rest = (size_t)(reader->end - reader->at);
     if (rest == 0 || msgpack_head_read(reader->at, rest, head) != 1 ||
         head->count > rest - head->size) {
@@ -33,22 +35,19 @@ int msgpack_read_skip(struct msgpack_reader *reader) {
     uint64_t left = 1;
     while (left > 0) {
         struct msgpack_head head;
-        int error = msgpack_read_head(reader, &head);
+        int error = read_head(reader, &head);
         if (error < 0) {
             return error;
         }
         take_body(reader, &head);
-        left--;
-        if (head.kind == MSGPACK_LIST || head.kind == MSGPACK_MAP) {
-            left += (uint64_t)head.count * (head.kind == MSGPACK_MAP ? 2 : 1);
-        }
+        left += msgpack_head_children(&head) - 1;
     }
     return CODEC_OK;
 }
 
 static int read_count(struct msgpack_reader *reader, enum msgpack_kind kind, size_t *count) {
     struct msgpack_head head;
-    int error = msgpack_read_head(reader, &head);
+    int error = read_head(reader, &head);
     if (error == CODEC_OK && head.kind != kind) {
         error = CODEC_E_SHAPE;
     }
@@ -81,7 +80,7 @@ int msgpack_read_fields(struct msgpack_reader *reader, msgpack_field *field, voi
 
 int msgpack_read_int(struct msgpack_reader *reader, int64_t *out) {
     struct msgpack_head head;
-    int error = msgpack_read_head(reader, &head);
+    int error = read_head(reader, &head);
     if (error < 0) {
         return error;
     }
@@ -90,7 +89,7 @@ int msgpack_read_int(struct msgpack_reader *reader, int64_t *out) {
 
 int msgpack_read_uint(struct msgpack_reader *reader, uint64_t *out) {
     struct msgpack_head head;
-    int error = msgpack_read_head(reader, &head);
+    int error = read_head(reader, &head);
     if (error < 0) {
         return error;
     }
@@ -111,7 +110,7 @@ int msgpack_read_msgid(struct msgpack_reader *reader, int64_t *out) {
 
 int msgpack_read_view(struct msgpack_reader *reader, struct kong_str *view) {
     struct msgpack_head head;
-    int error = msgpack_read_head(reader, &head);
+    int error = read_head(reader, &head);
     *view = (struct kong_str){NULL, 0};
     if (error < 0) {
         return error;
@@ -139,7 +138,7 @@ int msgpack_read_string(struct msgpack_reader *reader, struct kong_str *string) 
  * written as Lua's tostring does. */
 static int read_key(struct msgpack_reader *reader, struct kong_str *key) {
     struct msgpack_head head;
-    int error = msgpack_read_head(reader, &head);
+    int error = read_head(reader, &head);
     if (error < 0) {
         return error;
     }
@@ -210,7 +209,7 @@ static int read_pairs(struct msgpack_reader *reader, size_t count, struct kong_v
 
 static int read_value(struct msgpack_reader *reader, struct kong_value *value, unsigned levels) {
     struct msgpack_head head;
-    int error = msgpack_read_head(reader, &head);
+    int error = read_head(reader, &head);
     if (error < 0) {
         return error;
     }

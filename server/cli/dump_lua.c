@@ -12,10 +12,6 @@
 
 #define INDENT 2u
 
-static void append_text(struct buffer *out, const char *text) {
-    buffer_append(out, text, strlen(text));
-}
-
 static void new_line(struct buffer *out, unsigned depth) {
     buffer_append_byte(out, '\n');
     for (unsigned i = 0; i < depth * INDENT; i++) {
@@ -34,7 +30,7 @@ static void append_string(struct buffer *out, const char *text, size_t len) {
             buffer_append_byte(out, c);
         } else if (c < 0x20 || c == 0x7f) {
             snprintf(escape, sizeof escape, "\\%03u", c);
-            append_text(out, escape);
+            buffer_append_text(out, escape);
         } else {
             buffer_append_byte(out, c);
         }
@@ -59,13 +55,13 @@ static bool is_name(const char *key) {
 
 static void append_key(struct buffer *out, const char *key) {
     if (is_name(key)) {
-        append_text(out, key);
+        buffer_append_text(out, key);
     } else {
-        append_text(out, "[");
+        buffer_append_text(out, "[");
         append_string(out, key, strlen(key));
-        append_text(out, "]");
+        buffer_append_text(out, "]");
     }
-    append_text(out, " = ");
+    buffer_append_text(out, " = ");
 }
 
 static void append_number(struct buffer *out, const json_t *json) {
@@ -78,7 +74,7 @@ static void append_number(struct buffer *out, const json_t *json) {
     } else {
         snprintf(text, sizeof text, "%.17g", number);
     }
-    append_text(out, text);
+    buffer_append_text(out, text);
 }
 
 /* Kong's own definitions say this in one word: { "consumer": a foreign key that must be null }. */
@@ -88,8 +84,8 @@ static bool append_typedef(struct buffer *out, const char *key, json_t *value) {
         if (strcmp(key, scopes[i]) == 0 && json_is_null(json_object_get(value, "eq")) &&
             json_object_get(value, "reference") != NULL) {
             append_key(out, key);
-            append_text(out, "typedefs.no_");
-            append_text(out, key);
+            buffer_append_text(out, "typedefs.no_");
+            buffer_append_text(out, key);
             return true;
         }
     }
@@ -105,36 +101,36 @@ static void append_list(struct buffer *out, json_t *list, unsigned depth) {
         json_t *item = json_array_get(list, i);
         flat = flat && !json_is_object(item) && !json_is_array(item);
     }
-    append_text(out, count == 0 ? "{" : flat ? "{ " : "{");
+    buffer_append_text(out, count == 0 ? "{" : flat ? "{ " : "{");
     for (size_t i = 0; i < count; i++) {
         if (!flat) {
             new_line(out, depth + 1);
         }
         append_value(out, json_array_get(list, i), depth + 1);
-        append_text(out, !flat ? "," : i + 1 < count ? ", " : " ");
+        buffer_append_text(out, !flat ? "," : i + 1 < count ? ", " : " ");
     }
     if (!flat) {
         new_line(out, depth);
     }
-    append_text(out, "}");
+    buffer_append_text(out, "}");
 }
 
 static void append_object(struct buffer *out, json_t *object, unsigned depth) {
     const char *key;
     json_t *value;
-    append_text(out, "{");
+    buffer_append_text(out, "{");
     json_object_foreach(object, key, value) {
         new_line(out, depth + 1);
         if (!append_typedef(out, key, value)) {
             append_key(out, key);
             append_value(out, value, depth + 1);
         }
-        append_text(out, ",");
+        buffer_append_text(out, ",");
     }
     if (json_object_size(object) > 0) {
         new_line(out, depth);
     }
-    append_text(out, "}");
+    buffer_append_text(out, "}");
 }
 
 static void append_value(struct buffer *out, json_t *json, unsigned depth) {
@@ -157,13 +153,13 @@ static void append_value(struct buffer *out, json_t *json, unsigned depth) {
         append_number(out, json);
         break;
     case JSON_TRUE:
-        append_text(out, "true");
+        buffer_append_text(out, "true");
         break;
     case JSON_FALSE:
-        append_text(out, "false");
+        buffer_append_text(out, "false");
         break;
     case JSON_NULL:
-        append_text(out, "ngx.null");
+        buffer_append_text(out, "ngx.null");
         break;
     }
 }
@@ -184,9 +180,9 @@ char *dump_lua(const struct dump_options *options) {
     json_decref(schema);
     buffer_append_byte(&body, '\0');
     if (!body.failed && strstr((const char *)body.data, "= typedefs.no_") != NULL) {
-        append_text(&text, "local typedefs = require \"kong.db.schema.typedefs\"\n\n");
+        buffer_append_text(&text, "local typedefs = require \"kong.db.schema.typedefs\"\n\n");
     }
-    append_text(&text, "return ");
+    buffer_append_text(&text, "return ");
     buffer_append(&text, body.data, body.failed ? 0 : body.len - 1);
     buffer_append_byte(&text, '\0');
     bool failed = body.failed || text.failed;

@@ -41,10 +41,6 @@ static struct buffer *add(struct conf *conf, const char *what, const char *comme
     return &line->value;
 }
 
-static void append_text(struct buffer *out, const char *text) {
-    buffer_append(out, text, strlen(text));
-}
-
 /* The options of one of Kong's commands that are not what they are without any. */
 static void append_options(const struct print_conf *wanted, enum option_use use,
                            const char *const *but, struct buffer *out) {
@@ -77,7 +73,7 @@ static void add_replacement(struct conf *conf, const char *names) {
                               "headers of upstreams' answers that nginx drops, on every route");
     for (const char *c = names; *c != '\0'; c++) {
         if (*c == ',') {
-            append_text(hide, "; proxy_hide_header ");
+            buffer_append_text(hide, "; proxy_hide_header ");
         } else {
             buffer_append(hide, c, 1);
         }
@@ -93,7 +89,7 @@ static void add_start(struct conf *conf, const struct print_conf *wanted) {
     struct buffer serving;
     buffer_init(&serving, VALUE);
     if (options->role == OPTION_CONTROL_PLANE) {
-        append_text(
+        buffer_append_text(
             add(conf, "_socket", "Kong wants its socket named; nothing connects to it here"),
             options->socket);
         return;
@@ -102,12 +98,12 @@ static void add_start(struct conf *conf, const struct print_conf *wanted) {
     snprintf(usual, sizeof usual, OPTIONS_KONG_PREFIX "/%s.socket", conf->name);
     if (!wanted->in_place || serving.len > 0 || serving.failed ||
         strcmp(usual, options->socket) != 0) {
-        append_text(add(conf, "_socket", "where Kong finds its socket"), options->socket);
+        buffer_append_text(add(conf, "_socket", "where Kong finds its socket"), options->socket);
         struct buffer *start = add(conf, "_start_cmd", "how Kong starts it");
         shell_append(start, wanted->executable);
         shell_append(start, "--socket");
         shell_append(start, options->socket);
-        append_text(start, serving.len > 0 ? " " : "");
+        buffer_append_text(start, serving.len > 0 ? " " : "");
         buffer_append(start, serving.data, serving.len);
         start->failed = start->failed || serving.failed;
     }
@@ -123,7 +119,7 @@ static void add_query(struct conf *conf, const struct print_conf *wanted) {
         struct buffer *query = add(conf, "_query_cmd", "how Kong learns of the plugin");
         shell_append(query, wanted->executable);
         shell_append(query, "--dump");
-        append_text(query, told.len > 0 ? " " : "");
+        buffer_append_text(query, told.len > 0 ? " " : "");
         buffer_append(query, told.data, told.len);
         query->failed = query->failed || told.failed;
     }
@@ -134,16 +130,16 @@ static void add_query(struct conf *conf, const struct print_conf *wanted) {
 static void collect(struct conf *conf, const struct print_conf *wanted, const char *replace) {
     enum option_role role = wanted->options->role;
     if (role != OPTION_TRADITIONAL) {
-        append_text(add(conf, "role", "this node's side of a hybrid Kong"),
-                    role == OPTION_CONTROL_PLANE ? "control_plane" : "data_plane");
+        buffer_append_text(add(conf, "role", "this node's side of a hybrid Kong"),
+                           role == OPTION_CONTROL_PLANE ? "control_plane" : "data_plane");
     }
     struct buffer *plugins =
         add(conf, "plugins", "which plugins there are: Kong's own, and this one");
-    append_text(plugins, "bundled,");
-    append_text(plugins, wanted->plugin->name);
-    append_text(add(conf, "pluginserver_names",
-                    "the plugin server that has it; further ones with commas between them"),
-                conf->name);
+    buffer_append_text(plugins, "bundled,");
+    buffer_append_text(plugins, wanted->plugin->name);
+    buffer_append_text(add(conf, "pluginserver_names",
+                           "the plugin server that has it; further ones with commas between them"),
+                       conf->name);
     add_start(conf, wanted);
     add_query(conf, wanted);
     if (replace[0] != '\0' && role != OPTION_CONTROL_PLANE) { /* which proxies nothing */

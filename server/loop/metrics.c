@@ -121,7 +121,7 @@ static void answer(struct client *client, const char *status, bool with_body, co
     struct buffer body;
     buffer_init(&body, MOST_BODY);
     if (text != NULL) {
-        buffer_append(&body, text, strlen(text));
+        buffer_append_text(&body, text);
     } else {
         client->metrics->options.render(client->metrics->options.arg, &body);
     }

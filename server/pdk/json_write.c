@@ -18,10 +18,6 @@ static int fail(struct writer *writer, int error, const char *what) {
     return error;
 }
 
-static void put(struct writer *writer, const char *text) {
-    buffer_append(&writer->out, text, strlen(text));
-}
-
 /* Control characters, quotes and backslashes; DEL needs none. */
 static void put_escape(struct writer *writer, unsigned char byte) {
     static const char from[] = "\"\\\b\f\n\r\t", into[] = "\"\\bfnrt";
@@ -32,7 +28,7 @@ static void put_escape(struct writer *writer, unsigned char byte) {
     } else {
         snprintf(text, sizeof text, "\\u%04x", byte);
     }
-    put(writer, text);
+    buffer_append_text(&writer->out, text);
 }
 
 static int write_string(struct writer *writer, struct kong_str string) {
@@ -72,12 +68,12 @@ static int write_number(struct writer *writer, double number) {
     const char *point = localeconv()->decimal_point;
     char *at = point[0] == '\0' ? NULL : strstr(text, point);
     if (at == NULL) {
-        put(writer, text);
+        buffer_append_text(&writer->out, text);
         return KONG_OK;
     }
     buffer_append(&writer->out, text, (size_t)(at - text));
     buffer_append_byte(&writer->out, '.');
-    put(writer, at + strlen(point));
+    buffer_append_text(&writer->out, at + strlen(point));
     return KONG_OK;
 }
 
@@ -87,7 +83,7 @@ static int write_list(struct writer *writer, struct kong_values list, unsigned d
     int error = KONG_OK;
     buffer_append_byte(&writer->out, '[');
     for (size_t i = 0; error == 0 && i < list.count; i++) {
-        put(writer, i > 0 ? "," : "");
+        buffer_append_text(&writer->out, i > 0 ? "," : "");
         error = write_value(writer, &list.items[i], depth);
     }
     buffer_append_byte(&writer->out, ']');
@@ -98,9 +94,9 @@ static int write_map(struct writer *writer, struct kong_pairs map, unsigned dept
     int error = KONG_OK;
     buffer_append_byte(&writer->out, '{');
     for (size_t i = 0; error == 0 && i < map.count; i++) {
-        put(writer, i > 0 ? "," : "");
+        buffer_append_text(&writer->out, i > 0 ? "," : "");
         error = write_string(writer, map.pairs[i].key);
-        put(writer, ":");
+        buffer_append_text(&writer->out, ":");
         if (error == 0) {
             error = write_value(writer, &map.pairs[i].value, depth);
         }
@@ -113,14 +109,14 @@ static int write_value(struct writer *writer, const struct kong_value *value, un
     char text[32];
     switch (value->type) {
     case KONG_NIL:
-        put(writer, "null");
+        buffer_append_text(&writer->out, "null");
         break;
     case KONG_BOOLEAN:
-        put(writer, value->boolean ? "true" : "false");
+        buffer_append_text(&writer->out, value->boolean ? "true" : "false");
         break;
     case KONG_INTEGER:
         snprintf(text, sizeof text, "%lld", (long long)value->integer);
-        put(writer, text);
+        buffer_append_text(&writer->out, text);
         break;
     case KONG_NUMBER:
         return write_number(writer, value->number);

@@ -10,15 +10,11 @@
 
 #define MARKDOWN_LIMIT ((size_t)4 << 20)
 
-static void text(struct buffer *out, const char *data) {
-    buffer_append(out, data, strlen(data));
-}
-
 /* Prose in a cell: one line, and no bar ends the cell. */
 static void cell_text(struct buffer *out, const char *data) {
     for (; *data != '\0'; data++) {
         if (*data == '|') {
-            text(out, "\\|");
+            buffer_append_text(out, "\\|");
         } else {
             buffer_append_byte(out, (uint8_t)(*data == '\n' ? ' ' : *data));
         }
@@ -29,17 +25,17 @@ static void cell_text(struct buffer *out, const char *data) {
 static void code(struct buffer *out, const char *data) {
     const char *fence = strchr(data, '`') == NULL ? "`" : "`` ";
 
-    text(out, fence);
+    buffer_append_text(out, fence);
     cell_text(out, data);
-    text(out, fence[1] == '\0' ? fence : " ``");
+    buffer_append_text(out, fence[1] == '\0' ? fence : " ``");
 }
 
 /* --- Rules -------------------------------------------------------------------------------- */
 
 /* Puts what separates one rule from the next; *first is cleared. */
 static void next_rule(struct buffer *out, bool *first, const char *words) {
-    text(out, *first ? "" : "; ");
-    text(out, words);
+    buffer_append_text(out, *first ? "" : "; ");
+    buffer_append_text(out, words);
     *first = false;
 }
 
@@ -56,7 +52,7 @@ static void list_rule(struct buffer *out, bool *first, const char *words, const 
     }
     next_rule(out, first, words);
     for (size_t i = 0; list[i] != NULL; i++) {
-        text(out, i == 0 ? "" : ", ");
+        buffer_append_text(out, i == 0 ? "" : ", ");
         code(out, list[i]);
     }
 }
@@ -66,9 +62,9 @@ static void pattern_rule(struct buffer *out, bool *first, const char *words,
     for (; list != NULL && list->pattern != NULL; list++) {
         code_rule(out, first, words, list->pattern);
         if (list->err != NULL) {
-            text(out, " (");
+            buffer_append_text(out, " (");
             cell_text(out, list->err);
-            text(out, ")");
+            buffer_append_text(out, ")");
         }
     }
 }
@@ -76,14 +72,14 @@ static void pattern_rule(struct buffer *out, bool *first, const char *words,
 static void number(struct buffer *out, double value) {
     char digits[32];
     rules_number_text(value, digits);
-    text(out, digits);
+    buffer_append_text(out, digits);
 }
 
 static void number_rules(struct buffer *out, bool *first, const struct kong_field *field) {
     if (field->one_of_numbers.items != NULL) {
         next_rule(out, first, "one of ");
         for (size_t i = 0; i < field->one_of_numbers.count; i++) {
-            text(out, i == 0 ? "" : ", ");
+            buffer_append_text(out, i == 0 ? "" : ", ");
             number(out, field->one_of_numbers.items[i]);
         }
     }
@@ -94,7 +90,7 @@ static void number_rules(struct buffer *out, bool *first, const struct kong_fiel
     if (field->between.set) {
         next_rule(out, first, "between ");
         number(out, field->between.min);
-        text(out, " and ");
+        buffer_append_text(out, " and ");
         number(out, field->between.max);
     }
 }
@@ -150,13 +146,13 @@ static void rules(struct buffer *out, const struct kong_field *field, bool with_
 /* --- Rows --------------------------------------------------------------------------------- */
 
 static void type(struct buffer *out, const struct kong_field *field) {
-    text(out, schema_type_name(field->type));
+    buffer_append_text(out, schema_type_name(field->type));
     if (field->elements != NULL) {
-        text(out, " of ");
+        buffer_append_text(out, " of ");
         type(out, field->elements);
     }
     if (field->values != NULL) {
-        text(out, " of string to ");
+        buffer_append_text(out, " of string to ");
         type(out, field->values);
     }
 }
@@ -169,7 +165,7 @@ static const struct kong_record *inner_record(const struct kong_field *field, st
         if (field->elements == NULL && field->values == NULL) {
             return NULL;
         }
-        text(path, field->elements != NULL ? "[]" : ".*");
+        buffer_append_text(path, field->elements != NULL ? "[]" : ".*");
         field = field->elements != NULL ? field->elements : field->values;
     }
     return field->record;
@@ -179,11 +175,11 @@ static void field_row(struct buffer *out, const struct kong_field *field, const 
     struct buffer path;
 
     buffer_init(&path, MARKDOWN_LIMIT);
-    text(&path, prefix);
-    text(&path, schema_field_name(field));
+    buffer_append_text(&path, prefix);
+    buffer_append_text(&path, schema_field_name(field));
     size_t name_len = path.len;
     const struct kong_record *inner = inner_record(field, &path);
-    text(&path, ".");
+    buffer_append_text(&path, ".");
     buffer_append_byte(&path, '\0');
     if (path.failed) {
         out->failed = true;
@@ -191,19 +187,19 @@ static void field_row(struct buffer *out, const struct kong_field *field, const 
         return;
     }
 
-    text(out, "| `");
+    buffer_append_text(out, "| `");
     buffer_append(out, path.data, name_len);
-    text(out, "` | ");
+    buffer_append_text(out, "` | ");
     type(out, field);
-    text(out, field->required ? " | yes | " : " | no | ");
+    buffer_append_text(out, field->required ? " | yes | " : " | no | ");
     if (field->default_json != NULL) {
         code(out, field->default_json);
     }
-    text(out, " | ");
+    buffer_append_text(out, " | ");
     rules(out, field, false);
-    text(out, " | ");
+    buffer_append_text(out, " | ");
     cell_text(out, field->description == NULL ? "" : field->description);
-    text(out, " |\n");
+    buffer_append_text(out, " |\n");
     if (inner != NULL) {
         record_rows(out, inner, (const char *)path.data);
     }
@@ -228,30 +224,30 @@ static void fields_rule(struct buffer *out, const struct kong_check *check) {
     };
     bool first = true;
 
-    text(out, "- ");
+    buffer_append_text(out, "- ");
     list_rule(out, &first, "", check->fields);
-    text(out, ": ");
-    text(out, WORDS[check->type]);
-    text(out, ".\n");
+    buffer_append_text(out, ": ");
+    buffer_append_text(out, WORDS[check->type]);
+    buffer_append_text(out, ".\n");
 }
 
 static void condition(struct buffer *out, const char *name, const struct kong_field *field) {
     code(out, name);
-    text(out, " (");
+    buffer_append_text(out, " (");
     rules(out, field, true);
-    text(out, ")");
+    buffer_append_text(out, ")");
 }
 
 static void check_lines(struct buffer *out, const struct kong_record *record) {
     for (size_t i = 0; i < record->check_count; i++) {
         const struct kong_check *check = &record->checks[i];
-        text(out, i == 0 ? "\n" : "");
+        buffer_append_text(out, i == 0 ? "\n" : "");
         if (check->type == KONG_CHECK_CONDITIONAL) {
-            text(out, "- If ");
+            buffer_append_text(out, "- If ");
             condition(out, check->if_field, check->if_match);
-            text(out, ", then ");
+            buffer_append_text(out, ", then ");
             condition(out, check->then_field, check->then_match);
-            text(out, ".\n");
+            buffer_append_text(out, ".\n");
         } else {
             fields_rule(out, check);
         }
@@ -263,8 +259,8 @@ char *schema_to_markdown(const struct kong_schema *schema) {
     char *result = NULL;
 
     buffer_init(&out, MARKDOWN_LIMIT);
-    text(&out, "| field | type | required | default | rules | description |\n"
-               "|---|---|---|---|---|---|\n");
+    buffer_append_text(&out, "| field | type | required | default | rules | description |\n"
+                             "|---|---|---|---|---|---|\n");
     if (schema != NULL) {
         record_rows(&out, &schema->config, "");
         check_lines(&out, &schema->config);
