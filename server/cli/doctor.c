@@ -16,7 +16,7 @@
 
 static const char *get_own(const struct patient *p, const char *what, const char *otherwise) {
     char key[160];
-    doctor_key(p, what, key, sizeof key);
+    settings_server_key(p->name, what, key, sizeof key);
     return doctor_get(p, key, otherwise);
 }
 

@@ -52,7 +52,6 @@ struct patient {
     struct doctor doctor;
     struct settings settings;
     char name[64]; /* the plugin server's, as Kong has it */
-    char key[64];  /* … in keys */
     char prefix[DOCTOR_VALUE];
     char socket[DOCTOR_VALUE];
     char start[DOCTOR_VALUE]; /* "" : Kong starts nothing */
@@ -67,10 +66,8 @@ struct patient {
 };
 
 const char *doctor_get(const struct patient *p, const char *key, const char *otherwise);
-/* Into p->name and p->key. */
+/* Into p->name. */
 void doctor_set_name(struct patient *p, const char *name);
-/* "pluginserver_<name>_<what>" */
-void doctor_key(const struct patient *p, const char *what, char *key, size_t size);
 
 /* "key = value", or, where a variable sets the key, that variable: the file would change nothing.
  */

@@ -133,7 +133,7 @@ void doctor_mend_command(const struct patient *p, bool query, const char *option
         buffer_free(&command);
         make_command(p, query, NULL, option, argument, &command);
     }
-    doctor_key(p, query ? "query_cmd" : "start_cmd", key, sizeof key);
+    settings_server_key(p->name, query ? "query_cmd" : "start_cmd", key, sizeof key);
     doctor_mend_setting(key, command.failed ? "" : (const char *)command.data, out, size);
     buffer_free(&command);
     shell_words_free(&words);

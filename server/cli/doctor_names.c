@@ -74,10 +74,7 @@ static bool find_other_name(const struct patient *p, const char *names, char *ou
          name = strtok_r(NULL, ", \t", &rest)) {
         for (size_t i = 0; i < 3; i++) {
             char key[160];
-            snprintf(key, sizeof key, "pluginserver_%.100s_%s", name, ends[i]);
-            for (char *c = key; *c != '\0'; c++) {
-                *c = plain(*c);
-            }
+            settings_server_key(name, ends[i], key, sizeof key);
             if (doctor_get(p, key, NULL) != NULL && is_meant(name, p->name)) {
                 snprintf(out, size, "%s", name);
                 return true;
@@ -133,10 +130,7 @@ static size_t nearest_key(const struct patient *p, const char *key, bool listed_
          name = strtok_r(NULL, ", \t", &rest)) {
         for (size_t i = 0; i < 3; i++) {
             char candidate[160];
-            snprintf(candidate, sizeof candidate, "pluginserver_%.100s_%s", name, ends[i]);
-            for (char *c = candidate; *c != '\0'; c++) {
-                *c = plain(*c);
-            }
+            settings_server_key(name, ends[i], candidate, sizeof candidate);
             size_t distance = strcmp(candidate, key) == 0 ? 0 : doctor_distance(candidate, key) + 1;
             if (distance < nearest) {
                 nearest = distance;
@@ -158,7 +152,7 @@ static void check_key(struct patient *p, const char *key, const char *value, con
     }
     size_t distance = nearest_key(p, key, false, right, sizeof right);
     if (distance > 8) {
-        snprintf(mend, sizeof mend, "pluginserver_%s_{socket,start_cmd,query_cmd}", p->key);
+        settings_server_key(p->name, "{socket,start_cmd,query_cmd}", mend, sizeof mend);
     } else if (variable == NULL) {
         snprintf(mend, sizeof mend, "%s = %.900s", right, value);
     } else {

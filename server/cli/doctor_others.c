@@ -68,10 +68,7 @@ static void find_command(const struct patient *p, const char *name, const char *
                          size_t size) {
     char key[160];
     char usual[160];
-    snprintf(key, sizeof key, "pluginserver_%.100s_%s", name, what);
-    for (char *c = key; *c != '\0'; c++) {
-        *c = *c == '-' ? '_' : *c;
-    }
+    settings_server_key(name, what, key, sizeof key);
     snprintf(usual, sizeof usual, "/usr/local/bin/%.100s", name);
     bool there = access(usual, F_OK) == 0;
     bool query = strcmp(what, "query_cmd") == 0;

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "doctor.h"
+#include "options_table.h"
 #include "plugin_check.h"
 #include "printable.h"
 
@@ -211,16 +212,11 @@ static void report(struct patient *p, json_t *json) {
         doctor_fail(doctor, mend, "what the query command prints: %s", wrong);
         return;
     }
-    char names[128] = "";
+    char names[128];
     p->phases = phases;
-    for (unsigned i = 0; i < KONG_PHASE_COUNT; i++) {
-        if ((phases & KONG_PHASE_BIT(i)) != 0) {
-            const char *name = kong_phase_name((enum kong_phase)i);
-            size_t len = strlen(names);
-            snprintf(names + len, sizeof names - len, "%s%s", len > 0 ? ", " : "", name);
-            snprintf(p->phase, sizeof p->phase, "%s", name);
-        }
-    }
+    options_list_phases(phases, ", ", names, sizeof names);
+    const char *last = strrchr(names, ' ');
+    snprintf(p->phase, sizeof p->phase, "%.31s", last != NULL ? last + 1 : names);
     json_t *protocol = json_object_get(json, "Protocol");
     doctor_ok(doctor, "query command: %.300s: speaks %s, phases %s", p->query,
               protocol == NULL ? "MsgPack:1" : json_string_value(protocol), names);

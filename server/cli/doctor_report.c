@@ -54,15 +54,9 @@ const char *doctor_get(const struct patient *p, const char *key, const char *oth
 
 void doctor_set_name(struct patient *p, const char *name) {
     memset(p->name, 0, sizeof p->name);
-    memset(p->key, 0, sizeof p->key);
     for (size_t i = 0; i + 1 < sizeof p->name && name[i] != '\0'; i++) {
         p->name[i] = (char)tolower((unsigned char)name[i]);
-        p->key[i] = p->name[i] == '-' ? '_' : p->name[i];
     }
-}
-
-void doctor_key(const struct patient *p, const char *what, char *key, size_t size) {
-    snprintf(key, size, "pluginserver_%s_%s", p->key, what);
 }
 
 void doctor_mend_setting(const char *key, const char *value, char *out, size_t size) {

@@ -25,7 +25,7 @@ static void check_length(struct patient *p) {
     char key[160];
     char value[200];
     char mend[MEND];
-    doctor_key(p, "socket", key, sizeof key);
+    settings_server_key(p->name, "socket", key, sizeof key);
     snprintf(value, sizeof value, "/run/%s.socket", p->name);
     doctor_mend_setting(key, value, mend, sizeof mend);
     size_t len = strlen(mend);
@@ -62,7 +62,7 @@ static void check_relative(struct patient *p) {
     char key[160];
     char value[2 * DOCTOR_VALUE];
     char mend[MEND];
-    doctor_key(p, "socket", key, sizeof key);
+    settings_server_key(p->name, "socket", key, sizeof key);
     snprintf(value, sizeof value, "%s/%s", p->prefix, p->socket);
     doctor_mend_setting(key, value, mend, sizeof mend);
     size_t len = strlen(mend);

@@ -8,17 +8,17 @@
 #include "limit.h"
 #include "schema.h"
 
-unsigned dump_default_phases(const struct kong_plugin *plugin) {
-    if (plugin->phases != 0) {
-        return plugin->phases;
-    }
+unsigned dump_handled_phases(const struct kong_plugin *plugin) {
     unsigned phases = 0;
     for (unsigned phase = 0; phase < KONG_PHASE_COUNT; phase++) {
-        if (plugin->handlers[phase] != NULL && phase != KONG_PHASE_HEADER_FILTER) {
-            phases |= KONG_PHASE_BIT(phase);
-        }
+        phases |= plugin->handlers[phase] != NULL ? KONG_PHASE_BIT(phase) : 0;
     }
     return phases;
+}
+
+unsigned dump_default_phases(const struct kong_plugin *plugin) {
+    const unsigned header_filter = KONG_PHASE_BIT(KONG_PHASE_HEADER_FILTER);
+    return plugin->phases != 0 ? plugin->phases : dump_handled_phases(plugin) & ~header_filter;
 }
 
 static int append(const char *data, size_t len, void *to) {

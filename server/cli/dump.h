@@ -23,7 +23,9 @@ struct dump {
     char *schema; /* JSON text */
 };
 
-/* The phases that a plugin advertises when the operator does not say. */
+/* The phases that a plugin has a handler for, and those that it advertises when the operator does
+ * not say. */
+unsigned dump_handled_phases(const struct kong_plugin *plugin);
 unsigned dump_default_phases(const struct kong_plugin *plugin);
 
 /* 0, or -1 when out of memory. */

@@ -69,11 +69,5 @@ void options_list_phases(unsigned phases, const char *between, char *out, size_t
 }
 
 void options_list_handlers(const struct kong_plugin *plugin, char *out, size_t size) {
-    unsigned phases = 0;
-    for (unsigned phase = 0; phase < KONG_PHASE_COUNT; phase++) {
-        if (plugin->handlers[phase] != NULL) {
-            phases |= KONG_PHASE_BIT(phase);
-        }
-    }
-    options_list_phases(phases, ", ", out, size);
+    options_list_phases(dump_handled_phases(plugin), ", ", out, size);
 }

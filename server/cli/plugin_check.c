@@ -8,6 +8,7 @@
 #include "limit.h"
 #include "printable.h"
 #include "schema.h"
+#include "settings.h"
 
 #define DAY_MS 86400000u
 
@@ -32,57 +33,16 @@ static bool is_name(const char *name) {
 
 /* Kong 2.8 and 3.9, kong/constants.lua. Kong looks for a plugin in Lua first. */
 static bool is_bundled(const char *name) {
-    static const char *const NAMES[] = {"acl",
-                                        "acme",
-                                        "ai-prompt-decorator",
-                                        "ai-prompt-guard",
-                                        "ai-prompt-template",
-                                        "ai-proxy",
-                                        "ai-request-transformer",
-                                        "ai-response-transformer",
-                                        "aws-lambda",
-                                        "azure-functions",
-                                        "basic-auth",
-                                        "bot-detection",
-                                        "correlation-id",
-                                        "cors",
-                                        "datadog",
-                                        "file-log",
-                                        "grpc-gateway",
-                                        "grpc-web",
-                                        "hmac-auth",
-                                        "http-log",
-                                        "ip-restriction",
-                                        "jwt",
-                                        "key-auth",
-                                        "ldap-auth",
-                                        "loggly",
-                                        "oauth2",
-                                        "opentelemetry",
-                                        "post-function",
-                                        "pre-function",
-                                        "prometheus",
-                                        "proxy-cache",
-                                        "rate-limiting",
-                                        "redirect",
-                                        "request-size-limiting",
-                                        "request-termination",
-                                        "request-transformer",
-                                        "response-ratelimiting",
-                                        "response-transformer",
-                                        "session",
-                                        "standard-webhooks",
-                                        "statsd",
-                                        "syslog",
-                                        "tcp-log",
-                                        "udp-log",
-                                        "zipkin"};
-    for (size_t i = 0; i < sizeof NAMES / sizeof NAMES[0]; i++) {
-        if (strcmp(name, NAMES[i]) == 0) {
-            return true;
-        }
-    }
-    return false;
+    static const char names[] =
+        "acl acme ai-prompt-decorator ai-prompt-guard ai-prompt-template ai-proxy "
+        "ai-request-transformer ai-response-transformer aws-lambda azure-functions "
+        "basic-auth bot-detection correlation-id cors datadog file-log grpc-gateway grpc-web "
+        "hmac-auth http-log ip-restriction jwt key-auth ldap-auth loggly oauth2 "
+        "opentelemetry post-function pre-function prometheus proxy-cache rate-limiting "
+        "redirect request-size-limiting request-termination request-transformer "
+        "response-ratelimiting response-transformer session standard-webhooks statsd syslog "
+        "tcp-log udp-log zipkin";
+    return settings_list_has(names, name);
 }
 
 static int check_names(const struct kong_plugin *plugin, char *error, size_t error_size) {
@@ -125,10 +85,7 @@ static int check_names(const struct kong_plugin *plugin, char *error, size_t err
 static int check_phases(const struct kong_plugin *plugin, char *error, size_t error_size) {
     const unsigned both =
         KONG_PHASE_BIT(KONG_PHASE_RESPONSE) | KONG_PHASE_BIT(KONG_PHASE_HEADER_FILTER);
-    unsigned handled = 0;
-    for (unsigned phase = 0; phase < KONG_PHASE_COUNT; phase++) {
-        handled |= plugin->handlers[phase] != NULL ? KONG_PHASE_BIT(phase) : 0;
-    }
+    const unsigned handled = dump_handled_phases(plugin);
     if (handled == 0) {
         return printable_error(
             error, error_size,

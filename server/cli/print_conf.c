@@ -7,6 +7,7 @@
 #include "options_table.h"
 #include "printable.h"
 #include "response_header.h"
+#include "settings.h"
 #include "shell_words.h"
 
 #define MOST_LINES 8
@@ -33,11 +34,7 @@ static struct buffer *add(struct conf *conf, const char *what, const char *comme
         snprintf(line->key, sizeof line->key, "%s", what);
         return &line->value;
     }
-    /* "_socket" is of this server */
-    snprintf(line->key, sizeof line->key, "pluginserver_%s%s", conf->name, what);
-    for (char *c = line->key; *c != '\0'; c++) {
-        *c = *c == '-' ? '_' : *c;
-    }
+    settings_server_key(conf->name, what + 1, line->key, sizeof line->key); /* "_socket" */
     return &line->value;
 }
 

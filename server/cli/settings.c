@@ -131,6 +131,13 @@ bool setting_unquote(struct setting *setting) {
     return true;
 }
 
+void settings_server_key(const char *name, const char *what, char *out, size_t size) {
+    snprintf(out, size, "pluginserver_%.100s_%s", name, what);
+    for (char *c = out; *c != '\0'; c++) {
+        *c = *c == '-' ? '_' : (char)tolower((unsigned char)*c);
+    }
+}
+
 static void name_variable(const char *key, char *out, size_t size) {
     size_t len = (size_t)snprintf(out, size, "KONG_");
     for (; *key != '\0' && len + 1 < size; key++) {

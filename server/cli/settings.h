@@ -29,6 +29,9 @@ void settings_free(struct settings *settings);
  * settings. */
 const char *settings_get(const struct settings *settings, const char *key, const char *otherwise);
 
+/* "pluginserver_<name>_<what>", as Kong makes it of a name: in lower case, '-' is '_'. */
+void settings_server_key(const char *name, const char *what, char *out, size_t size);
+
 /* The variable of the environment that a key is set by, "KONG_PLUGINS", written to `out`; NULL when
  * none sets it: the file does, or nothing. */
 const char *settings_variable(const char *key, char *out, size_t size);
@@ -36,7 +39,7 @@ const char *settings_variable(const char *key, char *out, size_t size);
 /* Takes away quotes around a whole value, which Kong takes as part of it. False: there are none. */
 bool setting_unquote(struct setting *setting);
 
-/* Whether a list "a, b" has `item`, in either case. */
+/* Whether a list "a, b" or "a b" has `item`, in either case. */
 bool settings_list_has(const char *list, const char *item);
 
 #endif
