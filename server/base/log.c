@@ -153,7 +153,7 @@ static size_t print_lost(const struct log *log, char *out) {
 
     snprintf(text, sizeof text, "%llu lines lost: nobody read them in time",
              (unsigned long long)log->unreported);
-    return log_line_print(&log->style, LOG_LEVEL_WARN, NULL, text, out, LOST);
+    return log_line_print(&log->style, NULL, LOG_LEVEL_WARN, NULL, text, out, LOST);
 }
 
 static bool has_room(int fd) {
@@ -203,11 +203,12 @@ static void put_line(struct log *log, char *line, size_t len) {
 }
 
 /* `format` is checked where the callers call. */
-static void write_line(struct log *log, enum log_level level, const char *request_id,
-                       const char *format, va_list args) __attribute__((format(printf, 4, 0)));
+static void write_line(struct log *log, const char *plugin, enum log_level level,
+                       const char *request_id, const char *format, va_list args)
+    __attribute__((format(printf, 5, 0)));
 
-static void write_line(struct log *log, enum log_level level, const char *request_id,
-                       const char *format, va_list args) {
+static void write_line(struct log *log, const char *plugin, enum log_level level,
+                       const char *request_id, const char *format, va_list args) {
     int saved = errno; /* callers log between a failure and its strerror */
     char text[LOG_LINE_BYTES];
     char buffer[LOST + LOG_LINE_BYTES];
@@ -215,7 +216,8 @@ static void write_line(struct log *log, enum log_level level, const char *reques
 
     if (vsnprintf(text, sizeof text, format, args) < 0)
         text[0] = '\0';
-    put_line(log, line, log_line_print(&log->style, level, request_id, text, line, LOG_LINE_BYTES));
+    put_line(log, line,
+             log_line_print(&log->style, plugin, level, request_id, text, line, LOG_LINE_BYTES));
     errno = saved;
 }
 
@@ -225,17 +227,17 @@ void log_write(struct log *log, enum log_level level, const char *format, ...) {
     if (!log_enabled(log, level))
         return;
     va_start(args, format);
-    write_line(log, level, NULL, format, args);
+    write_line(log, NULL, level, NULL, format, args);
     va_end(args);
 }
 
-void log_write_for(struct log *log, enum log_level level, const char *request_id,
-                   const char *format, ...) {
+void log_write_for(struct log *log, const char *plugin, enum log_level level,
+                   const char *request_id, const char *format, ...) {
     va_list args;
 
     if (!log_enabled(log, level))
         return;
     va_start(args, format);
-    write_line(log, level, request_id, format, args);
+    write_line(log, plugin, level, request_id, format, args);
     va_end(args);
 }

@@ -33,10 +33,12 @@ void log_destroy(struct log *log); /* NULL is allowed */
 void log_write(struct log *log, enum log_level level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* The same for a line about a request: its id stands behind the text, " (request ID)", and is
- * "request_id" in JSON. NULL: the id is not known. */
-void log_write_for(struct log *log, enum log_level level, const char *request_id,
-                   const char *format, ...) __attribute__((format(printf, 4, 5)));
+/* The same for a line about a plugin, whose name stands in the place of the log's, and about a
+ * request: its id stands behind the text, " (request ID)", and is "request_id" in JSON. NULL: the
+ * log's name; the id is not known. */
+void log_write_for(struct log *log, const char *plugin, enum log_level level,
+                   const char *request_id, const char *format, ...)
+    __attribute__((format(printf, 5, 6)));
 
 /* To be called before the first line. JSON is one object a line: {"time", "level", "plugin", "pid",
  * "request_id", "message"}. */

@@ -12,8 +12,8 @@
 static const char journal_levels[LOG_LEVEL_COUNT] = {'7', '6', '5', '4', '3'};
 
 /* Everything before the text. At most 160 bytes. */
-static size_t print_head(const struct log_style *style, enum log_level level, char *out,
-                         size_t size) {
+static size_t print_head(const struct log_style *style, const char *name, enum log_level level,
+                         char *out, size_t size) {
     struct timespec now;
     struct tm utc;
     char date[64];
@@ -32,9 +32,9 @@ static size_t print_head(const struct log_style *style, enum log_level level, ch
     if (style->format == LOG_FORMAT_JSON)
         n = snprintf(out, size,
                      "{\"time\":\"%s\",\"level\":\"%s\",\"plugin\":\"%.32s\",\"pid\":%ld,", date,
-                     log_level_name(level), style->name, (long)getpid());
+                     log_level_name(level), name, (long)getpid());
     else
-        n = snprintf(out, size, "%s %-5s %.32s[%ld]: ", date, log_level_name(level), style->name,
+        n = snprintf(out, size, "%s %-5s %.32s[%ld]: ", date, log_level_name(level), name,
                      (long)getpid());
     assert(n > 0 && (size_t)n < size);
     return (size_t)prefix + (size_t)n;
@@ -65,11 +65,11 @@ static size_t quote(char *out, size_t size, const char *text) {
     return n;
 }
 
-size_t log_line_print(const struct log_style *style, enum log_level level, const char *request_id,
-                      const char *text, char *out, size_t size) {
+size_t log_line_print(const struct log_style *style, const char *plugin, enum log_level level,
+                      const char *request_id, const char *text, char *out, size_t size) {
     char id[80] = "";
     char tail[96] = "";
-    size_t n = print_head(style, level, out, size);
+    size_t n = print_head(style, plugin != NULL ? plugin : style->name, level, out, size);
 
     if (request_id != NULL)
         printable_copy(id, sizeof id, request_id, strlen(request_id));

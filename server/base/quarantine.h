@@ -40,7 +40,7 @@
 #define QUARANTINE_REQUESTS 64
 
 /* Bytes of a request's id, with the NUL: Kong's have 32. A longer one is cut. */
-#define QUARANTINE_ID_SIZE 40
+#define QUARANTINE_ID_SIZE 36
 
 /* The plugin's configure, which runs when an instance starts: a phase of its own here. */
 #define QUARANTINE_CONFIGURE KONG_PHASE_COUNT

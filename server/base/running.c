@@ -36,13 +36,13 @@ void running_clear(struct running *running) {
     }
 }
 
-struct running_slot *running_take(struct running *running, int32_t instance, int32_t phase,
-                                  uint64_t config, const char *request) {
+struct running_slot *running_take(struct running *running, uint32_t plugin, int32_t instance,
+                                  int32_t phase, uint64_t config, const char *request) {
     for (size_t i = RUNNING_WORKERS; i < RUNNING_SLOTS; i++) {
         struct running_slot *slot = &running->slots[i];
         int32_t none = RUNNING_NONE;
         if (atomic_compare_exchange_strong(&slot->phase, &none, phase)) {
-            running_enter(slot, instance, phase, config);
+            running_enter(slot, plugin, instance, phase, config);
             if (request != NULL) {
                 running_note_request(slot, request);
             }

@@ -27,8 +27,9 @@ struct running_slot {
     _Atomic int32_t instance;
     _Atomic int32_t
         phase; /* enum kong_phase, or QUARANTINE_CONFIGURE or _JOB; RUNNING_NONE: nothing */
-    uint32_t request_run; /* the run that `request` belongs to; it is unknown in any other */
-    uint64_t config;      /* config_identity */
+    uint32_t request_run;    /* the run that `request` belongs to; it is unknown in any other */
+    uint64_t config;         /* config_identity, of that plugin */
+    _Atomic uint32_t plugin; /* which of the server's */
     char request[QUARANTINE_ID_SIZE];
 }; /* 64 bytes: no two threads write to one cache line */
 
@@ -36,16 +37,18 @@ struct running {
     _Atomic uint32_t restarts; /* by the supervisor, because the process before died */
     /* How it died: the signal, 0 when it exited; and the handler that it was running. */
     _Atomic int32_t died_signal, died_instance, died_phase;
+    _Atomic uint32_t died_plugin;
     _Atomic int32_t overflow; /* 1: the process is dying of a handler's stack overflow */
     _Atomic int32_t fault;    /* the slot whose handler the process is dying of; RUNNING_NONE: not
                                  known */
-    char apart[40];           /* from the first slot's cache line */
+    char apart[36];           /* from the first slot's cache line */
     struct running_slot slots[RUNNING_SLOTS];
     struct quarantine quarantine;
 };
 
-static inline void running_enter(struct running_slot *slot, int32_t instance, int32_t phase,
-                                 uint64_t config) {
+static inline void running_enter(struct running_slot *slot, uint32_t plugin, int32_t instance,
+                                 int32_t phase, uint64_t config) {
+    atomic_store_explicit(&slot->plugin, plugin, memory_order_relaxed);
     atomic_store_explicit(&slot->instance, instance, memory_order_relaxed);
     slot->config = config;
     atomic_store_explicit(&slot->phase, phase, memory_order_relaxed);
@@ -83,8 +86,8 @@ void running_clear(struct running *running);
 
 /* A free slot for a function of kong_run_blocking, entered; NULL: all are in use. From any thread.
  * It is given back by running_leave. */
-struct running_slot *running_take(struct running *running, int32_t instance, int32_t phase,
-                                  uint64_t config, const char *request);
+struct running_slot *running_take(struct running *running, uint32_t plugin, int32_t instance,
+                                  int32_t phase, uint64_t config, const char *request);
 
 /* The slot in which the calling thread runs handlers; NULL: it runs none. Set by the thread itself.
  * Async-signal-safe. */

@@ -74,16 +74,18 @@ static void gather_phase(struct stats_phase *sum, const struct stats_phase *one)
 
 void stats_gather(struct stats *sum, const struct stats *one) {
     sum->connections += stats_read(&one->connections);
-    sum->instances_started += stats_read(&one->instances_started);
-    sum->instances_refused += stats_read(&one->instances_refused);
-    sum->instances_closed += stats_read(&one->instances_closed);
-    sum->instances_expired += stats_read(&one->instances_expired);
     sum->unknown_instances += stats_read(&one->unknown_instances);
     sum->bytes_in += stats_read(&one->bytes_in);
     sum->bytes_out += stats_read(&one->bytes_out);
     for (unsigned i = 0; i < STATS_LIMIT_COUNT; i++) {
         sum->limits[i] += stats_read(&one->limits[i]);
     }
+}
+
+void stats_gather_plugin(struct stats_plugin *sum, const struct stats_plugin *one) {
+    sum->instances_started += stats_read(&one->instances_started);
+    sum->instances_refused += stats_read(&one->instances_refused);
+    sum->instances_closed += stats_read(&one->instances_closed);
     for (unsigned i = 0; i < KONG_PHASE_COUNT; i++) {
         gather_phase(&sum->phases[i], &one->phases[i]);
     }
@@ -121,7 +123,7 @@ uint64_t stats_below(const struct stats_histogram *histogram, unsigned bits) {
     return count;
 }
 
-void stats_sum(const struct stats *stats, struct stats_phase *sum) {
+void stats_sum(const struct stats_plugin *stats, struct stats_phase *sum) {
     *sum = (struct stats_phase){0};
     for (unsigned i = 0; i < KONG_PHASE_COUNT; i++) {
         const struct stats_phase *phase = &stats->phases[i];

@@ -62,12 +62,17 @@ struct stats_job {
 /* … of which so much is kept: all phases, configure (which has no events) and jobs. */
 #define STATS_PHASES (KONG_PHASE_COUNT + 2)
 
+/* Of the whole loop. */
 struct stats {
-    uint64_t connections; /* ever opened */
-    uint64_t instances_started, instances_refused, instances_closed, instances_expired;
+    uint64_t connections;       /* ever opened */
     uint64_t unknown_instances; /* events for an instance that is not here (any more) */
     uint64_t bytes_in, bytes_out;
     uint64_t limits[STATS_LIMIT_COUNT];
+};
+
+/* Of one plugin there. */
+struct stats_plugin {
+    uint64_t instances_started, instances_refused, instances_closed;
     struct stats_phase phases[STATS_PHASES]; /* by enum kong_phase; the rest is not shown */
     struct stats_histogram calls[PDK_COUNT]; /* of those that wait: until Kong's answer */
 };
@@ -97,6 +102,7 @@ void stats_add(struct stats_histogram *histogram, uint64_t ns);
 /* Adds what one loop counted to a sum, which is the caller's alone. Histograms agree with
  * themselves whatever that loop does meanwhile. */
 void stats_gather(struct stats *sum, const struct stats *one);
+void stats_gather_plugin(struct stats_plugin *sum, const struct stats_plugin *one);
 
 /* What `percent` (above 0, at most 100) of the durations do not exceed: the end of its bucket, and
  * no more than the longest. 0 without any. */
@@ -106,6 +112,6 @@ uint64_t stats_percentile(const struct stats_histogram *histogram, double percen
 uint64_t stats_below(const struct stats_histogram *histogram, unsigned bits);
 
 /* All phases together; the histograms are left empty. */
-void stats_sum(const struct stats *stats, struct stats_phase *sum);
+void stats_sum(const struct stats_plugin *stats, struct stats_phase *sum);
 
 #endif

@@ -6,6 +6,7 @@
 
 #include "buffer.h"
 #include "limit.h"
+#include "options.h"
 #include "schema.h"
 
 unsigned dump_handled_phases(const struct kong_plugin *plugin) {
@@ -19,6 +20,16 @@ unsigned dump_handled_phases(const struct kong_plugin *plugin) {
 unsigned dump_default_phases(const struct kong_plugin *plugin) {
     const unsigned header_filter = KONG_PHASE_BIT(KONG_PHASE_HEADER_FILTER);
     return plugin->phases != 0 ? plugin->phases : dump_handled_phases(plugin) & ~header_filter;
+}
+
+struct dump_options dump_options_of(const struct kong_plugin *plugin,
+                                    const struct options *options) {
+    return (struct dump_options){.plugin = plugin,
+                                 .phases = options->phases,
+                                 .priority = options->priority,
+                                 .protocol = options->protocol,
+                                 .kong_major = options->kong_major,
+                                 .socket_path = options->socket};
 }
 
 static int append(const char *data, size_t len, void *to) {

@@ -16,6 +16,12 @@ struct dump_options {
     const char *socket_path;
 };
 
+struct options;
+
+/* With what the options say. */
+struct dump_options dump_options_of(const struct kong_plugin *plugin,
+                                    const struct options *options);
+
 /* Owned by whoever embeds it. */
 struct dump {
     struct rpc_plugin_info info; /* points into the rest */

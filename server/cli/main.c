@@ -41,16 +41,6 @@ static void reset_signals(void) {
     sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-static struct dump_options dump_options_of(const struct kong_plugin *plugin,
-                                           const struct options *options) {
-    return (struct dump_options){.plugin = plugin,
-                                 .phases = options->phases,
-                                 .priority = options->priority,
-                                 .protocol = options->protocol,
-                                 .kong_major = options->kong_major,
-                                 .socket_path = options->socket};
-}
-
 /* Standard output is all JSON (or all Lua), or Kong does not start. */
 static int print_dump(const char *program, const struct kong_plugin *plugin,
                       const struct options *options) {
@@ -163,8 +153,13 @@ static int print_status(const char *program, const struct kong_plugin *plugin,
 
 static int serve(const char *program, const struct kong_plugin *plugin,
                  const struct options *options) {
-    struct dump_options dump = dump_options_of(plugin, options);
-    return serve_run(program, options, &dump);
+    struct plugins plugins;
+    if (plugins_init(&plugins, program, &plugin, 1) != 0) {
+        return complain(program, "out of memory", EXIT_FAILURE);
+    }
+    int status = serve_run(program, options, &plugins);
+    plugins_free(&plugins);
+    return status;
 }
 
 int kong_main(int argc, char **argv, const struct kong_plugin *plugin) {

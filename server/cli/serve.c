@@ -10,6 +10,7 @@
 
 #include "ancestor.h"
 #include "complain.h"
+#include "dump.h"
 #include "log.h"
 #include "printable.h"
 #include "process_log.h"
@@ -21,10 +22,11 @@
 
 struct service {
     const char *program;
-    const struct kong_plugin *plugin;
+    struct plugins *plugins;
     const struct options *options;
     struct socket_file *socket;
-    struct dump dump;
+    struct dump *dumps;            /* of each plugin */
+    struct rpc_plugin_info *infos; /* in them */
     struct log *log;
     struct record *record;
     struct fd_store *store; /* NULL: no supervisor, or no memory */
@@ -58,8 +60,8 @@ static struct server_options server_options_of(struct service *service, struct r
     const struct options *options = service->options;
     struct server_options wanted;
     server_options_init(&wanted);
-    wanted.plugin = service->plugin;
-    wanted.info = &service->dump.info;
+    wanted.plugins = service->plugins;
+    wanted.info = service->infos;
     wanted.log = service->log;
     wanted.socket = service->socket;
     wanted.running = running;
@@ -99,7 +101,7 @@ static int exit_status(int rc) {
 /* Where there is no supervisor to do it. */
 static struct stall_watch *watch_for_stall(const struct service *service, struct running *own) {
     struct stall_options wanted = {.log = service->log,
-                                   .plugin = service->plugin->name,
+                                   .plugins = service->plugins,
                                    .threads = service->options->threads,
                                    .report_ms = service->options->event_ms,
                                    .stall_ms = service->options->stall_ms};
@@ -115,6 +117,20 @@ static void adopt_kept(const struct service *service, struct server *server) {
     for (int fd = fd_store_take(service->store); fd >= 0; fd = fd_store_take(service->store)) {
         server_adopt(server, fd);
     }
+}
+
+static void tell_start(const struct service *service) {
+    char scene[128];
+    for (size_t i = 0; i < service->plugins->count; i++) {
+        const struct kong_plugin *plugin = service->plugins->list[i].what;
+        log_write_for(service->log, plugin->name, LOG_LEVEL_INFO, NULL, "%s %s serves at %s%s",
+                      plugin->name, plugin->version, service->socket->path,
+                      service->socket->inherited ? ", passed by the service manager" : "");
+    }
+    const struct kong_plugin *first = service->plugins->list[0].what;
+    snprintf(scene, sizeof scene, "%s %s, process %d", service->plugins->name,
+             service->plugins->count == 1 ? first->version : "", (int)getpid());
+    record_scene(service->record, scene);
 }
 
 static int serve(void *arg, struct running *running) {
@@ -141,13 +157,7 @@ static int serve(void *arg, struct running *running) {
                   "took over %s from a server that still runs (a reload, or --take-over)",
                   service->socket->path);
     }
-    log_write(service->log, LOG_LEVEL_INFO, "%s %s serves at %s%s", service->plugin->name,
-              service->plugin->version, service->socket->path,
-              service->socket->inherited ? ", passed by the service manager" : "");
-    char scene[128];
-    snprintf(scene, sizeof scene, "%s %s, process %d", service->plugin->name,
-             service->plugin->version, (int)getpid());
-    record_scene(service->record, scene);
+    tell_start(service);
     adopt_kept(service, server);
     service->watch = running == NULL ? watch_for_stall(service, &own) : NULL;
     server_run(server);
@@ -159,7 +169,7 @@ static int serve(void *arg, struct running *running) {
 
 static int serve_supervised(struct service *service) {
     struct supervisor_options wanted = {.log = service->log,
-                                        .plugin = service->plugin->name,
+                                        .plugins = service->plugins,
                                         .threads = service->options->threads,
                                         .drain_ms = service->options->drain_ms,
                                         .report_ms = service->options->event_ms,
@@ -272,10 +282,32 @@ static int start(struct service *service) {
     return status;
 }
 
-int serve_run(const char *program, const struct options *options, const struct dump_options *dump) {
-    const struct kong_plugin *plugin = dump->plugin;
+static void free_dumps(struct service *service) {
+    for (size_t i = 0; service->dumps != NULL && i < service->plugins->count; i++) {
+        dump_free(&service->dumps[i]);
+    }
+    free(service->dumps);
+    free(service->infos);
+}
+
+/* 0, or -1 when out of memory; free_dumps in either case. */
+static int make_dumps(struct service *service) {
+    size_t count = service->plugins->count;
+    service->dumps = calloc(count, sizeof *service->dumps);
+    service->infos = calloc(count, sizeof *service->infos);
+    bool made = service->dumps != NULL && service->infos != NULL;
+    for (size_t i = 0; made && i < count; i++) {
+        struct dump_options wanted =
+            dump_options_of(service->plugins->list[i].what, service->options);
+        made = dump_init(&service->dumps[i], &wanted) == 0;
+        service->infos[i] = service->dumps[i].info;
+    }
+    return made ? 0 : -1;
+}
+
+int serve_run(const char *program, const struct options *options, struct plugins *plugins) {
     struct service service = {
-        .program = program, .plugin = plugin, .options = options, .terminal = -1};
+        .program = program, .plugins = plugins, .options = options, .terminal = -1};
     /* Asked once: a parent that dies in the meantime is found to be another than this. */
     service.parent = getppid();
     service.parent_is_kong = ancestor_is_kong(service.parent);
@@ -283,13 +315,11 @@ int serve_run(const char *program, const struct options *options, const struct d
                            (options->watch_parent == OPTION_AUTO && service.parent_is_kong);
     signal(SIGUSR1, SIG_IGN); /* until somebody is there to hear of the level */
     signal(SIGUSR2, SIG_IGN);
-    service.log = log_create(STDERR_FILENO, options->log_level, plugin->name);
-    if (service.log == NULL || dump_init(&service.dump, dump) != 0) {
-        log_destroy(service.log);
-        return complain(program, "out of memory", EXIT_FAILURE);
-    }
-    int status = start(&service);
-    dump_free(&service.dump);
+    service.log = log_create(STDERR_FILENO, options->log_level, plugins->name);
+    int status = service.log == NULL || make_dumps(&service) != 0
+                     ? complain(program, "out of memory", EXIT_FAILURE)
+                     : start(&service);
+    free_dumps(&service);
     log_destroy(service.log);
     return status;
 }

@@ -133,15 +133,23 @@ static void list_count(struct list *list, unsigned long long count, const char *
 
 /* --- the table --- */
 
+/* A map, perhaps an empty one. */
+static const struct kong_value *plugins_of(const struct kong_value *status) {
+    static const struct kong_value none = {.type = KONG_MAP};
+    const struct kong_value *plugins = at(status, "Plugins");
+    return plugins->type == KONG_MAP ? plugins : &none;
+}
+
 static void print_head(const struct kong_value *status, FILE *out) {
     char figure[2][FIGURE];
     char text[2][NAME];
-    const struct kong_value *plugins = at(status, "Plugins");
+    const struct kong_value *plugins = plugins_of(status);
     const struct kong_value *connections = at(status, "Connections");
     const struct kong_value *bytes = at(status, "Bytes");
-    if (plugins->type == KONG_MAP && plugins->map.count > 0) {
-        const struct kong_value *version = at(&plugins->map.pairs[0].value, "Version");
-        fprintf(out, "%s %s", show_text(plugins->map.pairs[0].key, text[0], NAME),
+    for (size_t i = 0; i < plugins->map.count; i++) {
+        const struct kong_value *version = at(&plugins->map.pairs[i].value, "Version");
+        fprintf(out, "%s%s %s", i > 0 ? ", " : "",
+                show_text(plugins->map.pairs[i].key, text[0], NAME),
                 version->type == KONG_STRING ? show_text(version->string, text[1], NAME) : "");
     }
     fprintf(out, ", process %llu, up %s\n", count_at(status, "Pid"),
@@ -174,8 +182,9 @@ static void print_blocking(const struct kong_value *blocking, FILE *out) {
     list_end(&list, "");
 }
 
-static void print_jobs(const struct kong_value *status, FILE *out) {
-    const struct kong_value *jobs = at(status, "Jobs");
+static void print_jobs(const struct kong_value *status, const struct kong_value *plugin,
+                       FILE *out) {
+    const struct kong_value *jobs = at(plugin, "Jobs");
     double now = seconds_at(status, "StartTime") + seconds_at(status, "Uptime");
     if (jobs->type != KONG_MAP || jobs->map.count == 0) {
         return;
@@ -269,10 +278,27 @@ static void print_calls(const struct kong_value *calls, FILE *out) {
     }
 }
 
+static void print_plugins(const struct kong_value *status, FILE *out) {
+    const struct kong_value *plugins = plugins_of(status);
+    for (size_t i = 0; i < plugins->map.count; i++) {
+        const struct kong_value *plugin = &plugins->map.pairs[i].value;
+        char name[NAME];
+        if (plugins->map.count > 1) {
+            fprintf(out, "\n%s:\n", show_text(plugins->map.pairs[i].key, name, NAME));
+        }
+        print_phases(at(plugin, "Phases"), out);
+        print_jobs(status, plugin, out);
+        print_calls(at(plugin, "Calls"), out);
+    }
+}
+
 /* One line of figures, and below it what the configuration is for. */
-static void print_instance(const struct kong_value *instance, FILE *out) {
-    static const char *const keys[][2] = {
-        {"Service", "service"}, {"Route", "route"}, {"Consumer", "consumer"}, {"Name", "name"}};
+static void print_instance(const struct kong_value *instance, bool named, FILE *out) {
+    static const char *const keys[][2] = {{"PluginName", "plugin"},
+                                          {"Service", "service"},
+                                          {"Route", "route"},
+                                          {"Consumer", "consumer"},
+                                          {"Name", "name"}};
     char figure[4][FIGURE];
     char text[WIDTH - 12 - 12];
     fprintf(out, "%11llu %12s %12s %10s %8s", count_at(instance, "Id"),
@@ -282,7 +308,7 @@ static void print_instance(const struct kong_value *instance, FILE *out) {
             show_count(count_at(instance, "Failed"), figure[3]));
     fputc('\n', out);
     struct list list = list_begin(out, "", 12);
-    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+    for (size_t i = named ? 0 : 1; i < sizeof keys / sizeof *keys; i++) {
         const struct kong_value *value = at(instance, keys[i][0]);
         if (value->type == KONG_STRING) {
             char item[WIDTH];
@@ -316,7 +342,7 @@ static void print_instances(const struct kong_value *status, FILE *out) {
     }
     fprintf(out, "%11s %12s %12s %10s %8s\n", "id", "age", "last use", "events", "failed");
     for (size_t i = 0; i < rows->list.count; i++) {
-        print_instance(&rows->list.items[i], out);
+        print_instance(&rows->list.items[i], plugins_of(status)->map.count > 1, out);
     }
     if (rows->list.count < count_at(instances, "Live")) {
         fprintf(out, "%11s and %llu more, used longer ago\n", "",
@@ -328,8 +354,6 @@ void status_table_print(const struct kong_value *status, FILE *out) {
     print_head(status, out);
     print_blocking(at(status, "Blocking"), out);
     print_limits(status, out);
-    print_phases(at(status, "Phases"), out);
-    print_jobs(status, out);
-    print_calls(at(status, "Calls"), out);
+    print_plugins(status, out);
     print_instances(status, out);
 }

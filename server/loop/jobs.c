@@ -26,7 +26,7 @@ struct jobs {
     size_t count;
     bool finishing, closed;
     _Atomic size_t to_finish; /* jobs whose last run is not done */
-    struct job each[KONG_JOBS_MOST];
+    struct job each[];
 };
 
 static void set(uint64_t *figure, uint64_t value) {
@@ -53,9 +53,11 @@ static void note_failure(struct job *job, const char *text) {
         snprintf(count, sizeof count, " (%llu times since this was last logged)",
                  (unsigned long long)times);
     }
-    log_write(options->log, LOG_LEVEL_ERROR, "job %s failed: %s%s", job->what->name, text, count);
-    notices_add(events_notices(options->events), "%s: job %s failed: %s%s", options->plugin->name,
-                job->what->name, text, count);
+    const char *plugin = job->as.plugin->what->name;
+    log_write_for(options->log, plugin, LOG_LEVEL_ERROR, NULL, "job %s failed: %s%s",
+                  job->what->name, text, count);
+    notices_add(events_notices(options->events), "%s: job %s failed: %s%s", plugin, job->what->name,
+                text, count);
 }
 
 static void start(struct job *job);
@@ -149,39 +151,54 @@ void jobs_run(struct jobs *jobs, size_t index, struct job_request *request) {
     start_wanted(job);
 }
 
-static void job_init(struct jobs *jobs, size_t index) {
-    struct job *job = &jobs->each[index];
+/* One more, from the plugin's table. 0, or a negative uv error. */
+static int open_job(struct jobs *jobs, struct plugin *plugin, size_t index) {
+    struct job *job = &jobs->each[jobs->count];
+    int rc = uv_timer_init(jobs->options.loop, &job->timer);
+    if (rc != 0) {
+        return rc;
+    }
     job->all = jobs;
-    job->what = &jobs->options.plugin->jobs[index];
-    job->stats = &jobs->options.stats[index];
-    event_job_init(jobs->options.events, &job->as, index);
+    job->what = &plugin->what->jobs[index];
+    job->stats = &plugin->jobs[index];
+    event_job_init(plugin, &job->as, index);
     job->timer.data = job;
+    jobs->to_finish = ++jobs->count;
+    return uv_timer_start(&job->timer, on_due, 0, job->what->interval_ms);
+}
+
+static size_t count_jobs(const struct kong_plugin *plugin) {
+    size_t count = 0;
+    while (count < KONG_JOBS_MOST && plugin->jobs[count].name != NULL) {
+        count++;
+    }
+    return count;
 }
 
 int jobs_open(const struct jobs_options *options, struct jobs **out) {
+    const struct plugins *plugins = options->plugins;
+    size_t count = 0;
     *out = NULL;
-    if (options->plugin->jobs[0].name == NULL) {
+    for (size_t i = 0; i < plugins->count; i++) {
+        count += count_jobs(plugins->list[i].what);
+    }
+    if (count == 0) {
         return 0;
     }
-    struct jobs *jobs = calloc(1, sizeof *jobs);
+    struct jobs *jobs = calloc(1, sizeof *jobs + count * sizeof *jobs->each);
     if (jobs == NULL) {
         return UV_ENOMEM;
     }
     *out = jobs;
     jobs->options = *options;
-    for (size_t i = 0; i < KONG_JOBS_MOST && options->plugin->jobs[i].name != NULL; i++) {
-        int rc = uv_timer_init(options->loop, &jobs->each[i].timer);
-        if (rc != 0) {
-            return rc;
-        }
-        job_init(jobs, i);
-        jobs->to_finish = ++jobs->count;
-        rc = uv_timer_start(&jobs->each[i].timer, on_due, 0, options->plugin->jobs[i].interval_ms);
-        if (rc != 0) {
-            return rc;
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < plugins->count; i++) {
+        size_t own = count_jobs(plugins->list[i].what);
+        for (size_t k = 0; rc == 0 && k < own; k++) {
+            rc = open_job(jobs, &plugins->list[i], k);
         }
     }
-    return 0;
+    return rc;
 }
 
 void jobs_finish(struct jobs *jobs) {

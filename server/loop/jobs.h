@@ -1,5 +1,5 @@
-/* A plugin's background jobs: when they run. All are runs of the first worker's events, on its loop
- * and thread (event_job.h). */
+/* The background jobs of all plugins: when they run. All are runs of the first worker's events, on
+ * its loop and thread (event_job.h). */
 #ifndef SERVER_JOBS_H
 #define SERVER_JOBS_H
 
@@ -17,14 +17,13 @@ struct job_request {
 };
 
 struct jobs_options {
-    uv_loop_t *loop;       /* borrowed */
-    struct events *events; /* borrowed */
-    const struct kong_plugin *plugin;
+    uv_loop_t *loop;         /* borrowed */
+    struct events *events;   /* borrowed */
+    struct plugins *plugins; /* borrowed */
     struct log *log;         /* borrowed; may be NULL */
-    struct stats_job *stats; /* of KONG_JOBS_MOST; borrowed */
 };
 
-/* Starts them as soon as the loop runs. *out is NULL for a plugin without any. 0, or a negative uv
+/* Starts them as soon as the loop runs. *out is NULL where no plugin has any. 0, or a negative uv
  * error. */
 int jobs_open(const struct jobs_options *options, struct jobs **out);
 

@@ -15,9 +15,11 @@
 #define LAST_BITS  36u
 #define STEP_BITS  2u
 
+/* Figures of the process have the label `plugin` where it has only one: of several, such a figure
+ * belongs to none. */
 struct writer {
     struct buffer *out;
-    const char *plugin;
+    char label[96]; /* "plugin=\"NAME\"", or "" */
 };
 
 __attribute__((format(printf, 2, 3))) static void print(const struct writer *writer,
@@ -40,8 +42,19 @@ static void head(const struct writer *writer, const char *name, const char *type
 static void one(const struct writer *writer, const char *name, const char *type, const char *help,
                 uint64_t value) {
     head(writer, name, type, help);
-    print(writer, PREFIX "%s{plugin=\"%s\"} %llu\n", name, writer->plugin,
-          (unsigned long long)value);
+    print(writer, PREFIX "%s{%s} %llu\n", name, writer->label, (unsigned long long)value);
+}
+
+/* A counter at `offset` in each of the plugins' elements of an array. */
+static void by_plugin(const struct writer *writer, const struct status_source *source,
+                      const char *name, const char *type, const char *help, const void *array,
+                      size_t size, size_t offset) {
+    head(writer, name, type, help);
+    for (size_t i = 0; i < source->plugins->count; i++) {
+        const char *counter = (const char *)array + i * size + offset;
+        print(writer, PREFIX "%s{plugin=\"%s\"} %llu\n", name, source->plugins->list[i].what->name,
+              (unsigned long long)stats_read((const uint64_t *)(const void *)counter));
+    }
 }
 
 /* Memory in bytes, the second field of statm; 0: the kernel does not tell. */
@@ -69,18 +82,20 @@ static void resources(const struct writer *writer) {
     }
     if (getrusage(RUSAGE_SELF, &usage) == 0) {
         head(writer, "cpu_seconds_total", "counter", "Time of the processors, user and system.");
-        print(writer, PREFIX "cpu_seconds_total{plugin=\"%s\"} %.6f\n", writer->plugin,
+        print(writer, PREFIX "cpu_seconds_total{%s} %.6f\n", writer->label,
               seconds(usage.ru_utime) + seconds(usage.ru_stime));
     }
 }
 
 static void process(const struct writer *writer, const struct status_source *source) {
     head(writer, "info", "gauge", "Always 1; the version is in its label.");
-    print(writer, PREFIX "info{plugin=\"%s\",version=\"%s\"} 1\n", writer->plugin,
-          source->plugin->version);
+    for (size_t i = 0; i < source->plugins->count; i++) {
+        const struct kong_plugin *plugin = source->plugins->list[i].what;
+        print(writer, PREFIX "info{plugin=\"%s\",version=\"%s\"} 1\n", plugin->name,
+              plugin->version);
+    }
     head(writer, "start_time_seconds", "gauge", "When the process started, since the epoch.");
-    print(writer, PREFIX "start_time_seconds{plugin=\"%s\"} %.3f\n", writer->plugin,
-          source->started_at);
+    print(writer, PREFIX "start_time_seconds{%s} %.3f\n", writer->label, source->started_at);
     one(writer, "restarts_total", "counter",
         "Starts of the serving process because the one before died.", source->restarts);
     one(writer, "threads", "gauge", "Threads that run handlers.", source->threads);
@@ -92,17 +107,24 @@ static void process(const struct writer *writer, const struct status_source *sou
 static void job_figure(const struct writer *writer, const struct status_source *source,
                        const char *name, const char *type, const char *help, double unit,
                        size_t offset) {
-    const struct kong_job *all = source->plugin->jobs;
     head(writer, name, type, help);
-    for (size_t i = 0; i < KONG_JOBS_MOST && all[i].name != NULL; i++) {
-        const char *stats = (const char *)&source->jobs[i];
-        print(writer, PREFIX "%s{plugin=\"%s\",job=\"%s\"} %.13g\n", name, writer->plugin,
-              all[i].name, (double)stats_read((const uint64_t *)(stats + offset)) / unit);
+    for (size_t k = 0; k < source->plugins->count; k++) {
+        const struct plugin *plugin = &source->plugins->list[k];
+        const struct kong_job *all = plugin->what->jobs;
+        for (size_t i = 0; i < KONG_JOBS_MOST && all[i].name != NULL; i++) {
+            const char *stats = (const char *)&plugin->jobs[i];
+            print(writer, PREFIX "%s{plugin=\"%s\",job=\"%s\"} %.13g\n", name, plugin->what->name,
+                  all[i].name, (double)stats_read((const uint64_t *)(stats + offset)) / unit);
+        }
     }
 }
 
 static void jobs(const struct writer *writer, const struct status_source *source) {
-    if (source->plugin->jobs[0].name == NULL) {
+    bool any = false;
+    for (size_t i = 0; i < source->plugins->count; i++) {
+        any = any || source->plugins->list[i].what->jobs[0].name != NULL;
+    }
+    if (!any) {
         return;
     }
     job_figure(writer, source, "job_runs_total", "counter", "Runs of a background job.", 1,
@@ -134,7 +156,7 @@ static void blocking(const struct writer *writer, const struct blocking_stats *s
         "Calls of kong_run_blocking that got no thread in time.", stats->withdrawn);
     head(writer, "blocking_longest_wait_seconds", "gauge",
          "The longest that a call of kong_run_blocking waited for a thread.");
-    print(writer, PREFIX "blocking_longest_wait_seconds{plugin=\"%s\"} %.9g\n", writer->plugin,
+    print(writer, PREFIX "blocking_longest_wait_seconds{%s} %.9g\n", writer->label,
           (double)stats->longest_wait_ns / 1e9);
 }
 
@@ -147,94 +169,117 @@ static void traffic(const struct writer *writer, const struct status_source *sou
     one(writer, "sent_bytes_total", "counter", "Bytes to Kong.", stats->bytes_out);
     head(writer, "limit_reached_total", "counter", "How often a limit of the server was reached.");
     for (unsigned i = 0; i < STATS_LIMIT_COUNT; i++) {
-        print(writer, PREFIX "limit_reached_total{plugin=\"%s\",limit=\"%s\"} %llu\n",
-              writer->plugin, stats_limit_name((enum stats_limit)i),
+        print(writer, PREFIX "limit_reached_total{%s%slimit=\"%s\"} %llu\n", writer->label,
+              writer->label[0] != '\0' ? "," : "", stats_limit_name((enum stats_limit)i),
               (unsigned long long)stats->limits[i]);
     }
 }
 
 static void instances(const struct writer *writer, const struct status_source *source) {
-    const struct stats *stats = source->stats;
-    one(writer, "instances", "gauge", "Live instances: configurations times workers of Kong.",
-        registry_count(source->registry));
-    one(writer, "instances_started_total", "counter", "Instances that Kong started.",
-        stats->instances_started);
-    one(writer, "instances_refused_total", "counter",
-        "Of them, those whose configuration was refused.", stats->instances_refused);
-    one(writer, "instances_closed_total", "counter", "Instances that Kong closed.",
-        stats->instances_closed);
-    one(writer, "instances_expired_total", "counter", "Instances forgotten because unused.",
-        stats->instances_expired);
+    const struct stats_plugin *stats = source->plugin_stats;
+    const struct plugin *plugins = source->plugins->list;
+    by_plugin(writer, source, "instances", "gauge",
+              "Live instances: configurations times workers of Kong.", plugins, sizeof *plugins,
+              offsetof(struct plugin, instances));
+    by_plugin(writer, source, "instances_started_total", "counter", "Instances that Kong started.",
+              stats, sizeof *stats, offsetof(struct stats_plugin, instances_started));
+    by_plugin(writer, source, "instances_refused_total", "counter",
+              "Of them, those whose configuration was refused.", stats, sizeof *stats,
+              offsetof(struct stats_plugin, instances_refused));
+    by_plugin(writer, source, "instances_closed_total", "counter", "Instances that Kong closed.",
+              stats, sizeof *stats, offsetof(struct stats_plugin, instances_closed));
+    by_plugin(writer, source, "instances_expired_total", "counter",
+              "Instances forgotten because unused.", plugins, sizeof *plugins,
+              offsetof(struct plugin, expired));
     one(writer, "unknown_instance_events_total", "counter",
-        "Events for an instance that is not here: Kong starts it again.", stats->unknown_instances);
+        "Events for an instance that is not here: Kong starts it again.",
+        source->stats->unknown_instances);
 }
 
-static void by_phase(const struct writer *writer, const struct stats *stats, const char *name,
-                     const char *type, const char *help, size_t offset) {
+static void by_phase(const struct writer *writer, const struct status_source *source,
+                     const char *name, const char *type, const char *help, size_t offset) {
     head(writer, name, type, help);
-    for (unsigned i = 0; i < KONG_PHASE_COUNT; i++) {
-        const struct stats_phase *phase = &stats->phases[i];
-        if (phase->started > 0 || phase->refused > 0) {
-            print(writer, PREFIX "%s{plugin=\"%s\",phase=\"%s\"} %llu\n", name, writer->plugin,
-                  kong_phase_name((enum kong_phase)i),
-                  (unsigned long long)*(const uint64_t *)((const char *)phase + offset));
+    for (size_t k = 0; k < source->plugins->count; k++) {
+        for (unsigned i = 0; i < KONG_PHASE_COUNT; i++) {
+            const struct stats_phase *phase = &source->plugin_stats[k].phases[i];
+            if (phase->started > 0 || phase->refused > 0) {
+                print(writer, PREFIX "%s{plugin=\"%s\",phase=\"%s\"} %llu\n", name,
+                      source->plugins->list[k].what->name, kong_phase_name((enum kong_phase)i),
+                      (unsigned long long)*(const uint64_t *)((const char *)phase + offset));
+            }
         }
     }
 }
 
-static void histogram(const struct writer *writer, const char *name, const char *label,
-                      const char *value, const struct stats_histogram *h) {
-    for (unsigned bits = FIRST_BITS; bits <= LAST_BITS; bits += STEP_BITS) {
-        print(writer, PREFIX "%s_bucket{plugin=\"%s\",%s=\"%s\",le=\"%.9g\"} %llu\n", name,
-              writer->plugin, label, value, (double)((uint64_t)1 << bits) / 1e9,
-              (unsigned long long)stats_below(h, bits));
+/* What is measured: of which plugin, and which phase or call. */
+struct measured {
+    const char *name, *plugin, *label, *value;
+};
+
+static void histogram(const struct writer *writer, const struct measured *of,
+                      const struct stats_histogram *h) {
+    char labels[256];
+    if (h->count == 0) {
+        return;
     }
-    print(writer, PREFIX "%s_bucket{plugin=\"%s\",%s=\"%s\",le=\"+Inf\"} %llu\n", name,
-          writer->plugin, label, value, (unsigned long long)h->count);
-    print(writer, PREFIX "%s_sum{plugin=\"%s\",%s=\"%s\"} %.9g\n", name, writer->plugin, label,
-          value, (double)h->sum / 1e9);
-    print(writer, PREFIX "%s_count{plugin=\"%s\",%s=\"%s\"} %llu\n", name, writer->plugin, label,
-          value, (unsigned long long)h->count);
+    snprintf(labels, sizeof labels, "plugin=\"%s\",%s=\"%s\"", of->plugin, of->label, of->value);
+    for (unsigned bits = FIRST_BITS; bits <= LAST_BITS; bits += STEP_BITS) {
+        print(writer, PREFIX "%s_bucket{%s,le=\"%.9g\"} %llu\n", of->name, labels,
+              (double)((uint64_t)1 << bits) / 1e9, (unsigned long long)stats_below(h, bits));
+    }
+    print(writer, PREFIX "%s_bucket{%s,le=\"+Inf\"} %llu\n", of->name, labels,
+          (unsigned long long)h->count);
+    print(writer, PREFIX "%s_sum{%s} %.9g\n", of->name, labels, (double)h->sum / 1e9);
+    print(writer, PREFIX "%s_count{%s} %llu\n", of->name, labels, (unsigned long long)h->count);
 }
 
-static void events(const struct writer *writer, const struct stats *stats) {
-    by_phase(writer, stats, "events_started_total", "counter", "Events started.",
+static void durations(const struct writer *writer, const struct status_source *source) {
+    struct measured of = {.name = "event_duration_seconds", .label = "phase"};
+    head(writer, of.name, "histogram", "From Kong's request to the end of the handler.");
+    for (size_t k = 0; k < source->plugins->count; k++) {
+        of.plugin = source->plugins->list[k].what->name;
+        for (unsigned i = 0; i < KONG_PHASE_COUNT; i++) {
+            of.value = kong_phase_name((enum kong_phase)i);
+            histogram(writer, &of, &source->plugin_stats[k].phases[i].latency);
+        }
+    }
+    of = (struct measured){.name = "pdk_call_duration_seconds", .label = "call"};
+    head(writer, of.name, "histogram", "From a call of the PDK that waits to Kong's answer.");
+    for (size_t k = 0; k < source->plugins->count; k++) {
+        of.plugin = source->plugins->list[k].what->name;
+        for (unsigned i = 0; i < PDK_COUNT; i++) {
+            of.value = pdk_methods[i].name.data;
+            histogram(writer, &of, &source->plugin_stats[k].calls[i]);
+        }
+    }
+}
+
+static void events(const struct writer *writer, const struct status_source *source) {
+    by_phase(writer, source, "events_started_total", "counter", "Events started.",
              offsetof(struct stats_phase, started));
-    by_phase(writer, stats, "events_running", "gauge", "Events at work.",
+    by_phase(writer, source, "events_running", "gauge", "Events at work.",
              offsetof(struct stats_phase, running));
-    by_phase(writer, stats, "events_failed_total", "counter", "Events whose handler failed.",
+    by_phase(writer, source, "events_failed_total", "counter", "Events whose handler failed.",
              offsetof(struct stats_phase, failed));
-    by_phase(writer, stats, "events_timed_out_total", "counter",
+    by_phase(writer, source, "events_timed_out_total", "counter",
              "Of them, those that ran out of time.", offsetof(struct stats_phase, timed_out));
-    by_phase(writer, stats, "events_refused_total", "counter", "Events that could not start.",
+    by_phase(writer, source, "events_refused_total", "counter", "Events that could not start.",
              offsetof(struct stats_phase, refused));
-    by_phase(writer, stats, "events_orphaned_total", "counter",
+    by_phase(writer, source, "events_orphaned_total", "counter",
              "Events whose request was over before their handler.",
              offsetof(struct stats_phase, orphaned));
-    head(writer, "event_duration_seconds", "histogram",
-         "From Kong's request to the end of the handler.");
-    for (unsigned i = 0; i < KONG_PHASE_COUNT; i++) {
-        if (stats->phases[i].latency.count > 0) {
-            histogram(writer, "event_duration_seconds", "phase",
-                      kong_phase_name((enum kong_phase)i), &stats->phases[i].latency);
-        }
-    }
-    head(writer, "pdk_call_duration_seconds", "histogram",
-         "From a call of the PDK that waits to Kong's answer.");
-    for (unsigned i = 0; i < PDK_COUNT; i++) {
-        if (stats->calls[i].count > 0) {
-            histogram(writer, "pdk_call_duration_seconds", "call", pdk_methods[i].name.data,
-                      &stats->calls[i]);
-        }
-    }
+    durations(writer, source);
 }
 
 void metrics_text(const struct status_source *source, struct buffer *out) {
-    const struct writer writer = {.out = out, .plugin = source->plugin->name};
+    struct writer writer = {.out = out};
+    if (source->plugins->count == 1) {
+        snprintf(writer.label, sizeof writer.label, "plugin=\"%s\"", source->plugins->name);
+    }
     process(&writer, source);
     traffic(&writer, source);
     instances(&writer, source);
     blocking(&writer, &source->blocking);
     jobs(&writer, source);
-    events(&writer, source->stats);
+    events(&writer, source);
 }

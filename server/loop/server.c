@@ -47,7 +47,7 @@ static void tell_limits(struct server *server, uint64_t now) {
         }
     }
     notice_limits(events_notices(server->workers[0].events), &server->limits_told,
-                  server->options.plugin->name, limits, now);
+                  server->options.plugins->name, limits, now);
 }
 
 static void on_tick(uv_timer_t *timer) {
@@ -61,7 +61,6 @@ static void on_tick(uv_timer_t *timer) {
     tell_limits(server, now);
     size_t expired = registry_expire(server->registry, now);
     if (expired > 0) {
-        stats_count(&server->stats.instances_expired, expired);
         log_write(server->options.log, LOG_LEVEL_INFO, "%zu idle instances forgotten", expired);
     }
     if (server->options.watch_parent && getppid() != server->options.parent) {
@@ -71,6 +70,11 @@ static void on_tick(uv_timer_t *timer) {
 
 /* --- start --- */
 
+static int fail(char *error, size_t size, const char *what, int rc) {
+    snprintf(error, size, "%s: %s", what, uv_strerror(rc));
+    return -1;
+}
+
 /* The environment of one worker, but with the clock of this thread, and sums of this thread's. */
 static void render_metrics(void *arg, struct buffer *out) {
     struct server *server = arg;
@@ -78,7 +82,7 @@ static void render_metrics(void *arg, struct buffer *out) {
     env.clock = server->loop;
     env.gather = NULL;
     struct status_source source = rpc_status_source(&env);
-    workers_gather(&server->workers[0].options, &server->sum, &source);
+    workers_gather(&server->workers[0].options, &server->sum, server->plugin_sum, &source);
     metrics_text(&source, out);
 }
 
@@ -88,12 +92,12 @@ static int start_metrics(struct server *server, char *error, size_t size) {
                                      .listen = server->options.metrics_listen,
                                      .render = render_metrics,
                                      .arg = server};
-    return wanted.listen == NULL ? 0 : metrics_open(&wanted, &server->metrics, error, size);
-}
-
-static int fail(char *error, size_t size, const char *what, int rc) {
-    snprintf(error, size, "%s: %s", what, uv_strerror(rc));
-    return -1;
+    if (wanted.listen == NULL) {
+        return 0;
+    }
+    server->plugin_sum = calloc(server->options.plugins->count, sizeof *server->plugin_sum);
+    return server->plugin_sum == NULL ? fail(error, size, "metrics", UV_ENOMEM)
+                                      : metrics_open(&wanted, &server->metrics, error, size);
 }
 
 static int start_signals(struct server *server, char *error, size_t size) {
@@ -157,9 +161,7 @@ static int start_listening(struct server *server, char *error, size_t size) {
 
 static struct registry *make_registry(struct server *server) {
     const struct server_options *options = &server->options;
-    struct registry_options registry = {.plugin = options->plugin,
-                                        .process_data = server->process_data,
-                                        .max_config = options->max_config,
+    struct registry_options registry = {.max_config = options->max_config,
                                         .log = options->log,
                                         .stats = &server->stats,
                                         .threads = server->count > 1,
@@ -191,6 +193,7 @@ static struct worker_options worker_options_of(struct server *server) {
     const struct server_options *options = &server->options;
     struct worker_options wanted = {.budget = {&server->memory, options->max_memory, NULL},
                                     .running = server->options.running,
+                                    .plugins = options->plugins,
                                     .all = server->workers,
                                     .count = server->count,
                                     .rest = &server->stats,
@@ -201,19 +204,16 @@ static struct worker_options worker_options_of(struct server *server) {
     if (options->socket != NULL) {
         server->relay_fd = process_forward_listen(&wanted.relays, options->socket->path, &tag);
     }
-    wanted.events = (struct events_options){.plugin = options->plugin,
+    wanted.events = (struct events_options){.plugins = options->plugins,
                                             .registry = server->registry,
                                             .log = options->log,
-                                            .process_data = server->process_data,
                                             .tag = tag,
                                             .worker_bits = bits_of(server->count),
                                             .shared = &server->shared,
                                             .max_events = options->max_events,
                                             .blocking = server->blocking,
                                             .blocking_wait_ms = options->blocking_wait_ms,
-                                            .stack_size = options->plugin->stack_size != 0
-                                                              ? options->plugin->stack_size
-                                                              : options->stack_size,
+                                            .stack_size = options->stack_size,
                                             .kong_2_8 = options->kong_2_8,
                                             .log_each_failure = options->log_each_failure,
                                             .timeout_ms = options->event_ms};
@@ -225,7 +225,7 @@ static struct worker_options worker_options_of(struct server *server) {
     wanted.conns.rpc = (struct rpc_env){
         .registry = server->registry,
         .log = options->log,
-        .plugin = options->plugin,
+        .plugins = options->plugins,
         .info = options->info,
         .max_frame = options->max_frame,
         .max_connections = server->max_connections,
@@ -248,7 +248,7 @@ static int open_workers(struct server *server) {
         rc = worker_open(&server->workers[i], i, loop, &wanted);
     }
     if (rc == 0) {
-        notice_restart(events_notices(server->workers[0].events), server->options.plugin->name,
+        notice_restart(events_notices(server->workers[0].events), server->options.plugins,
                        server->options.running);
     }
     return rc;
@@ -283,7 +283,7 @@ static int init_loops(struct server *server) {
 static void watch_faults(struct server *server) {
     if (reports_faults(&server->options)) {
         server->watches_faults = true;
-        crash_watch(server->options.plugin->name, server->options.running);
+        crash_watch(server->options.plugins, server->options.running);
     }
 }
 
@@ -305,7 +305,7 @@ static int start(struct server *server, char *error, size_t size) {
     if (options->watch_parent && !options->supervised) {
         prctl(PR_SET_PDEATHSIG, SIGTERM); /* sooner than the tick finds it */
     }
-    if (server_open_plugin(server, error, size) != 0) {
+    if (server_open_plugins(server, error, size) != 0) {
         return -1;
     }
     server->registry = make_registry(server);
@@ -417,10 +417,11 @@ void server_destroy(struct server *server) {
         assert(rc == 0);
         (void)rc;
     }
+    free(server->plugin_sum);
     free(server->loops);
     free(server->workers);
     blocking_pool_destroy(server->blocking);
     registry_destroy(server->registry);
-    server_close_plugin(server);
+    server_close_plugins(server);
     free(server);
 }

@@ -21,8 +21,8 @@
 struct server;
 
 struct server_options {
-    const struct kong_plugin *plugin;
-    const struct rpc_plugin_info *info; /* borrowed, as the dump says it */
+    struct plugins *plugins;            /* borrowed; the server opens and closes each */
+    const struct rpc_plugin_info *info; /* borrowed; of each plugin, as its dump says it */
     struct log *log;                    /* borrowed; may be NULL */
     struct socket_file *socket; /* open; borrowed: taken away (if still ours) when the server begins
                                    to drain. NULL: the caller connects peers by server_adopt only */
@@ -30,9 +30,9 @@ struct server_options {
     const char *metrics_listen; /* see metrics.h; NULL: nowhere */
     struct record *record;      /* borrowed; of all that is said on connections. NULL: none */
     struct fd_store *store;     /* borrowed; the supervisor's, of the connections. NULL: none */
-    size_t threads;             /* that run handlers, up to WORKERS_MOST. The plugin is thread-safe,
-                                   where there are several */
-    bool tell_manager;          /* READY=1 and STOPPING=1 (service_manager_notify) */
+    size_t threads;      /* that run handlers, up to WORKERS_MOST. All plugins are thread-safe,
+                            where there are several */
+    bool tell_manager;   /* READY=1 and STOPPING=1 (service_manager_notify) */
     bool handle_signals; /* SIGTERM and SIGINT drain, a second SIGINT ends at once; SIGHUP opens the
                             log's file again; SIGPIPE is ignored, faults are reported */
     bool report_faults;  /* a handler's fault is a line on stderr (crash.h), with handle_signals too
@@ -54,13 +54,13 @@ struct server_options {
     size_t max_memory;         /* of all connections and events together, in bytes */
     size_t blocking_threads;   /* for kong_run_blocking: up to BLOCKING_THREADS_MOST */
     uint64_t blocking_wait_ms; /* for one of them; 0: no limit */
-    size_t stack_size;         /* of a handler, where the plugin does not say */
+    size_t stack_size;         /* of a handler, where its plugin does not say */
 };
 
-/* Fills everything but plugin, info, log and socket from limit.h. */
+/* Fills everything but plugins, info, log and socket from limit.h. */
 void server_options_init(struct server_options *options);
 
-/* Opens the plugin, listens. 0, or -1 with one line in `error`. The options'
+/* Opens the plugins, listens. 0, or -1 with one line in `error`. The options'
  * strings must outlive the server. */
 int server_create(const struct server_options *options, struct server **out, char *error,
                   size_t error_size);

@@ -43,8 +43,6 @@ struct server {
     /* When that was last logged; 0: never. */
     uint64_t full_complaint_ms, uid_complaint_ms, relay_complaint_ms;
     size_t max_connections; /* as far as descriptors reach */
-    void *process_data;
-    bool plugin_open;
     bool watches_faults;
     struct registry *registry;
     struct blocking_pool *blocking;
@@ -52,19 +50,20 @@ struct server {
     struct events_shared shared; /* of all workers */
     struct running own_running;  /* where the options have none */
     struct limits_told limits_told;
-    struct stats stats;             /* what happens here, outside of workers */
-    struct stats sum;               /* of all, while figures are made of it */
-    struct acceptor relay_listener; /* for other generations of this server */
-    int relay_fd;                   /* until relay_listener has it; -1 */
-    struct metrics *metrics;        /* NULL: not wanted, or closed */
+    struct stats stats;              /* what happens here, outside of workers */
+    struct stats sum;                /* of all, while figures are made of it */
+    struct stats_plugin *plugin_sum; /* the same of each plugin */
+    struct acceptor relay_listener;  /* for other generations of this server */
+    int relay_fd;                    /* until relay_listener has it; -1 */
+    struct metrics *metrics;         /* NULL: not wanted, or closed */
 };
 
 /* --- server_plugin.c --- */
 
-/* Calls the plugin's open. 0, or -1 with a line in `error`. */
-int server_open_plugin(struct server *server, char *error, size_t size);
-/* … and its close, if open was called. */
-void server_close_plugin(struct server *server);
+/* Calls each plugin's open, in the order of the table. 0, or -1 with a line in `error`. */
+int server_open_plugins(struct server *server, char *error, size_t size);
+/* … and the close of those that are open, the last one first. */
+void server_close_plugins(struct server *server);
 
 /* --- server_accept.c --- */
 

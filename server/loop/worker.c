@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "crash.h"
@@ -169,14 +170,20 @@ size_t worker_connections(const struct worker *worker) {
 /* --- figures --- */
 
 void workers_gather(const struct worker_options *options, struct stats *sum,
-                    struct status_source *source) {
+                    struct stats_plugin *plugin_sum, struct status_source *source) {
+    size_t plugins = options->plugins->count;
     *sum = (struct stats){0};
+    memset(plugin_sum, 0, plugins * sizeof *plugin_sum);
     stats_gather(sum, options->rest);
     source->stats = sum;
+    source->plugin_stats = plugin_sum;
     source->threads = options->count;
     source->connections = 0;
     for (uint32_t i = 0; i < options->count; i++) {
         stats_gather(sum, &options->all[i].stats);
+        for (size_t k = 0; k < plugins; k++) {
+            stats_gather_plugin(&plugin_sum[k], &options->all[i].plugin_stats[k]);
+        }
         source->connections += options->all[i].conns.count;
     }
 }
@@ -184,7 +191,7 @@ void workers_gather(const struct worker_options *options, struct stats *sum,
 static void gather(const struct rpc_env *env, struct status_source *source) {
     struct worker *worker =
         (struct worker *)((char *)(uintptr_t)env - offsetof(struct worker, conns.rpc));
-    workers_gather(&worker->options, &worker->sum, source);
+    workers_gather(&worker->options, &worker->sum, worker->plugin_sum, source);
 }
 
 /* --- start and end --- */
@@ -234,9 +241,8 @@ static int open_jobs(struct worker *worker) {
     const struct events_options *events = &worker->options.events;
     const struct jobs_options jobs = {.loop = worker->loop,
                                       .events = worker->events,
-                                      .plugin = events->plugin,
-                                      .log = events->log,
-                                      .stats = events->shared->jobs};
+                                      .plugins = worker->options.plugins,
+                                      .log = events->log};
     return jobs_open(&jobs, &worker->jobs);
 }
 
@@ -256,7 +262,12 @@ int worker_open(struct worker *worker, uint32_t index, uv_loop_t *loop,
     arena_init(&worker->scratch, LIMIT_EVENT_MEMORY);
     arena_set_budget(&worker->scratch, &worker->budget);
     worker->conns.read_buffer = malloc(READ_SIZE);
-    int rc = worker->conns.read_buffer == NULL ? UV_ENOMEM : init_timers(worker);
+    worker->plugin_stats = calloc(options->plugins->count, sizeof *worker->plugin_stats);
+    worker->plugin_sum = calloc(options->plugins->count, sizeof *worker->plugin_sum);
+    events.plugin_stats = worker->plugin_stats;
+    bool made = worker->conns.read_buffer != NULL && worker->plugin_stats != NULL &&
+                worker->plugin_sum != NULL;
+    int rc = made ? init_timers(worker) : UV_ENOMEM;
     if (rc == 0) {
         rc = init_mailbox(worker);
     }
@@ -331,4 +342,6 @@ void worker_destroy(struct worker *worker) {
     events_destroy(worker->events);
     arena_free(&worker->scratch);
     free(worker->conns.read_buffer);
+    free(worker->plugin_stats);
+    free(worker->plugin_sum);
 }

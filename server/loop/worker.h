@@ -34,11 +34,12 @@ enum worker_state {
 
 /* What the workers of a server are made of: each takes a copy, and fills in what is its own. */
 struct worker_options {
-    struct events_options events;      /* without owner, worker_index, running and stats */
+    struct events_options events;      /* without owner, worker_index, running and all stats */
     struct conn_env conns;             /* without loop, buffer, and what rpc has of the events */
     struct process_forward_env relays; /* without loop */
     struct budget budget;              /* without `refused` */
     struct running *running;           /* borrowed */
+    struct plugins *plugins;           /* borrowed */
     struct worker *all;                /* the array that this one is in */
     uint32_t count;
     const struct stats *rest;  /* what no worker has counted */
@@ -61,6 +62,7 @@ struct worker {
     struct budget budget; /* of this thread's connections and events, shared with the others */
     struct stats stats;
     struct stats sum; /* of all workers, while a status is made of it */
+    struct stats_plugin *plugin_stats, *plugin_sum; /* the same of each plugin */
     enum worker_state state;
 
     pthread_t thread;
@@ -98,9 +100,10 @@ int worker_adopt(struct worker *worker, int fd, bool steps_only);
 /* From any thread: connections, those on their way as well. */
 size_t worker_connections(const struct worker *worker);
 
-/* From any thread: makes the source that of all workers; *sum is the caller's. */
+/* From any thread: makes the source that of all workers. *sum and the sums of each plugin are the
+ * caller's. */
 void workers_gather(const struct worker_options *options, struct stats *sum,
-                    struct status_source *source);
+                    struct stats_plugin *plugin_sum, struct status_source *source);
 
 /* Waits for the thread, or runs the loop to its end, which is the caller's to close. WORKER_END has
  * been requested, or the thread was not started. For a zeroed one, too. */

@@ -17,7 +17,7 @@ void *kong_instance_state(struct kong *kong) {
 }
 
 void *kong_process_data(struct kong *kong) {
-    return events_options(pdk_event(kong)->events)->process_data;
+    return pdk_event(kong)->plugin->data;
 }
 
 enum kong_phase kong_get_phase(struct kong *kong) {

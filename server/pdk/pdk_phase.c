@@ -78,8 +78,7 @@ static bool serves_streams(const struct kong_plugin *plugin) {
 
 static int is_stream(struct event *event, bool *stream) {
     struct kong_value answer;
-    if ((event->asked & ASKED_SUBSYSTEM) == 0 &&
-        serves_streams(events_options(event->events)->plugin)) {
+    if ((event->asked & ASKED_SUBSYSTEM) == 0 && serves_streams(event->plugin->what)) {
         int error = ask(event, PDK_NGINX_GET_SUBSYSTEM, NULL, &answer);
         if (error != 0) {
             return error;

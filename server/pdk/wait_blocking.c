@@ -34,8 +34,8 @@ static void run(struct blocking_work *work) {
     struct errand *errand = (struct errand *)((char *)work - offsetof(struct errand, work));
     struct event *event = errand->wait.event;
     struct running_slot *slot = event_enter_blocking(event);
-    errand->failed = hooks_guard(events_options(event->events)->plugin, call_fn, errand,
-                                 errand->error, sizeof errand->error);
+    errand->failed =
+        hooks_guard(event->plugin->what, call_fn, errand, errand->error, sizeof errand->error);
     event_leave_blocking(slot);
     inbox_post(errand->inbox, &errand->message);
 }

@@ -17,7 +17,7 @@
  * and crash_forget only. */
 static struct {
     struct running *_Atomic running; /* NULL: nothing is watched */
-    const char *plugin;
+    const struct plugins *plugins;
 } watched;
 
 /* The events that this thread runs, and a stack for the signal handler: a handler's own may be
@@ -106,7 +106,8 @@ static void describe(struct running *running, int number, const void *address) {
     struct running_slot *slot = slot_at_work();
     bool overflow = events_here != NULL && events_is_guard(events_here, address);
     struct line line = {.len = 0};
-    put(&line, watched.plugin);
+    put(&line, slot == NULL ? watched.plugins->name
+                            : plugins_name_of(watched.plugins, atomic_load(&slot->plugin)));
     put(&line, "[");
     put_number(&line, (long)getpid());
     put(&line, "]: ");
@@ -152,11 +153,11 @@ static void on_exit_in_handler(void) {
     }
 }
 
-void crash_watch(const char *plugin, struct running *running) {
+void crash_watch(const struct plugins *plugins, struct running *running) {
     static atomic_flag hears_exit = ATOMIC_FLAG_INIT;
     struct sigaction action = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_ONSTACK};
     sigemptyset(&action.sa_mask);
-    watched.plugin = plugin;
+    watched.plugins = plugins;
     atomic_store(&watched.running, running);
     for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) {
         sigaction(signals[i].number, &action, NULL);

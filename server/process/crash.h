@@ -10,8 +10,8 @@
 
 /* Writes to stderr: "api-version[123]: stack overflow in a handler of phase access, instance 17",
  * and tells running->overflow and running->fault. One server of a process can have this. It calls
- * crash_forget before `plugin` and `running` go. */
-void crash_watch(const char *plugin, struct running *running);
+ * crash_forget before `plugins` and `running` go. */
+void crash_watch(const struct plugins *plugins, struct running *running);
 void crash_forget(void);
 
 /* The calling thread runs handlers, of these events, until it calls crash_leave; the events live

@@ -19,6 +19,7 @@ static bool is_own_doing(int status) {
 static void add_suspect(struct death *death, const struct running_slot *slot) {
     struct death_suspect *suspect = &death->suspects[death->count++];
     *suspect = (struct death_suspect){
+        .plugin = atomic_load(&slot->plugin),
         .instance = atomic_load(&slot->instance),
         .crash = {.config = slot->config, .phase = atomic_load(&slot->phase)}};
     if (slot->request_run == atomic_load(&slot->runs)) {
@@ -49,7 +50,8 @@ void death_examine(struct death *death, int status, const struct running *runnin
     death->suspects[0].crash.certain = death->count == 1 && is_own_doing(status);
 }
 
-void death_describe(const struct death *death, const char *plugin, char *out, size_t size) {
+void death_describe(const struct death *death, const struct plugins *plugins, char *out,
+                    size_t size) {
     int len = WIFSIGNALED(death->status)
                   ? snprintf(out, size, "was killed by signal %d (%s%s)", WTERMSIG(death->status),
                              strsignal(WTERMSIG(death->status)),
@@ -61,9 +63,10 @@ void death_describe(const struct death *death, const char *plugin, char *out, si
     }
     for (size_t i = 0; i < death->count && at < size; i++) {
         const struct death_suspect *suspect = &death->suspects[i];
+        bool named = i == 0 || plugins->count > 1;
         int more = snprintf(out + at, size - at, "%s%s%s%s%s%d", i == 0 ? " while " : ", ",
-                            i == 0 ? plugin : "", i == 0 ? " ran " : "",
-                            running_name_of(suspect->crash.phase),
+                            named ? plugins_name_of(plugins, suspect->plugin) : "",
+                            named ? " ran " : "", running_name_of(suspect->crash.phase),
                             suspect->crash.phase == QUARANTINE_JOB ? " " : " for instance ",
                             (int)suspect->instance);
         at += more < 0 ? size : (size_t)more;

@@ -6,10 +6,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "plugins.h"
 #include "running.h"
 
 /* A handler that was running. */
 struct death_suspect {
+    uint32_t plugin;  /* index, as it was found: perhaps of none */
     int32_t instance; /* 0: of none yet, its configuration was being configured */
     struct quarantine_crash crash;
 };
@@ -29,6 +31,7 @@ void death_examine(struct death *death, int status, const struct running *runnin
 
 /* "was killed by signal 11 (Segmentation fault) while mine ran access for instance 3", or "…
  * between handlers"; cut to size. */
-void death_describe(const struct death *death, const char *plugin, char *out, size_t size);
+void death_describe(const struct death *death, const struct plugins *plugins, char *out,
+                    size_t size);
 
 #endif

@@ -53,20 +53,21 @@ static bool look_at(struct stall *stall, size_t index, uint64_t now_ms) {
     }
     uint64_t stalled = now_ms - seen->seen_since;
     int instance = (int)atomic_load(&slot->instance);
+    const char *plugin = plugins_name_of(options->plugins, atomic_load(&slot->plugin));
     if (stalled >= options->report_ms && !seen->reported) {
         seen->reported = true;
         log_write(options->log, LOG_LEVEL_ERROR,
                   "%s has been running %s for instance %d for %.3g s without a pause: all other "
                   "requests%s wait (see --stall-timeout)",
-                  options->plugin, phase, instance, (double)stalled / 1000,
+                  plugin, phase, instance, (double)stalled / 1000,
                   options->threads > 1 ? " of its thread" : "");
     }
     if (options->stall_ms == 0 || stalled < options->stall_ms) {
         return false;
     }
-    log_write(options->log, LOG_LEVEL_ERROR,
-              "ending the server process: %s of instance %d hangs (--stall-timeout)", phase,
-              instance);
+    log_write_for(options->log, plugin, LOG_LEVEL_ERROR, NULL,
+                  "ending the server process: %s of instance %d hangs (--stall-timeout)", phase,
+                  instance);
     return true;
 }
 

@@ -9,12 +9,13 @@
 #include <stdint.h>
 
 #include "log.h"
+#include "plugins.h"
 #include "running.h"
 
 struct stall_options {
-    struct log *log; /* borrowed */
-    const char *plugin;
-    size_t threads;     /* that run handlers, up to RUNNING_WORKERS */
+    struct log *log;               /* borrowed */
+    const struct plugins *plugins; /* borrowed */
+    size_t threads;                /* that run handlers, up to RUNNING_WORKERS */
     uint64_t report_ms; /* a handler that runs for so long without a pause is reported, once */
     uint64_t stall_ms;  /* one that runs for so long is a reason to end the process; 0: never */
 };

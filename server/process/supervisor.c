@@ -134,28 +134,31 @@ static void end_child(struct supervisor *s, bool impatient) {
 
 static void report_death(const struct supervisor *s, const struct death *death) {
     char text[512];
-    death_describe(death, s->options->plugin, text, sizeof text);
+    death_describe(death, s->options->plugins, text, sizeof text);
     log_write(s->options->log, LOG_LEVEL_ERROR, "server process %d %s", (int)s->child, text);
 }
 
 static void report_quarantine(const struct supervisor *s, const struct death_suspect *suspect,
                               const struct quarantine_effect *effect) {
     char request[QUARANTINE_ID_SIZE];
+    const char *plugin = plugins_name_of(s->options->plugins, suspect->plugin);
     if (effect->handler_refused_ms > 0 && suspect->crash.phase == QUARANTINE_JOB) {
-        log_write(s->options->log, LOG_LEVEL_ERROR,
-                  "job %d crashes the server process again and again: it does not run for %llu s",
-                  (int)suspect->instance, (unsigned long long)(effect->handler_refused_ms / 1000));
+        log_write_for(
+            s->options->log, plugin, LOG_LEVEL_ERROR, NULL,
+            "job %d crashes the server process again and again: it does not run for %llu s",
+            (int)suspect->instance, (unsigned long long)(effect->handler_refused_ms / 1000));
     } else if (effect->handler_refused_ms > 0) {
-        log_write(s->options->log, LOG_LEVEL_ERROR,
-                  "instance %d: requests with its configuration crash the server process again and "
-                  "again: %s does not run for them for %llu s",
-                  (int)suspect->instance, running_name_of(suspect->crash.phase),
-                  (unsigned long long)(effect->handler_refused_ms / 1000));
+        log_write_for(
+            s->options->log, plugin, LOG_LEVEL_ERROR, NULL,
+            "instance %d: requests with its configuration crash the server process again and "
+            "again: %s does not run for them for %llu s",
+            (int)suspect->instance, running_name_of(suspect->crash.phase),
+            (unsigned long long)(effect->handler_refused_ms / 1000));
     } else if (effect->request_refused) {
         printable_copy(request, sizeof request, suspect->crash.request,
                        strlen(suspect->crash.request));
-        log_write(s->options->log, LOG_LEVEL_ERROR,
-                  "request %s crashed the server process: it does not run again", request);
+        log_write_for(s->options->log, plugin, LOG_LEVEL_ERROR, NULL,
+                      "request %s crashed the server process: it does not run again", request);
     }
 }
 
@@ -177,6 +180,7 @@ static void note_death(struct supervisor *s, const struct death *death) {
     struct running *running = &s->shared->running;
     const struct death_suspect *first = &death->suspects[0];
     atomic_store(&running->died_signal, WIFSIGNALED(death->status) ? WTERMSIG(death->status) : 0);
+    atomic_store(&running->died_plugin, first->plugin);
     atomic_store(&running->died_instance, death->count > 0 ? first->instance : 0);
     atomic_store(&running->died_phase, death->count > 0 ? first->crash.phase : RUNNING_NONE);
     atomic_store(&running->restarts, ++s->restarts);
@@ -302,7 +306,7 @@ int supervisor_run(const struct supervisor_options *options,
                            .arg = arg,
                            .threads = options->threads == 0 ? 1 : options->threads};
     s.stall_options = (struct stall_options){.log = options->log,
-                                             .plugin = options->plugin,
+                                             .plugins = options->plugins,
                                              .threads = s.threads,
                                              .report_ms = options->report_ms,
                                              .stall_ms = options->stall_ms};

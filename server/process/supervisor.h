@@ -30,14 +30,14 @@
 #include "running.h"
 
 struct supervisor_options {
-    struct log *log; /* borrowed */
-    const char *plugin;
-    size_t threads;     /* of the child, that run handlers; 0: one */
-    uint64_t drain_ms;  /* the child's own drain time-out */
-    uint64_t report_ms; /* a handler that runs for so long without a pause is reported */
-    uint64_t stall_ms;  /* … and the child ended (SIGABRT), so that another starts; 0: never */
-    bool watch_parent;  /* end when the process that started us is gone, */
-    pid_t parent;       /* which was this one at the program's start */
+    struct log *log;               /* borrowed */
+    const struct plugins *plugins; /* borrowed */
+    size_t threads;                /* of the child, that run handlers; 0: one */
+    uint64_t drain_ms;             /* the child's own drain time-out */
+    uint64_t report_ms;            /* a handler that runs for so long without a pause is reported */
+    uint64_t stall_ms; /* … and the child ended (SIGABRT), so that another starts; 0: never */
+    bool watch_parent; /* end when the process that started us is gone, */
+    pid_t parent;      /* which was this one at the program's start */
     struct fd_store *store; /* borrowed; of the child's connections. NULL: they end with it */
 };
 

@@ -30,8 +30,8 @@ struct rpc_env {
     struct registry *registry;
     struct log *log;
     struct throttle *complaints; /* lines about what peers do wrong; NULL: all are written */
-    const struct kong_plugin *plugin;
-    const struct rpc_plugin_info *info; /* what the dump says too */
+    const struct plugins *plugins;
+    const struct rpc_plugin_info *info; /* of each plugin: what its dump says too */
     struct arena *scratch;              /* for one message, reset before each */
     const struct budget *budget;        /* of what is read and written; NULL: none */
     size_t max_frame;

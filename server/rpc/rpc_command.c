@@ -2,8 +2,6 @@
 
 #include <sys/time.h>
 
-#include "identity.h"
-
 static void reply_error(struct rpc *rpc, struct rpc_reply *reply, const char *text,
                         struct kong_str what) {
     int shown = what.len > 64 ? 64 : (int)what.len;
@@ -13,29 +11,39 @@ static void reply_error(struct rpc *rpc, struct rpc_reply *reply, const char *te
     reply->error = kong_str(rpc_error_text(rpc, "", detail.data != NULL ? detail.data : text));
 }
 
-static void describe(const struct rpc *rpc, const struct instance *instance,
-                     struct rpc_reply *reply) {
+static void describe(const struct instance *instance, struct rpc_reply *reply) {
     reply->kind = RPC_REPLY_INSTANCE;
-    reply->instance = (struct rpc_instance){.name = kong_str(rpc->env->plugin->name),
+    reply->instance = (struct rpc_instance){.name = kong_str(instance->plugin->what->name),
                                             .id = instance->id,
                                             .started_at = instance->started_at};
 }
 
+static void complain_of_name(struct rpc *rpc, struct kong_str name) {
+    const struct plugins *plugins = rpc->env->plugins;
+    struct kong_str names = {"", 0};
+    for (size_t i = 0; i < plugins->count && names.data != NULL; i++) {
+        names = arena_printf(rpc->env->scratch, "%s%s'%s'", names.data, i > 0 ? ", " : "",
+                             plugins->list[i].what->name);
+    }
+    rpc_complain(rpc->env, LOG_LEVEL_ERROR,
+                 "Kong asks for the plugin '%.*s', this server has %s: check "
+                 "pluginserver_*_query_cmd and _start_cmd",
+                 name.len > 64 ? 64 : (int)name.len, name.data != NULL ? name.data : "",
+                 names.data != NULL ? names.data : plugins->name);
+}
+
 static void start_instance(struct rpc *rpc, const struct rpc_call *call, struct rpc_reply *reply) {
-    if (!kong_str_equal(call->name, kong_str(rpc->env->plugin->name))) {
-        rpc_complain(rpc->env, LOG_LEVEL_ERROR,
-                     "Kong asks for the plugin '%.*s', this server has '%s': check "
-                     "pluginserver_*_query_cmd and _start_cmd",
-                     call->name.len > 64 ? 64 : (int)call->name.len,
-                     call->name.data != NULL ? call->name.data : "", rpc->env->plugin->name);
+    struct plugin *plugin = plugins_find(rpc->env->plugins, call->name);
+    if (plugin == NULL) {
+        complain_of_name(rpc, call->name);
         reply_error(rpc, reply, "unknown plugin", call->name);
         return;
     }
     char error[160];
     struct instance *instance;
     struct instance_refusal refusal;
-    events_enter_configure(rpc->env->events, config_identity(call->config), &refusal);
-    int rc = registry_start(rpc->env->registry, call->config, &refusal,
+    events_enter_configure(rpc->env->events, plugin, call->config, &refusal);
+    int rc = registry_start(rpc->env->registry, plugin, call->config, &refusal,
                             rpc->env->now_ms(rpc->env->clock), &instance, error, sizeof error);
     events_leave_configure(rpc->env->events);
     if (rc != 0) {
@@ -43,15 +51,17 @@ static void start_instance(struct rpc *rpc, const struct rpc_call *call, struct 
         reply_error(rpc, reply, error, (struct kong_str){NULL, 0});
         return;
     }
-    struct stats *stats = events_stats(rpc->env->events);
+    struct stats_plugin *stats = events_plugin_stats(rpc->env->events, plugin);
     stats_count(&stats->instances_started, 1);
     if (instance->failure != NULL) {
         stats_count(&stats->instances_refused, 1);
-        rpc_complain(rpc->env, LOG_LEVEL_ERROR, "instance %d: %s", instance->id, instance->failure);
+        rpc_complain(rpc->env, LOG_LEVEL_ERROR, "%s: instance %d: %s", plugin->what->name,
+                     instance->id, instance->failure);
     } else {
-        log_write(rpc->env->log, LOG_LEVEL_DEBUG, "instance %d started", instance->id);
+        log_write_for(rpc->env->log, plugin->what->name, LOG_LEVEL_DEBUG, NULL,
+                      "instance %d started", instance->id);
     }
-    describe(rpc, instance, reply);
+    describe(instance, reply);
     registry_release(rpc->env->registry, instance);
 }
 
@@ -60,16 +70,17 @@ static void start_instance(struct rpc *rpc, const struct rpc_call *call, struct 
 static void close_instance(struct rpc *rpc, const struct rpc_call *call, struct rpc_reply *reply) {
     struct instance *instance = registry_ref(rpc->env->registry, call->instance_id);
     if (instance != NULL) {
-        describe(rpc, instance, reply);
+        const struct plugin *plugin = instance->plugin;
+        describe(instance, reply);
         bool closed = registry_close(rpc->env->registry, call->instance_id);
         registry_release(rpc->env->registry, instance);
-        stats_count(&events_stats(rpc->env->events)->instances_closed, closed);
-        log_write(rpc->env->log, LOG_LEVEL_DEBUG, "instance %lld closed",
-                  (long long)call->instance_id);
+        stats_count(&events_plugin_stats(rpc->env->events, plugin)->instances_closed, closed);
+        log_write_for(rpc->env->log, plugin->what->name, LOG_LEVEL_DEBUG, NULL,
+                      "instance %lld closed", (long long)call->instance_id);
         return;
     }
     reply->kind = RPC_REPLY_INSTANCE;
-    reply->instance = (struct rpc_instance){.name = kong_str(rpc->env->plugin->name)};
+    reply->instance = (struct rpc_instance){.name = kong_str(rpc->env->plugins->name)};
     if (call->instance_id >= INT32_MIN && call->instance_id <= INT32_MAX) {
         reply->instance.id = (int32_t)call->instance_id;
     }
@@ -78,9 +89,9 @@ static void close_instance(struct rpc *rpc, const struct rpc_call *call, struct 
 struct status_source rpc_status_source(const struct rpc_env *env) {
     struct timeval now;
     gettimeofday(&now, NULL);
-    struct status_source source = {.plugin = env->plugin,
+    struct status_source source = {.plugins = env->plugins,
                                    .stats = events_stats(env->events),
-                                   .events_alive = events_alive_all(env->events),
+                                   .plugin_stats = events_options(env->events)->plugin_stats,
                                    .registry = env->registry,
                                    .log = env->log,
                                    .threads = 1,
@@ -89,7 +100,6 @@ struct status_source rpc_status_source(const struct rpc_env *env) {
                                    .started_at = env->started_at,
                                    .now = (double)now.tv_sec + (double)now.tv_usec / 1e6,
                                    .now_ms = env->now_ms(env->clock)};
-    source.jobs = events_options(env->events)->shared->jobs;
     blocking_pool_stats(events_options(env->events)->blocking, &source.blocking);
     if (env->running != NULL) {
         source.restarts = atomic_load_explicit(&env->running->restarts, memory_order_relaxed);
@@ -108,23 +118,41 @@ static void get_status(struct rpc *rpc, struct rpc_reply *reply) {
     }
 }
 
+static void get_names(struct rpc *rpc, struct rpc_reply *reply) {
+    size_t count = rpc->env->plugins->count;
+    struct kong_str *names = arena_array(rpc->env->scratch, count, sizeof *names);
+    if (names == NULL) {
+        reply_error(rpc, reply, "no memory", (struct kong_str){NULL, 0});
+        return;
+    }
+    for (size_t i = 0; i < count; i++) {
+        names[i] = rpc->env->info[i].name;
+    }
+    reply->kind = RPC_REPLY_NAMES;
+    reply->names = names;
+    reply->name_count = count;
+}
+
+static void get_info(struct rpc *rpc, const struct rpc_call *call, struct rpc_reply *reply) {
+    const struct plugin *plugin = plugins_find(rpc->env->plugins, call->name);
+    if (plugin == NULL) {
+        reply_error(rpc, reply, "unknown plugin", call->name);
+        return;
+    }
+    reply->kind = RPC_REPLY_INFO;
+    reply->info = rpc->env->info[plugin->index];
+}
+
 void rpc_command(struct rpc *rpc, const struct rpc_call *call, struct rpc_reply *reply) {
     memset(reply, 0, sizeof *reply);
     reply->sequence = call->sequence;
     struct instance *instance;
     switch (call->command) {
     case RPC_PLUGIN_NAMES:
-        reply->kind = RPC_REPLY_NAMES;
-        reply->names = &rpc->env->info->name;
-        reply->name_count = 1;
+        get_names(rpc, reply);
         break;
     case RPC_PLUGIN_INFO:
-        if (!kong_str_equal(call->name, rpc->env->info->name)) {
-            reply_error(rpc, reply, "unknown plugin", call->name);
-            break;
-        }
-        reply->kind = RPC_REPLY_INFO;
-        reply->info = *rpc->env->info;
+        get_info(rpc, call, reply);
         break;
     case RPC_START_INSTANCE:
         start_instance(rpc, call, reply);
@@ -135,7 +163,7 @@ void rpc_command(struct rpc *rpc, const struct rpc_call *call, struct rpc_reply 
             reply_error(rpc, reply, "this instance is not running", (struct kong_str){NULL, 0});
             break;
         }
-        describe(rpc, instance, reply);
+        describe(instance, reply);
         registry_release(rpc->env->registry, instance);
         break;
     case RPC_CLOSE_INSTANCE:

@@ -47,9 +47,10 @@ static bool is_terminal(const struct queued_call *call) {
 static void end_unsent(struct event *event, struct rpc *rpc, bool terminal, int codec_error) {
     const char *why = codec_strerror(codec_error);
     rpc_complain(rpc->env, LOG_LEVEL_ERROR, "a call could not be sent to Kong: %s", why);
-    if (terminal || rpc_msgpack_fails_closed(rpc, KONG_PHASE_BIT(event->phase))) {
-        rpc_msgpack_send_exit(rpc, event->request, "a call could not be sent, its request ended",
-                              why);
+    const struct kong_plugin *plugin = event->plugin->what;
+    if (terminal || rpc_msgpack_fails_closed(plugin, KONG_PHASE_BIT(event->phase))) {
+        rpc_msgpack_send_exit(rpc, event->request, plugin->name,
+                              "a call could not be sent, its request ended", why);
     } else {
         rpc_msgpack_send_error(rpc, event->request, why);
     }
@@ -194,20 +195,21 @@ static const struct event_ops msgpack_events = {
 
 /* An event that cannot run. An error answer is logged by Kong, and the request goes on without the
  * plugin; one that fails closed ends the request. */
-static void refuse(struct rpc *rpc, int64_t msgid, enum kong_phase phase, const char *why) {
+static void refuse(struct rpc *rpc, int64_t msgid, const struct kong_plugin *plugin,
+                   enum kong_phase phase, const char *why) {
     bool due = events_refusal_due(rpc->env->events);
     if (due) {
-        log_write(rpc->env->log, LOG_LEVEL_ERROR, "event refused: %s", why);
+        log_write_for(rpc->env->log, plugin->name, LOG_LEVEL_ERROR, NULL, "event refused: %s", why);
     }
-    if (rpc_msgpack_fails_closed(rpc, KONG_PHASE_BIT(phase))) {
-        rpc_msgpack_send_exit(rpc, msgid, due ? "event refused" : NULL, why);
+    if (rpc_msgpack_fails_closed(plugin, KONG_PHASE_BIT(phase))) {
+        rpc_msgpack_send_exit(rpc, msgid, plugin->name, due ? "event refused" : NULL, why);
         return;
     }
     if (!due) {
         rpc_msgpack_send(rpc, &(struct rpc_reply){.kind = RPC_REPLY_RETURN, .sequence = msgid});
         return;
     }
-    rpc_msgpack_send_error(rpc, msgid, rpc_error_text(rpc, rpc->env->plugin->name, why));
+    rpc_msgpack_send_error(rpc, msgid, rpc_error_text(rpc, plugin->name, why));
 }
 
 static void handle_event(struct rpc *rpc, const struct rpc_call *call) {
@@ -222,7 +224,7 @@ static void handle_event(struct rpc *rpc, const struct rpc_call *call) {
     rpc->sequence = call->sequence;
     if (!event_start(rpc->env->events, instance, phase, &msgpack_events, rpc,
                      rpc->env->now_ms(rpc->env->clock), &refusal)) {
-        refuse(rpc, call->sequence, phase, refusal);
+        refuse(rpc, call->sequence, instance->plugin->what, phase, refusal);
         registry_release(rpc->env->registry, instance);
     }
 }
@@ -261,15 +263,21 @@ static bool send_on_too_big(struct rpc *rpc, const struct rpc_call *call) {
 
 /* A Step of an event that is not here any more: given up, because Kong took longer over its call
  * than the event had time, or gone with the server that had it. Kong is in the middle of the
- * request, and would go on with it after an error; a plugin that fails closed ends it. Kong sends
+ * request, and would go on with it after an error; a plugin that fails closed ends it. Of several
+ * plugins it is not known whose event it was: one that fails closed decides. Kong sends
  * no Step behind an end, so one that finds nothing is always such a one; its phase is not known,
  * and an exit in a phase that has none is an error in Kong's log, as it would be without. */
 static void lost(struct rpc *rpc, int64_t msgid, const char *why) {
-    unsigned phases = 0;
-    for (unsigned phase = 0; phase < KONG_PHASE_COUNT; phase++) {
-        phases |= rpc->env->plugin->handlers[phase] == NULL ? 0 : KONG_PHASE_BIT(phase);
+    const struct plugins *plugins = rpc->env->plugins;
+    bool closed = false;
+    for (size_t i = 0; i < plugins->count; i++) {
+        unsigned phases = 0;
+        for (unsigned phase = 0; phase < KONG_PHASE_COUNT; phase++) {
+            phases |= plugins->list[i].handlers[phase] == NULL ? 0 : KONG_PHASE_BIT(phase);
+        }
+        closed = closed || rpc_msgpack_fails_closed(plugins->list[i].what, phases);
     }
-    if (!rpc_msgpack_fails_closed(rpc, phases)) {
+    if (!closed) {
         rpc_msgpack_send_error(rpc, msgid, why);
         return;
     }
@@ -277,7 +285,8 @@ static void lost(struct rpc *rpc, int64_t msgid, const char *why) {
     if (due) {
         log_write(rpc->env->log, LOG_LEVEL_ERROR, "event lost, its request ended: %s", why);
     }
-    rpc_msgpack_send_exit(rpc, msgid, due ? "event lost, its request ended" : NULL, why);
+    rpc_msgpack_send_exit(rpc, msgid, plugins->name, due ? "event lost, its request ended" : NULL,
+                          why);
 }
 
 /* What the handler gets of a Step. */

@@ -40,12 +40,13 @@ void rpc_msgpack_send_error(struct rpc *rpc, int64_t msgid, const char *text) {
     rpc_msgpack_send(rpc, &reply);
 }
 
-bool rpc_msgpack_fails_closed(const struct rpc *rpc, unsigned phases) {
-    return rpc->env->plugin->on_error == KONG_FAIL_CLOSED &&
+bool rpc_msgpack_fails_closed(const struct kong_plugin *plugin, unsigned phases) {
+    return plugin->on_error == KONG_FAIL_CLOSED &&
            (pdk_methods[PDK_RESPONSE_EXIT].phases & phases) != 0;
 }
 
-void rpc_msgpack_send_exit(struct rpc *rpc, int64_t msgid, const char *line, const char *why) {
+void rpc_msgpack_send_exit(struct rpc *rpc, int64_t msgid, const char *plugin, const char *line,
+                           const char *why) {
     struct kong_value args[] = {kong_integer(500), kong_string(EVENT_FAILED_BODY)};
     struct rpc_reply reply = {.kind = RPC_REPLY_PDK_CALL,
                               .sequence = msgid,
@@ -53,8 +54,7 @@ void rpc_msgpack_send_exit(struct rpc *rpc, int64_t msgid, const char *line, con
                               .args = args,
                               .arg_count = 2};
     if (line != NULL) {
-        notices_add(events_notices(rpc->env->events), "%s: %s: %s", rpc->env->plugin->name, line,
-                    why);
+        notices_add(events_notices(rpc->env->events), "%s: %s: %s", plugin, line, why);
     }
     rpc_msgpack_send(rpc, &reply);
 }

@@ -15,11 +15,12 @@ int rpc_msgpack_try_to_send(struct rpc *rpc, const struct rpc_reply *reply);
 void rpc_msgpack_send(struct rpc *rpc, const struct rpc_reply *reply);
 void rpc_msgpack_send_error(struct rpc *rpc, int64_t msgid, const char *text);
 
-/* Whether the plugin fails closed and Kong can exit in one of these phases. */
-bool rpc_msgpack_fails_closed(const struct rpc *rpc, unsigned phases);
+/* Whether a plugin fails closed and Kong can exit in one of these phases. */
+bool rpc_msgpack_fails_closed(const struct kong_plugin *plugin, unsigned phases);
 
 /* The answer of a plugin that fails closed: it ends the request. It is all that the answer can be,
- * so `line` goes to Kong's log with the next event; NULL: nowhere. */
-void rpc_msgpack_send_exit(struct rpc *rpc, int64_t msgid, const char *line, const char *why);
+ * so `line`, with the plugin's name, goes to Kong's log with the next event; NULL: nowhere. */
+void rpc_msgpack_send_exit(struct rpc *rpc, int64_t msgid, const char *plugin, const char *line,
+                           const char *why);
 
 #endif

@@ -72,13 +72,14 @@ static void send_method_error(struct rpc *rpc, const char *text) {
 
 /* An event that cannot run is answered at once, with a line in Kong's log: failing open it goes on,
  * failing closed the client gets 500 where the phase allows an answer. */
-static void refuse(struct rpc *rpc, enum kong_phase phase, const char *why) {
+static void refuse(struct rpc *rpc, const struct kong_plugin *plugin, enum kong_phase phase,
+                   const char *why) {
     const struct pdk_method *exit = &pdk_methods[PDK_RESPONSE_EXIT];
-    bool closed = rpc->env->plugin->on_error == KONG_FAIL_CLOSED &&
-                  (exit->phases & KONG_PHASE_BIT(phase)) != 0;
+    bool closed =
+        plugin->on_error == KONG_FAIL_CLOSED && (exit->phases & KONG_PHASE_BIT(phase)) != 0;
     if (events_refusal_due(rpc->env->events)) {
-        log_write(rpc->env->log, LOG_LEVEL_ERROR, "event refused: %s", why);
-        struct kong_value line = kong_string(rpc_error_text(rpc, rpc->env->plugin->name, why));
+        log_write_for(rpc->env->log, plugin->name, LOG_LEVEL_ERROR, NULL, "event refused: %s", why);
+        struct kong_value line = kong_string(rpc_error_text(rpc, plugin->name, why));
         if (protobuf_encode_pdk_call(&rpc->out, &pdk_methods[PDK_LOG_ERR], &line, 1) == 0) {
             rpc->results_due++;
         }
@@ -110,7 +111,7 @@ static void handle_event(struct rpc *rpc, const struct rpc_call *call) {
     const char *refusal;
     if (!event_start(rpc->env->events, instance, phase, &protobuf_events, rpc,
                      rpc->env->now_ms(rpc->env->clock), &refusal)) {
-        refuse(rpc, phase, refusal);
+        refuse(rpc, instance->plugin->what, phase, refusal);
         registry_release(rpc->env->registry, instance);
     }
 }

@@ -64,7 +64,7 @@ static struct kong_value latency(struct builder *builder, const struct stats_his
     return done(&map);
 }
 
-static struct kong_value phases(struct builder *builder, const struct stats *stats) {
+static struct kong_value phases(struct builder *builder, const struct stats_plugin *stats) {
     struct map map = map_of(builder, KONG_PHASE_COUNT);
     for (unsigned i = 0; i < KONG_PHASE_COUNT; i++) {
         const struct stats_phase *phase = &stats->phases[i];
@@ -84,7 +84,7 @@ static struct kong_value phases(struct builder *builder, const struct stats *sta
     return done(&map);
 }
 
-static struct kong_value calls(struct builder *builder, const struct stats *stats) {
+static struct kong_value calls(struct builder *builder, const struct stats_plugin *stats) {
     struct map map = map_of(builder, PDK_COUNT);
     for (unsigned i = 0; i < PDK_COUNT; i++) {
         if (stats->calls[i].count > 0) {
@@ -104,8 +104,9 @@ static struct kong_value limits(struct builder *builder, const struct stats *sta
 
 static struct kong_value instance(struct builder *builder, const struct status_source *source,
                                   const struct instance *instance) {
-    struct map map = map_of(builder, 11);
+    struct map map = map_of(builder, 12);
     put_count(&map, "Id", (uint64_t)instance->id);
+    put_text(&map, "PluginName", instance->plugin->what->name);
     double age = source->now - instance->started_at;
     put(&map, "Age", kong_number(age > 0 ? age : 0));
     uint64_t idle = source->now_ms > instance->used_ms ? source->now_ms - instance->used_ms : 0;
@@ -140,14 +141,20 @@ static struct kong_value instance_list(struct builder *builder,
 }
 
 static struct kong_value instances(struct builder *builder, const struct status_source *source) {
-    const struct stats *stats = source->stats;
     struct map map = map_of(builder, 6);
+    uint64_t started = 0, refused = 0, closed = 0, expired = 0;
+    for (size_t i = 0; i < source->plugins->count; i++) {
+        started += source->plugin_stats[i].instances_started;
+        refused += source->plugin_stats[i].instances_refused;
+        closed += source->plugin_stats[i].instances_closed;
+        expired += stats_read(&source->plugins->list[i].expired);
+    }
     put_count(&map, "Live", registry_count(source->registry));
-    put_count(&map, "Started", stats->instances_started);
-    put_count(&map, "Refused", stats->instances_refused);
-    put_count(&map, "Closed", stats->instances_closed);
-    put_count(&map, "Expired", stats->instances_expired);
-    put_count(&map, "Unknown", stats->unknown_instances);
+    put_count(&map, "Started", started);
+    put_count(&map, "Refused", refused);
+    put_count(&map, "Closed", closed);
+    put_count(&map, "Expired", expired);
+    put_count(&map, "Unknown", source->stats->unknown_instances);
     return done(&map);
 }
 
@@ -172,11 +179,11 @@ static struct kong_value job(struct builder *builder, const struct kong_job *job
     return done(&map);
 }
 
-static struct kong_value jobs(struct builder *builder, const struct status_source *source) {
-    const struct kong_job *all = source->plugin->jobs;
+static struct kong_value jobs(struct builder *builder, const struct plugin *plugin) {
+    const struct kong_job *all = plugin->what->jobs;
     struct map map = map_of(builder, KONG_JOBS_MOST);
     for (size_t i = 0; i < KONG_JOBS_MOST && all[i].name != NULL; i++) {
-        put(&map, all[i].name, job(builder, &all[i], &source->jobs[i]));
+        put(&map, all[i].name, job(builder, &all[i], &plugin->jobs[i]));
     }
     return done(&map);
 }
@@ -200,22 +207,35 @@ static struct kong_value bytes(struct builder *builder, const struct stats *stat
     return done(&map);
 }
 
-/* As go-pdk's GetStatus has it. */
-static struct kong_value plugins(struct builder *builder, const struct status_source *source) {
+/* It begins as go-pdk's GetStatus has it. */
+static struct kong_value plugin(struct builder *builder, const struct plugin *plugin,
+                                const struct stats_plugin *stats) {
     struct stats_phase sum;
-    struct map map = map_of(builder, 1);
-    struct map one = map_of(builder, 9);
-    stats_sum(source->stats, &sum);
-    put_text(&one, "Name", source->plugin->name);
-    put_text(&one, "Version", source->plugin->version);
-    put_count(&one, "Instances", registry_count(source->registry));
+    struct map one = map_of(builder, 12);
+    stats_sum(stats, &sum);
+    put_text(&one, "Name", plugin->what->name);
+    put_text(&one, "Version", plugin->what->version);
+    put_count(&one, "Instances", stats_read(&plugin->instances));
     put_count(&one, "EventsStarted", sum.started);
-    put_count(&one, "EventsRunning", source->events_alive);
+    put_count(&one, "EventsRunning", sum.running);
     put_count(&one, "EventsFailed", sum.failed);
     put_count(&one, "EventsTimedOut", sum.timed_out);
     put_count(&one, "EventsRefused", sum.refused);
     put_count(&one, "EventsOrphaned", sum.orphaned);
-    put(&map, source->plugin->name, done(&one));
+    if (plugin->what->jobs[0].name != NULL) {
+        put(&one, "Jobs", jobs(builder, plugin));
+    }
+    put(&one, "Phases", phases(builder, stats));
+    put(&one, "Calls", calls(builder, stats));
+    return done(&one);
+}
+
+static struct kong_value plugins(struct builder *builder, const struct status_source *source) {
+    struct map map = map_of(builder, source->plugins->count);
+    for (size_t i = 0; i < source->plugins->count; i++) {
+        const struct plugin *one = &source->plugins->list[i];
+        put(&map, one->what->name, plugin(builder, one, &source->plugin_stats[i]));
+    }
     return done(&map);
 }
 
@@ -223,7 +243,7 @@ bool status_build(const struct status_source *source, struct arena *arena,
                   struct kong_value *status) {
     struct builder builder = {.arena = arena};
     const struct stats *stats = source->stats;
-    struct map map = map_of(&builder, 16);
+    struct map map = map_of(&builder, 13);
     put_count(&map, "Pid", (uint64_t)source->pid);
     put(&map, "StartTime", kong_number(source->started_at));
     put(&map, "Uptime", kong_number(source->now - source->started_at));
@@ -231,17 +251,12 @@ bool status_build(const struct status_source *source, struct arena *arena,
     put_count(&map, "Threads", source->threads);
     put(&map, "Plugins", plugins(&builder, source));
     put(&map, "Connections", connections(&builder, source));
-    if (source->plugin->jobs[0].name != NULL) {
-        put(&map, "Jobs", jobs(&builder, source));
-    }
     put(&map, "Blocking", blocking(&builder, &source->blocking));
     put(&map, "Bytes", bytes(&builder, stats));
     put(&map, "Limits", limits(&builder, stats));
     put_count(&map, "LogLinesLost", source->log == NULL ? 0 : log_dropped(source->log));
     put(&map, "Instances", instances(&builder, source));
     put(&map, "InstanceList", instance_list(&builder, source));
-    put(&map, "Phases", phases(&builder, stats));
-    put(&map, "Calls", calls(&builder, stats));
     *status = done(&map);
     return !builder.failed;
 }

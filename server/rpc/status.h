@@ -12,9 +12,9 @@
 #define STATUS_INSTANCES 1000
 
 struct status_source {
-    const struct kong_plugin *plugin;
-    const struct stats *stats; /* of all threads */
-    size_t events_alive;
+    const struct plugins *plugins;
+    const struct stats *stats;               /* of all threads */
+    const struct stats_plugin *plugin_stats; /* likewise, of each plugin */
     struct registry *registry;
     const struct log *log; /* may be NULL */
     size_t threads;
@@ -23,24 +23,26 @@ struct status_source {
     int64_t pid;
     double started_at;              /* seconds since the epoch */
     double now;                     /* the same */
-    const struct stats_job *jobs;   /* as many as the plugin has */
     struct blocking_stats blocking; /* threads for kong_run_blocking */
     uint64_t now_ms;                /* on the loop's clock, which the registry uses */
 };
 
 /* Pid, StartTime and Plugins.<name>.{Name, Version, Instances, Events…} are as go-pdk has them; the
- * rest is beside them:
+ * rest is beside them. Of each plugin, in Plugins.<name>:
  *
- *   Uptime (s), Restarts (of a supervised server), Threads, Connections {Open, Opened, Limit},
  *   Jobs {<name>: {Interval (s), Running, Runs, Failures, LastRun (s since the epoch), LastTook,
  *     LongestTook (s)}} (left out where the plugin has none),
+ *   Phases {<phase>: {Started, Running, Failed, TimedOut, Refused, Orphaned, Latency}},
+ *   Calls {"kong.request.get_header": Latency}; Latency {Count, P50, P99, Max, Mean} in seconds.
+ *
+ * Of all together:
+ *
+ *   Uptime (s), Restarts (of a supervised server), Threads, Connections {Open, Opened, Limit},
  *   Blocking {Threads, Most, Running, Waiting, Ran, Withdrawn, LongestWait (s)}: kong_run_blocking,
  *   Bytes {In, Out}, Limits {<stats_limit_name>: times reached}, LogLinesLost,
  *   Instances {Live, Started, Refused, Closed, Expired, Unknown},
- *   InstanceList [{Id, Age, Idle (s), Events, Failed, Service, Route, Consumer, Plugin, Name,
- *     Refused (text)}] (absent keys are left out),
- *   Phases {<phase>: {Started, Running, Failed, TimedOut, Refused, Orphaned, Latency}},
- *   Calls {"kong.request.get_header": Latency}; Latency {Count, P50, P99, Max, Mean} in seconds.
+ *   InstanceList [{Id, PluginName, Age, Idle (s), Events, Failed, Service, Route, Consumer, Plugin,
+ *     Name, Refused (text)}] (absent keys are left out).
  *
  * Phases and calls that were never used are left out. False when the arena has no memory. */
 bool status_build(const struct status_source *source, struct arena *arena,

@@ -35,14 +35,14 @@ static void event_end(struct event *event) {
 
 static int call_handler(void *arg) {
     struct event *event = arg;
-    kong_handler *handler = event->events->handlers[event->phase];
+    kong_handler *handler = event->plugin->handlers[event->phase];
     return handler((struct kong *)event, event->instance->config);
 }
 
 /* What escapes from it is a failure with a text. */
 static __attribute__((noinline)) void run_guarded(struct event *event, int (*call)(void *arg)) {
     char text[256];
-    event->rc = hooks_guard(event->events->options.plugin, call, event, text, sizeof text);
+    event->rc = hooks_guard(event->plugin->what, call, event, text, sizeof text);
     if (text[0] != '\0') {
         event_fail(event, event->rc, arena_copy(&event->arena, text, strlen(text)));
     }
@@ -50,7 +50,7 @@ static __attribute__((noinline)) void run_guarded(struct event *event, int (*cal
 
 static void run_handler(void *arg) {
     struct event *event = arg;
-    if (event->events->options.plugin->guard == NULL) {
+    if (event->plugin->what->guard == NULL) {
         event->rc = call_handler(event);
     } else {
         run_guarded(event, call_handler);
@@ -71,7 +71,8 @@ static __attribute__((noinline)) void note_request(const struct event *event) {
 
 static inline void enter_handler(const struct event *event) {
     const struct instance *instance = event->instance;
-    running_enter(event->events->running, instance->id, (int32_t)event->phase, instance->identity);
+    running_enter(event->events->running, event->plugin->index, instance->id, (int32_t)event->phase,
+                  instance->identity);
     if (__builtin_expect(event->watched_request != NULL, 0)) {
         note_request(event);
     }
@@ -118,7 +119,7 @@ static bool make_room(struct events *events, uint64_t now_ms) {
         events->room_from = next;
         events->room_done = next == NULL;
         if (event->awaits_step && event->cancelled == 0) {
-            stats_count(&events->stats->phases[event->phase].timed_out, 1);
+            stats_count(&phase_stats(event)->timed_out, 1);
             event_cancel(event, KONG_E_TIMEOUT);
             return true;
         }
@@ -134,7 +135,9 @@ static __attribute__((noinline)) bool reserve_by_eviction(struct events *events,
 bool event_start(struct events *events, struct instance *instance, enum kong_phase phase,
                  const struct event_ops *ops, void *peer, uint64_t now_ms, const char **refusal) {
     struct event *event = NULL;
-    if (instance->failure == NULL && events->handlers[phase] == NULL) {
+    struct plugin *plugin = instance->plugin;
+    struct stats_plugin *stats = &events->options.plugin_stats[plugin->index];
+    if (instance->failure == NULL && plugin->handlers[phase] == NULL) {
         *refusal = "the plugin has no handler for this phase";
     } else if (!events_reserve_slot(events) && !reserve_by_eviction(events, now_ms)) {
         *refusal = events->too_many;
@@ -144,13 +147,15 @@ bool event_start(struct events *events, struct instance *instance, enum kong_pha
         events_leave_slot(events);
     }
     if (event == NULL) {
-        stats_count(&events->stats->phases[phase].refused, 1);
+        stats_count(&stats->phases[phase].refused, 1);
         return false;
     }
-    stats_count(&events->stats->phases[phase].started, instance->failure == NULL);
-    stats_count(&events->stats->phases[phase].running, 1);
+    stats_count(&stats->phases[phase].started, instance->failure == NULL);
+    stats_count(&stats->phases[phase].running, 1);
     event->phase = phase;
     event->instance = instance;
+    event->plugin = plugin;
+    event->stats = stats;
     event->ops = ops;
     event->peer = peer;
     event->deadline_ms = now_ms + events->options.timeout_ms;
@@ -172,8 +177,9 @@ bool event_start(struct events *events, struct instance *instance, enum kong_pha
     }
     enter_handler(event);
     bool returned;
-    struct fiber *fiber = fiber_start(
-        events->fibers, event->watched != NULL ? run_watched : run_handler, event, &returned);
+    struct fiber *fiber =
+        fiber_start(events->fibers[plugin->index],
+                    event->watched != NULL ? run_watched : run_handler, event, &returned);
     if (fiber == NULL && !returned) {
         event->rc = event_fail(event, KONG_E_NOMEM, kong_str(no_stack));
         returned = true;
@@ -260,7 +266,9 @@ static void make_room_for_others(struct events *events, uint64_t now_ms) {
 
 /* A handler that waits keeps what it stands on, not what it needed for a moment before. */
 static void trim_stacks(struct events *events) {
-    fiber_pool_trim_unused(events->fibers, KEPT_STACKS);
+    for (size_t i = 0; i < events->options.plugins->count; i++) {
+        fiber_pool_trim_unused(events->fibers[i], KEPT_STACKS);
+    }
     for (struct event *event = events->soonest; event != NULL; event = event->by_deadline.next) {
         if (event->state == EVENT_WAITING || event->state == EVENT_SLEEPING) {
             fiber_trim(event->fiber);

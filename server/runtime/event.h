@@ -93,6 +93,8 @@ struct event {
     int cancelled;  /* KONG_E_*: all calls fail with it */
     enum kong_phase phase;
     struct instance *instance;  /* referenced */
+    struct plugin *plugin;      /* the instance's */
+    struct stats_plugin *stats; /* of that plugin on this thread */
     const struct kong_job *job; /* what runs instead of a handler; NULL */
     struct fiber *fiber;        /* parked, or NULL */
     struct arena arena;
@@ -132,30 +134,29 @@ struct events_shared {
     pthread_mutex_t lock;
     struct recurrence refusals; /* under the lock */
     struct notices notices;
-    struct stats_job jobs[KONG_JOBS_MOST]; /* written by the thread that runs them */
 };
 
 struct events_options {
-    const struct kong_plugin *plugin;
-    struct registry *registry;    /* borrowed */
-    struct log *log;              /* borrowed */
-    void *process_data;           /* what the plugin's open left */
-    void *owner;                  /* of the loop, for those who park handlers */
-    struct running *running;      /* where it is told which handler runs, in the slot of
-                                     worker_index; and who is quarantined. Borrowed */
-    uint32_t tag;                 /* in all ids, up to EVENT_TAG_MASK */
-    uint32_t worker_index;        /* in all ids: which of … */
-    unsigned worker_bits;         /* … up to 2^worker_bits; 0: there is only one */
-    struct events_shared *shared; /* borrowed */
-    struct stats *stats;          /* where events and calls are counted; borrowed */
-    const struct budget *budget;  /* of the handlers' memory; borrowed; NULL: none */
-    size_t max_events;            /* of all workers together */
-    size_t stack_size;
-    bool log_each_failure;          /* of a handler, where it repeats too */
-    bool kong_2_8;                  /* calls are allowed as Kong 2.8 does it, else as 3.9 does */
-    uint64_t timeout_ms;            /* of one event, from its start */
-    struct blocking_pool *blocking; /* borrowed; for kong_run_blocking. NULL: there is none */
-    uint64_t blocking_wait_ms;      /* for one of its threads; 0: no limit */
+    const struct plugins *plugins;     /* borrowed */
+    struct registry *registry;         /* borrowed */
+    struct log *log;                   /* borrowed */
+    void *owner;                       /* of the loop, for those who park handlers */
+    struct running *running;           /* where it is told which handler runs, in the slot of
+                                          worker_index; and who is quarantined. Borrowed */
+    uint32_t tag;                      /* in all ids, up to EVENT_TAG_MASK */
+    uint32_t worker_index;             /* in all ids: which of … */
+    unsigned worker_bits;              /* … up to 2^worker_bits; 0: there is only one */
+    struct events_shared *shared;      /* borrowed */
+    struct stats *stats;               /* where limits are counted; borrowed */
+    struct stats_plugin *plugin_stats; /* … events and calls, by plugin: as many; borrowed */
+    const struct budget *budget;       /* of the handlers' memory; borrowed; NULL: none */
+    size_t max_events;                 /* of all workers together */
+    size_t stack_size;                 /* of a handler, where its plugin does not say */
+    bool log_each_failure;             /* of a handler, where it repeats too */
+    bool kong_2_8;                     /* calls are allowed as Kong 2.8 does it, else as 3.9 does */
+    uint64_t timeout_ms;               /* of one event, from its start */
+    struct blocking_pool *blocking;    /* borrowed; for kong_run_blocking. NULL: there is none */
+    uint64_t blocking_wait_ms;         /* for one of its threads; 0: no limit */
 };
 
 /* All events of one loop. NULL when out of memory. */
@@ -165,6 +166,7 @@ void events_destroy(struct events *events);
 
 const struct events_options *events_options(const struct events *events);
 struct stats *events_stats(const struct events *events);
+struct stats_plugin *events_plugin_stats(const struct events *events, const struct plugin *plugin);
 size_t events_alive(const struct events *events);
 /* Of all workers. */
 size_t events_alive_all(const struct events *events);
@@ -187,7 +189,8 @@ bool events_is_guard(const struct events *events, const void *address);
  * may release the event before this returns. true: started, the caller's reference of the instance
  * is taken over. An instance whose configuration was refused gives an event too, which fails
  * without a handler; so does one whose handler is quarantined. false: not started, the reference
- * stays the caller's, *refusal (static) says why: Kong must be told as plugin->on_error wants. */
+ * stays the caller's, *refusal (static) says why: Kong must be told as the on_error of its plugin
+ * wants. */
 bool event_start(struct events *events, struct instance *instance, enum kong_phase phase,
                  const struct event_ops *ops, void *peer, uint64_t now_ms, const char **refusal);
 
@@ -234,8 +237,8 @@ void event_wake(struct event *event);
 
 /* Tells, as for a handler, that the plugin's configure runs on this worker's thread. refusal->why:
  * it must not run, for it crashed the server process with this configuration. */
-void events_enter_configure(struct events *events, uint64_t identity,
-                            struct instance_refusal *refusal);
+void events_enter_configure(struct events *events, const struct plugin *plugin,
+                            struct kong_str config, struct instance_refusal *refusal);
 void events_leave_configure(struct events *events);
 
 /* Around a function of a sleeping handler that runs on another thread: tells, as for a handler,

@@ -72,11 +72,11 @@ int event_call(struct event *event, const struct pdk_method *method, struct kong
     }
     event->waits_for = method;
     event_set_state(event, EVENT_WAITING);
-    event->fiber = fiber_current(event->events->fibers);
+    event->fiber = fiber_current(event->events->fibers[event->plugin->index]);
     uint64_t begin = stats_clock();
     fiber_park(event->fiber);
     if (event->cancelled == 0 && method != NULL) {
-        stats_add(&event->events->stats->calls[method - pdk_methods], stats_clock() - begin);
+        stats_add(&event->stats->calls[method - pdk_methods], stats_clock() - begin);
     }
     if (result != NULL && event->answer_rc == 0) {
         *result = event->answer;
@@ -96,7 +96,7 @@ void event_sleep(struct event *event, void (*interrupt)(void *), void *arg) {
     event_set_state(event, EVENT_SLEEPING);
     event->interrupt = interrupt;
     event->interrupt_arg = arg;
-    event->fiber = fiber_current(event->events->fibers);
+    event->fiber = fiber_current(event->events->fibers[event->plugin->index]);
     fiber_park(event->fiber);
     event->interrupt = NULL;
 }

@@ -44,8 +44,9 @@ static int call(struct event *event, const struct pdk_method *method, struct kon
     }
     if (count > 0 && args[0].type == KONG_STRING) {
         size_t len = args[0].string.len;
-        log_write(events_options(event->events)->log, level, "job %s: %.*s", event->job->name,
-                  len < 4096 ? (int)len : 4096, args[0].string.data);
+        log_write_for(events_options(event->events)->log, event->plugin->what->name, level, NULL,
+                      "job %s: %.*s", event->job->name, len < 4096 ? (int)len : 4096,
+                      args[0].string.data);
     }
     return KONG_OK;
 }
@@ -77,9 +78,10 @@ static int run_job(struct kong *kong, const void *config) {
     return event->job->run(kong);
 }
 
-void event_job_init(struct events *events, struct instance *as, size_t index) {
-    events->handlers[QUARANTINE_JOB] = run_job;
-    *as = (struct instance){.id = (int32_t)index + 1, .identity = index + 1};
+void event_job_init(struct plugin *plugin, struct instance *as, size_t index) {
+    plugin->handlers[QUARANTINE_JOB] = run_job;
+    *as = (struct instance){
+        .id = (int32_t)index + 1, .plugin = plugin, .identity = plugin_identity(plugin, index + 1)};
 }
 
 bool event_start_job(struct events *events, const struct kong_job *job, struct instance *as,

@@ -6,8 +6,8 @@
 #include "event.h"
 
 /* Makes *as what stands for an instance in runs of the plugin's job of this index: zeroed, but for
- * `id` and `identity`, from 1, by which a crash is known. It must outlive the runs. */
-void event_job_init(struct events *events, struct instance *as, size_t index);
+ * the plugin, `id`, from 1, and `identity`, by which a crash is known. It must outlive the runs. */
+void event_job_init(struct plugin *plugin, struct instance *as, size_t index);
 
 /* Starts a run, on a stack of its own, until it first waits or returns. *ended is run when it has
  * returned (which may be before this returns) and event->rc is its result. It has the time limit of

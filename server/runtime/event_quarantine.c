@@ -1,5 +1,6 @@
 /* Events whose handler crashed the server process lately: whether they may run. */
 #include "events_table.h"
+#include "identity.h"
 
 static uint64_t now_ms(void) {
     return stats_clock() / 1000000;
@@ -98,8 +99,9 @@ bool event_admit(struct event *event) {
     return true;
 }
 
-void events_enter_configure(struct events *events, uint64_t identity,
-                            struct instance_refusal *refusal) {
+void events_enter_configure(struct events *events, const struct plugin *plugin,
+                            struct kong_str config, struct instance_refusal *refusal) {
+    uint64_t identity = plugin_identity(plugin, config_identity(config));
     struct quarantine_handler *handler;
     *refusal = (struct instance_refusal){.why = NULL};
     if (events->guarded &&
@@ -111,7 +113,7 @@ void events_enter_configure(struct events *events, uint64_t identity,
             .until_ms = handler->refused_until};
         return;
     }
-    running_enter(events->running, 0, QUARANTINE_CONFIGURE, identity);
+    running_enter(events->running, plugin->index, 0, QUARANTINE_CONFIGURE, identity);
 }
 
 void events_leave_configure(struct events *events) {
@@ -122,8 +124,9 @@ struct running_slot *event_enter_blocking(const struct event *event) {
     struct running *running = event->events->options.running;
     struct running_slot *slot =
         running == NULL ? NULL
-                        : running_take(running, event->instance->id, (int32_t)event->phase,
-                                       event->instance->identity, event->watched_request);
+                        : running_take(running, event->plugin->index, event->instance->id,
+                                       (int32_t)event->phase, event->instance->identity,
+                                       event->watched_request);
     running_set_here(slot);
     return slot;
 }

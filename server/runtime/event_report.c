@@ -35,7 +35,7 @@ static const char *aside(struct event *event, uint64_t times) {
 /* The first time, and then no more than once a minute for an instance: here, and in Kong's log. A
  * single request that is refused for a crash is always told of. */
 static void log_failure(struct event *event) {
-    const struct kong_plugin *plugin = events_options(event->events)->plugin;
+    const struct kong_plugin *plugin = event->plugin->what;
     bool known = event->rc == event->error_rc && event->error.data != NULL;
     const char *text = known ? event->error.data : kong_strerror(event->rc);
     uint64_t times = 1;
@@ -50,8 +50,8 @@ static void log_failure(struct event *event) {
         &event->arena, "%s: %s %s: %s%s", plugin->name,
         event->instance->failure != NULL ? "configuration" : kong_phase_name(event->phase),
         event->refused ? "refused" : "failed", text, aside(event, each ? 1 : times));
-    log_write_for(events_options(event->events)->log, LOG_LEVEL_ERROR, event->request_id,
-                  "instance %d: %s", event->instance->id,
+    log_write_for(events_options(event->events)->log, plugin->name, LOG_LEVEL_ERROR,
+                  event->request_id, "instance %d: %s", event->instance->id,
                   line.data != NULL ? line.data + strlen(plugin->name) + 2 : text);
     if (event->peer != NULL && !event->ended) {
         post_line(event, line);
@@ -71,13 +71,12 @@ void event_post_notices(struct event *event) {
 
 void event_report_failure(struct event *event) {
     const struct pdk_method *exit = &pdk_methods[PDK_RESPONSE_EXIT];
-    struct stats_phase *stats = &events_stats(event->events)->phases[event->phase];
+    struct stats_phase *stats = &event->stats->phases[event->phase];
     stats_count(event->refused ? &stats->refused : &stats->failed, 1);
     int cancelled = event->cancelled;
     event->cancelled = 0;
     log_failure(event);
-    if (event->peer != NULL && !event->ended &&
-        events_options(event->events)->plugin->on_error == KONG_FAIL_CLOSED &&
+    if (event->peer != NULL && !event->ended && event->plugin->what->on_error == KONG_FAIL_CLOSED &&
         (exit->phases & KONG_PHASE_BIT(event->phase)) != 0) {
         struct kong_pair type =
             kong_pair("Content-Type", kong_string("application/json; charset=utf-8"));
@@ -88,9 +87,11 @@ void event_report_failure(struct event *event) {
     event->cancelled = cancelled;
 }
 
-void notice_restart(struct notices *notices, const char *plugin, const struct running *running) {
+void notice_restart(struct notices *notices, const struct plugins *plugins,
+                    const struct running *running) {
     uint32_t restarts = atomic_load(&running->restarts);
     int32_t phase = atomic_load(&running->died_phase);
+    const char *plugin = plugins->name;
     char how[32] = "exited";
     char doing[64] = "between two handlers";
     if (restarts == 0) {
@@ -100,6 +101,7 @@ void notice_restart(struct notices *notices, const char *plugin, const struct ru
         snprintf(how, sizeof how, "died of signal %d", (int)atomic_load(&running->died_signal));
     }
     if (phase >= 0 && phase < KONG_PHASE_COUNT) {
+        plugin = plugins_name_of(plugins, atomic_load(&running->died_plugin));
         snprintf(doing, sizeof doing, "in %s of instance %d",
                  kong_phase_name((enum kong_phase)phase),
                  (int)atomic_load(&running->died_instance));

@@ -15,7 +15,8 @@ void event_report_failure(struct event *event);
 void event_post_notices(struct event *event);
 
 /* The process before this one died: what its supervisor knows of it. Nothing without a restart. */
-void notice_restart(struct notices *notices, const char *plugin, const struct running *running);
+void notice_restart(struct notices *notices, const struct plugins *plugins,
+                    const struct running *running);
 
 /* Zeroed before the first time. */
 struct limits_told {

@@ -16,7 +16,31 @@ struct running_slot *events_running(struct events *events) {
 }
 
 bool events_is_guard(const struct events *events, const void *address) {
-    return fiber_pool_is_guard(events->fibers, address);
+    for (size_t i = 0; i < events->options.plugins->count; i++) {
+        if (fiber_pool_is_guard(events->fibers[i], address)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void destroy_pools(struct events *events) {
+    for (size_t i = 0; events->fibers != NULL && i < events->options.plugins->count; i++) {
+        fiber_pool_destroy(events->fibers[i]);
+    }
+    free(events->fibers);
+}
+
+static bool create_pools(struct events *events) {
+    const struct plugins *plugins = events->options.plugins;
+    size_t usual = events->options.stack_size;
+    bool made = (events->fibers = calloc(plugins->count, sizeof *events->fibers)) != NULL;
+    for (size_t i = 0; made && i < plugins->count; i++) {
+        size_t own = plugins->list[i].what->stack_size;
+        events->fibers[i] = fiber_pool_create(own != 0 ? own : usual, IDLE_STACKS);
+        made = events->fibers[i] != NULL;
+    }
+    return made;
 }
 
 struct events *events_create(const struct events_options *options) {
@@ -25,7 +49,6 @@ struct events *events_create(const struct events_options *options) {
         return NULL;
     }
     events->options = *options;
-    memcpy(events->handlers, options->plugin->handlers, sizeof options->plugin->handlers);
     events->running = &options->running->slots[options->worker_index];
     events->guarded = options->running->quarantine.handler_count > 0;
     running_leave(events->running);
@@ -40,8 +63,8 @@ struct events *events_create(const struct events_options *options) {
     events->stats = options->stats;
     snprintf(events->too_many, sizeof events->too_many,
              "too many events at work: limit %zu (--max-events)", events->options.max_events);
-    events->fibers = fiber_pool_create(options->stack_size, IDLE_STACKS);
-    if (events->fibers == NULL) {
+    if (!create_pools(events)) {
+        destroy_pools(events);
         free(events);
         return NULL;
     }
@@ -63,7 +86,7 @@ void events_destroy(struct events *events) {
         free(events->slots[i]);
     }
     free(events->slots);
-    fiber_pool_destroy(events->fibers);
+    destroy_pools(events);
     free(events);
 }
 
@@ -75,8 +98,16 @@ struct stats *events_stats(const struct events *events) {
     return events->stats;
 }
 
+struct stats_plugin *events_plugin_stats(const struct events *events, const struct plugin *plugin) {
+    return &events->options.plugin_stats[plugin->index];
+}
+
 size_t events_stacks(const struct events *events) {
-    return fiber_pool_mapped(events->fibers);
+    size_t stacks = 0;
+    for (size_t i = 0; i < events->options.plugins->count; i++) {
+        stacks += fiber_pool_mapped(events->fibers[i]);
+    }
+    return stacks;
 }
 
 void **events_inbox(struct events *events) {
@@ -189,7 +220,7 @@ struct event *events_take(struct events *events) {
 void events_free(struct event *event) {
     struct events *events = event->events;
     event_set_state(event, EVENT_FREE);
-    stats_uncount(&events->stats->phases[event->phase].running);
+    stats_uncount(&phase_stats(event)->running);
     if (event->job == NULL) {
         registry_release(events->options.registry, event->instance);
     } else {

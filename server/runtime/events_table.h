@@ -13,9 +13,8 @@
  * found. */
 struct events {
     struct events_options options;
-    kong_handler *handlers[STATS_PHASES]; /* the plugin's, and event_job.c's for QUARANTINE_JOB */
-    struct fiber_pool *fibers;
-    struct event **slots; /* events are allocated once and used again */
+    struct fiber_pool **fibers; /* by plugin: each may have stacks of another size */
+    struct event **slots;       /* events are allocated once and used again */
     uint32_t slot_count;
     uint32_t slots_made;
     struct event *free_list; /* linked by by_deadline.next */
@@ -56,7 +55,7 @@ void event_judge(struct event *event);
 bool event_admit(struct event *event);
 
 static inline struct stats_phase *phase_stats(const struct event *event) {
-    return &event->events->stats->phases[event->phase];
+    return &event->stats->phases[event->phase];
 }
 
 /* Which state may follow which: asserted, for it is our own doing. */

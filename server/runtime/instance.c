@@ -34,8 +34,8 @@ static void refuse_violations(struct instance *instance, const struct schema_res
 
 static void configure(struct instance *instance, const struct instance_source *source) {
     char text[256];
-    if (hooks_configure(source->plugin, instance->config, source->process_data, &instance->state,
-                        text, sizeof text) != 0) {
+    if (hooks_configure(source->plugin->what, instance->config, source->plugin->data,
+                        &instance->state, text, sizeof text) != 0) {
         refuse(instance, text);
     }
 }
@@ -55,7 +55,7 @@ static int decode(struct instance *instance, struct instance_source *source) {
         instance->failed_until_ms = source->refusal.until_ms;
         return 0;
     }
-    int rc = schema_decode(source->plugin->schema, source->config, SCHEMA_FROM_KONG,
+    int rc = schema_decode(source->plugin->what->schema, source->config, SCHEMA_FROM_KONG,
                            &instance->arena, &result);
     if (rc < 0) {
         return -1;
@@ -82,6 +82,7 @@ struct instance *instance_create(struct instance_source *source, char *error, si
         snprintf(error, error_size, "no memory for an instance");
         return NULL;
     }
+    instance->plugin = source->plugin;
     arena_init_small(&instance->arena, LIMIT_EVENT_MEMORY);
     if (decode(instance, source) != 0) {
         arena_free(&instance->arena);
@@ -89,18 +90,17 @@ struct instance *instance_create(struct instance_source *source, char *error, si
         snprintf(error, error_size, "no memory for an instance's configuration");
         return NULL;
     }
-    instance->identity = config_identity(source->config);
+    instance->identity = plugin_identity(source->plugin, config_identity(source->config));
     struct timeval now;
     gettimeofday(&now, NULL);
     instance->started_at = (double)now.tv_sec + (double)now.tv_usec / 1e6;
     return instance;
 }
 
-int instance_destroy(struct instance *instance, const struct kong_plugin *plugin, char *error,
-                     size_t error_size) {
-    int rc = instance->failure != NULL
-                 ? 0
-                 : hooks_destroy(plugin, instance->config, instance->state, error, error_size);
+int instance_destroy(struct instance *instance, char *error, size_t error_size) {
+    int rc = instance->failure != NULL ? 0
+                                       : hooks_destroy(instance->plugin->what, instance->config,
+                                                       instance->state, error, error_size);
     arena_free(&instance->arena);
     free(instance);
     return rc;

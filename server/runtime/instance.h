@@ -1,4 +1,4 @@
-/* One instance of the plugin: a configuration, decoded, and what the plugin made of it. The
+/* One instance of a plugin: a configuration, decoded, and what the plugin made of it. The
  * registry keeps them. */
 #ifndef SERVER_INSTANCE_H
 #define SERVER_INSTANCE_H
@@ -6,11 +6,13 @@
 #include "arena.h"
 #include "kong.h"
 #include "notices.h"
+#include "plugins.h"
 #include "scope.h"
 
 /* Read-only outside the registry. Who holds a reference may read what does not change while the
- * instance lives: id, config, state, failure, started_at, scope; the rest with the registry held.
- * What each event touches comes first: among many instances each line of it is a cache miss. */
+ * instance lives: id, plugin, config, state, failure, started_at, scope; the rest with the registry
+ * held. What each event touches comes first: among many instances each line of it is a cache miss.
+ */
 struct instance {
     int32_t id;
     unsigned refs; /* 1 while listed, 1 for each event that uses it */
@@ -21,6 +23,7 @@ struct instance {
         placed_ms; /* when it took its place in the order of use: used_ms, or a little earlier */
     uint64_t identity; /* of its configuration, identity.h */
     void *config;      /* decoded; NULL without a schema */
+    struct plugin *plugin;
     const char
         *failure; /* why no event can run: refused configuration, failed configure. NULL: fine */
     void *state;  /* what the plugin's configure left */
@@ -43,8 +46,7 @@ struct instance_refusal {
 
 /* What an instance is made of, and what was noticed on the way. */
 struct instance_source {
-    const struct kong_plugin *plugin;
-    void *process_data;     /* for the plugin's `configure` */
+    struct plugin *plugin;
     struct kong_str config; /* Kong's JSON text */
     size_t max_config;      /* bytes of it; 0: no limit */
     struct instance_refusal refusal;
@@ -58,7 +60,6 @@ struct instance_source {
 struct instance *instance_create(struct instance_source *source, char *error, size_t error_size);
 
 /* Calls the plugin's `destroy`. Not 0: that failed, with a text in `error`. */
-int instance_destroy(struct instance *instance, const struct kong_plugin *plugin, char *error,
-                     size_t error_size);
+int instance_destroy(struct instance *instance, char *error, size_t error_size);
 
 #endif

@@ -95,8 +95,10 @@ static void use_list_append(struct registry *registry, struct instance *instance
 static void discard(struct registry *registry, struct instance *instance) {
     int32_t id = instance->id;
     char error[256];
-    if (instance_destroy(instance, registry->options.plugin, error, sizeof error) != 0) {
-        log_write(registry->options.log, LOG_LEVEL_ERROR, "destroy of instance %d: %s", id, error);
+    const char *plugin = instance->plugin->what->name;
+    if (instance_destroy(instance, error, sizeof error) != 0) {
+        log_write_for(registry->options.log, plugin, LOG_LEVEL_ERROR, NULL,
+                      "destroy of instance %d: %s", id, error);
     }
 }
 
@@ -120,6 +122,7 @@ static struct instance *unlist(struct registry *registry, struct instance *insta
     use_list_remove(registry, instance);
     instance->listed = false;
     registry->count--;
+    stats_uncount(&instance->plugin->instances);
     return drop(registry, instance);
 }
 
@@ -206,6 +209,7 @@ static void enlist(struct registry *registry, struct instance *instance) {
     *bucket = instance;
     use_list_append(registry, instance);
     registry->count++;
+    stats_count(&instance->plugin->instances, 1);
     registry->starting--;
 }
 
@@ -217,36 +221,28 @@ static void report_ignored(struct registry *registry, const struct instance_sour
     bool due = recurrence_due(&registry->ignored, stats_clock(), &times);
     unlock(registry);
     if (due) {
-        log_write(
-            registry->options.log, LOG_LEVEL_WARN,
+        log_write_for(
+            registry->options.log, source->plugin->what->name, LOG_LEVEL_WARN, NULL,
             "a configuration has %zu key%s that neither the schema nor this server knows, the "
             "first is \"%s\": ignored",
             source->ignored_count, source->ignored_count == 1 ? "" : "s", source->ignored);
     }
 }
 
-static struct instance *make(struct registry *registry, int32_t id, struct kong_str config,
-                             const struct instance_refusal *refusal, uint64_t now_ms, char *error,
-                             size_t error_size) {
-    struct instance_source source = {.plugin = registry->options.plugin,
-                                     .process_data = registry->options.process_data,
-                                     .config = config,
-                                     .max_config = registry->options.max_config};
-    if (refusal != NULL) {
-        source.refusal = *refusal;
-    }
-    struct instance *instance = instance_create(&source, error, error_size);
+static struct instance *make(struct registry *registry, struct instance_source *source, int32_t id,
+                             uint64_t now_ms, char *error, size_t error_size) {
+    struct instance *instance = instance_create(source, error, error_size);
     if (instance != NULL) {
         instance->id = id;
         instance->used_ms = now_ms;
     }
-    if (source.ignored_count > 0) {
-        report_ignored(registry, &source);
+    if (source->ignored_count > 0) {
+        report_ignored(registry, source);
     }
     return instance;
 }
 
-int registry_start(struct registry *registry, struct kong_str config,
+int registry_start(struct registry *registry, struct plugin *plugin, struct kong_str config,
                    const struct instance_refusal *refusal, uint64_t now_ms, struct instance **out,
                    char *error, size_t error_size) {
     struct instance *victim = NULL;
@@ -263,7 +259,12 @@ int registry_start(struct registry *registry, struct kong_str config,
     if (rc != 0) {
         return -1;
     }
-    struct instance *instance = make(registry, id, config, refusal, now_ms, error, error_size);
+    struct instance_source source = {
+        .plugin = plugin, .config = config, .max_config = registry->options.max_config};
+    if (refusal != NULL) {
+        source.refusal = *refusal;
+    }
+    struct instance *instance = make(registry, &source, id, now_ms, error, error_size);
     lock(registry);
     if (instance != NULL) {
         enlist(registry, instance);
@@ -384,6 +385,7 @@ size_t registry_expire(struct registry *registry, uint64_t now_ms) {
         struct instance *newer = instance->newer;
         if (instance->refs == 1 && is_idle(registry, instance->used_ms, now_ms)) {
             unlist(registry, instance);
+            stats_count(&instance->plugin->expired, 1);
             instance->older = gone;
             gone = instance;
             expired++;

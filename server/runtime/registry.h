@@ -1,6 +1,7 @@
-/* Plugin instances: one for each configuration and worker of Kong. No I/O, no libuv. Several
- * threads may use one registry, when it is told so: an instance that one starts is found by all,
- * and one that is closed lives on until the last event that uses it is done, on whichever thread.
+/* Instances of all plugins: one for each configuration and worker of Kong. No I/O, no libuv.
+ * Several threads may use one registry, when it is told so: an instance that one starts is found by
+ * all, and one that is closed lives on until the last event that uses it is done, on whichever
+ * thread.
  *
  * Ids are int32 > 0, start at random and never repeat in the life of the process: a repeated id
  * would run another service's configuration. An instance lives while it is listed or an event uses
@@ -15,8 +16,6 @@
 struct registry;
 
 struct registry_options {
-    const struct kong_plugin *plugin;
-    void *process_data;   /* what the plugin's `open` left, for `configure` */
     struct log *log;      /* borrowed; may be NULL */
     struct stats *stats;  /* borrowed; may be NULL. Nobody else counts max-instances in it */
     bool threads;         /* several use it: they wait for each other, none for the plugin's hooks,
@@ -33,12 +32,13 @@ struct registry *registry_create(const struct registry_options *options);
 /* No event may use an instance any more (asserted). NULL is allowed. */
 void registry_destroy(struct registry *registry);
 
-/* Starts an instance from Kong's JSON text. With a refusal (NULL: none) it fails with that text,
- * and nothing of the configuration is looked at. A configuration that the schema refuses, or that
- * the plugin's configure refuses, gives an instance all the same, with `failure` set: a failed
- * start hangs Kong 2.8.5 for ever, a failing event does not. 0: *out, listed, with a reference for
- * the caller. -1: no memory, or the limit is reached and all are in use; a line in `error`. */
-int registry_start(struct registry *registry, struct kong_str config,
+/* Starts an instance of a plugin (borrowed until the registry's end) from Kong's JSON text. With a
+ * refusal (NULL: none) it fails with that text, and nothing of the configuration is looked at. A
+ * configuration that the schema refuses, or that the plugin's configure refuses, gives an instance
+ * all the same, with `failure` set: a failed start hangs Kong 2.8.5 for ever, a failing event does
+ * not. 0: *out, listed, with a reference for the caller. -1: no memory, or the limit is reached and
+ * all are in use; a line in `error`. */
+int registry_start(struct registry *registry, struct plugin *plugin, struct kong_str config,
                    const struct instance_refusal *refusal, uint64_t now_ms, struct instance **out,
                    char *error, size_t error_size);
 

@@ -14,6 +14,7 @@
 #include "../fuzz/rpc_plugin.h"
 #include "limit.h"
 #include "msgpack_rpc.h"
+#include "one_plugin.h"
 #include "protobuf_rpc.h"
 #include "rpc.h"
 #include "seam.h"
@@ -29,7 +30,10 @@ struct world {
     struct registry *registry;
     struct events *events;
     struct events_shared shared;
+    struct plugin hosted;
+    struct plugins plugins;
     struct stats stats;
+    struct stats_plugin plugin_stats;
     struct running running;
     struct arena scratch;
     struct rpc_plugin_info info;
@@ -105,24 +109,25 @@ static void create(struct world *world, enum protocol protocol, bool closed) {
     const struct kong_plugin *plugin = closed ? &script_closed_plugin : &script_open_plugin;
     *world = (struct world){.protocol = protocol};
     arena_init(&world->scratch, LIMIT_EVENT_MEMORY);
-    struct registry_options registry = {.plugin = plugin, .max_instances = 4};
+    world->plugins = one_plugin(&world->hosted, plugin, &world->script);
+    struct registry_options registry = {.max_instances = 4};
     world->registry = registry_create(&registry);
     assert_non_null(world->registry);
-    struct events_options events = {.plugin = plugin,
+    struct events_options events = {.plugins = &world->plugins,
                                     .registry = world->registry,
-                                    .process_data = &world->script,
                                     .max_events = 4,
                                     .stack_size = LIMIT_STACK,
                                     .timeout_ms = 1000,
                                     .running = &world->running,
                                     .shared = &world->shared,
-                                    .stats = &world->stats};
+                                    .stats = &world->stats,
+                                    .plugin_stats = &world->plugin_stats};
     world->events = events_create(&events);
     assert_non_null(world->events);
     world->info = (struct rpc_plugin_info){.name = kong_str("script")};
     world->env = (struct rpc_env){.events = world->events,
                                   .registry = world->registry,
-                                  .plugin = plugin,
+                                  .plugins = &world->plugins,
                                   .info = &world->info,
                                   .scratch = &world->scratch,
                                   .max_frame = LIMIT_FRAME,

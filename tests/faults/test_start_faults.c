@@ -15,6 +15,7 @@
 #include "check_config.h"
 #include "dump.h"
 #include "log.h"
+#include "one_plugin.h"
 #include "options.h"
 #include "registry.h"
 #include "rig.h"
@@ -133,7 +134,8 @@ static void configurations_decode(void **state) {
 static void instances_start(void **state) {
     (void)state;
     for (size_t i = 0; i < LENGTH(configs); i++) {
-        struct registry_options options = {.plugin = &plugin, .max_instances = 3};
+        struct registry_options options = {.max_instances = 3};
+        struct plugin hosted;
         struct registry *registry;
         struct instance *instance;
         char error[200];
@@ -147,10 +149,10 @@ static void instances_start(void **state) {
         registry_destroy(registry);                                                                \
     } while (0)
         EACH_CALL(
-            SEAM_MEMORY, error[0] = '\0'; rc = 0; registry = registry_create(&options);
-            if (registry != NULL) {
-                rc = registry_start(registry, kong_str(configs[i]), NULL, 0, &instance, error,
-                                    sizeof error);
+            SEAM_MEMORY, error[0] = '\0'; rc = 0; plugin_init(&hosted, &plugin, 0);
+            registry = registry_create(&options); if (registry != NULL) {
+                rc = registry_start(registry, &hosted, kong_str(configs[i]), NULL, 0, &instance,
+                                    error, sizeof error);
             } if (registry != NULL && rc == 0) { registry_release(registry, instance); });
 #undef check
     }
@@ -294,7 +296,9 @@ static int serve(void *arg, struct running *running) {
 }
 
 static void supervisors_start(void **state) {
-    struct supervisor_options options = {.plugin = "faulty", .report_ms = 1000};
+    struct plugin hosted;
+    struct plugins plugins = one_plugin(&hosted, &plugin, NULL);
+    struct supervisor_options options = {.plugins = &plugins, .report_ms = 1000};
     char error[256];
     int rc;
     (void)state;

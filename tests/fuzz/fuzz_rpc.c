@@ -12,6 +12,7 @@
 #include "limit.h"
 #include "msgpack_rpc.h"
 #include "msgpack_value.h"
+#include "one_plugin.h"
 #include "protobuf_rpc.h"
 #include "rpc.h"
 #include "rpc_kong.h"
@@ -39,7 +40,10 @@ struct world {
     struct registry *registry;
     struct events *events;
     struct events_shared shared;
+    struct plugin hosted;
+    struct plugins plugins;
     struct stats stats;
+    struct stats_plugin plugin_stats;
     struct running running;
     struct arena scratch;
     struct rpc_plugin_info info;
@@ -153,21 +157,21 @@ static void world_create(struct world *world, bool closed, bool small) {
     world->budget =
         (struct budget){&world->memory, small ? SMALL_MEMORY : LIMIT_MEMORY, &world->refused};
     arena_init(&world->scratch, LIMIT_EVENT_MEMORY);
-    struct registry_options registry = {
-        .plugin = plugin, .log = null_log(), .max_instances = 6, .idle_ms = 60000};
+    world->plugins = one_plugin(&world->hosted, plugin, &world->script);
+    struct registry_options registry = {.log = null_log(), .max_instances = 6, .idle_ms = 60000};
     world->registry = registry_create(&registry);
     REQUIRE(world->registry != NULL);
-    struct events_options events = {.plugin = plugin,
+    struct events_options events = {.plugins = &world->plugins,
                                     .registry = world->registry,
                                     .log = null_log(),
-                                    .process_data = &world->script,
                                     .budget = &world->budget,
                                     .max_events = MOST_EVENTS,
                                     .stack_size = STACK,
                                     .timeout_ms = EVENT_MS,
                                     .running = &world->running,
                                     .shared = &world->shared,
-                                    .stats = &world->stats};
+                                    .stats = &world->stats,
+                                    .plugin_stats = &world->plugin_stats};
     world->events = events_create(&events);
     REQUIRE(world->events != NULL);
     static const struct kong_str phases[] = {{"access", 6}};
@@ -179,7 +183,7 @@ static void world_create(struct world *world, bool closed, bool small) {
     world->env = (struct rpc_env){.events = world->events,
                                   .registry = world->registry,
                                   .log = null_log(),
-                                  .plugin = plugin,
+                                  .plugins = &world->plugins,
                                   .info = &world->info,
                                   .scratch = &world->scratch,
                                   .budget = &world->budget,

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "dump.h"
+#include "plugins.h"
 #include "scratch.h"
 #include "server_internal.h"
 #include "sim_fault.h"
@@ -15,6 +16,7 @@
 struct sim_server {
     struct server *server;
     struct socket_file socket;
+    struct plugins plugins;
     struct dump dump;
     bool dumped;
     pthread_t thread;
@@ -52,7 +54,6 @@ static bool choose_path(struct sim_server *server, const char *path) {
 }
 
 static void fill(struct server_options *to, const struct sim_server_options *from) {
-    to->plugin = from->plugin;
     to->log = from->log;
     to->threads = from->threads == 0 ? to->threads : from->threads;
     to->record = from->record;
@@ -100,7 +101,9 @@ struct sim_server *sim_server_start(const struct sim_server_options *from, char 
     if (server->reports_faults && options.running == NULL) {
         options.running = &server->handlers;
     }
-    server->dumped = dump_init(&server->dump, &dump) == 0;
+    options.plugins = &server->plugins;
+    server->dumped = plugins_init(&server->plugins, from->plugin->name, &from->plugin, 1) == 0 &&
+                     dump_init(&server->dump, &dump) == 0;
     options.info = &server->dump.info;
     struct socket_file_options socket = {
         .path = server->path, .mode = 0600, .backlog = SERVER_BACKLOG, .take_over = true};
@@ -200,6 +203,7 @@ void sim_server_stop(struct sim_server *server) {
     if (server->dumped) {
         dump_free(&server->dump);
     }
+    plugins_free(&server->plugins);
     scratch_remove(server->directory);
     free(server);
 }

@@ -118,9 +118,9 @@ static void test_json(void **state) {
     log_set_format(log, LOG_FORMAT_JSON);
     log_write(log, LOG_LEVEL_WARN, "say \"%s\"\n\\", "\xc3\xbc");
     expect_json(ends, "\"message\":\"say \\\"\xc3\xbc\\\"\\\\x0A\\\\\"}\n");
-    log_write_for(log, LOG_LEVEL_WARN, "a\"b", "x");
+    log_write_for(log, NULL, LOG_LEVEL_WARN, "a\"b", "x");
     expect_json(ends, "\"request_id\":\"a\\\"b\",\"message\":\"x\"}\n");
-    log_write_for(log, LOG_LEVEL_WARN, NULL, "%s", "");
+    log_write_for(log, NULL, LOG_LEVEL_WARN, NULL, "%s", "");
     expect_json(ends, "\"message\":\"\"}\n");
     /* Cut: it stays JSON, and a line's length. */
     for (int shift = 0; shift < 4; shift++) {
@@ -130,7 +130,7 @@ static void test_json(void **state) {
             memcpy(text + i, "\xc3\xbc", 2);
         }
         text[sizeof text - 1] = '\0';
-        log_write_for(log, LOG_LEVEL_WARN, text, "%s", text);
+        log_write_for(log, NULL, LOG_LEVEL_WARN, text, "%s", text);
         const char *line = read_now(ends);
         size_t len = strlen(line);
         assert_true(len > 1900 && len <= 2048);
@@ -146,11 +146,11 @@ static void test_request_id(void **state) {
     char text[3000];
 
     (void)state;
-    log_write_for(log, LOG_LEVEL_WARN, "1\n2", "x");
+    log_write_for(log, NULL, LOG_LEVEL_WARN, "1\n2", "x");
     assert_string_equal(read_text(ends, "warn"), "x (request 1\\x0A2)\n");
     memset(text, 'x', sizeof text);
     text[sizeof text - 1] = '\0';
-    log_write_for(log, LOG_LEVEL_WARN, "12", "%s", text);
+    log_write_for(log, NULL, LOG_LEVEL_WARN, "12", "%s", text);
     const char *line = read_now(ends);
     assert_int_equal(strlen(line), 2048);
     assert_string_equal(line + 2048 - 17, "... (request 12)\n");

@@ -64,7 +64,7 @@ static void counts_below_a_power_of_two_are_exact(void **state) {
 
 static void phases_are_summed(void **state) {
     (void)state;
-    struct stats *stats = calloc(1, sizeof *stats);
+    struct stats_plugin *stats = calloc(1, sizeof *stats);
     struct stats_phase sum;
     assert_non_null(stats);
     for (unsigned i = 0; i < KONG_PHASE_COUNT; i++) {

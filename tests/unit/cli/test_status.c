@@ -77,14 +77,14 @@ static void events_are_counted(void **state) {
     assert_event(&rig, 1, &event, SIM_EVENT_NO_INSTANCE);
     struct kong_value status = ask_status(&rig);
     assert_int_equal(number_at(&status, "Pid"), getpid());
-    assert_int_equal(number_at(&status, "Phases/access/Started"), 8);
-    assert_int_equal(number_at(&status, "Phases/access/Failed"), 3);
-    assert_int_equal(number_at(&status, "Phases/access/Running"), 0);
-    assert_int_equal(number_at(&status, "Phases/access/Orphaned"), 0);
-    assert_int_equal(number_at(&status, "Phases/access/Latency/Count"), 8);
-    assert_int_equal(number_at(&status, "Calls/kong.request.get_header/Count"), 5);
-    double p50 = number_at(&status, "Calls/kong.request.get_header/P50");
-    double max = number_at(&status, "Calls/kong.request.get_header/Max");
+    assert_int_equal(number_at(&status, "Plugins/rig/Phases/access/Started"), 8);
+    assert_int_equal(number_at(&status, "Plugins/rig/Phases/access/Failed"), 3);
+    assert_int_equal(number_at(&status, "Plugins/rig/Phases/access/Running"), 0);
+    assert_int_equal(number_at(&status, "Plugins/rig/Phases/access/Orphaned"), 0);
+    assert_int_equal(number_at(&status, "Plugins/rig/Phases/access/Latency/Count"), 8);
+    assert_int_equal(number_at(&status, "Plugins/rig/Calls/kong.request.get_header/Count"), 5);
+    double p50 = number_at(&status, "Plugins/rig/Calls/kong.request.get_header/P50");
+    double max = number_at(&status, "Plugins/rig/Calls/kong.request.get_header/Max");
     assert_true(p50 > 0 && p50 <= max && max < 60);
     assert_int_equal(number_at(&status, "Instances/Live"), 2);
     assert_int_equal(number_at(&status, "Instances/Started"), 2);
@@ -116,9 +116,9 @@ static void one_that_waits_is_running_then_orphaned(void **state) {
     rig_alive(&rig);
     struct kong_value status = ask_status(&rig);
     bool bound = rig.protocol == PROTOCOL_PROTOBUF; /* MsgPack's wait for a Step from anywhere */
-    assert_int_equal(number_at(&status, "Phases/access/Orphaned"), bound ? 1 : 0);
-    assert_int_equal(number_at(&status, "Phases/access/TimedOut"), bound ? 0 : 1);
-    assert_int_equal(number_at(&status, "Phases/access/Running"), 0);
+    assert_int_equal(number_at(&status, "Plugins/rig/Phases/access/Orphaned"), bound ? 1 : 0);
+    assert_int_equal(number_at(&status, "Plugins/rig/Phases/access/TimedOut"), bound ? 0 : 1);
+    assert_int_equal(number_at(&status, "Plugins/rig/Phases/access/Running"), 0);
     rig_stop(&rig);
 }
 
@@ -135,7 +135,7 @@ static void limits_and_refusals_are_counted(void **state) {
     struct kong_value status = ask_status(&rig);
     assert_int_equal(number_at(&status, "Limits/max-instances"), 1);
     assert_int_equal(number_at(&status, "Instances/Refused"), 1);
-    assert_int_equal(number_at(&status, "Phases/access/Refused"), 1);
+    assert_int_equal(number_at(&status, "Plugins/rig/Phases/access/Refused"), 1);
     assert_int_equal(number_at(&status, "Instances/Live"), 2);
     rig_stop(&rig);
 }
@@ -181,21 +181,20 @@ static void a_hostile_status_is_printed_harmlessly(void **state) {
     (void)state;
     const struct kong_str evil = kong_str("\x1b]0;x\x07\xc2\x9b\n\rname");
     struct kong_pair version = kong_pair("Version", kong_string("\x1b[2J"));
-    struct kong_pair plugin = {.key = evil, .value = kong_map(&version, 1)};
     struct kong_pair count = {.key = evil, .value = kong_integer(3)};
     struct kong_pair row = {.key = evil, .value = kong_map(&count, 1)};
+    struct kong_pair of_plugin[] = {version, kong_pair("Phases", kong_map(&row, 1)),
+                                    kong_pair("Calls", kong_map(&row, 1)),
+                                    kong_pair("Jobs", kong_map(&row, 1))};
+    struct kong_pair plugin = {.key = evil, .value = kong_map(of_plugin, LENGTH(of_plugin))};
     struct kong_value hostile = {.type = KONG_STRING, .string = evil};
     struct kong_pair fields[] = {kong_pair("Service", hostile),  kong_pair("Route", hostile),
                                  kong_pair("Consumer", hostile), kong_pair("Name", hostile),
                                  kong_pair("Refused", hostile),  kong_pair("Id", kong_integer(-1))};
     struct kong_value instance = kong_map(fields, LENGTH(fields));
-    struct kong_pair pairs[] = {kong_pair("Plugins", kong_map(&plugin, 1)),
-                                kong_pair("Limits", kong_map(&count, 1)),
-                                kong_pair("Phases", kong_map(&row, 1)),
-                                kong_pair("Calls", kong_map(&row, 1)),
-                                kong_pair("Jobs", kong_map(&row, 1)),
-                                kong_pair("InstanceList", kong_list(&instance, 1)),
-                                kong_pair("Uptime", hostile)};
+    struct kong_pair pairs[] = {
+        kong_pair("Plugins", kong_map(&plugin, 1)), kong_pair("Limits", kong_map(&count, 1)),
+        kong_pair("InstanceList", kong_list(&instance, 1)), kong_pair("Uptime", hostile)};
     struct kong_value status = kong_map(pairs, LENGTH(pairs));
     char *text = NULL;
     size_t len = 0;
@@ -265,12 +264,14 @@ static void the_table_fits(void **state) {
                                    kong_pair("Ran", most),
                                    kong_pair("Withdrawn", most),
                                    kong_pair("LongestWait", kong_number(1e300))};
+    struct kong_pair of_plugin[] = {kong_pair("Phases", kong_map(&phase, 1)),
+                                    kong_pair("Calls", kong_map(&call, 1)),
+                                    kong_pair("Jobs", kong_map(&job, 1))};
+    struct kong_pair plugins[] = {kong_pair(id, kong_map(of_plugin, LENGTH(of_plugin)))};
     struct kong_pair limits[] = {kong_pair("max-connections", most), kong_pair("max-events", most),
                                  kong_pair("max-frame", most), kong_pair("max-instances", most)};
     struct kong_pair pairs[] = {kong_pair("Limits", kong_map(limits, LENGTH(limits))),
-                                kong_pair("Phases", kong_map(&phase, 1)),
-                                kong_pair("Calls", kong_map(&call, 1)),
-                                kong_pair("Jobs", kong_map(&job, 1)),
+                                kong_pair("Plugins", kong_map(plugins, LENGTH(plugins))),
                                 kong_pair("Blocking", kong_map(blocking, LENGTH(blocking))),
                                 kong_pair("InstanceList", kong_list(&instance, 1)),
                                 kong_pair("Instances", kong_map(counts, LENGTH(counts)))};

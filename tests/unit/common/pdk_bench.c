@@ -12,6 +12,7 @@
 
 #include "limit.h"
 #include "msgpack_rpc.h"
+#include "one_plugin.h"
 #include "protobuf_rpc.h"
 #include "sim_json.h"
 #include "sim_protobuf.h"
@@ -58,12 +59,12 @@ static struct bench *create(enum protocol protocol, void *loop, bool kong_2_8,
     bench->kong_2_8 = kong_2_8;
     arena_init(&bench->memory, LIMIT_EVENT_MEMORY);
     arena_init(&bench->scratch, LIMIT_EVENT_MEMORY);
-    struct registry_options registry = {.plugin = &bench->plugin, .max_instances = 8};
+    bench->plugins = one_plugin(&bench->hosted, &bench->plugin, bench);
+    struct registry_options registry = {.max_instances = 8};
     bench->registry = registry_create(&registry);
     assert_non_null(bench->registry);
-    struct events_options events = {.plugin = &bench->plugin,
+    struct events_options events = {.plugins = &bench->plugins,
                                     .registry = bench->registry,
-                                    .process_data = bench,
                                     .owner = loop,
                                     .max_events = 16,
                                     .stack_size = LIMIT_STACK,
@@ -73,12 +74,13 @@ static struct bench *create(enum protocol protocol, void *loop, bool kong_2_8,
                                     .blocking = blocking,
                                     .blocking_wait_ms = blocking_wait_ms,
                                     .shared = &bench->shared,
-                                    .stats = &bench->stats};
+                                    .stats = &bench->stats,
+                                    .plugin_stats = &bench->plugin_stats};
     bench->events = events_create(&events);
     assert_non_null(bench->events);
     bench->env = (struct rpc_env){.events = bench->events,
                                   .registry = bench->registry,
-                                  .plugin = &bench->plugin,
+                                  .plugins = &bench->plugins,
                                   .info = &info,
                                   .scratch = &bench->scratch,
                                   .max_frame = LIMIT_FRAME,
@@ -87,8 +89,8 @@ static struct bench *create(enum protocol protocol, void *loop, bool kong_2_8,
                                   .clock = bench};
     char error[160];
     struct instance *instance;
-    assert_int_equal(registry_start(bench->registry, kong_str("{}"), NULL, bench->now_ms, &instance,
-                                    error, sizeof error),
+    assert_int_equal(registry_start(bench->registry, &bench->hosted, kong_str("{}"), NULL,
+                                    bench->now_ms, &instance, error, sizeof error),
                      0);
     bench->instance = instance->id;
     registry_release(bench->registry, instance);

@@ -63,12 +63,15 @@ struct bench {
 
     /* private */
     struct kong_plugin plugin;
+    struct plugin hosted;
+    struct plugins plugins;
     bool kong_2_8; /* what Kong is */
     struct registry *registry;
     struct events *events;
     struct blocking_pool *blocking; /* its own; NULL */
     struct events_shared shared;
     struct stats stats;
+    struct stats_plugin plugin_stats;
     struct running crash_record;
     struct arena memory, scratch;
     struct rpc_env env;

@@ -356,7 +356,8 @@ static const struct kong_value *status_of(struct sim_server *server, struct sim_
     const char *text = NULL;
     (void)server;
     assert_int_equal(sim_client_command(client, &call, arena, reply, &text), SIM_EVENT_OK);
-    return kong_map_get(kong_map_get(&reply->status, "Jobs"), "talks");
+    const struct kong_value *plugin = kong_map_get(kong_map_get(&reply->status, "Plugins"), "jobs");
+    return kong_map_get(kong_map_get(plugin, "Jobs"), "talks");
 }
 
 static int64_t integer_at(const struct kong_value *map, const char *key) {

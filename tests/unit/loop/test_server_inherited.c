@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "dump.h"
+#include "one_plugin.h"
 #include "scratch.h"
 #include "server.h"
 
@@ -41,6 +42,8 @@ struct bench {
     int listener; /* the manager's */
     struct socket_file socket;
     struct dump dump;
+    struct plugin hosted;
+    struct plugins plugins;
     struct server *server;
     pthread_t thread;
 };
@@ -74,7 +77,8 @@ static void start(struct bench *bench, size_t max_connections) {
                                 .socket_path = bench->address.sun_path};
     assert_int_equal(dump_init(&bench->dump, &dump), 0);
     server_options_init(&options);
-    options.plugin = &plugin;
+    bench->plugins = one_plugin(&bench->hosted, &plugin, NULL);
+    options.plugins = &bench->plugins;
     options.info = &bench->dump.info;
     options.socket = &bench->socket;
     options.drain_ms = DRAIN_MS;

@@ -132,11 +132,16 @@ static int64_t figure(const struct kong_value *map, const char *first, const cha
     return map->integer;
 }
 
+/* Its phases. */
+static const struct kong_value *of_rig(const struct kong_value *status) {
+    return value_get(value_get(value_get(status, "Plugins"), "rig"), "Phases");
+}
+
 static void await_figure(struct crowd *crowd, const char *phase, const char *what, int64_t wanted) {
     for (int i = 0; i < 2000; i++) {
         const struct kong_value *now = status(crowd, 0);
-        const struct kong_value *phases = value_get(now, "Phases");
-        if (value_get(phases, phase) != NULL && figure(now, "Phases", phase, what) == wanted) {
+        const struct kong_value *phases = of_rig(now);
+        if (value_get(phases, phase) != NULL && figure(of_rig(now), phase, what, NULL) == wanted) {
             return;
         }
         arena_reset(&crowd->arena);
@@ -395,7 +400,7 @@ static void figures_are_summed_up(void **state) {
     (void)state;
     crowd_start(&crowd, (struct sim_server_options){0});
     int64_t id = start_over(&crowd, 0, "{\"mode\":\"loop\",\"count\":1}");
-    int64_t before = figure(status(&crowd, 0), "Phases", "access", "Started");
+    int64_t before = figure(of_rig(status(&crowd, 0)), "access", "Started", NULL);
     uint64_t last = 0;
     for (size_t i = 0; i < EVENTS; i++) {
         last = begin_over(&crowd, i % PEERS, id).event_id;
@@ -407,14 +412,13 @@ static void figures_are_summed_up(void **state) {
     for (size_t i = 0; i < PEERS; i++) {
         const struct kong_value *now = status(&crowd, i);
         assert_int_equal(figure(now, "Threads", NULL, NULL), LANES);
-        assert_int_equal(figure(now, "Phases", "access", "Started"), before + EVENTS);
-        assert_int_equal(figure(now, "Phases", "access", "Running"), 1);
+        assert_int_equal(figure(of_rig(now), "access", "Started", NULL), before + EVENTS);
+        assert_int_equal(figure(of_rig(now), "access", "Running", NULL), 1);
         assert_int_equal(figure(now, "Plugins", "rig", "EventsRunning"), 1);
         assert_int_equal(figure(now, "Connections", "Open", NULL), PEERS);
         assert_int_equal(figure(now, "Instances", "Live", NULL), 1);
         assert_int_equal(figure(now, "Instances", "Started", NULL), 2); /* one was sort_peers' */
-        const struct kong_value *latency =
-            value_get(value_get(value_get(now, "Phases"), "access"), "Latency");
+        const struct kong_value *latency = value_get(value_get(of_rig(now), "access"), "Latency");
         assert_int_equal(figure(latency, "Count", NULL, NULL), before + EVENTS - 1);
     }
     step_over(&crowd, 0, last);

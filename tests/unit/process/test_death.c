@@ -15,6 +15,10 @@
 #define EXITED(status) ((status) << 8) /* as waitpid gives them, on Linux */
 #define KILLED(number) (number)
 
+static const struct kong_plugin plugin = {.name = "mine", .version = "1.0"};
+static struct plugin hosted = {.what = &plugin};
+static const struct plugins table = {.name = "mine", .count = 1, .list = &hosted};
+
 struct bench {
     struct running running;
     struct death death;
@@ -37,7 +41,7 @@ static int teardown(void **state) {
 
 static const char *describe(struct bench *bench, int status) {
     death_examine(&bench->death, status, &bench->running);
-    death_describe(&bench->death, "mine", bench->text, sizeof bench->text);
+    death_describe(&bench->death, &table, bench->text, sizeof bench->text);
     return bench->text;
 }
 
@@ -47,7 +51,7 @@ static void nothing_ran(void **state) {
                         "was killed by signal 9 (Killed) between handlers");
     assert_int_equal(bench->death.count, 0);
     assert_false(bench->death.served);
-    running_enter(&bench->running.slots[3], 1, KONG_PHASE_LOG, 1);
+    running_enter(&bench->running.slots[3], 0, 1, KONG_PHASE_LOG, 1);
     running_leave(&bench->running.slots[3]);
     assert_string_equal(describe(bench, EXITED(3)), "exited with status 3 between handlers");
     assert_true(bench->death.served);
@@ -60,7 +64,7 @@ static void the_only_one_is_the_cause_of_a_fault(void **state) {
     } cases[] = {{KILLED(SIGSEGV), true}, {KILLED(SIGABRT), true},  {KILLED(SIGFPE), true},
                  {EXITED(0), true},       {KILLED(SIGKILL), false}, {KILLED(SIGTERM), false}};
     struct bench *bench = *state;
-    running_enter(&bench->running.slots[2], 7, KONG_PHASE_ACCESS, 99);
+    running_enter(&bench->running.slots[2], 0, 7, KONG_PHASE_ACCESS, 99);
     running_note_request(&bench->running.slots[2], "abc");
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         describe(bench, cases[i].status);
@@ -73,16 +77,17 @@ static void the_only_one_is_the_cause_of_a_fault(void **state) {
         assert_int_equal(suspect->instance, 7);
     }
     /* The next run is another request's. */
-    running_enter(&bench->running.slots[2], 7, KONG_PHASE_ACCESS, 99);
+    running_enter(&bench->running.slots[2], 0, 7, KONG_PHASE_ACCESS, 99);
     describe(bench, KILLED(SIGSEGV));
     assert_string_equal(bench->death.suspects[0].crash.request, "");
 }
 
 static void of_several_the_one_that_said_so(void **state) {
     struct bench *bench = *state;
-    running_enter(&bench->running.slots[0], 10, KONG_PHASE_ACCESS, 1);
-    running_enter(&bench->running.slots[1], 11, KONG_PHASE_REWRITE, 2);
-    struct running_slot *blocking = running_take(&bench->running, 12, KONG_PHASE_LOG, 3, "request");
+    running_enter(&bench->running.slots[0], 0, 10, KONG_PHASE_ACCESS, 1);
+    running_enter(&bench->running.slots[1], 0, 11, KONG_PHASE_REWRITE, 2);
+    struct running_slot *blocking =
+        running_take(&bench->running, 0, 12, KONG_PHASE_LOG, 3, "request");
     assert_non_null(blocking);
     assert_string_equal(describe(bench, KILLED(SIGSEGV)),
                         "was killed by signal 11 (Segmentation fault) while mine ran access for "
@@ -120,11 +125,11 @@ static void a_damaged_record(void **state) {
 static void slots_run_out(void **state) {
     struct bench *bench = *state;
     for (size_t i = 0; i < RUNNING_BLOCKING; i++) {
-        assert_non_null(running_take(&bench->running, 1, KONG_PHASE_ACCESS, 1, NULL));
+        assert_non_null(running_take(&bench->running, 0, 1, KONG_PHASE_ACCESS, 1, NULL));
     }
-    assert_null(running_take(&bench->running, 1, KONG_PHASE_ACCESS, 1, NULL));
+    assert_null(running_take(&bench->running, 0, 1, KONG_PHASE_ACCESS, 1, NULL));
     running_leave(&bench->running.slots[RUNNING_WORKERS + 5]);
-    assert_ptr_equal(running_take(&bench->running, 1, KONG_PHASE_ACCESS, 1, NULL),
+    assert_ptr_equal(running_take(&bench->running, 0, 1, KONG_PHASE_ACCESS, 1, NULL),
                      &bench->running.slots[RUNNING_WORKERS + 5]);
 }
 

@@ -16,6 +16,10 @@
 
 #define BEGIN 5000u
 
+static const struct kong_plugin plugin = {.name = "slow", .version = "1.0"};
+static struct plugin hosted = {.what = &plugin};
+static const struct plugins table = {.name = "slow", .count = 1, .list = &hosted};
+
 struct bench {
     int in, out; /* of the log */
     struct log *log;
@@ -33,7 +37,7 @@ static void begin(struct bench *bench, size_t threads, uint64_t report_ms, uint6
     assert_non_null(bench->log);
     bench->in = ends[1];
     struct stall_options options = {.log = bench->log,
-                                    .plugin = "slow",
+                                    .plugins = &table,
                                     .threads = threads,
                                     .report_ms = report_ms,
                                     .stall_ms = stall_ms};
@@ -65,7 +69,7 @@ static void what_pauses_is_no_stall(void **state) {
     begin(&bench, 1, 100, 200);
     assert_int_equal(stall_look(&bench.stall, BEGIN + 10000), -1); /* nothing runs */
     for (unsigned i = 0; i < 50; i++) { /* the same handler, entered again and again */
-        running_enter(&bench.running.slots[0], 7, KONG_PHASE_ACCESS, 0);
+        running_enter(&bench.running.slots[0], 0, 7, KONG_PHASE_ACCESS, 0);
         assert_int_equal(stall_look(&bench.stall, BEGIN + 10000 + 90 * i), -1);
         running_leave(&bench.running.slots[0]);
     }
@@ -76,7 +80,7 @@ static void it_is_reported_once_and_ended_in_time(void **state) {
     struct bench bench;
     (void)state;
     begin(&bench, 1, 100, 250);
-    running_enter(&bench.running.slots[0], 7, KONG_PHASE_ACCESS, 0);
+    running_enter(&bench.running.slots[0], 0, 7, KONG_PHASE_ACCESS, 0);
     uint64_t seen = BEGIN + 50;
     assert_int_equal(stall_look(&bench.stall, seen), -1);
     assert_int_equal(stall_look(&bench.stall, seen + 99), -1);
@@ -99,7 +103,7 @@ static void without_a_limit_it_is_only_reported(void **state) {
     struct bench bench;
     (void)state;
     begin(&bench, 1, 100, 0);
-    running_enter(&bench.running.slots[0], 7, KONG_PHASE_ACCESS, 0);
+    running_enter(&bench.running.slots[0], 0, 7, KONG_PHASE_ACCESS, 0);
     for (unsigned i = 0; i < 100; i++) {
         assert_int_equal(stall_look(&bench.stall, BEGIN + 1000 * i), -1);
     }
@@ -110,9 +114,9 @@ static void each_thread_has_its_own_time(void **state) {
     struct bench bench;
     (void)state;
     begin(&bench, 3, 100, 200);
-    running_enter(&bench.running.slots[2], 9, KONG_PHASE_RESPONSE, 0);
+    running_enter(&bench.running.slots[2], 0, 9, KONG_PHASE_RESPONSE, 0);
     assert_int_equal(stall_look(&bench.stall, BEGIN), -1);
-    running_enter(&bench.running.slots[0], 8, KONG_PHASE_ACCESS, 0);
+    running_enter(&bench.running.slots[0], 0, 8, KONG_PHASE_ACCESS, 0);
     assert_int_equal(stall_look(&bench.stall, BEGIN + 150), -1);
     assert_int_equal(stall_look(&bench.stall, BEGIN + 200), 2);
     const char *said = end(&bench);
@@ -139,7 +143,7 @@ static void watch_comes_and_goes(void **state) {
     struct stall_watch *watch = stall_watch_start(&bench.stall.options, &bench.running);
     assert_non_null(watch);
     for (unsigned i = 0; i < 20; i++) {
-        running_enter(&bench.running.slots[0], 1, KONG_PHASE_ACCESS, 0);
+        running_enter(&bench.running.slots[0], 0, 1, KONG_PHASE_ACCESS, 0);
         running_leave(&bench.running.slots[0]);
         usleep(500);
     }
@@ -155,7 +159,7 @@ static void time_in_which_nobody_ran(void **state) {
     (void)state;
     begin(&bench, 1, 8000, 16000);
     assert_int_equal(stall_poll_ms(&bench.stall.options), 1000);
-    running_enter(&bench.running.slots[0], 7, KONG_PHASE_ACCESS, 0);
+    running_enter(&bench.running.slots[0], 0, 7, KONG_PHASE_ACCESS, 0);
     assert_int_equal(stall_look(&bench.stall, BEGIN + 1000), -1);
     uint64_t later = BEGIN + 1000 + 3600000;
     assert_int_equal(stall_look(&bench.stall, later), -1);

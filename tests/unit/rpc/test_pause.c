@@ -51,8 +51,7 @@ static void status_is_asked_for(void **state) {
     struct rpc *rpc = &bench->rpc;
     (void)state;
     registry_destroy(bench->registry);
-    struct registry_options many = {
-        .plugin = &bench->plugin, .stats = &bench->stats, .max_instances = INSTANCES};
+    struct registry_options many = {.stats = &bench->stats, .max_instances = INSTANCES};
     bench->registry = registry_create(&many);
     bench->env.registry = bench->registry;
     for (int i = 0; i < INSTANCES; i++) {
@@ -60,8 +59,8 @@ static void status_is_asked_for(void **state) {
         char config[200];
         char error[100];
         snprintf(config, sizeof config, "{\"service_id\":\"%036d\",\"route_id\":\"%036d\"}", i, i);
-        assert_int_equal(registry_start(bench->registry, kong_str(config), NULL, 0, &instance,
-                                        error, sizeof error),
+        assert_int_equal(registry_start(bench->registry, &bench->hosted, kong_str(config), NULL, 0,
+                                        &instance, error, sizeof error),
                          0);
         registry_release(bench->registry, instance);
     }

@@ -9,6 +9,7 @@
 
 #include "event.h"
 #include "limit.h"
+#include "one_plugin.h"
 
 /* --- A plugin whose handler sleeps, or fails --- */
 
@@ -77,30 +78,35 @@ struct fixture {
     struct registry *registry;
     struct events *events;
     struct events_shared shared;
+    struct plugin hosted;
+    struct plugins plugins;
     struct stats stats;
+    struct stats_plugin plugin_stats;
     struct running running;
     struct instance *instance;
 };
 
 static void begin(struct fixture *f, bool sleeps, bool gone) {
     char error[100];
-    struct registry_options registry = {.plugin = &plugin, .max_instances = 1};
+    struct registry_options registry = {.max_instances = 1};
     *f = (struct fixture){.seen = {.sleeps = sleeps, .gone = gone}};
+    f->plugins = one_plugin(&f->hosted, &plugin, &f->seen);
     f->registry = registry_create(&registry);
     assert_non_null(f->registry);
-    struct events_options events = {.plugin = &plugin,
+    struct events_options events = {.plugins = &f->plugins,
                                     .registry = f->registry,
-                                    .process_data = &f->seen,
                                     .max_events = 20,
                                     .stack_size = LIMIT_STACK,
                                     .timeout_ms = 1000,
                                     .running = &f->running,
                                     .shared = &f->shared,
-                                    .stats = &f->stats};
+                                    .stats = &f->stats,
+                                    .plugin_stats = &f->plugin_stats};
     f->events = events_create(&events);
     assert_non_null(f->events);
-    assert_int_equal(
-        registry_start(f->registry, kong_str("{}"), NULL, 0, &f->instance, error, sizeof error), 0);
+    assert_int_equal(registry_start(f->registry, &f->hosted, kong_str("{}"), NULL, 0, &f->instance,
+                                    error, sizeof error),
+                     0);
     registry_release(f->registry, f->instance);
 }
 
@@ -150,7 +156,7 @@ static void failure_told_to_nobody(void **state) {
         assert_int_equal(f.seen.calls, 2);
         assert_int_equal(f.seen.finishes, gone == 0);
         assert_int_equal(events_alive(f.events), 0);
-        assert_int_equal(events_stats(f.events)->phases[KONG_PHASE_ACCESS].failed, 1);
+        assert_int_equal(f.plugin_stats.phases[KONG_PHASE_ACCESS].failed, 1);
         start(&f); /* the same memory again */
         end(&f);
     }
@@ -188,16 +194,16 @@ static void stacks_of_a_burst_are_given_back(void **state) {
 static void begin_full(struct fixture *f, size_t max_events, unsigned worker_bits) {
     begin(f, true, false);
     events_destroy(f->events);
-    struct events_options events = {.plugin = &plugin,
+    struct events_options events = {.plugins = &f->plugins,
                                     .registry = f->registry,
-                                    .process_data = &f->seen,
                                     .max_events = max_events,
                                     .worker_bits = worker_bits,
                                     .stack_size = (size_t)64 << 10,
                                     .timeout_ms = 60000,
                                     .running = &f->running,
                                     .shared = &f->shared,
-                                    .stats = &f->stats};
+                                    .stats = &f->stats,
+                                    .plugin_stats = &f->plugin_stats};
     f->events = events_create(&events);
     assert_non_null(f->events);
 }
@@ -236,7 +242,7 @@ static void forsaken_events_behind_others(void **state) {
         assert_true(start_at(&f, 2000));
         sleepers[i] = f.seen.sleeping;
     }
-    assert_int_equal(f.stats.phases[KONG_PHASE_ACCESS].timed_out, 50);
+    assert_int_equal(f.plugin_stats.phases[KONG_PHASE_ACCESS].timed_out, 50);
     assert_false(start_at(&f, 3000)); /* none is left */
     events_tick(f.events, 4000);
     assert_false(start_at(&f, 4000));

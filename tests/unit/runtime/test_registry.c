@@ -53,9 +53,12 @@ static const struct kong_plugin plugin = {.name = "test",
                                           .configure = configure,
                                           .destroy = destroy};
 
+static struct plugin hosted;
+
 static struct registry *create(size_t max, uint64_t idle_ms) {
     configured = destroyed = 0;
-    struct registry_options options = {.plugin = &plugin, .max_instances = max, .idle_ms = idle_ms};
+    struct registry_options options = {.max_instances = max, .idle_ms = idle_ms};
+    plugin_init(&hosted, &plugin, 0);
     struct registry *registry = registry_create(&options);
     assert_non_null(registry);
     return registry;
@@ -64,8 +67,9 @@ static struct registry *create(size_t max, uint64_t idle_ms) {
 static struct instance *start(struct registry *registry, const char *config, uint64_t now) {
     char error[160];
     struct instance *instance = NULL;
-    assert_int_equal(
-        registry_start(registry, kong_str(config), NULL, now, &instance, error, sizeof error), 0);
+    assert_int_equal(registry_start(registry, &hosted, kong_str(config), NULL, now, &instance,
+                                    error, sizeof error),
+                     0);
     assert_non_null(instance);
     registry_release(registry, instance); /* listed it stays */
     return instance;
@@ -175,8 +179,8 @@ static void at_the_limit_the_longest_unused_goes(void **state) {
     struct instance *b = registry_use(registry, third, 5);
     char error[160];
     struct instance *out = NULL;
-    assert_int_equal(registry_start(registry, kong_str("{}"), NULL, 6, &out, error, sizeof error),
-                     -1);
+    assert_int_equal(
+        registry_start(registry, &hosted, kong_str("{}"), NULL, 6, &out, error, sizeof error), -1);
     assert_string_equal(error, "2 instances, limit 2, all in use");
     registry_release(registry, a);
     registry_release(registry, b);
@@ -238,7 +242,7 @@ static void little_is_kept_of_what_is_refused(void **state) {
 
 static void a_configuration_has_a_limit(void **state) {
     (void)state;
-    struct registry_options options = {.plugin = &plugin, .max_instances = 9, .max_config = 30};
+    struct registry_options options = {.max_instances = 9, .max_config = 30};
     struct registry *registry = registry_create(&options);
     assert_non_null(registry);
     assert_null(start(registry, "{\"header\":\"123456789012345678\"", 1)->config);
@@ -267,7 +271,7 @@ static void keys_that_nobody_knows_are_told_of_once(void **state) {
     int ends[2];
     assert_int_equal(pipe(ends), 0);
     struct log *log = log_create(ends[1], LOG_LEVEL_WARN, "test");
-    struct registry_options options = {.plugin = &plugin, .log = log, .max_instances = 9};
+    struct registry_options options = {.log = log, .max_instances = 9};
     struct registry *registry = registry_create(&options);
     assert_non_null(registry);
     for (int i = 0; i < 3; i++) {
@@ -292,8 +296,8 @@ static void keys_that_nobody_knows_are_told_of_once(void **state) {
 
 static void configure_gets_what_open_left(void **state) {
     (void)state;
-    struct registry_options options = {
-        .plugin = &plugin, .process_data = &destroyed, .max_instances = 9};
+    struct registry_options options = {.max_instances = 9};
+    hosted.data = &destroyed;
     struct registry *registry = registry_create(&options);
     configure_data = NULL;
     assert_null(start(registry, "{}", 1)->failure);
