@@ -312,6 +312,8 @@ print-rooms:
 lint: $(GEN)/pluginsocket.pb-c.h $(LIB) ## formatting, clang-tidy, dependency rules
 	@test $(words $(C_FILES)) -gt 20 || { echo "lint saw no files"; exit 1; }
 	@test "$$(wc -l <README.md)" -le 130 || { echo "README.md has more than 130 lines: move some to server/docs" >&2; exit 1; }
+	@codespell *.md .github Makefile kong.conf.example proto server plugins tests
+	@echo "codespell: no mistake that it knows"
 	@tests/lint/check-bytes.py server/docs/protocol.md tests/traces/*.trace
 	@tests/lint/check-paths.py $(wildcard *.md .github/*.md server/*/*.md plugins/*/*.md tests/*/*.md)
 	@$(call with_tool,clang-format) clang-format --dry-run --Werror $(C_FILES)

@@ -128,6 +128,7 @@ want_test() {
     lint_tool clang-tidy
     want_unit
     tool valgrind valgrind
+    tool codespell codespell
     tool gcovr gcovr
     library liblua5.1-0-dev lua5.1 lua-5.1
     tool lua5.1 lua5.1
