@@ -144,11 +144,13 @@ static int print_status(const char *program, const struct kong_plugin *plugin,
     struct status_show_options wanted = {.socket = options->socket,
                                          .plugin = plugin,
                                          .json = options->json,
-                                         .watch = options->watch};
+                                         .watch = options->watch,
+                                         .quiet = options->quiet};
     char error[512];
-    return status_show(&wanted, stdout, error, sizeof error) == 0
-               ? EXIT_SUCCESS
-               : complain(program, error, EXIT_FAILURE);
+    if (status_show(&wanted, stdout, error, sizeof error) == 0) {
+        return EXIT_SUCCESS;
+    }
+    return options->quiet ? EXIT_FAILURE : complain(program, error, EXIT_FAILURE);
 }
 
 static int serve(const char *program, const struct kong_plugin *plugin,

@@ -152,6 +152,10 @@ static int complete(const struct option_parser *parser, const char *argv0) {
     if (options->env && options->docker) {
         return options_fail(parser, "--env and --docker are two different forms: give one");
     }
+    if (options->quiet && (options->json || options->watch)) {
+        return options_fail(parser, "--quiet prints nothing: leave out --%s",
+                            options->json ? "json" : "watch");
+    }
     if (options->threads > 1 && !parser->plugin->thread_safe) {
         return options_fail(parser,
                             "--threads %zu: the plugin does not say that it is thread-safe "

@@ -43,8 +43,8 @@ struct options {
     char *check_config; /* the file to check; "-": standard input; NULL: none */
     bool no_configure;  /* by the schema alone */
 
-    bool json, watch; /* of STATUS */
-    bool lua;         /* of DUMP: the schema as a Lua table */
+    bool json, watch, quiet; /* of STATUS */
+    bool lua;                /* of DUMP: the schema as a Lua table */
 
     char *name;       /* of the plugin server in kong.conf; NULL: the executable's */
     bool env, docker; /* of PRINT_CONF */

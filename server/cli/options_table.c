@@ -224,6 +224,8 @@ const struct option_row option_rows[] = {
     {FLAG("json", json), .only_with = OPTIONS_STATUS, .help = "with --status: as JSON"},
     {FLAG("watch", watch), .only_with = OPTIONS_STATUS,
      .help = "with --status: again every 2 seconds, until interrupted"},
+    {FLAG("quiet", quiet), .only_with = OPTIONS_STATUS,
+     .help = "with --status: print nothing, the exit status says it; for health checks"},
 
     {.section = "Information",
      ACTION("help", OPTIONS_HELP),

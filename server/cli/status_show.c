@@ -56,6 +56,9 @@ static int show_once(const struct status_show_options *options, struct arena *ar
                                 : "no status in its answer",
                       0, error, error_size);
     }
+    if (options->quiet) {
+        return 0;
+    }
     if (options->watch && !options->json && isatty(fileno(out))) {
         fputs("\033[H\033[2J", out); /* the screen's top */
     }

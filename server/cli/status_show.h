@@ -11,6 +11,7 @@ struct status_show_options {
     const struct kong_plugin *plugin; /* that it serves */
     bool json;                        /* the map as it comes (status.h), as one line */
     bool watch;                       /* again every 2 s, until interrupted */
+    bool quiet;                       /* ask only: `out` gets nothing */
     int timeout_ms;                   /* for the whole answer; 0: 5 s */
 };
 

@@ -88,9 +88,20 @@ refused() { # TEXT PATTERN ARGUMENT…: one line, status 2, nothing opened
     expect "$text" 2 "$pattern"
 }
 
+silent() { # TEXT STATUS ARGUMENT…: not a word, on either output
+    local text=$1 wanted=$2
+    shift 2
+    run "$@"
+    [ -z "$said" ] || status=99
+    expect "$text" "$wanted"
+}
+
 # --- what is wrong with the options ---
 refused 'two things to do' '--dump and --status are two different' --dump --status
 refused 'two other things to do' '--doctor and --print-conf are two different' --doctor --print-conf
+refused 'nothing, as JSON' '--quiet prints nothing: leave out --json' --status --quiet --json
+refused 'nothing, again and again' '--quiet prints nothing: leave out --watch' --status --watch --quiet
+refused 'quiet about what' '--quiet goes with --status: give both, or leave it out' --quiet
 refused 'two forms' '--env and --docker are two different' --print-conf --env --docker
 refused 'an address that is none' '--metrics-listen 9542: not an address' --socket "$socket" --metrics-listen 9542 --record "$dir/rec"
 refused 'an address for everybody' 'if that is meant: public:0.0.0.0:1' --socket "$socket" --metrics-listen 0.0.0.0:1 --record "$dir/rec"
@@ -369,6 +380,7 @@ one_line
 expect 'a second server by hand' 2 "a server \\(process $pid\\) already listens at $socket"
 run --status --socket "$socket"
 expect '--status' 0 '^api-version 0\.1, process [0-9]+' '^access +[0-9]+ '
+silent '--status --quiet' 0 --status --quiet --socket "$socket"
 stop
 settings
 : >"$socket"
@@ -377,6 +389,7 @@ expect 'a file in the place of the socket' 1 '^FAIL socket .*: is not a socket' 
 rm "$socket"
 said=$("$server" --status --socket "$socket" 2>&1) && status=0 || status=$?
 expect '--status without a server' 1 'no server is running there'
+silent '--status --quiet without a server' 1 --quiet --status --socket "$socket"
 
 # --- a file that a killed server left ---
 start

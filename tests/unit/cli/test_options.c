@@ -203,6 +203,10 @@ static void test_status(void **state) {
     assert_int_equal(parsed.result, 0);
     assert_true(parsed.options.watch && !parsed.options.json);
     options_free(&parsed.options);
+    parse_as(&parsed, argv0, "--status --quiet");
+    assert_int_equal(parsed.result, 0);
+    assert_true(parsed.options.quiet && !parsed.options.json && !parsed.options.watch);
+    options_free(&parsed.options);
     refused("--env", "--env goes with --print-conf: give both, or leave it out");
     refused("--dump --docker", "--docker goes with --print-conf: give both, or leave it out");
     refused("--json", "--json goes with --status: give both, or leave it out");
