@@ -178,8 +178,8 @@ BUILD_VERSION=$version BUILD_COMMIT=$(build/apiversion-server --version | sed -n
 export BUILD_VERSION BUILD_COMMIT
 # The tarball by the build stage of the Dockerfile: its commands, one by one, with this directory in /src's place.
 dockerfile=server/packaging/docker/Dockerfile
-sed -n '/AS build$/,/^FROM kong/s/^RUN //p' "$dockerfile" >"$dir/commands"
-yes 'Dockerfile: the build stage has its three commands' test "$(wc -l <"$dir/commands")" -eq 3
+sed -n '/AS build$/,/^FROM .* AS plugin$/s/^RUN //p' "$dockerfile" >"$dir/commands"
+yes 'Dockerfile: the build stage has its four commands' test "$(wc -l <"$dir/commands")" -eq 4
 while read -r command; do
     (cd "$dir/copy" && sh -e -c "$command") >"$dir/out" 2>&1 </dev/null || { tail "$dir/out"; exit 1; }
 done <"$dir/commands"
@@ -191,17 +191,19 @@ fi
 copied=$(sed -n 's|^COPY --from=build /src/\([^ ]*\) /usr/local/$|\1|p' "$dockerfile")
 yes 'Dockerfile: what the second stage copies is there, and serves' works "$dir/copy/${copied:?no COPY into /usr/local}bin/apiversion-server"
 yes 'Dockerfile: its last command is the one that Kong calls' "$dir/copy/$copied/bin/apiversion-server" -dump >"$dir/dump"
-while read -r setting; do
-    key=$(cut -d= -f1 <<<"${setting#KONG_}" | tr '[:upper:]' '[:lower:]')
-    yes "Dockerfile: $key as in kong.conf.example" says "^$key = ${setting#*=}$" kong.conf.example
-done < <(sed -n 's/^ENV //p' "$dockerfile")
+copied=$(sed -n 's|^COPY --from=build /src/\([^ ]*\) /apiversion-server$|\1|p' "$dockerfile")
+yes 'Dockerfile: so is what the stage plugin copies' cmp "$dir/copy/${copied:?no COPY of the server alone}" "$dir/copy/package/bin/apiversion-server"
+# Kong's variables, as --print-conf gives them
+"$dir/copy/package/bin/apiversion-server" --print-conf --env --name apiversion-server --socket /kong_prefix/apiversion-server.socket |
+    sed -n "s|$dir/copy/package/|/usr/local/|; s/'//g; /^KONG_/p" | sort >"$dir/wanted"
+yes 'Dockerfile: its variables are those of --print-conf' diff "$dir/wanted" <(sed -n 's/^ENV //; s/"//g; /^KONG_PLUGIN/p' "$dockerfile" | sort)
 
 # Of an image that has a number in its tag others get what was tried.
 pinned() { # FILE PATTERN-BEFORE-AN-IMAGE
     local image
     while read -r image; do
         [[ $image =~ :[a-z-]*[0-9] ]] || [ "$image" = kong-api-version ] || { echo "$image" && return 1; }
-    done < <(sed -nE "s/^ *$2 ([^ ]+).*/\1/p" "$1")
+    done < <(sed -nE "s/^ *$2 ([^ ]+).*/\1/p" "$1" | sed "s|^.{KONG_IMAGE}\$|$(sed -n 's/^ARG KONG_IMAGE=//p' "$1")|")
 }
 if command -v hadolint >/dev/null; then
     yes 'Dockerfile: hadolint finds nothing' hadolint "$dockerfile"
