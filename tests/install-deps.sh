@@ -9,7 +9,7 @@
 #   deb     build, and what makes a Debian package
 #   demo    build, and nginx with Lua, lua-cjson, lua-messagepack, curl
 #   examples  demo, unit, and what plugins/examples need: hiredis, redis-server, OpenSSL
-#   test    demo, examples, and clang with its tools, cmocka, valgrind, gcovr, Lua 5.1
+#   test    demo, examples, and clang with its tools, cmocka, valgrind, gcovr, Lua 5.1, PyYAML
 #   bench   demo, and wrk, strace, valgrind, gnuplot
 #   other   cross compilers for i386 and s390x and qemu's user mode; not beside gcc-multilib, which
 #           excludes them
@@ -135,6 +135,7 @@ want_test() {
     tool strace strace
     tool ncat ncat
     tool perl perl
+    file python3-yaml /usr/lib/python3/dist-packages/yaml/__init__.py
     ! command -v apt-get >/dev/null 2>&1 || tool dpkg-shlibdeps dpkg-dev
 }
 

@@ -13,9 +13,10 @@ deb: $(SERVER) ## a Debian package, in build/dist
 tarball: static ## an archive to be unpacked in /usr/local of any image, with the static server, in build/dist
 	@server/packaging/package.sh tarball $(STATIC_SERVER) $(DIST)
 
-test-packages: $(SERVER) ## the packages: what is in them, and that it works from there
+test-packages: $(SERVER) ## the packages: what is in them, and that it works from there; the files for Kubernetes and GitHub
 	@tests/packaging/packages_test.sh $(MAKE)
 	@tests/packaging/upgrade_test.sh $(MAKE)
+	@tests/packaging/deploy_test.sh $(SERVER)
 
 .PHONY: test-figures
 test-figures: $(BUILD)/tests/plugins/json_guard ## the dashboard and the alerts, against what a server gives
