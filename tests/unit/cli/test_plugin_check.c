@@ -37,10 +37,16 @@ static struct kong_plugin sound(void) {
 
 /* The line of the function; the program says the same with status 2, whatever it is asked for, and
  * nothing on its standard output. */
-static void refused(const struct kong_plugin *plugin, const char *wanted) {
+__attribute__((format(printf, 2, 3))) static void refused(const struct kong_plugin *plugin,
+                                                          const char *format, ...) {
     static const char *const options[] = {"--dump", "--check-config=-", "--socket=/nonexistent/s"};
     char error[512];
+    char wanted[512];
     char line[640];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(wanted, sizeof wanted, format, args);
+    va_end(args);
     memset(error, 'x', sizeof error);
     assert_int_equal(plugin_check(plugin, error, sizeof error), -1);
     assert_string_equal(error, wanted);
@@ -73,25 +79,27 @@ static void refused(const struct kong_plugin *plugin, const char *wanted) {
     }
 }
 
+static void taken(const struct kong_plugin *plugin) {
+    char error[512];
+    assert_int_equal(plugin_check(plugin, error, sizeof error), 0);
+}
+
 static void names(void **state) {
     static const char *const bad[] = {"A", "a b", "a,b", "a/b", "a.b", "-a", "\xc3\xa4"};
     struct kong_plugin plugin = sound();
-    char error[512];
-    char wanted[256];
     (void)state;
-    assert_int_equal(plugin_check(&plugin, error, sizeof error), 0);
+    taken(&plugin);
     plugin.name = "9_a-b";
-    assert_int_equal(plugin_check(&plugin, error, sizeof error), 0);
+    taken(&plugin);
     plugin.name = NULL;
     refused(&plugin, "the plugin has no name: set .name, as in Kong's `plugins`, like "
                      "\"rate-card\"");
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         plugin.name = bad[i];
-        snprintf(wanted, sizeof wanted,
-                 "the plugin's name \"%s\": lower case letters, digits, - and _ only, and a letter "
-                 "or digit first",
-                 bad[i]);
-        refused(&plugin, wanted);
+        refused(&plugin,
+                "the plugin's name \"%s\": lower case letters, digits, - and _ only, and a letter "
+                "or digit first",
+                bad[i]);
     }
 }
 
@@ -99,20 +107,17 @@ static void versions(void **state) {
     static const char *const bad[] = {"1", "1.", "1.2.", "1.2.3.4", "v1.0", "1.0-rc", ".1", "1..2"};
     static const char *const good[] = {"0.1", "10.20.30"};
     struct kong_plugin plugin = sound();
-    char error[512];
-    char wanted[256];
     (void)state;
     for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
         plugin.version = good[i];
-        assert_int_equal(plugin_check(&plugin, error, sizeof error), 0);
+        taken(&plugin);
     }
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         plugin.version = bad[i];
-        snprintf(wanted, sizeof wanted,
-                 "the plugin a-plugin: version \"%s\", with which Kong does not start: it must be "
-                 "like \"1.0\" or \"1.0.0\"",
-                 bad[i]);
-        refused(&plugin, wanted);
+        refused(&plugin,
+                "the plugin a-plugin: version \"%s\", with which Kong does not start: it must be "
+                "like \"1.0\" or \"1.0.0\"",
+                bad[i]);
     }
     plugin.version = NULL;
     refused(&plugin, "the plugin a-plugin has no version, without which Kong does not start: set "
@@ -138,62 +143,55 @@ static void phases(void **state) {
 static void names_of_kongs_own_plugins(void **state) {
     static const char *const bundled[] = {"key-auth", "acl", "zipkin", "ai-proxy"};
     struct kong_plugin plugin = sound();
-    char error[512];
-    char wanted[256];
     (void)state;
     for (size_t i = 0; i < sizeof bundled / sizeof *bundled; i++) {
         plugin.name = bundled[i];
-        snprintf(wanted, sizeof wanted,
-                 "the plugin's name \"%s\" is that of a plugin bundled with Kong, which Kong loads "
-                 "instead: give it another",
-                 bundled[i]);
-        refused(&plugin, wanted);
+        refused(&plugin,
+                "the plugin's name \"%s\" is that of a plugin bundled with Kong, which Kong loads "
+                "instead: give it another",
+                bundled[i]);
     }
     plugin.name = "key-auth2";
-    assert_int_equal(plugin_check(&plugin, error, sizeof error), 0);
+    taken(&plugin);
 }
 
 static void phases_that_cannot_run(void **state) {
     struct kong_plugin plugin = sound();
     struct kong_schema schema = {.protocols = KONG_STRINGS("tcp", "tls")};
-    char error[512];
     (void)state;
     plugin.schema = &schema;
     refused(&plugin, "the plugin a-plugin: Kong runs the phase access on none of its .protocols: "
                      "add one of grpc, grpcs, http, https, or take the handler away");
     plugin.handlers[KONG_PHASE_ACCESS] = NULL;
     plugin.handlers[KONG_PHASE_PREREAD] = handle;
-    assert_int_equal(plugin_check(&plugin, error, sizeof error), 0);
+    taken(&plugin);
     schema.protocols = KONG_STRINGS("http", "gopher");
     refused(&plugin, "the plugin a-plugin: .protocols: Kong knows no \"gopher\"");
     schema.protocols = NULL;
-    assert_int_equal(plugin_check(&plugin, error, sizeof error), 0);
+    taken(&plugin);
     plugin.handlers[KONG_PHASE_PREREAD] = NULL;
     plugin.handlers[KONG_PHASE_HEADER_FILTER] = handle;
     refused(&plugin, "the plugin a-plugin has a handler for header_filter only, where no Kong up "
                      "to 3.9 can call it: add one for access or response");
     plugin.handlers[KONG_PHASE_LOG] = handle;
-    assert_int_equal(plugin_check(&plugin, error, sizeof error), 0);
+    taken(&plugin);
 }
 
 static void stacks(void **state) {
     static const size_t good[] = {0, LIMIT_STACK_LEAST, LIMIT_STACK, LIMIT_STACK_MOST};
     static const size_t bad[] = {1, LIMIT_STACK_LEAST - 1, LIMIT_STACK_MOST + 1, SIZE_MAX};
     struct kong_plugin plugin = sound();
-    char error[512];
-    char wanted[256];
     (void)state;
     for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
         plugin.stack_size = good[i];
-        assert_int_equal(plugin_check(&plugin, error, sizeof error), 0);
+        taken(&plugin);
     }
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         plugin.stack_size = bad[i];
-        snprintf(wanted, sizeof wanted,
-                 "the plugin a-plugin: .stack_size is %zu bytes: it must be from 65536 to "
-                 "67108864, or 0 for %zu",
-                 bad[i], LIMIT_STACK);
-        refused(&plugin, wanted);
+        refused(&plugin,
+                "the plugin a-plugin: .stack_size is %zu bytes: it must be from 65536 to "
+                "67108864, or 0 for %zu",
+                bad[i], LIMIT_STACK);
     }
 }
 
@@ -204,13 +202,12 @@ static int work(struct kong *kong) {
 
 static void jobs(void **state) {
     struct kong_plugin plugin = sound();
-    char error[512];
     (void)state;
     for (size_t i = 0; i < KONG_JOBS_MOST; i++) {
         static const char *const all[KONG_JOBS_MOST] = {"a", "b", "c", "d", "e", "f", "g-1", "h_2"};
         plugin.jobs[i] = (struct kong_job){all[i], i == 0 ? 1 : 86400000, work};
     }
-    assert_int_equal(plugin_check(&plugin, error, sizeof error), 0);
+    taken(&plugin);
     plugin = sound();
     plugin.jobs[0] = (struct kong_job){"Flush", 1000, work};
     refused(&plugin, "the plugin a-plugin: the job's name \"Flush\": lower case letters, digits, - "

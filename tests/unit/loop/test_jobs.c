@@ -71,6 +71,15 @@ static struct sim_server *serve(const struct sim_server_options *options) {
     return server;
 }
 
+/* A server with the plugin's jobs, until the figure is at least that; it has 10 s for its end. */
+static void serve_until(struct kong_plugin plugin, const _Atomic unsigned *figure, unsigned value) {
+    const struct sim_server_options options = {.plugin = &plugin, .drain_ms = 10000};
+    begin();
+    struct sim_server *server = serve(&options);
+    await(figure, value);
+    sim_server_stop(server);
+}
+
 /* --- When they run --- */
 
 static int count_run(struct kong *kong) {
@@ -80,20 +89,10 @@ static int count_run(struct kong *kong) {
 }
 
 static void at_the_start_and_then_at_intervals(void **state) {
-    struct kong_plugin plugin = with("often", 1, count_run);
-    const struct sim_server_options options = {.plugin = &plugin, .drain_ms = 10000};
     (void)state;
-    begin();
-    struct sim_server *server = serve(&options);
-    await(&seen.runs, 5);
-    sim_server_stop(server);
+    serve_until(with("often", 1, count_run), &seen.runs, 5);
     assert_int_equal(seen.phase, KONG_PHASE_COUNT);
-
-    plugin = with("once", NEVER_MS, count_run);
-    begin();
-    server = serve(&options);
-    await(&seen.runs, 1);
-    sim_server_stop(server);
+    serve_until(with("once", NEVER_MS, count_run), &seen.runs, 1);
     assert_int_equal(seen.runs, 2); /* and once more at the end */
 }
 
@@ -109,13 +108,8 @@ static int overlap(struct kong *kong) {
 }
 
 static void never_beside_itself(void **state) {
-    struct kong_plugin plugin = with("slow", 1, overlap);
-    const struct sim_server_options options = {.plugin = &plugin, .drain_ms = 10000};
     (void)state;
-    begin();
-    struct sim_server *server = serve(&options);
-    await(&seen.runs, 4);
-    sim_server_stop(server);
+    serve_until(with("slow", 1, overlap), &seen.runs, 4);
     assert_int_equal(seen.most_at_once, 1);
     assert_int_equal(seen.at_once, 0);
 }
@@ -189,24 +183,14 @@ static int log_lines(struct kong *kong) {
 }
 
 static void they_wait(void **state) {
-    struct kong_plugin plugin = with("waits", NEVER_MS, wait_for_all);
-    const struct sim_server_options options = {.plugin = &plugin, .drain_ms = 10000};
     (void)state;
-    begin();
-    struct sim_server *server = serve(&options);
-    await(&seen.runs, 1);
-    sim_server_stop(server);
+    serve_until(with("waits", NEVER_MS, wait_for_all), &seen.runs, 1);
     assert_int_equal(seen.result, 0);
 }
 
 static void they_have_no_request(void **state) {
-    struct kong_plugin plugin = with("asks", NEVER_MS, ask_kong);
-    const struct sim_server_options options = {.plugin = &plugin, .drain_ms = 10000};
     (void)state;
-    begin();
-    struct sim_server *server = serve(&options);
-    await(&seen.runs, 1);
-    sim_server_stop(server);
+    serve_until(with("asks", NEVER_MS, ask_kong), &seen.runs, 1);
     assert_int_equal(seen.result, 5);
     assert_string_equal(seen.text, "kong.request.get_path: a job has no request");
     assert_int_equal(seen.sleep_result, 0);

@@ -11,6 +11,20 @@
 
 #include "supervised.h"
 
+/* With a child that serves, as Kong starts it. */
+static void begin_as_kong(struct supervised *bench) {
+    static const char *const options[] = {"--supervise", "auto", NULL};
+    struct process_setup setup = {.options = options, .as_kong = true};
+    process_start(&bench->process, &setup);
+    bench_open_client(bench);
+}
+
+/* The event at work is finished, and with it the connection is no longer needed. */
+static void finishes(struct slow *slow) {
+    assert_int_equal(slow_end(slow), SIM_EVENT_OK);
+    sim_client_drop(slow->bench->client);
+}
+
 /* An event at work is finished, the socket's file goes, nobody is left. */
 static void drains(void **state) {
     struct supervised bench;
@@ -20,8 +34,7 @@ static void drains(void **state) {
     pid_t child = process_child(bench.process.pid, PATIENCE_MS);
     slow_begin(&slow, &bench);
     kill(bench.process.pid, SIGTERM);
-    assert_int_equal(slow_end(&slow), SIM_EVENT_OK);
-    sim_client_drop(bench.client);
+    finishes(&slow);
     assert_true(process_gone(child, PATIENCE_MS));
     assert_orderly(bench_end(&bench, 0));
 }
@@ -37,9 +50,19 @@ static void all_are_told(void **state) {
     slow_begin(&slow, &bench);
     kill(bench.process.pid, SIGINT);
     kill(child, SIGINT);
-    assert_int_equal(slow_end(&slow), SIM_EVENT_OK);
-    sim_client_drop(bench.client);
+    finishes(&slow);
     assert_orderly(bench_end(&bench, 0));
+}
+
+/* When it was told first. */
+static double tell_twice(struct supervised *bench, struct slow *slow, int number) {
+    bench_begin(bench, NULL);
+    slow_begin(slow, bench);
+    double before = seconds_now();
+    kill(bench->process.pid, number);
+    pause_ms(50);
+    kill(bench->process.pid, number);
+    return before;
 }
 
 /* ^C twice means at once. */
@@ -47,12 +70,7 @@ static void told_twice(void **state) {
     struct supervised bench;
     struct slow slow;
     (void)state;
-    bench_begin(&bench, NULL);
-    slow_begin(&slow, &bench);
-    double before = seconds_now();
-    kill(bench.process.pid, SIGINT);
-    pause_ms(50);
-    kill(bench.process.pid, SIGINT);
+    double before = tell_twice(&bench, &slow, SIGINT);
     assert_int_equal(slow_end(&slow), SIM_EVENT_CLOSED);
     assert_true(seconds_now() - before < 0.19 || process_is_padded());
     assert_orderly(bench_end(&bench, 0));
@@ -63,13 +81,8 @@ static void told_twice_by_kong(void **state) {
     struct supervised bench;
     struct slow slow;
     (void)state;
-    bench_begin(&bench, NULL);
-    slow_begin(&slow, &bench);
-    kill(bench.process.pid, SIGTERM);
-    pause_ms(50);
-    kill(bench.process.pid, SIGTERM);
-    assert_int_equal(slow_end(&slow), SIM_EVENT_OK);
-    sim_client_drop(bench.client);
+    tell_twice(&bench, &slow, SIGTERM);
+    finishes(&slow);
     assert_orderly(bench_end(&bench, 0));
 }
 
@@ -93,8 +106,7 @@ static void parent_is_killed(void **state) {
     pid_t child = process_child(bench.process.pid, PATIENCE_MS);
     slow_begin(&slow, &bench);
     kill(bench.process.pid, SIGKILL);
-    assert_int_equal(slow_end(&slow), SIM_EVENT_OK);
-    sim_client_drop(bench.client);
+    finishes(&slow);
     assert_true(process_gone(child, PATIENCE_MS));
     bench_end(&bench, 0);
 }
@@ -156,57 +168,45 @@ static void cannot_start(void **state) {
 /* `auto`, and what Kong does at the end of a worker: SIGTERM, and SIGKILL right behind it. The
  * supervisor dies of that; the child lives for as long as the event at work needs, no longer. */
 static void killed_by_kong(void **state) {
-    static const char *const options[] = {"--supervise", "auto", NULL};
-    struct process_setup setup = {.options = options, .as_kong = true};
     struct supervised bench;
     struct slow slow;
     (void)state;
-    process_start(&bench.process, &setup);
-    bench_open_client(&bench);
+    begin_as_kong(&bench);
     pid_t child = process_child(bench.process.pid, PATIENCE_MS);
     assert_true(child != 0);
     slow_begin(&slow, &bench);
     kill(bench.process.pid, SIGTERM);
     kill(bench.process.pid, SIGKILL);
-    assert_int_equal(slow_end(&slow), SIM_EVENT_OK);
-    sim_client_drop(bench.client);
+    finishes(&slow);
     assert_true(process_gone(child, PATIENCE_MS));
     bench_end(&bench, 0);
 }
 
 /* Kong is killed: both end, in order. */
 static void kong_is_killed(void **state) {
-    static const char *const options[] = {"--supervise", "auto", NULL};
-    struct process_setup setup = {.options = options, .as_kong = true};
     struct supervised bench;
     struct slow slow;
     (void)state;
-    process_start(&bench.process, &setup);
-    bench_open_client(&bench);
+    begin_as_kong(&bench);
     pid_t child = process_child(bench.process.pid, PATIENCE_MS);
     slow_begin(&slow, &bench);
     kill(bench.process.starter, SIGKILL);
-    assert_int_equal(slow_end(&slow), SIM_EVENT_OK);
-    sim_client_drop(bench.client);
+    finishes(&slow);
     assert_true(process_gone(child, PATIENCE_MS));
     bench_end(&bench, 0);
 }
 
 /* SIGTERM first, and gone a moment later: the second signal that this makes is not "at once". */
 static void kong_asks_and_goes(void **state) {
-    static const char *const options[] = {"--supervise", "auto", NULL};
-    struct process_setup setup = {.options = options, .as_kong = true};
     struct supervised bench;
     struct slow slow;
     (void)state;
-    process_start(&bench.process, &setup);
-    bench_open_client(&bench);
+    begin_as_kong(&bench);
     slow_begin(&slow, &bench);
     kill(bench.process.pid, SIGTERM);
     pause_ms(50);
     kill(bench.process.starter, SIGKILL);
-    assert_int_equal(slow_end(&slow), SIM_EVENT_OK);
-    sim_client_drop(bench.client);
+    finishes(&slow);
     bench_end(&bench, 0);
 }
 
