@@ -28,8 +28,8 @@ void arena_init(struct arena *arena, size_t limit);
 /* The same for one of which there are many, each filled once with little. */
 void arena_init_small(struct arena *arena, size_t limit);
 
-/* What it takes from now on is charged to a budget (borrowed), but for the first piece. Before
- * anything is allocated. */
+/* Charges a budget (borrowed) for all memory but the first piece. To be called before the first
+ * allocation. */
 static inline void arena_set_budget(struct arena *arena, const struct budget *budget) {
     arena->budget = budget;
 }

@@ -1,5 +1,5 @@
-/* Memory that many hold, of which there is so much in all. What is charged is what grows with a
- * peer's bytes: the first few KiB of each holder are free, so that a small answer never fails. */
+/* One limit for memory that many holders share. They charge what grows with a peer's bytes. The
+ * first few KiB of each holder are free, so that a small answer never fails. */
 #ifndef PROTO_BUDGET_H
 #define PROTO_BUDGET_H
 
@@ -15,10 +15,11 @@ struct budget {
     uint64_t *refused; /* how often this thread was refused; read by others */
 };
 
-/* Larger pieces leave the last sixteenth to smaller ones: what is refused can still be said. */
+/* Pieces larger than this leave the last sixteenth to smaller ones, so that an error can still be
+ * sent when a large piece is refused. */
 #define BUDGET_SMALL ((size_t)64 << 10)
 
-/* False: there is not so much left. Without a budget (NULL) there is no limit. */
+/* False: less than `size` is left. NULL is no limit. */
 static inline bool budget_take(const struct budget *budget, size_t size) {
     if (budget == NULL || size == 0) {
         return true;

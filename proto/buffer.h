@@ -21,12 +21,13 @@ struct buffer {
     const struct budget *budget; /* or NULL */
 };
 
-/* So many bytes are charged to no budget. */
+/* The first bytes of a buffer, which are charged to no budget. */
 #define BUFFER_FREE ((size_t)4 << 10)
 
 void buffer_init(struct buffer *buffer, size_t limit);
 
-/* What it grows to from now on is charged to a budget (borrowed). Before anything is appended. */
+/* Charges a budget (borrowed) for what the buffer grows to. To be called before the first append.
+ */
 static inline void buffer_set_budget(struct buffer *buffer, const struct budget *budget) {
     buffer->budget = budget;
 }
@@ -44,7 +45,7 @@ void buffer_append_byte(struct buffer *buffer, uint8_t byte);
  * with `len +=`. False, and failed, when there is none. */
 bool buffer_reserve_more(struct buffer *buffer, size_t len);
 static inline bool buffer_reserve(struct buffer *buffer, size_t len) {
-    if (!buffer->failed && len <= buffer->capacity - buffer->len) { /* as mostly */
+    if (!buffer->failed && len <= buffer->capacity - buffer->len) { /* the usual case */
         return true;
     }
     return buffer_reserve_more(buffer, len);

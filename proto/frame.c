@@ -97,7 +97,7 @@ static int check_head(const struct frame_reader *reader, const struct msgpack_he
     return 0;
 }
 
-/* One value, or the head of a list or map, is there: takes it. True when the message is whole. */
+/* Takes a whole value, or the head of a list or map. True when the message is whole. */
 static bool take_value(struct frame_reader *reader, const struct msgpack_head *head) {
     reader->scanned += head->size;
     uint64_t below = msgpack_head_children(head);

@@ -16,7 +16,7 @@ enum protocol frame_detect(const uint8_t *data, size_t len);
 struct frame_reader {
     enum protocol protocol;
     size_t limit;   /* of the message under way */
-    size_t scanned; /* msgpack: so many bytes of the message under way are known to be good */
+    size_t scanned; /* msgpack: bytes of the message under way that are known to be good */
     unsigned depth;
     size_t elements;
     uint64_t open[36]; /* msgpack: values still to come at each open level; more than LIMIT_NESTING
@@ -32,13 +32,13 @@ struct frame {
 
 void frame_reader_init(struct frame_reader *reader, enum protocol protocol, size_t limit);
 
-/* Nothing of a message under way has been looked at. */
+/* Whether no byte of a message has been scanned yet. */
 static inline bool frame_reader_at_start(const struct frame_reader *reader) {
     return reader->scanned == 0 && reader->depth == 0;
 }
 
-/* The frame at the start of data, when it is a ProtoBuf:1 one, whole and within the reader's limit:
- * what frame_next gives, which says what is wrong where this is false. */
+/* The frame at the start of data. False unless it is a ProtoBuf:1 frame, whole and within the
+ * reader's limit: then frame_next says what is missing or wrong. */
 static inline bool frame_protobuf_whole(const struct frame_reader *reader, const uint8_t *data,
                                         size_t len, struct frame *frame) {
     if (reader->protocol != PROTOCOL_PROTOBUF || len < 4) {

@@ -24,19 +24,20 @@
  * for each. */
 #define LIMIT_CONFIG_ELEMENTS ((size_t)1 << 17)
 
-/* Bytes of the JSON of an instance's configuration: it is read and checked at once, on the thread
- * that serves everybody else, which takes some 30 ms for each MiB. */
+/* Bytes of the JSON of an instance's configuration: they are read and checked in one go, on a
+ * thread that serves other requests too. That takes about 30 ms per MiB. */
 #define LIMIT_CONFIG ((size_t)1 << 20)
 
 /* Memory of one event: results of its PDK calls, decoded. */
 #define LIMIT_EVENT_MEMORY ((size_t)256 << 20)
 
-/* Bytes that wait to be written to one peer: at the first it is no longer read from, at the second
- * dropped; and so it is when it takes none of them for as long as an event may last. */
+/* Bytes that wait to be written to one peer. At the first limit the server stops reading from it,
+ * at the second it drops the connection. It also drops a peer that takes none of them for as long
+ * as an event may last. */
 #define LIMIT_OUT_PAUSE ((size_t)1 << 20)
 #define LIMIT_OUT       ((size_t)128 << 20)
 
-/* Of all connections and events together: what of the above is more than a few KiB each. */
+/* Memory of all connections and events together, not counting a few KiB of each. */
 #define LIMIT_MEMORY ((size_t)512 << 20)
 
 /* Calls of one event that are posted and not yet answered by Kong. */
@@ -51,7 +52,7 @@
 
 /* The stack of a handler, unless the plugin says otherwise, and the guard below it. Both are
  * address space: memory is taken by the pages that are touched. 64 bits have room for more than
- * LIMIT_EVENTS of them, and for a guard that a large array in a handler of somebody's does not step
+ * LIMIT_EVENTS of them, and for a guard that a large array in a plugin's handler does not step
  * over. 32 bits have room for some 2,000. */
 #if UINTPTR_MAX > UINT32_MAX
 #define LIMIT_STACK       ((size_t)1 << 20)
@@ -72,8 +73,8 @@
 /* Kong gives up on a plugin server after 60 s (cosocket time-out). */
 #define LIMIT_EVENT_MS 55000
 
-/* Idle instances are forgotten: a worker of Kong that exits closes none of its own. Kong starts one
- * again when it is needed. */
+/* Idle instances are forgotten, because a worker of Kong that exits does not close its instances.
+ * Kong starts an instance again when it needs it. */
 #define LIMIT_INSTANCE_IDLE_MS (3600 * 1000)
 
 #endif

@@ -140,7 +140,7 @@ static int take_head(struct msgpack_skip *skip, const struct msgpack_head *head)
     return take_in_state(skip, head);
 }
 
-/* A text of which all that counts has come. */
+/* The part of a text that counts is there. */
 static int take_text(struct msgpack_skip *skip) {
     static const char step[] = "plugin.Step";
     static const char event_id[] = "EventId";
@@ -155,7 +155,7 @@ static int take_text(struct msgpack_skip *skip) {
     return CODEC_OK;
 }
 
-/* As much of the body as is there; returns how much that is. */
+/* Takes the part of the body that is there; returns its length. */
 static size_t take_body(struct msgpack_skip *skip, const uint8_t *data, size_t len) {
     size_t size = skip->body < len ? (size_t)skip->body : len;
     if (skip->is_text && size > 0) {

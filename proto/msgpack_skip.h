@@ -1,12 +1,13 @@
-/* A Step that is over a limit: its bytes are passed over as they come, and who asks is found in
- * them. Constant memory, whatever the size, the number of elements and the nesting. */
+/* Skips a Step that is over a limit, byte by byte as it comes, and finds out which request and
+ * event it is for. Needs constant memory, whatever the size, the number of elements and the
+ * nesting. */
 #ifndef PROTO_MSGPACK_SKIP_H
 #define PROTO_MSGPACK_SKIP_H
 
 #include "msgpack_head.h"
 #include "protocol.h"
 
-/* A method's name is no longer, and of a key no more must be known. */
+/* Enough for the longest method name, and for the keys that count. */
 #define MSGPACK_SKIP_TEXT 40
 
 /* Zeroed before each message. The first three fields are the result. */

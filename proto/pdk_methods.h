@@ -47,10 +47,10 @@ enum pdk_result {
 
 enum pdk_flags {
     PDK_WAITED = 0,       /* the handler needs the result */
-    PDK_POSTED = 1,       /* nothing comes back: the handler goes on at once */
+    PDK_POSTED = 1,       /* there is no result: the handler goes on at once */
     PDK_TERMINAL = 2,     /* ends the event: no answer ever comes */
     PDK_MSGPACK_ONLY = 4, /* Kong has no ProtoBuf:1 message for it */
-    /* What else must be so in the phase log, or Kong raises there: */
+    /* Further conditions in the phase log; otherwise Kong raises an error: */
     PDK_LOG_OF_HTTP = 8,      /* the log is one of an HTTP request */
     PDK_LOG_OF_STREAM = 16,   /* … of a stream */
     PDK_LOG_IF_BUFFERED = 32, /* Kong buffered the upstream's response */
@@ -67,7 +67,7 @@ struct pdk_method {
     uint8_t phases;  /* bits 1 << enum kong_phase in which Kong 3.9 allows the call; elsewhere it
                          raises */
     uint8_t not_2_8; /* … in which Kong 2.8 raises nevertheless; all: it has no such function */
-    uint8_t plain_phases; /* those of `phases` in which nothing else has to be looked at */
+    uint8_t plain_phases; /* those of `phases` that have no further condition */
 };
 
 enum pdk_id {

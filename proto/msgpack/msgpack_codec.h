@@ -9,7 +9,7 @@
 
 #include <msgpack/pack.h>
 
-/* Reading trusts nobody: every length is held against the bytes that are left. All readers return
+/* The reader checks every length against the bytes that are left. All readers return
  * CODEC_OK or a codec_error; CODEC_E_MALFORMED when the bytes end inside a value. */
 struct msgpack_reader {
     struct arena *arena; /* may be NULL where nothing is copied */
@@ -49,7 +49,7 @@ int msgpack_read_value(struct msgpack_reader *reader, struct kong_value *value);
 typedef int msgpack_field(struct msgpack_reader *reader, struct kong_str key, void *target);
 int msgpack_read_fields(struct msgpack_reader *reader, msgpack_field *field, void *target);
 
-/* Writing appends without looking; msgpack_writer_end says what came of it. */
+/* The write functions append without checking; msgpack_writer_end returns the error. */
 struct msgpack_writer {
     msgpack_packer packer;
     struct buffer *out;

@@ -331,7 +331,7 @@ bool msgpack_fast_reply(struct buffer *out, const struct rpc_reply *reply) {
         return false;
     }
     if (!buffer_reserve(out, most)) {
-        buffer_truncate(out, out->len); /* perhaps there is room for what it really takes */
+        buffer_truncate(out, out->len); /* there may be room for the bytes it really needs */
         return false;
     }
     uint8_t *start = out->data + out->len;

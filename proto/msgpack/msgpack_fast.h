@@ -1,7 +1,7 @@
 /* The messages of every event, in one pass over their bytes and without a call for each value:
  * "plugin.HandleEvent" and "plugin.Step" coming in, the next PDK call and the end of an event going
- * out. Each of them knows the usual shape only and leaves all else to the general code, which gives
- * the same for what is known here; tests hold one against the other. */
+ * out. They handle the usual shape only and leave the rest to the general code. For the usual shape
+ * both give the same result; tests compare them. */
 #ifndef PROTO_MSGPACK_FAST_H
 #define PROTO_MSGPACK_FAST_H
 
@@ -10,9 +10,9 @@
 
 /* The request at the start of data, when it is a HandleEvent or a Step of the usual shape, whole
  * and of at most `limit` bytes: its length, and *call is filled as msgpack_decode_call does, but
- * with strings that point into data and have no NUL. Else 0: frame_next and msgpack_decode_call say
- * what it is. The usual shape: known keys only; numbers that are whole, positive and below 2^63;
- * `Data` absent, or nil, a boolean, such a number or a string. */
+ * with strings that point into data and have no NUL. Otherwise 0, and frame_next and
+ * msgpack_decode_call must be used. The usual shape: known keys only; numbers that are whole,
+ * positive and below 2^63; `Data` absent, or nil, a boolean, such a number or a string. */
 size_t msgpack_fast_call(const uint8_t *data, size_t len, size_t limit, struct rpc_call *call);
 
 /* Appends a RETURN or a PDK_CALL whose arguments are strings, booleans, numbers as above, or maps

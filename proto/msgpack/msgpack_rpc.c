@@ -125,7 +125,7 @@ static int read_handle_event(struct msgpack_reader *reader, struct rpc_call *cal
     return error;
 }
 
-/* What cannot be taken over is passed over: whose answer it is stands beside it. */
+/* A value that cannot be decoded is skipped: the event's id stands in another field. */
 static int read_data(struct msgpack_reader *reader, struct rpc_call *call) {
     struct msgpack_reader before = *reader;
     int error = msgpack_read_value(reader, &call->data);

@@ -163,7 +163,7 @@ static bool decode_event(struct wire wire, struct rpc_call *call) {
     return false;
 }
 
-/* By hand: it stands before every event. A test holds it against protobuf-c. */
+/* Decoded by hand, because every event begins with it. A test compares it with protobuf-c. */
 int protobuf_decode_call(struct arena *arena, const uint8_t *data, size_t len,
                          struct rpc_call *call) {
     struct wire rest = wire(data, len);

@@ -51,7 +51,7 @@ static bool is_default(struct kong_value value) {
     }
 }
 
-/* The elements of a list (strings) or of a map (captures); nil when there are none. */
+/* The elements of a list (strings) or of a map (captures); nil for an empty one. */
 static int repeated_out(struct arena *arena, const ProtobufCFieldDescriptor *field,
                         const ProtobufCMessage *message, struct kong_value *to) {
     size_t count = *(const size_t *)member(message, field->quantifier_offset);

@@ -1,5 +1,5 @@
-/* protobuf-c's messages on their way in and out, and values made of them by their descriptors. Not
- * for others than proto/. */
+/* protobuf-c's messages on their way in and out, and values made of them by their descriptors.
+ * Private to proto/. */
 #ifndef PROTO_PROTOBUF_MESSAGE_H
 #define PROTO_PROTOBUF_MESSAGE_H
 

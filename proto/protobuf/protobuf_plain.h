@@ -1,6 +1,5 @@
 /* The messages of PDK calls that come often, written and read by hand: a String, a KV with a plain
- * value, numbers. A test holds that against protobuf-c, which does the rest. Not for others than
- * proto/. */
+ * value, numbers. protobuf-c does the rest, and a test compares both. Private to proto/. */
 #ifndef PROTO_PROTOBUF_PLAIN_H
 #define PROTO_PROTOBUF_PLAIN_H
 

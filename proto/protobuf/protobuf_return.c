@@ -6,7 +6,8 @@
 #include "protobuf_message.h"
 #include "protobuf_wire.h"
 
-/* A RETURN without content, by hand: it stands behind every event, with an empty frame before it.
+/* A RETURN without content, written by hand because every event ends with one, behind an empty
+ * frame.
  */
 static int encode_return(struct buffer *out, const struct kong_str *before, int64_t sequence) {
     uint8_t *at;

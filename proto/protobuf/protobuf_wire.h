@@ -1,5 +1,5 @@
-/* The wire format of Protocol Buffers, field by field: what the codec reads and writes by hand. Not
- * for others than proto/. Source: protobuf.dev, "Encoding". */
+/* The wire format of Protocol Buffers, field by field: what the codec reads and writes by hand.
+ * Private to proto/. Source: protobuf.dev, "Encoding". */
 #ifndef PROTO_PROTOBUF_WIRE_H
 #define PROTO_PROTOBUF_WIRE_H
 
