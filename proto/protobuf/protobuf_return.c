@@ -7,23 +7,29 @@
 #include "protobuf_wire.h"
 
 /* A RETURN without content, written by hand because every event ends with one, behind an empty
- * frame.
- */
-static int encode_return(struct buffer *out, const struct kong_str *before, int64_t sequence) {
-    uint8_t *at;
-    size_t size = sequence == 0 ? 0 : 1 + wire_varint_size((uint64_t)sequence);
-    int error = protobuf_frames(out, before, size, &at);
+ * frame. */
+static inline int encode_return(struct buffer *out, bool behind_empty, int64_t sequence) {
+    size_t content = sequence == 0 ? 0 : 1 + wire_varint_size((uint64_t)sequence);
+    size_t size = (behind_empty ? 2 : 1) * sizeof(uint32_t) + content;
 
-    if (error == CODEC_OK && sequence != 0) {
+    if (out->failed) {
+        return CODEC_E_NOMEM;
+    }
+    if (!buffer_reserve(out, size)) {
+        buffer_truncate(out, out->len);
+        return CODEC_E_NOMEM;
+    }
+    uint8_t *at = out->data + out->len;
+    at = wire_put_u32(behind_empty ? wire_put_u32(at, 0) : at, (uint32_t)content);
+    if (sequence != 0) {
         wire_put_varint(wire_put_tag(at, 1, WIRE_VARINT), (uint64_t)sequence);
     }
-    return error;
+    out->len += size;
+    return CODEC_OK;
 }
 
 int protobuf_encode_end(struct buffer *out, int64_t sequence) {
-    static const struct kong_str empty = {"", 0};
-
-    return encode_return(out, &empty, sequence);
+    return encode_return(out, true, sequence);
 }
 
 static int strings_in(struct arena *arena, const struct kong_str *from, size_t count,
@@ -102,7 +108,7 @@ int protobuf_encode_reply(struct buffer *out, const struct rpc_reply *reply) {
     int error;
 
     if (reply->kind == RPC_REPLY_RETURN) {
-        return encode_return(out, NULL, reply->sequence);
+        return encode_return(out, false, reply->sequence);
     }
     arena_init(&arena, LIMIT_EVENT_MEMORY);
     switch (reply->kind) {
