@@ -29,18 +29,36 @@ enum {
     IN_ANY = (1 << KONG_PHASE_COUNT) - 1,
 };
 
+/* The sets of what answers depend on. Read in Kong 3.9.1's PDK: kong.service.request.* changes the
+ * request that kong.request.* looks at (ngx.req), kong.response.* does not; all but the logs may
+ * write to ngx.ctx. */
+enum {
+    OF_NONE = 0,
+    OF_FIXED = PDK_OF_FIXED,
+    OF_REQUEST = PDK_OF_REQUEST,
+    OF_RESPONSE = PDK_OF_RESPONSE,
+    OF_SHARED = PDK_OF_CTX,
+    OF_CTX = PDK_OF_CTX | PDK_OF_MOMENT,
+    OF_ROUTE = PDK_OF_ROUTE,
+    OF_CONSUMER = PDK_OF_CONSUMER,
+    OF_MOMENT = PDK_OF_MOMENT,
+    OF_ALL = PDK_OF_ALL,
+};
+
 #define PLAIN(flags, phases, not_2_8)                                                              \
     ((not_2_8) != 0 ? IN_NONE : ((flags)&PDK_LOG_CONDITIONS) != 0 ? (phases) & ~IN_LOG : (phases))
 
 const struct pdk_method pdk_methods[PDK_COUNT] = {
-#define PDK(id, name, args, result, flags, phases, not_2_8)                                        \
+#define PDK(id, name, args, result, flags, phases, not_2_8, reads, changes)                        \
     [PDK_##id] = {{name, sizeof(name) - 1},                                                        \
                   PDK_ARGS_##args,                                                                 \
                   PDK_RESULT_##result,                                                             \
                   flags,                                                                           \
                   phases,                                                                          \
                   not_2_8,                                                                         \
-                  PLAIN(flags, phases, not_2_8)},
+                  PLAIN(flags, phases, not_2_8),                                                   \
+                  (reads),                                                                         \
+                  (changes)},
 #include "pdk_methods.def"
 #undef PDK
 #undef PLAIN

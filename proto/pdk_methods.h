@@ -57,6 +57,20 @@ enum pdk_flags {
     PDK_LOG_PROTOBUF = 64,    /* … on ProtoBuf:1 only */
     PDK_LOG_CONDITIONS = PDK_LOG_OF_HTTP | PDK_LOG_OF_STREAM | PDK_LOG_IF_BUFFERED,
     PDK_2_8_PROTOBUF = 128, /* not_2_8 holds on ProtoBuf:1 only */
+    PDK_SAFE = 256,         /* a getter that raises for no request, in the phases that allow it
+                               (but those of PDK_LOG_CONDITIONS), changes nothing, costs little */
+};
+
+/* What an answer of Kong's depends on. */
+enum pdk_of {
+    PDK_OF_FIXED = 1,     /* nothing that a handler does, nor time */
+    PDK_OF_REQUEST = 2,   /* the request, as kong.service.request.* changes it */
+    PDK_OF_RESPONSE = 4,  /* the response */
+    PDK_OF_CTX = 8,       /* kong.ctx.shared, ngx.ctx */
+    PDK_OF_ROUTE = 16,    /* route and service */
+    PDK_OF_CONSUMER = 32, /* consumer and credential */
+    PDK_OF_MOMENT = 128,  /* it may be another one at any time: no answer is used twice */
+    PDK_OF_ALL = 254,     /* all but what is fixed */
 };
 
 struct pdk_method {
@@ -68,10 +82,12 @@ struct pdk_method {
                          raises */
     uint8_t not_2_8; /* … in which Kong 2.8 raises nevertheless; all: it has no such function */
     uint8_t plain_phases; /* those of `phases` that have no further condition */
+    uint8_t reads;        /* enum pdk_of: what a getter's answer depends on; 0: no getter */
+    uint8_t changes;      /* … and what a call may change */
 };
 
 enum pdk_id {
-#define PDK(id, name, args, result, flags, phases, not_2_8) PDK_##id,
+#define PDK(id, name, args, result, flags, phases, not_2_8, reads, changes) PDK_##id,
 #include "pdk_methods.def"
 #undef PDK
     PDK_COUNT

@@ -77,6 +77,9 @@ void stats_gather(struct stats *sum, const struct stats *one) {
     sum->unknown_instances += stats_read(&one->unknown_instances);
     sum->bytes_in += stats_read(&one->bytes_in);
     sum->bytes_out += stats_read(&one->bytes_out);
+    sum->prefetched += stats_read(&one->prefetched);
+    sum->prefetch_used += stats_read(&one->prefetch_used);
+    sum->answers_kept += stats_read(&one->answers_kept);
     for (unsigned i = 0; i < STATS_LIMIT_COUNT; i++) {
         sum->limits[i] += stats_read(&one->limits[i]);
     }

@@ -67,6 +67,8 @@ struct stats {
     uint64_t connections;       /* ever opened */
     uint64_t unknown_instances; /* events for an instance that is not here (any more) */
     uint64_t bytes_in, bytes_out;
+    uint64_t prefetched, prefetch_used; /* getters asked for before the handler did; of them */
+    uint64_t answers_kept;              /* getters answered from memory */
     uint64_t limits[STATS_LIMIT_COUNT];
 };
 

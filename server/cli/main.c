@@ -15,6 +15,7 @@
 #include "options.h"
 #include "own_path.h"
 #include "plugin_check.h"
+#include "prefetch.h"
 #include "print_conf.h"
 #include "schema.h"
 #include "serve.h"
@@ -177,6 +178,10 @@ int kong_main(int argc, char **argv, const struct kong_plugin *plugin) {
         return complain(program, error, EXIT_USAGE);
     }
     int status = EXIT_SUCCESS;
+    if (options.kong_major == 2 && prefetch_check(plugin, true, error, sizeof error) != 0) {
+        options_free(&options);
+        return complain(program, error, EXIT_USAGE);
+    }
     switch (options.action) {
     case OPTIONS_HELP:
     case OPTIONS_HELP_ALL:

@@ -11,6 +11,7 @@
 #include "kong.h"
 #include "limit.h"
 #include "log.h"
+#include "prefetch_mode.h"
 #include "protocol.h"
 
 enum options_action {
@@ -71,6 +72,7 @@ struct options {
     size_t threads;               /* that run handlers; more than 1 only if the plugin allows it */
     size_t blocking_threads;      /* for kong_run_blocking */
     uint64_t blocking_wait_ms;    /* for one of them; 0: no limit */
+    enum prefetch_mode prefetch;  /* getters that are asked for before the handler does */
     uint64_t drain_ms;            /* what is still at work so long after SIGTERM is given up */
     enum option_switch supervise; /* a parent holds the socket, a child serves; AUTO as above */
     uint64_t stall_ms;            /* a process whose handler hangs so long is ended; 0: never */

@@ -24,6 +24,7 @@ void options_defaults(struct options *options, const struct kong_plugin *plugin)
         .threads = 1,
         .blocking_threads = LIMIT_BLOCKING_THREADS,
         .blocking_wait_ms = LIMIT_BLOCKING_WAIT_MS,
+        .prefetch = PREFETCH_AUTO,
         .phases = dump_default_phases(plugin),
         .priority = plugin->priority,
         .protocol = PROTOCOL_PROTOBUF,

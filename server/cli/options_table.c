@@ -24,6 +24,9 @@ static const struct option_name log_formats[] = {
 static const struct option_name protocols[] = {
     {"ProtoBuf:1", PROTOCOL_PROTOBUF}, {"MsgPack:1", PROTOCOL_MSGPACK}, {NULL, 0}};
 
+static const struct option_name prefetch_modes[] = {
+    {"auto", PREFETCH_AUTO}, {"declared", PREFETCH_DECLARED}, {"off", PREFETCH_OFF}, {NULL, 0}};
+
 static const struct option_name roles[] = {{"traditional", OPTION_TRADITIONAL},
                                            {"control_plane", OPTION_CONTROL_PLANE},
                                            {"data_plane", OPTION_DATA_PLANE},
@@ -121,6 +124,10 @@ const struct option_row option_rows[] = {
     {OPTION(SECONDS, "blocking-wait", "SECONDS", blocking_wait_ms), BETWEEN(0, HOUR),
      .help = "how long a handler waits for one of these threads before its call fails; 0: as long "
              "as the event lasts"},
+    {OPTION(NAME, "prefetch", "MODE", prefetch), .names = prefetch_modes,
+     .help = "getters that the server asks Kong for together, so that a handler waits once "
+             "(ProtoBuf:1): declared, those of the plugin's .prefetch; auto, also those that "
+             "nearly all requests of a phase were seen to ask for; off"},
     {OPTION(TEXT, "metrics-listen", "ADDRESS", metrics_listen), .common = true,
      .check = check_metrics,
      .help = "serve figures to Prometheus by HTTP, at /metrics of 127.0.0.1:9542, [::1]:9542 or "

@@ -10,6 +10,7 @@
 _Static_assert(sizeof(enum log_level) == sizeof(unsigned) &&
                    sizeof(enum log_format) == sizeof(unsigned) &&
                    sizeof(enum protocol) == sizeof(unsigned) &&
+                   sizeof(enum prefetch_mode) == sizeof(unsigned) &&
                    sizeof(enum option_switch) == sizeof(unsigned),
                "enums are as large as unsigned");
 

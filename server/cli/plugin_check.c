@@ -6,6 +6,7 @@
 
 #include "dump.h"
 #include "limit.h"
+#include "prefetch.h"
 #include "printable.h"
 #include "schema.h"
 #include "settings.h"
@@ -185,7 +186,8 @@ int plugin_check(const struct kong_plugin *plugin, char *error, size_t error_siz
         check_stack(plugin, error, error_size) != 0 || check_jobs(plugin, error, error_size) != 0) {
         return -1;
     }
-    if (schema_check_protocols(plugin->schema, dump_default_phases(plugin), text, sizeof text) !=
+    if (prefetch_check(plugin, false, text, sizeof text) != 0 ||
+        schema_check_protocols(plugin->schema, dump_default_phases(plugin), text, sizeof text) !=
             0 ||
         schema_check(plugin->schema, text, sizeof text) != 0) {
         return printable_error(error, error_size, "the plugin %.100s: %s", plugin->name, text);

@@ -350,9 +350,25 @@ static void print_instances(const struct kong_value *status, FILE *out) {
     }
 }
 
+/* Nothing as long as no getter was spared a wait. */
+static void print_answers(const struct kong_value *answers, FILE *out) {
+    char text[80];
+    if (count_at(answers, "Prefetched") + count_at(answers, "Kept") == 0) {
+        return;
+    }
+    struct list list = list_begin(out, "getters:", 16);
+    snprintf(text, sizeof text, "%llu asked for ahead", count_at(answers, "Prefetched"));
+    list_add(&list, text);
+    snprintf(text, sizeof text, "%llu of them used", count_at(answers, "PrefetchUsed"));
+    list_add(&list, text);
+    list_count(&list, count_at(answers, "Kept"), "answered from memory");
+    list_end(&list, "");
+}
+
 void status_table_print(const struct kong_value *status, FILE *out) {
     print_head(status, out);
     print_blocking(at(status, "Blocking"), out);
+    print_answers(at(status, "Answers"), out);
     print_limits(status, out);
     print_plugins(status, out);
     print_instances(status, out);

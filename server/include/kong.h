@@ -35,6 +35,7 @@
 #include "kong_log.h"
 #include "kong_node.h"
 #include "kong_phase.h"
+#include "kong_prefetch.h"
 #include "kong_request.h"
 #include "kong_response.h"
 #include "kong_router.h"
@@ -120,6 +121,15 @@ struct kong_plugin {
     kong_cxx_handlers handlers;
 #else
     kong_handler *handlers[KONG_PHASE_COUNT];
+#endif
+
+    /* What the handler of a phase wants in any case (kong_prefetch.h): asked for at once, before it
+     * runs. {[KONG_PHASE_ACCESS] = KONG_PREFETCH(KONG_WANT_REQUEST_METHOD, ...)}; in C++ a list as
+     * the handlers are. */
+#ifdef __cplusplus
+    kong_cxx_prefetch prefetch;
+#else
+    const struct kong_want *prefetch[KONG_PHASE_COUNT];
 #endif
 
     /* {{"flush", 1000, flush}, {"refresh-keys", 60000, refresh}}: the first without a name ends it.

@@ -167,6 +167,12 @@ static void traffic(const struct writer *writer, const struct status_source *sou
         stats->connections);
     one(writer, "received_bytes_total", "counter", "Bytes from Kong.", stats->bytes_in);
     one(writer, "sent_bytes_total", "counter", "Bytes to Kong.", stats->bytes_out);
+    one(writer, "prefetched_total", "counter", "Getters asked for before the handler did.",
+        stats->prefetched);
+    one(writer, "prefetch_used_total", "counter", "Of them, those that the handler asked for.",
+        stats->prefetch_used);
+    one(writer, "answers_kept_total", "counter", "Getters answered from memory.",
+        stats->answers_kept);
     head(writer, "limit_reached_total", "counter", "How often a limit of the server was reached.");
     for (unsigned i = 0; i < STATS_LIMIT_COUNT; i++) {
         print(writer, PREFIX "limit_reached_total{%s%slimit=\"%s\"} %llu\n", writer->label,

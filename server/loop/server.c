@@ -33,6 +33,7 @@ void server_options_init(struct server_options *options) {
         .stack_size = LIMIT_STACK,
         .blocking_threads = LIMIT_BLOCKING_THREADS,
         .blocking_wait_ms = LIMIT_BLOCKING_WAIT_MS,
+        .prefetch = PREFETCH_AUTO,
     };
 }
 
@@ -200,6 +201,7 @@ static struct worker_options worker_options_of(struct server *server) {
                                     .watch_faults = reports_faults(options),
                                     .closed = server_on_ended,
                                     .closed_arg = server};
+    wanted.prefetch = options->prefetch;
     uint32_t tag = 0;
     if (options->socket != NULL) {
         server->relay_fd = process_forward_listen(&wanted.relays, options->socket->path, &tag);

@@ -10,6 +10,7 @@
 #include "fd_store.h"
 #include "kong.h"
 #include "log.h"
+#include "prefetch_mode.h"
 #include "record.h"
 #include "rpc_message.h"
 #include "running.h"
@@ -47,6 +48,7 @@ struct server_options {
     uint64_t event_ms;     /* time limit of one event */
     bool kong_2_8;         /* see events_options */
     bool log_each_failure; /* the same */
+    enum prefetch_mode prefetch;
     uint64_t instance_idle_ms;
     const uid_t *allow_uids; /* borrowed; of processes that may connect */
     size_t allow_uid_count;  /* 0: any that may open the socket's file */

@@ -207,6 +207,7 @@ static void fill_conns(struct worker *worker) {
     worker->conns.read_size = READ_SIZE;
     struct rpc_env *rpc = &worker->conns.rpc;
     rpc->events = worker->events;
+    rpc->prefetch = worker->prefetch;
     rpc->scratch = &worker->scratch;
     rpc->budget = &worker->budget;
     rpc->complaints = &worker->complaints;
@@ -275,7 +276,8 @@ int worker_open(struct worker *worker, uint32_t index, uv_loop_t *loop,
         return rc;
     }
     worker->events = events_create(&events);
-    if (worker->events == NULL) {
+    if (worker->events == NULL ||
+        !prefetch_create(options->plugins, options->prefetch, events.kong_2_8, &worker->prefetch)) {
         return UV_ENOMEM;
     }
     fill_conns(worker);
@@ -340,6 +342,7 @@ void worker_destroy(struct worker *worker) {
     }
     jobs_destroy(worker->jobs);
     events_destroy(worker->events);
+    prefetch_destroy(worker->prefetch);
     arena_free(&worker->scratch);
     free(worker->conns.read_buffer);
     free(worker->plugin_stats);

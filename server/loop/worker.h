@@ -12,6 +12,7 @@
 
 #include "conn.h"
 #include "jobs.h"
+#include "prefetch.h"
 #include "process_forward.h"
 
 #define WORKERS_MOST RUNNING_WORKERS
@@ -42,6 +43,7 @@ struct worker_options {
     struct plugins *plugins;           /* borrowed */
     struct worker *all;                /* the array that this one is in */
     uint32_t count;
+    enum prefetch_mode prefetch;
     const struct stats *rest;  /* what no worker has counted */
     bool watch_faults;         /* crash.h */
     void (*closed)(void *arg); /* one has nothing left. On its thread */
@@ -57,7 +59,8 @@ struct worker {
     struct events *events; /* NULL: not open */
     struct conn_env conns;
     struct process_forward_env relays;
-    struct jobs *jobs; /* the first worker's; NULL: none */
+    struct prefetch *prefetch; /* NULL: off, or not open */
+    struct jobs *jobs;         /* the first worker's; NULL: none */
     struct throttle complaints;
     struct budget budget; /* of this thread's connections and events, shared with the others */
     struct stats stats;

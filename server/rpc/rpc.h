@@ -18,6 +18,7 @@
 struct rpc;
 struct forward;
 struct process_forward_env;
+struct prefetch;
 
 /* Sends a Step (a whole message) to the thread or the server `to`; its answer, or an error, comes
  * into rpc->out later. False: it could not be sent. */
@@ -34,6 +35,7 @@ struct rpc_env {
     const struct rpc_plugin_info *info; /* of each plugin: what its dump says too */
     struct arena *scratch;              /* for one message, reset before each */
     const struct budget *budget;        /* of what is read and written; NULL: none */
+    struct prefetch *prefetch;          /* ProtoBuf:1; NULL: nothing is asked for ahead */
     size_t max_frame;
     size_t max_connections;
     const struct running *running; /* for its restarts; NULL: not known */
@@ -87,6 +89,7 @@ struct rpc {
     int64_t sequence;    /* of its RpcCall */
     size_t results_due;  /* PDK calls sent that Kong has not answered; their frames come before all
                             others */
+    uint32_t calls_sent; /* … of the event at work, in all */
 
     /* MsgPack:1 */
     bool announced; /* serverPid was sent */

@@ -4,6 +4,7 @@
  * answers each; answers to posted ones are dropped as they come, before or together with the next
  * RpcCall (seen on 3.9.1 and 2.8.5). */
 #include "limit.h"
+#include "prefetch.h"
 #include "protobuf_rpc.h"
 #include "rpc_conversation.h"
 
@@ -18,11 +19,17 @@ static int send_call(struct event *event, const struct pdk_method *method, struc
         stats_count(&events_stats(rpc->env->events)->limits[STATS_LIMIT_POSTED], 1);
         return KONG_E_NOMEM;
     }
+    struct prefetch *prefetch = rpc->env->prefetch;
+    if (waits && prefetch != NULL && prefetch_learned(prefetch, rpc, event, method, args, count)) {
+        rpc_wake(rpc);
+        return KONG_OK;
+    }
     int rc = protobuf_encode_pdk_call(&rpc->out, method, args, count);
     if (rc != 0) {
         return rpc_kong_error(rc);
     }
     rpc->results_due++;
+    event->awaited = rpc->calls_sent++;
     if ((method->flags & PDK_TERMINAL) != 0) {
         rpc_enter(rpc, RPC_EXITED);
     }
@@ -35,6 +42,10 @@ static int send_call(struct event *event, const struct pdk_method *method, struc
 static void started(struct event *event) {
     struct rpc *rpc = event->peer;
     rpc->event = event;
+    rpc->calls_sent = 0;
+    if (rpc->env->prefetch != NULL && event->instance->failure == NULL) {
+        prefetch_declared(rpc->env->prefetch, rpc, event);
+    }
 }
 
 /* The empty frame and RpcReturn. */
@@ -48,6 +59,9 @@ static void send_return(struct rpc *rpc, int64_t sequence) {
 static void conversation_end(struct event *event) {
     struct rpc *rpc = event->peer;
     rpc->event = NULL;
+    if (rpc->env->prefetch != NULL) {
+        prefetch_learn(rpc->env->prefetch, event);
+    }
     if (!event->ended) {
         send_return(rpc, rpc->sequence);
     }
@@ -116,19 +130,36 @@ static void handle_event(struct rpc *rpc, const struct rpc_call *call) {
     }
 }
 
-/* The event whose handler waits for the answer that has come; NULL: it is for nobody. An answer to
- * the last call that was sent is for the handler, when it waits; all others are for posted calls.
- */
-static struct event *waiting_event(struct rpc *rpc) {
-    struct event *event = rpc->event;
-    rpc->results_due--;
-    bool waits = event != NULL && event->state == EVENT_WAITING && rpc->results_due == 0;
-    return waits ? event : NULL;
+/* Which of Kong's answers to the event has come, from 0. */
+static uint32_t take_index(struct rpc *rpc) {
+    return rpc->calls_sent - (uint32_t)rpc->results_due--;
 }
 
+static inline bool waits_for(const struct event *event, uint32_t index) {
+    return event->state == EVENT_WAITING && event->awaited == index;
+}
+
+/* An answer that the handler has not asked for yet. One that is no good is forgotten: the handler
+ * asks for itself, and is told what is wrong. */
+static void keep_answer(struct event *event, uint32_t index, const struct frame *frame) {
+    struct answer *answer = answers_due(&event->answers, index);
+    if (answer != NULL) {
+        int rc = protobuf_decode_pdk_result(&event->arena, answer->method, frame->data, frame->len,
+                                            &answer->value);
+        answer->state = rc == CODEC_OK ? ANSWER_HERE : ANSWER_STALE;
+    }
+}
+
+/* For the handler that waits for it, or for one that will ask; those to posted calls are for
+ * nobody. */
 static int take_answer(struct rpc *rpc, const struct frame *frame) {
-    struct event *event = waiting_event(rpc);
+    struct event *event = rpc->event;
+    uint32_t index = take_index(rpc);
     if (event == NULL) {
+        return 0;
+    }
+    if (!waits_for(event, index)) {
+        keep_answer(event, index, frame);
         return 0;
     }
     struct kong_value value;
@@ -144,9 +175,15 @@ static int take_answer(struct rpc *rpc, const struct frame *frame) {
 }
 
 int rpc_protobuf_too_big(struct rpc *rpc) {
-    struct event *event = waiting_event(rpc);
-    if (event != NULL) {
+    struct event *event = rpc->event;
+    uint32_t index = take_index(rpc);
+    if (event != NULL && waits_for(event, index)) {
         rpc_deliver_refused(rpc, event, CODEC_E_LIMIT);
+    } else if (event != NULL) {
+        struct answer *answer = answers_due(&event->answers, index);
+        if (answer != NULL) {
+            answer->state = ANSWER_STALE;
+        }
     }
     return rpc->state >= RPC_BROKEN ? -1 : 0;
 }

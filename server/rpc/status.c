@@ -207,6 +207,14 @@ static struct kong_value bytes(struct builder *builder, const struct stats *stat
     return done(&map);
 }
 
+static struct kong_value answers(struct builder *builder, const struct stats *stats) {
+    struct map map = map_of(builder, 3);
+    put_count(&map, "Prefetched", stats->prefetched);
+    put_count(&map, "PrefetchUsed", stats->prefetch_used);
+    put_count(&map, "Kept", stats->answers_kept);
+    return done(&map);
+}
+
 /* It begins as go-pdk's GetStatus has it. */
 static struct kong_value plugin(struct builder *builder, const struct plugin *plugin,
                                 const struct stats_plugin *stats) {
@@ -243,7 +251,7 @@ bool status_build(const struct status_source *source, struct arena *arena,
                   struct kong_value *status) {
     struct builder builder = {.arena = arena};
     const struct stats *stats = source->stats;
-    struct map map = map_of(&builder, 13);
+    struct map map = map_of(&builder, 14);
     put_count(&map, "Pid", (uint64_t)source->pid);
     put(&map, "StartTime", kong_number(source->started_at));
     put(&map, "Uptime", kong_number(source->now - source->started_at));
@@ -253,6 +261,7 @@ bool status_build(const struct status_source *source, struct arena *arena,
     put(&map, "Connections", connections(&builder, source));
     put(&map, "Blocking", blocking(&builder, &source->blocking));
     put(&map, "Bytes", bytes(&builder, stats));
+    put(&map, "Answers", answers(&builder, stats));
     put(&map, "Limits", limits(&builder, stats));
     put_count(&map, "LogLinesLost", source->log == NULL ? 0 : log_dropped(source->log));
     put(&map, "Instances", instances(&builder, source));

@@ -12,6 +12,7 @@
 
 #include <pthread.h>
 
+#include "answers.h"
 #include "arena.h"
 #include "fiber.h"
 #include "kong.h"
@@ -114,6 +115,9 @@ struct event {
     uint64_t started_ns; /* stats_clock */
     struct event_link by_deadline;
     const struct pdk_method *waits_for; /* while WAITING */
+    uint32_t awaited; /* ProtoBuf:1: … and which of Kong's answers to this event, from 0 */
+    struct answers answers;
+    bool asked_ahead;                   /* what is learned was asked for (prefetch.h) */
     unsigned asked;                     /* pdk_phase.c: what Kong said of this event */
     const char *request_id;             /* where the handler has asked Kong for it; NULL */
     struct quarantine_handler *watched; /* its handler crashed the process lately; NULL: no */

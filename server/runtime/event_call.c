@@ -22,13 +22,13 @@ int event_call_error(const struct event *event) {
 
 /* Kong's id of the request, for lines that are logged about it. It is never asked for: that would
  * be a wait more, and what goes to Kong's log gets it from Kong. */
-static void note_request_id(struct event *event, const struct kong_value *variable) {
+static void note_request_id(struct event *event, const struct kong_value *variable,
+                            const struct kong_value *answer) {
     static const char *const variables[] = {"kong_request_id", "request_id"};
     for (size_t i = 0; i < sizeof variables / sizeof *variables; i++) {
-        if (variable->type == KONG_STRING && event->answer.type == KONG_STRING &&
-            event->answer.string.len > 0 &&
-            kong_str_equal(variable->string, kong_str(variables[i]))) {
-            event->request_id = event->answer.string.data;
+        if (variable->type == KONG_STRING && answer->type == KONG_STRING &&
+            answer->string.len > 0 && kong_str_equal(variable->string, kong_str(variables[i]))) {
+            event->request_id = answer->string.data;
         }
     }
 }
@@ -47,29 +47,8 @@ static int not_sent(struct event *event, struct kong_str name, const struct kong
     return event_fail(event, rc, text);
 }
 
-int event_call(struct event *event, const struct pdk_method *method, struct kong_str name,
-               const struct kong_value *args, size_t count, struct kong_value *result) {
-    if (result != NULL) {
-        *result = kong_nil();
-    }
-    const struct kong_str no_text = {NULL, 0};
-    int over = event_call_error(event);
-    if (over != 0) {
-        return event_fail(event, over, no_text);
-    }
-    bool terminal = method != NULL && (method->flags & PDK_TERMINAL) != 0;
-    bool waits = !terminal && (method == NULL || (method->flags & PDK_POSTED) == 0);
-    int rc = event->ops->call(event, method, name, args, count, waits);
-    if (rc != 0) {
-        return not_sent(event, name, args, count, rc);
-    }
-    event->ended = terminal;
-    if (!waits) {
-        return KONG_OK;
-    }
-    if (event->cancelled != 0) { /* the peer went away while the call was written to it */
-        return event_fail(event, event->cancelled, no_text);
-    }
+/* Parks the handler until Kong has answered. */
+static int wait_for_answer(struct event *event, const struct pdk_method *method) {
     event->waits_for = method;
     event_set_state(event, EVENT_WAITING);
     event->fiber = fiber_current(event->events->fibers[event->plugin->index]);
@@ -78,13 +57,115 @@ int event_call(struct event *event, const struct pdk_method *method, struct kong
     if (event->cancelled == 0 && method != NULL) {
         stats_add(&event->stats->calls[method - pdk_methods], stats_clock() - begin);
     }
-    if (result != NULL && event->answer_rc == 0) {
+    return event->answer_rc;
+}
+
+/* The answer has come. */
+static void keep(struct event *event, struct answer *answer, const struct kong_value *value) {
+    if (answer != NULL) {
+        bool once = (answer->method->reads & PDK_OF_MOMENT) != 0;
+        answer->state = once ? ANSWER_STALE : ANSWER_HERE;
+        answer->value = *value;
+        answer->early = answer->early ||
+                        (!answer->used && (answer->method->reads & event->answers.changed) == 0);
+        answer->used = true;
+    }
+}
+
+/* An answer that is here: asked for ahead, or had before. */
+static void use_answer(struct event *event, struct answer *answer, struct kong_value *result) {
+    struct stats *stats = event->events->stats;
+    if (answer->used) {
+        stats_count(&stats->answers_kept, 1);
+    } else {
+        stats_count(&stats->prefetch_used, 1);
+        stats_add(&event->stats->calls[answer->method - pdk_methods], 0);
+    }
+    *result = answer->value;
+    keep(event, answer, &answer->value);
+}
+
+/* A getter: its answer is here, on its way, or asked for now. */
+static int get(struct event *event, const struct pdk_method *method, const struct kong_value *args,
+               size_t count, struct kong_value *result) {
+    struct answers *answers = &event->answers;
+    struct answer *answer = answers_find(answers, method, args, count);
+    if (answer != NULL && answer->state == ANSWER_HERE) {
+        use_answer(event, answer, result);
+        return KONG_OK;
+    }
+    if (answer != NULL) {
+        event->awaited = answer->due;
+    } else {
+        int rc = event->ops->call(event, method, method->name, args, count, true);
+        if (rc != 0) {
+            return not_sent(event, method->name, args, count, rc);
+        }
+        if (event->cancelled != 0) { /* the peer went away while the call was written to it */
+            return event_fail(event, event->cancelled, (struct kong_str){NULL, 0});
+        }
+        answer = answers_find(answers, method, args, count); /* others may be asked for with it */
+    }
+    bool ahead = answer != NULL;
+    int rc = wait_for_answer(event, method);
+    if (rc != 0) {
+        if (ahead) {
+            answer->state = ANSWER_STALE;
+        }
+        return rc;
+    }
+    *result = event->answer;
+    stats_count(&event->events->stats->prefetch_used, ahead);
+    if (!ahead && (method->reads & PDK_OF_MOMENT) == 0) {
+        answer = answers_add(answers, &event->arena, method, args, count);
+    }
+    keep(event, answer, result);
+    return KONG_OK;
+}
+
+/* A call that changes something, or of which nothing is known. */
+static int call(struct event *event, const struct pdk_method *method, struct kong_str name,
+                const struct kong_value *args, size_t count, struct kong_value *result) {
+    bool terminal = method != NULL && (method->flags & PDK_TERMINAL) != 0;
+    bool waits = !terminal && (method == NULL || (method->flags & PDK_POSTED) == 0);
+    answers_change(&event->answers, method == NULL ? PDK_OF_ALL : method->changes);
+    int rc = event->ops->call(event, method, name, args, count, waits);
+    if (rc != 0) {
+        return not_sent(event, name, args, count, rc);
+    }
+    event->ended = terminal;
+    if (!waits) {
+        return KONG_OK;
+    }
+    if (event->cancelled != 0) { /* as above */
+        return event_fail(event, event->cancelled, (struct kong_str){NULL, 0});
+    }
+    rc = wait_for_answer(event, method);
+    if (rc == 0) {
         *result = event->answer;
     }
-    if (method == &pdk_methods[PDK_NGINX_GET_VAR] && event->answer_rc == 0 && count > 0) {
-        note_request_id(event, &args[0]);
+    return rc;
+}
+
+int event_call(struct event *event, const struct pdk_method *method, struct kong_str name,
+               const struct kong_value *args, size_t count, struct kong_value *result) {
+    struct kong_value unwanted;
+    if (result == NULL) {
+        result = &unwanted;
     }
-    return event->answer_rc;
+    *result = kong_nil();
+    int over = event_call_error(event);
+    if (over != 0) {
+        return event_fail(event, over, (struct kong_str){NULL, 0});
+    }
+    if (method == NULL || method->reads == 0) {
+        return call(event, method, name, args, count, result);
+    }
+    int rc = get(event, method, args, count, result);
+    if (rc == 0 && method == &pdk_methods[PDK_NGINX_GET_VAR] && count > 0) {
+        note_request_id(event, &args[0], result);
+    }
+    return rc;
 }
 
 void event_at_end(struct event *event, struct event_cleanup *cleanup) {

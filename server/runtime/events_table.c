@@ -206,6 +206,9 @@ struct event *events_take(struct events *events) {
     event->interrupt = NULL;
     event->interrupt_arg = NULL;
     event->waits_for = NULL;
+    event->awaited = 0;
+    event->answers = (struct answers){0};
+    event->asked_ahead = false;
     event->request_id = NULL;
     event->asked = 0;
     event->watched = NULL;

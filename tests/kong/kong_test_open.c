@@ -71,7 +71,10 @@ static int start(struct kong_test *test, const struct kong_test_options *options
                  size_t error_size) {
     struct gateway *gateway = test->gateway;
     /* What a raised error has left waiting for a Step is given up at once in the end. */
+    static const enum prefetch_mode declared =
+        PREFETCH_DECLARED; /* calls arrive as they are made */
     struct sim_server_options server = {.plugin = &gateway->plugin,
+                                        .prefetch = &declared,
                                         .event_ms = options->event_ms,
                                         .threads = options->threads,
                                         .kong_2_8 = options->kong_2_8,

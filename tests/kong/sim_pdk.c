@@ -12,7 +12,8 @@
 typedef int pdk_function(struct call *call);
 
 static pdk_function *const functions[PDK_COUNT] = {
-#define PDK(id, name, args, result, flags, phases, not_2_8) [PDK_##id] = sim_pdk_##id,
+#define PDK(id, name, args, result, flags, phases, not_2_8, reads, changes)                        \
+    [PDK_##id] = sim_pdk_##id,
 #include "pdk_methods.def"
 #undef PDK
 };

@@ -16,7 +16,7 @@ struct call {
 
 #define PDK_FUNCTION(id) int sim_pdk_##id(struct call *call)
 
-#define PDK(id, name, args, result, flags, phases, not_2_8) PDK_FUNCTION(id);
+#define PDK(id, name, args, result, flags, phases, not_2_8, reads, changes) PDK_FUNCTION(id);
 #include "pdk_methods.def"
 #undef PDK
 

@@ -4,6 +4,7 @@
 #define SIM_SERVER_H
 
 #include "kong.h"
+#include "prefetch_mode.h"
 #include "protocol.h"
 #include "rpc_message.h"
 
@@ -23,7 +24,8 @@ struct sim_server_options {
     uint64_t drain_ms;
     uint64_t instance_idle_ms;
     size_t max_connections, max_instances, max_events, max_frame, max_memory;
-    bool kong_2_8; /* --kong-version 2.8 */
+    bool kong_2_8;                      /* --kong-version 2.8 */
+    const enum prefetch_mode *prefetch; /* NULL: auto */
     bool log_each_failure;
     bool report_faults; /* of handlers, on stderr, where no other server of this process does */
 };

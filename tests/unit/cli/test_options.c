@@ -168,8 +168,9 @@ static void test_bad_usage(void **state) {
     refused("--frobnicate=1", "unknown option --frobnicate=1: --help-all lists the options");
     refused("-x", "unknown option -x: --help-all lists the options");
     refused("--socketmode 1", "unknown option --socketmode: --help-all lists the options");
-    refused("--pr 1",
-            "--pr is short for more than one option: --priority, --protocol, --print-conf");
+    refused(
+        "--pr 1",
+        "--pr is short for more than one option: --prefetch, --priority, --protocol, --print-conf");
     refused("--max=1", "--max=1 is short for more than one option: --max-connections, "
                        "--max-instances, --max-events, --max-frame, --max-config, "
                        "--max-memory");

@@ -115,6 +115,17 @@ struct bench *bench_create(enum protocol protocol, void *loop) {
     return bench;
 }
 
+void bench_prefetch(struct bench *bench, enum prefetch_mode mode, const struct kong_want *wants) {
+    char error[200];
+    prefetch_destroy(bench->env.prefetch);
+    memset(bench->plugin.prefetch, 0, sizeof bench->plugin.prefetch);
+    bench->plugin.prefetch[bench->phase] = wants;
+    if (prefetch_check(&bench->plugin, bench->kong_2_8, error, sizeof error) != 0) {
+        fail_msg("%s", error);
+    }
+    assert_true(prefetch_create(&bench->plugins, mode, bench->kong_2_8, &bench->env.prefetch));
+}
+
 void bench_destroy(struct bench *bench) {
     assert_false(bench->raised);
     bench_close(bench);
@@ -124,6 +135,7 @@ void bench_destroy(struct bench *bench) {
     events_destroy(bench->events);
     blocking_pool_destroy(bench->blocking);
     registry_destroy(bench->registry);
+    prefetch_destroy(bench->env.prefetch);
     arena_free(&bench->memory);
     arena_free(&bench->scratch);
     free(bench);

@@ -5,6 +5,7 @@
 
 #include "blocking_pool.h"
 #include "event.h"
+#include "prefetch.h"
 #include "rpc.h"
 
 #define BENCH_CALLS   64
@@ -94,6 +95,8 @@ struct bench *bench_create_sharing(enum protocol protocol, void *loop,
                                    struct blocking_pool *blocking, uint64_t blocking_wait_ms);
 /* The same for a Kong 2.8, and a server that knows it. */
 struct bench *bench_create_2_8(enum protocol protocol);
+/* From now on getters are asked for ahead (prefetch.h); `wants` is declared for bench->phase. */
+void bench_prefetch(struct bench *bench, enum prefetch_mode mode, const struct kong_want *wants);
 /* No event may be alive, and no call may have arrived on which Kong raises (both asserted). */
 void bench_destroy(struct bench *bench);
 

@@ -22,7 +22,7 @@ struct rig_notes {
  * default 1):
  * post: count times response.set_header("X-<i>", "v") and log.info
  * wait: request.get_header("X-In"), response.set_header("X-Out", that)
- * loop: count times request.get_query_arg("a"), each must be "1"
+ * loop: count times nginx.get_var("arg_a"), each must be "1"
  * mixed: posts and waits in turns: log.info, get_method, set_header, set_header, get_header,
  * log.info, ctx.shared.set, ctx.shared.get, set_header exit: response.exit(403, "denied"), then
  * nothing exit-more: a post, response.exit, then count more calls of all kinds, errors ignored

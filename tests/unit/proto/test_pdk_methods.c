@@ -208,7 +208,7 @@ static void test_msgpack_methods(void **state) {
 /* The ids follow the names. */
 static void test_ids(void **state) {
     static const char *const ids[] = {
-#define PDK(id, name, args, result, flags, phases, not_2_8) #id,
+#define PDK(id, name, args, result, flags, phases, not_2_8, reads, changes) #id,
 #include "pdk_methods.def"
 #undef PDK
     };
@@ -285,10 +285,45 @@ static void test_flags(void **state) {
         if (starts_with(last, "get_") || starts_with(last, "is_")) {
             assert_int_equal(kind, PDK_WAITED);
         }
-        assert_true(method->flags < 2u * PDK_2_8_PROTOBUF);
+        assert_true(method->flags < 2u * PDK_SAFE);
         if (!(method->flags & PDK_MSGPACK_ONLY)) {
             assert_int_not_equal(method->args, PDK_ARGS_ANY);
             assert_int_not_equal(method->result, PDK_RESULT_ANY);
+        }
+    }
+}
+
+static bool reads_and_changes_nothing(const char *last) {
+    return strcmp(last, "warn") == 0 || strcmp(last, "notice") == 0 || strcmp(last, "log") == 0 ||
+           strcmp(last, "info") == 0 || strcmp(last, "err") == 0 || strcmp(last, "debug") == 0 ||
+           strcmp(last, "crit") == 0 || strcmp(last, "alert") == 0 ||
+           strcmp(last, "deprecation") == 0;
+}
+
+/* A getter reads something and changes nothing; all others change something that is read, but for
+ * lines in the log. */
+static void test_reads_and_changes(void **state) {
+    (void)state;
+    for (size_t i = 0; i < PDK_COUNT; i++) {
+        const struct pdk_method *method = &pdk_methods[i];
+        const char *last = strrchr(method->name.data, '.') + 1;
+        bool posted = (method->flags & (PDK_POSTED | PDK_TERMINAL)) != 0;
+
+        assert_true(method->reads == 0 || method->changes == 0);
+        if (starts_with(last, "get_") || starts_with(last, "is_")) {
+            assert_int_not_equal(method->reads, 0);
+        }
+        if (posted) {
+            assert_int_equal(method->reads, 0);
+            assert_int_equal(method->changes == 0, reads_and_changes_nothing(last));
+        }
+        if (starts_with(last, "set_") || starts_with(last, "add_") || starts_with(last, "clear_")) {
+            assert_true((method->changes & PDK_OF_MOMENT) != 0);
+        }
+        if ((method->flags & PDK_SAFE) != 0) {
+            assert_int_not_equal(method->reads, 0);
+            assert_int_equal(method->reads & PDK_OF_MOMENT, 0);
+            assert_int_equal(method->flags & PDK_MSGPACK_ONLY, 0);
         }
     }
 }
@@ -410,6 +445,7 @@ int main(void) {
         cmocka_unit_test(test_sorted),
         cmocka_unit_test(test_find),
         cmocka_unit_test(test_flags),
+        cmocka_unit_test(test_reads_and_changes),
         cmocka_unit_test(test_phases),
         cmocka_unit_test(test_seen),
         cmocka_unit_test(test_2_8),

@@ -148,7 +148,7 @@ static void steps_reach_the_server_that_has_the_event(void **state) {
     for (int i = 0; i < 4; i++) {
         reply = step(pair, id);
         assert_int_equal(reply.kind, RPC_REPLY_PDK_CALL);
-        assert_true(kong_str_equal(reply.method, kong_str("kong.request.get_query_arg")));
+        assert_true(kong_str_equal(reply.method, kong_str("kong.nginx.get_var")));
         assert_int_equal(reply.event_id, id);
     }
     reply = step(pair, id);
