@@ -118,6 +118,4 @@ static const struct kong_plugin plugin = {
     .handlers = {[KONG_PHASE_ACCESS] = transform},
 };
 
-int main(int argc, char **argv) {
-    return kong_main(argc, argv, &plugin);
-}
+KONG_MAIN(plugin)

@@ -11,10 +11,7 @@
 
 #include "example.h"
 
-int plugin_main(int argc, char **argv);
-#define main plugin_main
 #include "body_transform.c"
-#undef main
 
 static const char config_text[] =
     "{\"max_bytes\":65536,\"remove\":[\"password\",\"pin\"],\"set\":{\"source\":\"gateway\"}}";

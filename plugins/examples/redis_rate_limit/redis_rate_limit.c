@@ -281,6 +281,4 @@ static const struct kong_plugin plugin = {
     .destroy = destroy,
 };
 
-int main(int argc, char **argv) {
-    return kong_main(argc, argv, &plugin);
-}
+KONG_MAIN(plugin)

@@ -13,10 +13,7 @@
 
 #include "example.h"
 
-int plugin_main(int argc, char **argv);
-#define main plugin_main
 #include "redis_rate_limit.c"
-#undef main
 
 #define AT_ONCE 8
 #define YEAR    "31536000" /* a window that does not end during a test */

@@ -58,16 +58,16 @@ struct token {
 };
 
 static bool split(struct kong_str text, struct token *token) {
+    const char *end = text.data + text.len;
     const char *first = memchr(text.data, '.', text.len);
-    const char *last = memrchr(text.data, '.', text.len);
-    if (first == NULL || first == last ||
-        memchr(first + 1, '.', (size_t)(last - first - 1)) != NULL) {
+    const char *second = first == NULL ? NULL : memchr(first + 1, '.', (size_t)(end - first - 1));
+    if (second == NULL || memchr(second + 1, '.', (size_t)(end - second - 1)) != NULL) {
         return false;
     }
     token->header = (struct kong_str){text.data, (size_t)(first - text.data)};
-    token->payload = (struct kong_str){first + 1, (size_t)(last - first - 1)};
-    token->signed_text = (struct kong_str){text.data, (size_t)(last - text.data)};
-    token->signature = (struct kong_str){last + 1, text.len - token->signed_text.len - 1};
+    token->payload = (struct kong_str){first + 1, (size_t)(second - first - 1)};
+    token->signed_text = (struct kong_str){text.data, (size_t)(second - text.data)};
+    token->signature = (struct kong_str){second + 1, (size_t)(end - second - 1)};
     return true;
 }
 
@@ -286,6 +286,4 @@ static const struct kong_plugin plugin = {
     .destroy = destroy,
 };
 
-int main(int argc, char **argv) {
-    return kong_main(argc, argv, &plugin);
-}
+KONG_MAIN(plugin)
