@@ -8,7 +8,7 @@
 #   unit    build, and cmocka
 #   deb     build, and what makes a Debian package
 #   demo    build, and nginx with Lua, lua-cjson, lua-messagepack, curl
-#   examples  demo, unit, and what plugins/examples need: hiredis, redis-server, OpenSSL
+#   examples  demo, unit, and what plugins/examples need: hiredis, redis-server, OpenSSL, libcurl
 #   test    demo, examples, and clang with its tools, cmocka, valgrind, gcovr, Lua 5.1, PyYAML
 #   bench   demo, and wrk, strace, valgrind, gnuplot
 #   other   cross compilers for i386 and s390x and qemu's user mode; not beside gcc-multilib, which
@@ -101,7 +101,9 @@ want_examples() {
     want_unit
     library libhiredis-dev hiredis
     library libssl-dev libcrypto
+    library 'libcurl4-openssl-dev|libcurl4-gnutls-dev' libcurl
     tool openssl openssl
+    tool python3 python3
     tool redis-server redis-server
     tool redis-cli redis-tools
 }

@@ -80,7 +80,7 @@ static int start(struct kong_test *test, const struct kong_test_options *options
                                         .kong_2_8 = options->kong_2_8,
                                         .report_faults = true,
                                         .log_each_failure = true,
-                                        .drain_ms = 50};
+                                        .drain_ms = 10000};
     if (plugin_check(&gateway->plugin, error, error_size) != 0) {
         return -1;
     }
