@@ -41,7 +41,7 @@ struct running_slot *running_take(struct running *running, uint32_t plugin, int3
     for (size_t i = RUNNING_WORKERS; i < RUNNING_SLOTS; i++) {
         struct running_slot *slot = &running->slots[i];
         int32_t none = RUNNING_NONE;
-        if (atomic_compare_exchange_strong(&slot->phase, &none, phase)) {
+        if (atomic_compare_exchange_strong(&slot->phase, &none, RUNNING_TAKEN)) {
             running_enter(slot, plugin, instance, phase, config);
             if (request != NULL) {
                 running_note_request(slot, request);

@@ -19,14 +19,16 @@
 #define RUNNING_SLOTS    (RUNNING_WORKERS + RUNNING_BLOCKING)
 
 #define RUNNING_NONE (-1)
+/* Somebody has taken the slot, and runs nothing in it yet. */
+#define RUNNING_TAKEN (-2)
 
 /* What one thread runs. Written by that thread only. */
 struct running_slot {
     _Atomic uint32_t runs; /* counts up whenever a handler is entered: while `phase` is set, a count
                               that stands still means that the handler hangs */
     _Atomic int32_t instance;
-    _Atomic int32_t
-        phase; /* enum kong_phase, or QUARANTINE_CONFIGURE or _JOB; RUNNING_NONE: nothing */
+    _Atomic int32_t phase;   /* enum kong_phase, or QUARANTINE_CONFIGURE or _JOB; RUNNING_NONE,
+                                RUNNING_TAKEN: nothing */
     uint32_t request_run;    /* the run that `request` belongs to; it is unknown in any other */
     uint64_t config;         /* config_identity, of that plugin */
     _Atomic uint32_t plugin; /* which of the server's */
@@ -46,14 +48,16 @@ struct running {
     struct quarantine quarantine;
 };
 
+/* The phase comes last, so that the process can die at any instruction: what it says to have run is
+ * all there. Release holds the compiler to that order. */
 static inline void running_enter(struct running_slot *slot, uint32_t plugin, int32_t instance,
                                  int32_t phase, uint64_t config) {
     atomic_store_explicit(&slot->plugin, plugin, memory_order_relaxed);
-    atomic_store_explicit(&slot->instance, instance, memory_order_relaxed);
-    slot->config = config;
-    atomic_store_explicit(&slot->phase, phase, memory_order_relaxed);
     uint32_t runs = atomic_load_explicit(&slot->runs, memory_order_relaxed);
+    atomic_store_explicit(&slot->instance, instance, memory_order_relaxed);
     atomic_store_explicit(&slot->runs, runs + 1, memory_order_relaxed);
+    slot->config = config;
+    atomic_store_explicit(&slot->phase, phase, memory_order_release);
 }
 
 /* Behind running_enter: the request that the handler runs for. */
@@ -84,8 +88,8 @@ const char *running_phase_name(const struct running_slot *slot);
 /* Nothing runs, nothing has run: before a server process begins. */
 void running_clear(struct running *running);
 
-/* A free slot for a function of kong_run_blocking, entered; NULL: all are in use. From any thread.
- * It is given back by running_leave. */
+/* A free slot for a function of kong_run_blocking, entered as that request's; NULL: all are in use.
+ * From any thread. It is given back by running_leave. */
 struct running_slot *running_take(struct running *running, uint32_t plugin, int32_t instance,
                                   int32_t phase, uint64_t config, const char *request);
 

@@ -14,6 +14,7 @@
 #include "log.h"
 #include "printable.h"
 #include "process_log.h"
+#include "rpc.h"
 #include "server.h"
 #include "service_manager.h"
 #include "socket_file.h"
@@ -168,6 +169,13 @@ static int serve(void *arg, struct running *running) {
     return EXIT_SUCCESS;
 }
 
+/* In a dead child's place (fd_store.h). */
+static size_t answer_orphan(void *arg, uint8_t what, uint32_t id, bool next_child, uint8_t *out,
+                            size_t size) {
+    const struct service *service = arg;
+    return rpc_answer_orphan(service->plugins, what, id, next_child, out, size);
+}
+
 static int serve_supervised(struct service *service) {
     struct supervisor_options wanted = {.log = service->log,
                                         .plugins = service->plugins,
@@ -180,7 +188,7 @@ static int serve_supervised(struct service *service) {
     char error[256];
     service->watch_parent = true; /* the child's parent is the supervisor */
     service->parent = getpid();
-    service->store = wanted.store = fd_store_create(service->socket);
+    service->store = wanted.store = fd_store_create(service->socket, answer_orphan, service);
     int status = supervisor_run(&wanted, serve, service, error, sizeof error);
     fd_store_destroy(service->store);
     return status < 0 ? fail_start(service, error, EXIT_FAILURE) : status;

@@ -33,14 +33,18 @@ struct conn {
     struct rpc rpc;
     struct write *unsent, **unsent_end;
     uint64_t heard_ms; /* when the peer last sent something, or connected */
-    size_t stuck_size; /* of rpc.unwritten, which is in `unsent`, when it last became shorter, */
+    size_t stuck_size; /* of what waits for the peer, when that last became less, */
     uint64_t stuck_ms; /* and when that was; while something is unwritten */
     unsigned recorded; /* its number in a recording */
-    _Atomic uint8_t *kept; /* for whoever outlives this process (fd_store.h); NULL: nobody */
 };
 
 static struct conn *conn_of(struct rpc *rpc) {
     return (struct conn *)((char *)rpc - offsetof(struct conn, rpc));
+}
+
+/* Bytes that the kernel has not taken. */
+static size_t waiting(const struct conn *conn) {
+    return conn->rpc.unwritten + conn->rpc.out.len;
 }
 
 static void on_closed(uv_handle_t *handle) {
@@ -84,7 +88,7 @@ static void on_ready(uv_poll_t *poll, int status, int events);
  * inside a handler. */
 static void watch(struct conn *conn) {
     bool reads = conn->rpc.state < RPC_BROKEN && !rpc_is_paused(&conn->rpc);
-    bool writes = conn->unsent != NULL || rpc_resumable(&conn->rpc);
+    bool writes = conn->unsent != NULL || conn->rpc.out.len > 0 || rpc_resumable(&conn->rpc);
     int wanted = (reads ? UV_READABLE : 0) | (writes ? UV_WRITABLE : 0);
     if (is_closed(conn) || wanted == conn->watched) {
         return;
@@ -135,7 +139,8 @@ static int send_unsent(struct conn *conn) {
 }
 
 /* Hands what is in `out` to the kernel, without a copy where it takes all of it at once, and queues
- * the rest. */
+ * the rest. Where there is no memory for that, or more than LIMIT_OUT would wait, it stays in `out`
+ * until the peer has read. */
 static int write_out(struct conn *conn) {
     struct buffer *out = &conn->rpc.out;
     struct stats *stats = events_stats(conn->env->rpc.events);
@@ -152,16 +157,10 @@ static int write_out(struct conn *conn) {
             return 0;
         }
     }
-    if (conn->rpc.unwritten + out->len > LIMIT_OUT) {
-        stats_count(&stats->limits[STATS_LIMIT_OUTPUT], 1);
-        rpc_complain(&conn->env->rpc, LOG_LEVEL_WARN,
-                     "connection dropped: %zu bytes that its peer has not read, limit %zu",
-                     conn->rpc.unwritten + out->len, LIMIT_OUT);
-        return UV_ENOBUFS;
-    }
-    struct write *write = malloc(sizeof *write);
+    bool fits = conn->rpc.unwritten + out->len <= LIMIT_OUT;
+    struct write *write = fits ? malloc(sizeof *write) : NULL;
     if (write == NULL) {
-        return UV_ENOMEM;
+        return 0;
     }
     *write = (struct write){0};
     buffer_move(&write->bytes, out);
@@ -179,20 +178,18 @@ static void conn_end(struct conn *conn) {
     rpc_end(&conn->rpc);
 }
 
-static void say_state(struct conn *conn, size_t state) {
-    if (conn->kept != NULL) {
-        atomic_store_explicit(conn->kept, (uint8_t)state, memory_order_relaxed);
-    }
-}
-
-/* What is still under way, after all was done for what was read. */
+/* What is still under way, after all was done for what was read. A request that is not answered yet
+ * stays as it was noted. */
 static void say_what_is_left(struct conn *conn) {
     const struct rpc *rpc = &conn->rpc;
-    if (conn->kept == NULL) {
+    if (rpc->in_flight == NULL) {
         return;
     }
-    bool over = rpc_quiet(rpc) && rpc->unwritten == 0 && rpc->state == RPC_OPEN;
-    say_state(conn, over && rpc->results_due <= FD_RESULTS_MOST ? rpc->results_due : FD_BUSY);
+    if (waiting(conn) > 0 || rpc->state != RPC_OPEN) {
+        in_flight_set(rpc->in_flight, IN_FLIGHT_OTHER);
+    } else if (rpc_quiet(rpc) && rpc->results_due <= IN_FLIGHT_RESULTS_MOST) {
+        in_flight_set(rpc->in_flight, (uint8_t)rpc->results_due);
+    }
 }
 
 static void conn_flush(struct conn *conn) {
@@ -207,7 +204,7 @@ static void conn_flush(struct conn *conn) {
     if (speaks && conn->env->draining && drain_ends_behind_answer(&conn->rpc, conn->fd)) {
         conn_end(conn);
     }
-    if (conn->rpc.state == RPC_BROKEN && conn->rpc.unwritten == 0) {
+    if (conn->rpc.state == RPC_BROKEN && waiting(conn) == 0) {
         conn_close(conn);
         return;
     }
@@ -234,6 +231,11 @@ static void nudge_others(struct conn *conn) {
     }
 }
 
+static bool say_at_once(struct rpc *rpc, const uint8_t *data, size_t len) {
+    const struct conn *conn = conn_of(rpc);
+    return !is_closed(conn) && waiting(conn) == 0 && send_now(conn->fd, data, len) == (ssize_t)len;
+}
+
 static void on_wake(struct rpc *rpc) {
     conn_flush(conn_of(rpc));
 }
@@ -252,11 +254,17 @@ static void after_feed(struct conn *conn, int rc) {
 
 /* False when nothing was there. */
 static bool on_readable(struct conn *conn) {
-    say_state(conn, FD_BUSY);
+    struct in_flight *in_flight = conn->rpc.in_flight;
+    uint8_t before = in_flight != NULL ? in_flight->what : 0;
+    if (in_flight != NULL) {
+        in_flight_set(in_flight, IN_FLIGHT_OTHER);
+    }
     ssize_t count =
         socket_recv(conn->fd, conn->env->read_buffer, conn->env->read_size, MSG_DONTWAIT);
     if (count < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)) {
-        say_what_is_left(conn);
+        if (in_flight != NULL) {
+            in_flight_set(in_flight, before);
+        }
         return false;
     }
     if (count <= 0) {
@@ -314,14 +322,16 @@ int conn_adopt(struct conn_env *env, int fd, bool steps_only) {
     conn->env = env;
     conn->fd = fd;
     conn->poll.data = conn;
-    conn->kept = fd_store_state(env->store, fd);
     conn->unsent_end = &conn->unsent;
     conn->heard_ms = uv_now(env->loop);
     conn->recorded = record_connection(env->record);
     rpc_init(&conn->rpc, &env->rpc, on_wake);
-    if (conn->kept != NULL && *conn->kept > 0) { /* of a process that has died */
-        rpc_expect_results(&conn->rpc, *conn->kept);
+    conn->rpc.say_at_once = say_at_once;
+    struct in_flight *in_flight = steps_only ? NULL : fd_store_in_flight(env->store, fd);
+    if (in_flight != NULL && in_flight->what > 0) { /* of a process that has died */
+        rpc_expect_results(&conn->rpc, in_flight->what);
     }
+    conn->rpc.in_flight = in_flight;
     conn->rpc.steps_only = steps_only;
     conn->next = env->first;
     if (env->first != NULL) {
@@ -336,22 +346,13 @@ int conn_adopt(struct conn_env *env, int fd, bool steps_only) {
 
 /* True when the peer has taken nothing of what waits for it for too long. */
 static bool is_stuck(struct conn *conn, uint64_t now_ms) {
-    size_t size = conn->rpc.unwritten;
+    size_t size = waiting(conn);
     if (size == 0 || size != conn->stuck_size) {
         conn->stuck_size = size;
         conn->stuck_ms = now_ms;
         return false;
     }
     return now_ms - conn->stuck_ms >= conn->env->peer_patience_ms;
-}
-
-static void drop_stuck(struct conn *conn) {
-    stats_count(&events_stats(conn->env->rpc.events)->limits[STATS_LIMIT_OUTPUT], 1);
-    rpc_complain(&conn->env->rpc, LOG_LEVEL_WARN,
-                 "connection dropped: its peer has taken none of %zu bytes for %llu ms (limit: "
-                 "--event-timeout)",
-                 conn->stuck_size, (unsigned long long)conn->env->peer_patience_ms);
-    conn_close(conn);
 }
 
 /* A message that does not come to its end keeps what has come of it. */
@@ -361,11 +362,11 @@ static bool is_half(const struct conn *conn, uint64_t now_ms) {
            now_ms - since_ms >= conn->env->peer_patience_ms;
 }
 
-static void drop_half(struct conn *conn) {
-    stats_count(&events_stats(conn->env->rpc.events)->limits[STATS_LIMIT_MESSAGE], 1);
+/* Its peer has not gone on for as long as an event may take. */
+static void drop(struct conn *conn, enum stats_limit limit, const char *why) {
+    stats_count(&events_stats(conn->env->rpc.events)->limits[limit], 1);
     rpc_complain(&conn->env->rpc, LOG_LEVEL_WARN,
-                 "connection dropped: a message has not come to its end for %llu ms (limit: "
-                 "--event-timeout)",
+                 "connection dropped: %s for %llu ms (limit: --event-timeout)", why,
                  (unsigned long long)conn->env->peer_patience_ms);
     conn_close(conn);
 }
@@ -380,9 +381,9 @@ static bool is_left_open(const struct conn *conn, uint64_t now_ms) {
 void conns_tick(struct conn_env *env, uint64_t now_ms) {
     for (struct conn *conn = env->first; conn != NULL; conn = conn->next) {
         if (!is_closed(conn) && is_stuck(conn, now_ms)) {
-            drop_stuck(conn);
+            drop(conn, STATS_LIMIT_OUTPUT, "its peer has taken none of what waits for it");
         } else if (!is_closed(conn) && is_half(conn, now_ms)) {
-            drop_half(conn);
+            drop(conn, STATS_LIMIT_MESSAGE, "a message has not come to its end");
         } else if (is_left_open(conn, now_ms)) {
             conn_close(conn);
         }

@@ -1,7 +1,9 @@
 #include <errno.h>
 #include <limits.h>
+#include <linux/sockios.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -15,6 +17,12 @@
 #define LINGER_MS 500u  /* so long a peer has to close */
 /* Thrown away of one connection at a time: the others have their turn. */
 #define DRAIN_TURNS 16
+/* Taken of a living child at a time: signals have their turn, whatever it says. */
+#define RECEIVE_MOST 64
+/* Of an answer. */
+#define ANSWER_SIZE 512
+
+#define IN_FLIGHT_SIZE (FD_STORE_MOST * sizeof(struct in_flight))
 
 static uint64_t now_ms(void) {
     struct timespec now;
@@ -62,21 +70,21 @@ void fd_list_close(struct fd_list *list, size_t first) {
     *list = (struct fd_list){0};
 }
 
-struct fd_store *fd_store_create(struct socket_file *socket) {
+struct fd_store *fd_store_create(struct socket_file *socket, fd_store_answer *answer, void *arg) {
     struct fd_store *store = calloc(1, sizeof *store);
     int ends[2];
     if (store == NULL) {
         return NULL;
     }
-    store->states =
-        mmap(NULL, FD_STORE_STATES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (store->states == MAP_FAILED) {
+    store->in_flight =
+        mmap(NULL, IN_FLIGHT_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (store->in_flight == MAP_FAILED) {
         free(store);
         return NULL;
     }
     if (list_make_room(&store->ending, false) != 0 ||
         socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) != 0) {
-        munmap((void *)store->states, FD_STORE_STATES);
+        munmap(store->in_flight, IN_FLIGHT_SIZE);
         free(store->ending.polls);
         free(store);
         return NULL;
@@ -85,6 +93,8 @@ struct fd_store *fd_store_create(struct socket_file *socket) {
     store->to_supervisor = ends[0];
     store->from_child = ends[1];
     store->socket = socket;
+    store->answer = answer;
+    store->answer_arg = arg;
     store->swept_ms = now_ms();
     return store;
 }
@@ -99,7 +109,7 @@ void fd_store_destroy(struct fd_store *store) {
         close(store->from_child);
     }
     close(store->to_supervisor);
-    munmap((void *)store->states, FD_STORE_STATES);
+    munmap(store->in_flight, IN_FLIGHT_SIZE);
     free(store);
 }
 
@@ -112,10 +122,10 @@ static void keep(struct fd_store *store, const struct fd_message *message, int f
         close(fd);
         return;
     }
-    bool known = message->number >= 0 && message->number < FD_STORE_STATES; /* else it is busy */
+    bool known = message->number >= 0 && message->number < FD_STORE_MOST;
     kept->polls[kept->count] = (struct pollfd){.fd = fd};
     kept->about[kept->count++] = (struct fd_about){
-        .inode = (uint64_t)status.st_ino, .number = known ? message->number : FD_STORE_STATES};
+        .inode = (uint64_t)status.st_ino, .number = known ? message->number : FD_STORE_MOST};
     store->new_count++;
 }
 
@@ -167,8 +177,9 @@ static void carry_out(struct fd_store *store, const struct fd_message *message, 
     }
 }
 
-static void receive(struct fd_store *store) {
-    for (;;) {
+/* False: there is no more. */
+static bool receive(struct fd_store *store) {
+    for (int i = 0; i < RECEIVE_MOST; i++) {
         struct fd_message message;
         struct iovec bytes = {.iov_base = &message, .iov_len = sizeof message};
         union {
@@ -184,13 +195,14 @@ static void receive(struct fd_store *store) {
             if (count < 0 && errno == EINTR) {
                 continue;
             }
-            return;
+            return false;
         }
         if ((head.msg_flags & MSG_CTRUNC) != 0) {
             store->new_count = SWEEP_NEW; /* out of descriptors: ended ones give theirs back */
         }
         carry_out(store, &message, descriptor_of(&head));
     }
+    return true;
 }
 
 /* --- the supervisor: ended connections --- */
@@ -238,17 +250,54 @@ static void end(struct fd_store *store, int fd) {
     ending->polls[ending->count++] = (struct pollfd){.fd = fd, .events = POLLIN};
 }
 
+/* In the dead child's place. False: there is no answer to it. */
+static bool answer(const struct fd_store *store, int fd, const struct in_flight *in_flight,
+                   bool next_child) {
+    uint8_t bytes[ANSWER_SIZE];
+    size_t len = store->answer == NULL
+                     ? 0
+                     : store->answer(store->answer_arg, in_flight->what, in_flight->id, next_child,
+                                     bytes, sizeof bytes);
+    return len > 0 && send(fd, bytes, len, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)len;
+}
+
+/* The child wrote its answer, and died before it could note that: the peer has not read it yet, or
+ * has sent its next request. Where it has read it and sent nothing, another answer is bytes that
+ * nobody asked for, and nginx does not use that connection again. */
+static bool is_answered(int fd) {
+    int unsent = 0;
+    int unread = 0;
+    return (ioctl(fd, SIOCOUTQ, &unsent) == 0 && unsent > 0) ||
+           (ioctl(fd, FIONREAD, &unread) == 0 && unread > 0);
+}
+
+/* What becomes of a connection: true when it goes on to the next child. */
+static bool goes_on(struct fd_store *store, struct fd_about *about, int fd, bool next_child) {
+    static const struct in_flight unknown = {.what = IN_FLIGHT_OTHER};
+    const struct in_flight *in_flight =
+        about->number < FD_STORE_MOST ? &store->in_flight[about->number] : &unknown;
+    about->owed = 0;
+    if (in_flight->what <= IN_FLIGHT_RESULTS_MOST) {
+        about->owed = in_flight->what;
+        return next_child;
+    }
+    if ((in_flight->what & IN_FLIGHT_HALF) != 0) {
+        answer(store, fd, in_flight, next_child);
+        return false;
+    }
+    return (is_answered(fd) || answer(store, fd, in_flight, next_child)) && next_child;
+}
+
 void fd_store_on_death(struct fd_store *store, bool next_child) {
     if (store == NULL) {
         return;
     }
     struct fd_list *kept = &store->kept;
-    receive(store); /* what the child still said */
-    sweep(store);   /* ended ones, whose numbers others may have by now */
+    while (receive(store)) { /* what the child still said */
+    }
+    sweep(store); /* ended ones, whose numbers others may have by now */
     for (size_t i = kept->count; i-- > 0;) {
-        struct fd_about *about = &kept->about[i];
-        about->state = about->number < FD_STORE_STATES ? store->states[about->number] : FD_BUSY;
-        if (about->state == FD_BUSY || !next_child) {
+        if (!goes_on(store, &kept->about[i], kept->polls[i].fd, next_child)) {
             end(store, kept->polls[i].fd);
             list_remove(kept, i);
         }
@@ -261,12 +310,11 @@ void fd_store_before_child(struct fd_store *store) {
     if (store == NULL) {
         return;
     }
-    memset((void *)store->states, 0, FD_STORE_STATES);
     for (size_t i = 0; i < store->kept.count; i++) {
         int fd = store->kept.polls[i].fd;
-        store->kept.about[i].number = fd;
-        if (fd < FD_STORE_STATES) {
-            atomic_store(&store->states[fd], store->kept.about[i].state);
+        store->kept.about[i].number = fd < FD_STORE_MOST ? fd : FD_STORE_MOST;
+        if (fd < FD_STORE_MOST) {
+            in_flight_set(&store->in_flight[fd], store->kept.about[i].owed);
         }
     }
 }
@@ -306,7 +354,7 @@ void fd_store_wait(struct fd_store *store, int fd, uint64_t timeout_ms) {
         return;
     }
     if (ending->polls[1].revents != 0) {
-        receive(store);
+        (void)receive(store); /* what is left is readable again */
     }
     drain_ending(store);
     if (store->new_count >= SWEEP_NEW || now_ms() - store->swept_ms >= SWEEP_MS) {

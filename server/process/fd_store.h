@@ -7,13 +7,17 @@
  * - A connection on which nothing was under way goes on to the next child, with the bytes that
  *   nobody has read. If it ended, Kong could still take it out of its pool for a StartInstance: it
  *   reads "closed" in answer to that, and this is a 500, too.
+ * - A request that the child had read is answered, where its msgid or sequence is known
+ *   (in_flight.h) and an answer makes Kong send it again, or ends it as the plugin says. The
+ *   connection then goes on to the next child, too.
  * - Any other one ends in order: the supervisor ends its own side, and throws away what comes until
  *   the peer has closed. Kong reads "closed", and sends the event again (ProtoBuf:1).
  *
  * A duplicate costs a descriptor of the supervisor, which has no other use for them, and one
- * message when the connection is accepted; after that the child writes a byte before it reads and
- * one when it has answered. Where a duplicate cannot be had (no memory, no descriptor, a supervisor
- * that is too slow) the connection ends with the child, and all else works.
+ * message when the connection is accepted; after that the child writes a few bytes of shared memory
+ * when it reads and when it has answered. Where a duplicate cannot be had (no memory, no
+ * descriptor, a supervisor that is too slow) the connection ends with the child, and all else
+ * works.
  *
  * As long as there is a duplicate, close() in the child is no end that a peer sees: the child
  * closes by fd_store_close. The supervisor looks for ended connections once a second and closes its
@@ -28,19 +32,20 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "in_flight.h"
 #include "socket_file.h"
 
 struct fd_store;
 
-/* What is under way on a connection, in a byte that outlives the child: nothing, but for so many
- * results of PDK calls that the peer still owes (0 to FD_RESULTS_MOST); or more than that. */
-#define FD_RESULTS_MOST 254
-#define FD_BUSY         255
+/* The bytes that answer a request of a dead child, in `out`; how many, 0: there is no answer to it.
+ * next_child: the request can go on in another one. */
+typedef size_t fd_store_answer(void *arg, uint8_t what, uint32_t id, bool next_child, uint8_t *out,
+                               size_t size);
 
 /* Before the first fork. *socket is the supervisor's, borrowed: fd_store_keep_socket in the child
- * changes it. NULL: no memory or no descriptor. NULL is allowed in all functions below: then
- * nothing is kept. */
-struct fd_store *fd_store_create(struct socket_file *socket);
+ * changes it. answer may be NULL: there is none. NULL: no memory or no descriptor. NULL is allowed
+ * in all functions below: then nothing is kept. */
+struct fd_store *fd_store_create(struct socket_file *socket, fd_store_answer *answer, void *arg);
 void fd_store_destroy(struct fd_store *store);
 
 /* --- In the child. None of these ever waits. --- */
@@ -48,13 +53,14 @@ void fd_store_destroy(struct fd_store *store);
 /* Right after the fork: gives up what is the supervisor's alone. */
 void fd_store_enter_child(struct fd_store *store);
 
-/* A connection of the child before, not busy, which is the caller's from now on. -1: there is no
- * other. */
+/* A connection of the child before on which no request is under way. It is the caller's from now
+ * on. -1: there is no other. */
 int fd_store_take(struct fd_store *store);
 
-/* The connection's byte. The child writes FD_BUSY before it reads from the connection, and less
- * than that when all is answered. NULL: nobody wants to know. */
-_Atomic uint8_t *fd_store_state(struct fd_store *store, int fd);
+/* What is under way on a connection that is kept. The child writes IN_FLIGHT_OTHER before it reads
+ * from it, then what it has read, and IN_FLIGHT_RESULTS_MOST or less when all is answered. NULL:
+ * nobody wants to know. */
+struct in_flight *fd_store_in_flight(struct fd_store *store, int fd);
 
 /* Keeps a connection that was just accepted. From any thread. */
 void fd_store_keep(struct fd_store *store, int fd);
@@ -76,8 +82,8 @@ void fd_store_before_child(struct fd_store *store);
  * there is to do for kept descriptors. */
 void fd_store_wait(struct fd_store *store, int fd, uint64_t timeout_ms);
 
-/* The child is dead: ends its connections, but for those that go on to a next child. Peers have
- * half a second to close them. */
+/* The child is dead: answers its requests, and ends its connections, but for those that go on to a
+ * next child. Peers have half a second to close them. */
 void fd_store_on_death(struct fd_store *store, bool next_child);
 
 /* Connections that are kept, and those that are being ended. */

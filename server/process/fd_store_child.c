@@ -20,8 +20,16 @@ int fd_store_take(struct fd_store *store) {
     return kept != NULL && kept->count > 0 ? kept->polls[--kept->count].fd : -1;
 }
 
-_Atomic uint8_t *fd_store_state(struct fd_store *store, int fd) {
-    return store != NULL && fd < FD_STORE_STATES ? &store->states[fd] : NULL;
+struct in_flight *fd_store_in_flight(struct fd_store *store, int fd) {
+    return store != NULL && fd < FD_STORE_MOST ? &store->in_flight[fd] : NULL;
+}
+
+/* For a new connection of this number, or for the next one. */
+static void clear_in_flight(struct fd_store *store, int fd) {
+    struct in_flight *in_flight = fd_store_in_flight(store, fd);
+    if (in_flight != NULL) {
+        in_flight_set(in_flight, 0);
+    }
 }
 
 /* `fd` is duplicated into the message; -1: none. False: the supervisor is gone, or too slow. */
@@ -49,10 +57,7 @@ static bool send_message(const struct fd_store *store, struct fd_message message
 }
 
 void fd_store_keep(struct fd_store *store, int fd) {
-    _Atomic uint8_t *state = fd_store_state(store, fd);
-    if (state != NULL) {
-        atomic_store(state, 0);
-    }
+    clear_in_flight(store, fd);
     if (store != NULL) {
         send_message(store, (struct fd_message){.kind = FD_MESSAGE_KEEP, .number = fd}, fd);
     }
@@ -71,10 +76,7 @@ void fd_store_close(struct fd_store *store, int fd, bool orderly) {
     if (store != NULL && (orderly || !release(store, fd))) {
         shutdown(fd, SHUT_RDWR);
     }
-    _Atomic uint8_t *state = fd_store_state(store, fd);
-    if (state != NULL) { /* for the next one of that number, kept or not */
-        atomic_store(state, 0);
-    }
+    clear_in_flight(store, fd);
     close(fd);
 }
 

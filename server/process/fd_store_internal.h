@@ -7,8 +7,8 @@
 
 #include "fd_store.h"
 
-/* Descriptors of the child from this number on have no byte: they count as busy. */
-#define FD_STORE_STATES 32768
+/* Of descriptors of the child from this number on it is not known what is under way. */
+#define FD_STORE_MOST 32768
 
 enum fd_message_kind { FD_MESSAGE_KEEP, FD_MESSAGE_RELEASE, FD_MESSAGE_SOCKET };
 
@@ -24,7 +24,7 @@ struct fd_message {
 struct fd_about {
     uint64_t inode;
     int32_t number; /* of the child's descriptor */
-    uint8_t state;  /* that a dead child left */
+    uint8_t owed;   /* results of PDK calls, to a dead child */
 };
 
 /* Connections, as poll() takes them. */
@@ -39,10 +39,13 @@ struct fd_list {
 #define FD_STORE_FIRST_ENDING 2
 
 struct fd_store {
-    int to_supervisor;       /* the child's end of a stream of messages; non-blocking */
-    int from_child;          /* -1 in the child */
-    _Atomic uint8_t *states; /* shared memory; by the number of the child's descriptor */
+    int to_supervisor;           /* the child's end of a stream of messages; non-blocking */
+    int from_child;              /* -1 in the child */
+    struct in_flight *in_flight; /* shared memory; by the number of the child's descriptor. An entry
+                                    counts while its connection is kept */
     struct socket_file *socket;
+    fd_store_answer *answer;
+    void *answer_arg;
     struct fd_list kept;
     struct fd_list ending;
     uint64_t end_by_ms; /* of all that are ending */

@@ -1,6 +1,7 @@
 #include "forward.h"
 
 #include "rpc_conversation.h"
+#include "rpc_msgpack_answer.h"
 
 void forward_link(struct forward *forward, struct rpc *rpc) {
     forward->rpc = rpc;
@@ -24,6 +25,14 @@ void forward_fail(struct forward *forward, const char *why) {
     struct rpc *rpc = forward->rpc;
     forward_unlink(forward);
     if (rpc != NULL) {
-        rpc_msgpack_forward_failed(rpc, forward->msgid, why);
+        rpc_msgpack_lost(rpc, forward->msgid, why);
+    }
+}
+
+void forward_gone(struct forward *forward) {
+    struct rpc *rpc = forward->rpc;
+    forward_unlink(forward);
+    if (rpc != NULL) {
+        rpc_msgpack_gone(rpc, forward->msgid);
     }
 }

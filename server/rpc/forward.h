@@ -36,5 +36,7 @@ static inline void forward_unlink(struct forward *forward) {
  * there will be none, and why (static). Nothing happens when no rpc waits. */
 void forward_answer(struct forward *forward, const uint8_t *data, size_t len);
 void forward_fail(struct forward *forward, const char *why);
+/* … or that the event is gone with the server that had it. */
+void forward_gone(struct forward *forward);
 
 #endif

@@ -123,7 +123,7 @@ static void recall(struct forward *forward) {
 }
 
 static void fail(struct process_forward *forward) {
-    forward_fail(&forward->forward, "no such event: the server that had it is gone");
+    forward_gone(&forward->forward);
     end(forward);
 }
 

@@ -9,6 +9,7 @@
 #include "buffer.h"
 #include "event.h"
 #include "frame.h"
+#include "in_flight.h"
 #include "limit.h"
 #include "msgpack_skip.h"
 #include "rpc_message.h"
@@ -74,6 +75,9 @@ struct rpc {
     struct buffer out;             /* for the caller to write and to consume */
     size_t unwritten;              /* the caller's: bytes taken from `out` that wait elsewhere */
     void (*wake)(struct rpc *rpc); /* something was put in `out` outside of rpc_feed */
+    /* Says a few bytes without a buffer; false: others wait before them. NULL: never. */
+    bool (*say_at_once)(struct rpc *rpc, const uint8_t *data, size_t len);
+    struct in_flight *in_flight; /* where requests are noted; borrowed; NULL: nowhere */
     bool feeding;
     bool steps_only;  /* the peer is another generation of this server: it may send Steps of events
                          that are here, and nothing else */
@@ -151,5 +155,12 @@ bool rpc_answered(const struct rpc *rpc);
 bool rpc_nudge(struct rpc *rpc);
 /* Whether it would do something. */
 bool rpc_nudgeable(const struct rpc *rpc);
+
+/* The answer to a request that a dead process left unanswered (in_flight.h), in `out`; how many
+ * bytes, 0: there is none. An event, or the start of an instance, is sent again by Kong where
+ * next_process says that there is somebody to send it to. Else the event's request ends when the
+ * plugin fails closed. */
+size_t rpc_answer_orphan(const struct plugins *plugins, uint8_t what, uint32_t id,
+                         bool next_process, uint8_t *out, size_t size);
 
 #endif

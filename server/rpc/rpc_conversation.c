@@ -5,8 +5,6 @@
 
 #include "phase.h"
 
-#define TEXT_NO_INSTANCE "no plugin instance"
-
 void rpc_enter(struct rpc *rpc, enum rpc_state state) {
     static const unsigned transitions[] = {
         [RPC_OPEN] = 1u << RPC_EXITED | 1u << RPC_ENDING | 1u << RPC_BROKEN | 1u << RPC_CLOSED,
@@ -86,7 +84,7 @@ const char *rpc_error_text(struct rpc *rpc, const char *name, const char *text) 
     }
     char *writable = (char *)(uintptr_t)whole.data;
     char *found;
-    while ((found = strcasestr(writable, TEXT_NO_INSTANCE)) != NULL) {
+    while ((found = strcasestr(writable, RPC_NO_INSTANCE)) != NULL) {
         found[strlen("no")] = '_';
     }
     return whole.data;
@@ -104,7 +102,7 @@ struct instance *rpc_find_instance(struct rpc *rpc, const struct rpc_call *call,
         registry_use(rpc->env->registry, call->instance_id, rpc->env->now_ms(rpc->env->clock));
     if (instance == NULL) {
         stats_count(&events_stats(rpc->env->events)->unknown_instances, 1);
-        *error = TEXT_NO_INSTANCE;
+        *error = RPC_NO_INSTANCE;
     }
     return instance;
 }

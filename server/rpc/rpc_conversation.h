@@ -5,7 +5,21 @@
 
 #include "rpc.h"
 
+/* An error with these words makes Kong forget its instances, start a new one, and send the event
+ * again. */
+#define RPC_NO_INSTANCE "no plugin instance"
+
 #define RPC_NO_STEP "other than a Step at the address for Steps of other generations"
+
+/* A request is taken up: what is to be known of it if this process dies. */
+static inline void rpc_note_request(struct rpc *rpc, int64_t sequence, uint8_t what) {
+    if (rpc->in_flight != NULL) {
+        in_flight_set_request(rpc->in_flight, sequence, what);
+    }
+}
+
+/* MsgPack: a part of a message is there. */
+void rpc_msgpack_note_half(struct rpc *rpc);
 
 /* One message. 0, or -1 with rpc->reason. */
 int rpc_protobuf_message(struct rpc *rpc, const struct frame *frame);
@@ -34,9 +48,8 @@ void rpc_command(struct rpc *rpc, const struct rpc_call *call, struct rpc_reply 
 struct instance *rpc_find_instance(struct rpc *rpc, const struct rpc_call *call,
                                    enum kong_phase *phase, const char **error);
 
-/* What became of a forwarded Step: the other server's answer, a whole message, or nothing. */
+/* What became of a forwarded Step: the answer, a whole message. */
 void rpc_msgpack_forwarded(struct rpc *rpc, int64_t msgid, const uint8_t *data, size_t len);
-void rpc_msgpack_forward_failed(struct rpc *rpc, int64_t msgid, const char *why);
 
 /* A copy (scratch arena) of "NAME: TEXT", or of the text where name is "", that Kong does not take
  * for its sign of a lost instance: "no plugin instance" anywhere in an error makes it forget all

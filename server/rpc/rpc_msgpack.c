@@ -261,34 +261,6 @@ static bool send_on_too_big(struct rpc *rpc, const struct rpc_call *call) {
     return sent;
 }
 
-/* A Step of an event that is not here any more: given up, because Kong took longer over its call
- * than the event had time, or gone with the server that had it. Kong is in the middle of the
- * request, and would go on with it after an error; a plugin that fails closed ends it. Of several
- * plugins it is not known whose event it was: one that fails closed decides. Kong sends
- * no Step behind an end, so one that finds nothing is always such a one; its phase is not known,
- * and an exit in a phase that has none is an error in Kong's log, as it would be without. */
-static void lost(struct rpc *rpc, int64_t msgid, const char *why) {
-    const struct plugins *plugins = rpc->env->plugins;
-    bool closed = false;
-    for (size_t i = 0; i < plugins->count; i++) {
-        unsigned phases = 0;
-        for (unsigned phase = 0; phase < KONG_PHASE_COUNT; phase++) {
-            phases |= plugins->list[i].handlers[phase] == NULL ? 0 : KONG_PHASE_BIT(phase);
-        }
-        closed = closed || rpc_msgpack_fails_closed(plugins->list[i].what, phases);
-    }
-    if (!closed) {
-        rpc_msgpack_send_error(rpc, msgid, why);
-        return;
-    }
-    bool due = events_refusal_due(rpc->env->events);
-    if (due) {
-        log_write(rpc->env->log, LOG_LEVEL_ERROR, "event lost, its request ended: %s", why);
-    }
-    rpc_msgpack_send_exit(rpc, msgid, plugins->name, due ? "event lost, its request ended" : NULL,
-                          why);
-}
-
 /* What the handler gets of a Step. */
 static void deliver(struct rpc *rpc, struct event *event, const struct rpc_call *call) {
     const struct kong_str none = {NULL, 0};
@@ -305,11 +277,21 @@ static void deliver(struct rpc *rpc, struct event *event, const struct rpc_call 
     }
 }
 
+/* A Step that finds no event: it was given up, or it was another server's, which is gone. */
+static void lose(struct rpc *rpc, const struct rpc_call *call) {
+    if (event_tag(call->event_id) != rpc->env->tag && rpc->env->to_process != NULL &&
+        !rpc->steps_only) {
+        rpc_msgpack_gone(rpc, call->sequence);
+    } else {
+        rpc_msgpack_lost(rpc, call->sequence, "no such event");
+    }
+}
+
 /* The result of the call that went out last: for the handler when it waits for it, for nobody when
  * it was posted. Either way Kong now waits for the next call. */
 static void take_result(struct rpc *rpc, struct event *event, const struct rpc_call *call) {
     if (event == NULL || event->released) {
-        lost(rpc, call->sequence, "no such event");
+        lose(rpc, call);
         return;
     }
     if (event->ops != &msgpack_events || !event->awaits_step) {
@@ -345,13 +327,13 @@ static void step(struct rpc *rpc, const struct rpc_call *call, const struct fram
 }
 
 /* The stream is in order, this message is not, or there is no memory for it. Of an event nothing
- * but an error would follow, behind which Kong goes on with the request: as in `lost`. */
+ * but an error would follow, behind which Kong goes on with the request: as in rpc_msgpack_lost. */
 static int refuse_call(struct rpc *rpc, const struct rpc_call *call, int codec_error) {
     const char *why =
         codec_error == CODEC_E_NOMEM ? "no memory" : "arguments that this method does not take";
     bool of_event = call->command == RPC_HANDLE_EVENT || call->command == RPC_STEP;
     if (call->sequence >= 0 && of_event) {
-        lost(rpc, call->sequence, why);
+        rpc_msgpack_lost(rpc, call->sequence, why);
     } else if (call->sequence >= 0) {
         rpc_msgpack_send_error(rpc, call->sequence, why);
     }
@@ -369,6 +351,7 @@ int rpc_msgpack_too_big(struct rpc *rpc) {
     if (!rpc->skip.has_event_id) {
         return refuse_call(rpc, &call, CODEC_E_SHAPE);
     }
+    rpc_note_request(rpc, call.sequence, IN_FLIGHT_MSGPACK_EVENT);
     struct event *event = events_find(rpc->env->events, call.event_id);
     if (event != NULL || !send_on_too_big(rpc, &call)) {
         take_result(rpc, event, &call);
@@ -384,11 +367,16 @@ static int take_call(struct rpc *rpc, const struct frame *frame, const struct rp
         return rpc_fail(rpc, RPC_NO_STEP);
     }
     if (call->command == RPC_HANDLE_EVENT) {
+        rpc_note_request(rpc, call->sequence, IN_FLIGHT_MSGPACK_EVENT);
         handle_event(rpc, call);
     } else if (call->command == RPC_STEP) {
+        rpc_note_request(rpc, call->sequence, IN_FLIGHT_MSGPACK_EVENT);
         step(rpc, call, frame);
     } else {
         struct rpc_reply reply;
+        rpc_note_request(rpc, call->sequence,
+                         call->command == RPC_START_INSTANCE ? IN_FLIGHT_MSGPACK_START
+                                                             : IN_FLIGHT_OTHER);
         rpc_command(rpc, call, &reply);
         rpc_msgpack_send(rpc, &reply);
     }
@@ -426,18 +414,14 @@ int rpc_msgpack_fast(struct rpc *rpc, const uint8_t *data, size_t len, size_t *t
 }
 
 void rpc_msgpack_forwarded(struct rpc *rpc, int64_t msgid, const uint8_t *data, size_t len) {
-    rpc_msgpack_announce(rpc);
+    bool announced = rpc_msgpack_announce(rpc) == CODEC_OK;
     size_t before = rpc->out.len;
     buffer_append(&rpc->out, data, len);
-    if (rpc->out.failed) {
+    if (rpc->out.failed || !announced) {
         buffer_truncate(&rpc->out, before);
-        lost(rpc, msgid, "no memory for the answer of the server that has the event");
+        rpc_msgpack_lost(rpc, msgid, "no memory for the answer of the server that has the event");
     }
     rpc_wake(rpc);
-}
-
-void rpc_msgpack_forward_failed(struct rpc *rpc, int64_t msgid, const char *why) {
-    lost(rpc, msgid, why);
 }
 
 void rpc_msgpack_close(struct rpc *rpc) {

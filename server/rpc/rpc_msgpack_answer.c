@@ -3,33 +3,47 @@
 #include "msgpack_rpc.h"
 #include "rpc_conversation.h"
 
-void rpc_msgpack_announce(struct rpc *rpc) {
-    if (!rpc->announced) {
-        rpc->announced = true;
-        if (msgpack_encode_server_pid(&rpc->out, rpc->env->pid) != 0) {
-            rpc_fail(rpc, "no memory for an answer");
-        }
-    }
+int rpc_msgpack_announce(struct rpc *rpc) {
+    int rc = rpc->announced ? CODEC_OK : msgpack_encode_server_pid(&rpc->out, rpc->env->pid);
+    rpc->announced = rc == CODEC_OK;
+    return rc;
 }
 
 int rpc_msgpack_try_to_send(struct rpc *rpc, const struct rpc_reply *reply) {
-    rpc_msgpack_announce(rpc);
-    int rc = rpc->state >= RPC_BROKEN ? CODEC_OK : msgpack_encode_reply(&rpc->out, reply);
-    if (rc == CODEC_OK && rpc->state < RPC_BROKEN) {
+    int rc = rpc->announced ? CODEC_OK : rpc_msgpack_announce(rpc);
+    if (rc == CODEC_OK) {
+        rc = msgpack_encode_reply(&rpc->out, reply);
+    }
+    if (rc == CODEC_OK) {
         rpc_wake(rpc);
     }
     return rc;
 }
 
+/* Memory that is always there, for an end or an error: a connection that closes in mid-event lets
+ * the request pass the plugin. */
+static bool say_without_memory(struct rpc *rpc, const struct rpc_reply *reply) {
+    uint8_t room[512];
+    struct buffer bytes = {.data = room, .capacity = sizeof room, .limit = sizeof room};
+    if (rpc->say_at_once == NULL ||
+        (!rpc->announced && msgpack_encode_server_pid(&bytes, rpc->env->pid) != CODEC_OK) ||
+        msgpack_encode_reply(&bytes, reply) != CODEC_OK ||
+        !rpc->say_at_once(rpc, bytes.data, bytes.len)) {
+        return false;
+    }
+    rpc->announced = true;
+    return true;
+}
+
 void rpc_msgpack_send(struct rpc *rpc, const struct rpc_reply *reply) {
     int rc = rpc_msgpack_try_to_send(rpc, reply);
-    if (rc == CODEC_OK) {
+    if (rc == CODEC_OK || say_without_memory(rpc, reply)) {
         return;
     }
     struct rpc_reply error = {.kind = RPC_REPLY_ERROR,
                               .sequence = reply->sequence,
                               .error = kong_str(codec_strerror(rc))};
-    if (msgpack_encode_reply(&rpc->out, &error) != 0) {
+    if (msgpack_encode_reply(&rpc->out, &error) != 0 && !say_without_memory(rpc, &error)) {
         rpc_fail(rpc, "no memory for an answer");
     }
     rpc_wake(rpc);
@@ -57,4 +71,38 @@ void rpc_msgpack_send_exit(struct rpc *rpc, int64_t msgid, const char *plugin, c
         notices_add(events_notices(rpc->env->events), "%s: %s: %s", plugin, line, why);
     }
     rpc_msgpack_send(rpc, &reply);
+}
+
+bool rpc_msgpack_one_fails_closed(const struct plugins *plugins) {
+    for (size_t i = 0; i < plugins->count; i++) {
+        unsigned phases = 0;
+        for (unsigned phase = 0; phase < KONG_PHASE_COUNT; phase++) {
+            phases |= plugins->list[i].handlers[phase] == NULL ? 0 : KONG_PHASE_BIT(phase);
+        }
+        if (rpc_msgpack_fails_closed(plugins->list[i].what, phases)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Kong sends no Step behind an end, so one that finds nothing is always in the middle of a request.
+ * Its phase is not known, and an exit in a phase that has none is an error in Kong's log, as it
+ * would be without. */
+void rpc_msgpack_lost(struct rpc *rpc, int64_t msgid, const char *why) {
+    const struct plugins *plugins = rpc->env->plugins;
+    if (!rpc_msgpack_one_fails_closed(plugins)) {
+        rpc_msgpack_send_error(rpc, msgid, why);
+        return;
+    }
+    bool due = events_refusal_due(rpc->env->events);
+    if (due) {
+        log_write(rpc->env->log, LOG_LEVEL_ERROR, "event lost, its request ended: %s", why);
+    }
+    rpc_msgpack_send_exit(rpc, msgid, plugins->name, due ? "event lost, its request ended" : NULL,
+                          why);
+}
+
+void rpc_msgpack_gone(struct rpc *rpc, int64_t msgid) {
+    rpc_msgpack_send_error(rpc, msgid, RPC_NO_INSTANCE ": the server that had the event is gone");
 }

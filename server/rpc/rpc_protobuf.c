@@ -206,11 +206,14 @@ int rpc_protobuf_message(struct rpc *rpc, const struct frame *frame) {
     if (rc != 0) {
         return rpc_fail(rpc, "RpcCall of %zu bytes: %s", frame->len, codec_strerror(rc));
     }
-    if (call.command == RPC_HANDLE_EVENT) {
+    if (call.command == RPC_HANDLE_EVENT) { /* noted as anything else: Kong is to read "closed" */
         handle_event(rpc, &call);
         return rpc->state >= RPC_BROKEN ? -1 : 0;
     }
     struct rpc_reply reply;
+    rpc_note_request(rpc, call.sequence,
+                     call.command == RPC_START_INSTANCE ? IN_FLIGHT_PROTOBUF_START
+                                                        : IN_FLIGHT_OTHER);
     rpc_command(rpc, &call, &reply);
     if (reply.kind == RPC_REPLY_ERROR) {
         /* RpcReturn has no field for an error: without content it makes Kong fail the call, and log

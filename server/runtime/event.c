@@ -276,6 +276,20 @@ static void trim_stacks(struct events *events) {
     }
 }
 
+/* Whoever is cancelled may take others along: a write finds the peer gone, and with it all that it
+ * asked for. deadline_remove sees to next_to_cancel. A handler that goes on sleeping keeps its
+ * place; each event is looked at once, and new ones stand behind all others. */
+static struct event *after_cancelled(struct events *events) {
+    struct event *event = events->next_to_cancel;
+    events->next_to_cancel = event != NULL ? event->by_deadline.next : NULL;
+    return event;
+}
+
+static struct event *first_to_cancel(struct events *events) {
+    events->next_to_cancel = events->soonest;
+    return after_cancelled(events);
+}
+
 void events_tick(struct events *events, uint64_t now_ms) {
     events->room_from = NULL;
     events->room_done = false;
@@ -283,29 +297,22 @@ void events_tick(struct events *events, uint64_t now_ms) {
                                                            stats_clock() / 1000000);
     trim_stacks(events);
     make_room_for_others(events, now_ms);
-    /* A handler that goes on sleeping after its time keeps its place; bounded by looking at each
-     * event once. */
-    size_t left = events->alive;
-    struct event *event = events->soonest;
-    while (left-- > 0 && event != NULL && event->deadline_ms <= now_ms) {
-        struct event *next = event->by_deadline.next;
+    struct event *event = first_to_cancel(events);
+    for (; event != NULL && event->deadline_ms <= now_ms; event = after_cancelled(events)) {
         if (event->cancelled == 0) {
             stats_count(&phase_stats(event)->timed_out, 1);
             event_cancel(event, KONG_E_TIMEOUT);
         }
-        event = next;
     }
+    events->next_to_cancel = NULL;
 }
 
 void events_cancel_all(struct events *events, int error) {
-    size_t left = events->alive;
-    struct event *event = events->soonest;
-    while (left-- > 0 && event != NULL) {
-        struct event *next = event->by_deadline.next;
+    for (struct event *event = first_to_cancel(events); event != NULL;
+         event = after_cancelled(events)) {
         if (event->cancelled == 0) {
             event_cancel(event, error);
         }
-        event = next;
     }
 }
 

@@ -162,6 +162,9 @@ static void deadline_remove(struct events *events, struct event *event) {
         events->room_from = link->next;
         events->room_done = link->next == NULL;
     }
+    if (events->next_to_cancel == event) {
+        events->next_to_cancel = link->next;
+    }
     *(link->prev != NULL ? &link->prev->by_deadline.next : &events->soonest) = link->next;
     *(link->next != NULL ? &link->next->by_deadline.prev : &events->latest) = link->prev;
 }

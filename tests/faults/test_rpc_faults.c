@@ -267,6 +267,62 @@ static void long_scripts(void **state) {
     seam_check_leaks("scripts");
 }
 
+static bool say_at_once(struct rpc *rpc, const uint8_t *data, size_t len) {
+    seam_leave();
+    kong_end_take(&world_of(rpc)->kong, rpc->protocol, data, len);
+    seam_enter();
+    return true;
+}
+
+/* One event over a new connection, all memory failing from the nth time on. True when it did. */
+static bool end_without_memory(struct world *world, const char *script, size_t nth) {
+    char config[64];
+    snprintf(config, sizeof config, "{\"script\":\"%s\"}", script);
+    struct rpc_call start = {.command = RPC_START_INSTANCE,
+                             .sequence = 1,
+                             .name = kong_str("script"),
+                             .config = kong_str(config)};
+    connect_to(world);
+    ask(world, &start);
+    struct rpc_call event = {.command = RPC_HANDLE_EVENT,
+                             .sequence = 2,
+                             .instance_id = world->kong.last.instance.id,
+                             .event = kong_str("access")};
+    connect_to(world);
+    world->rpc.say_at_once = say_at_once;
+    seam_arm(SEAM_MEMORY, nth, ALL);
+    ask(world, &event);
+    for (unsigned i = 0; world->open && events_alive(world->events) > 0; i++) {
+        assert_true(i < ANSWERS);
+        answer(world, i);
+    }
+    bool failed = seam_disarm();
+    if (!world->open || world->kong.errors > 0 || world->kong.returns + world->kong.exits != 1) {
+        fail_msg("%s, all from number %zu on failing (%s): %zu errors, %zu returns, %zu exits",
+                 script, nth, seam_failed(), world->kong.errors, world->kong.returns,
+                 world->kong.exits);
+    }
+    return failed;
+}
+
+/* Whatever there is no memory for, an event of a plugin that fails closed ends its request or runs
+ * to its end: Kong would go on with the request after an error, or the connection's end. */
+static void closed_without_memory(void **state) {
+    static const char *const scripts[] = {"f2f2f28cf2", "f1f18a", "8a82ff", "80f28b81ff", "8c8c"};
+    (void)state;
+    for (size_t i = 0; i < sizeof scripts / sizeof *scripts; i++) {
+        bool failed = true;
+        for (size_t nth = 1; failed; nth++) {
+            struct world world;
+            assert_in_range(nth, 1, ENOUGH);
+            create(&world, PROTOCOL_MSGPACK, true);
+            failed = end_without_memory(&world, scripts[i], nth);
+            destroy(&world);
+        }
+    }
+    seam_check_leaks("closed");
+}
+
 static enum protocol protobuf = PROTOCOL_PROTOBUF;
 static enum protocol msgpack = PROTOCOL_MSGPACK;
 
@@ -276,7 +332,8 @@ static enum protocol msgpack = PROTOCOL_MSGPACK;
     }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {TESTS(each_function), TESTS(long_scripts)};
+    const struct CMUnitTest tests[] = {TESTS(each_function), TESTS(long_scripts),
+                                       cmocka_unit_test(closed_without_memory)};
     seam_guard();
     return cmocka_run_group_tests_name("rpc faults", tests, NULL, NULL);
 }

@@ -182,6 +182,9 @@ static int configure(const void *data, void **state, char *error, size_t error_s
     if (strcmp(config->mode, "configure-segv") == 0) {
         write_nowhere((void *)((uintptr_t)config->ms * 8));
     }
+    if (strcmp(config->mode, "configure-hang") == 0) {
+        sleep(60);
+    }
     return 0;
 }
 

@@ -1,7 +1,7 @@
-/* One client's request, as Kong 3.9.1 carries it out when the plugin server closes the connection.
- * ProtoBuf:1: an instance is started anew and the event sent again, without end. MsgPack:1: the
- * request goes on without the plugin. A StartInstance that fails ends the request with 500, on
- * either. Include behind <cmocka.h>. */
+/* One client's request, as Kong 3.9.1 carries it out. "no plugin instance": an instance is started
+ * anew and the event sent again, without end. The same on ProtoBuf:1 when the plugin server closes
+ * the connection; on MsgPack:1 the request then goes on without the plugin. A StartInstance that
+ * fails ends the request with 500. Include behind <cmocka.h>. */
 #ifndef TESTS_UNIT_KONG_RETRY_H
 #define TESTS_UNIT_KONG_RETRY_H
 

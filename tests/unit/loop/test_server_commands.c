@@ -175,7 +175,8 @@ static void server_pid_first(void **state) {
     rig_stop(&rig);
 }
 
-/* A Step for an event that does not exist, and bytes that are well formed but no request. */
+/* A Step for an event that does not exist, most likely of another server, and bytes that are well
+ * formed but no request. */
 static void stray_steps(void **state) {
     /* [0, 7, "plugin.Step", [{"EventId": 99, "Data": 1}]] */
     static const char step[] = "\x94\x00\x07\xabplugin.Step\x91\x82\xa7"
@@ -190,7 +191,8 @@ static void stray_steps(void **state) {
     rig_start(&rig, PROTOCOL_MSGPACK, NULL);
     ssize_t n = sim_client_raw(rig.client, step, sizeof step - 1, 200, out, sizeof out, &closed);
     assert_true(n > 0 && !closed);
-    assert_non_null(memmem(out, (size_t)n, "no such event", 13));
+    assert_true(memmem(out, (size_t)n, "the server that had the event is gone", 37) != NULL ||
+                memmem(out, (size_t)n, "no such event", 13) != NULL);
     n = sim_client_raw(rig.client, bare, sizeof bare - 1, 200, out, sizeof out, &closed);
     assert_true(n > 0 && !closed);
     assert_non_null(memmem(out, (size_t)n, "\x94\x01\x08", 3));

@@ -9,11 +9,19 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/ptrace.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include "checkers.h"
 #include "death.h"
 
 #define EXITED(status) ((status) << 8) /* as waitpid gives them, on Linux */
 #define KILLED(number) (number)
+
+/* of a traced process; it takes some hundred */
+#define MOST_STEPS 1000000
 
 static const struct kong_plugin plugin = {.name = "mine", .version = "1.0"};
 static struct plugin hosted = {.what = &plugin};
@@ -122,6 +130,66 @@ static void a_damaged_record(void **state) {
     }
 }
 
+/* Enters its handlers one instruction at a time. */
+static void enter_traced(struct running *running) {
+    if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) != 0) {
+        _exit(1);
+    }
+    raise(SIGSTOP);
+    running_enter(&running->slots[0], 0, 2, KONG_PHASE_LOG, 22);
+    running_take(running, 0, 2, KONG_PHASE_LOG, 22, "new");
+    _exit(0);
+}
+
+/* Wherever the process dies, nothing of what ran before is blamed. */
+static void death_at_any_instruction(void **state) {
+    struct death death;
+    int status;
+    size_t steps = 0;
+    (void)state;
+    if (under_valgrind()) {
+        skip();
+    }
+    struct running *running =
+        mmap(NULL, sizeof *running, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    assert_ptr_not_equal(running, MAP_FAILED);
+    running_clear(running);
+    for (size_t i = 0; i < 2; i++) {
+        struct running_slot *slot = &running->slots[i * RUNNING_WORKERS];
+        running_enter(slot, 0, 1, KONG_PHASE_ACCESS, 11);
+        running_note_request(slot, "old");
+        running_leave(slot);
+    }
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        enter_traced(running);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    while (WIFSTOPPED(status) && steps++ < MOST_STEPS) {
+        death_examine(&death, KILLED(SIGKILL), running);
+        for (size_t i = 0; i < death.count; i++) {
+            assert_int_equal(death.suspects[i].instance, 2);
+            assert_int_equal(death.suspects[i].crash.phase, KONG_PHASE_LOG);
+            assert_int_equal(death.suspects[i].crash.config, 22);
+            assert_string_not_equal(death.suspects[i].crash.request, "old");
+        }
+        if (ptrace(PTRACE_SINGLESTEP, child, NULL, NULL) != 0) {
+            break;
+        }
+        assert_int_equal(waitpid(child, &status, 0), child);
+    }
+    if (!WIFEXITED(status)) {
+        kill(child, SIGKILL);
+        waitpid(child, &status, 0);
+    }
+    munmap(running, sizeof *running);
+    if (steps < 2) {
+        skip(); /* nobody may trace here */
+    }
+    assert_int_equal(death.count, 2);
+}
+
 static void slots_run_out(void **state) {
     struct bench *bench = *state;
     for (size_t i = 0; i < RUNNING_BLOCKING; i++) {
@@ -141,6 +209,7 @@ int main(void) {
         TEST(the_only_one_is_the_cause_of_a_fault),
         TEST(of_several_the_one_that_said_so),
         TEST(a_damaged_record),
+        cmocka_unit_test(death_at_any_instruction),
         TEST(slots_run_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -43,6 +44,16 @@ struct bench {
     size_t descriptors;
 };
 
+/* "(WHAT ID NEXT)", to events of MsgPack only. */
+static size_t bench_answer(void *arg, uint8_t what, uint32_t id, bool next_child, uint8_t *out,
+                           size_t size) {
+    (void)arg;
+    if ((what & ~IN_FLIGHT_HALF) != IN_FLIGHT_MSGPACK_EVENT) {
+        return 0;
+    }
+    return (size_t)snprintf((char *)out, size, "(%x %u %d)", (unsigned)what, id, next_child);
+}
+
 /* In the child; what it leaves open at its return is what its death finds. */
 typedef void child_fn(struct bench *bench);
 
@@ -50,7 +61,7 @@ static void start(struct bench *bench, child_fn *run) {
     int ends[2];
     int said[2];
     *bench = (struct bench){.descriptors = count_descriptors(), .socket.fd = -1};
-    bench->store = fd_store_create(&bench->socket);
+    bench->store = fd_store_create(&bench->socket, bench_answer, bench);
     assert_non_null(bench->store);
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
     assert_int_equal(pipe(said), 0);
@@ -164,7 +175,7 @@ static void peer_that_stays(void **state) {
 
 static void be_busy(struct bench *bench) {
     fd_store_keep(bench->store, bench->server);
-    *fd_store_state(bench->store, bench->server) = FD_BUSY;
+    fd_store_in_flight(bench->store, bench->server)->what = IN_FLIGHT_OTHER;
 }
 
 /* Nobody else knows what it was about. */
@@ -184,7 +195,7 @@ static void busy_ones_end(void **state) {
 
 static void owe_results(struct bench *bench) {
     fd_store_keep(bench->store, bench->server);
-    *fd_store_state(bench->store, bench->server) = 3;
+    fd_store_in_flight(bench->store, bench->server)->what = 3;
 }
 
 /* Takes over what the first left: answers the byte that is there with the state. */
@@ -192,13 +203,130 @@ static void run_next(struct bench *bench) {
     char byte;
     fd_store_enter_child(bench->store);
     int fd = fd_store_take(bench->store);
-    uint8_t found = fd < 0 ? 0 : *fd_store_state(bench->store, fd);
+    uint8_t found = fd < 0 ? 0 : fd_store_in_flight(bench->store, fd)->what;
     if (fd < 0 || fd_store_take(bench->store) >= 0 || recv(fd, &byte, 1, 0) != 1) {
         _exit(1);
     }
     (void)!send(fd, &found, 1, MSG_NOSIGNAL);
-    *fd_store_state(bench->store, fd) = FD_BUSY;
+    fd_store_in_flight(bench->store, fd)->what = IN_FLIGHT_OTHER;
     _exit(0);
+}
+
+/* In the child: event 7 is at work, or a part of it is there. */
+static void be_at_work(struct bench *bench) {
+    fd_store_keep(bench->store, bench->server);
+    in_flight_set_request(fd_store_in_flight(bench->store, bench->server), 7,
+                          IN_FLIGHT_MSGPACK_EVENT);
+}
+
+static void have_read_half(struct bench *bench) {
+    fd_store_keep(bench->store, bench->server);
+    in_flight_set_request(fd_store_in_flight(bench->store, bench->server), 7,
+                          IN_FLIGHT_MSGPACK_EVENT | IN_FLIGHT_HALF);
+}
+
+static void assert_reads(int fd, const char *text) {
+    char bytes[64] = "";
+    assert_int_equal(recv(fd, bytes, sizeof bytes - 1, 0), strlen(text));
+    assert_string_equal(bytes, text);
+}
+
+/* The dead child's request is answered, and its connection goes on with nothing under way. */
+static void request_at_work_is_answered(void **state) {
+    struct bench bench;
+    (void)state;
+    start(&bench, be_at_work);
+    await_child(&bench);
+    kill_child(&bench);
+    fd_store_on_death(bench.store, true);
+    assert_reads(bench.peer, "(e0 7 1)");
+    assert_int_equal(fd_store_count(bench.store), 1);
+    fd_store_before_child(bench.store);
+    int fd = fd_store_take(bench.store);
+    assert_true(fd >= 0);
+    assert_int_equal(fd_store_in_flight(bench.store, fd)->what, 0);
+    close(fd);
+    end(&bench);
+}
+
+/* Nobody is there to go on with it: it is answered, and ends. */
+static void last_request_is_answered(void **state) {
+    struct bench bench;
+    char byte;
+    (void)state;
+    start(&bench, be_at_work);
+    await_child(&bench);
+    kill_child(&bench);
+    fd_store_on_death(bench.store, false);
+    assert_reads(bench.peer, "(e0 7 0)");
+    assert_int_equal(recv(bench.peer, &byte, 1, 0), 0);
+    supervise_until(&bench, 0);
+    end(&bench);
+}
+
+/* The rest of a message is nobody's: it is thrown away behind the answer. */
+static void half_request_is_answered(void **state) {
+    struct bench bench;
+    char byte;
+    (void)state;
+    start(&bench, have_read_half);
+    await_child(&bench);
+    assert_int_equal(send(bench.peer, "rest", 4, MSG_NOSIGNAL), 4);
+    kill_child(&bench);
+    fd_store_on_death(bench.store, true);
+    assert_reads(bench.peer, "(f0 7 1)");
+    assert_int_equal(recv(bench.peer, &byte, 1, 0), 0);
+    assert_int_equal(send(bench.peer, "more", 4, MSG_NOSIGNAL), 4);
+    assert_int_equal(fd_store_take(bench.store), -1);
+    supervise_until(&bench, 0);
+    end(&bench);
+}
+
+static void answer_and_die(struct bench *bench) {
+    be_at_work(bench);
+    (void)!send(bench->server, "answer", 6, MSG_NOSIGNAL);
+}
+
+/* The child died between its answer and the note of it: there is no second one, whether the peer
+ * has read the first or not; and what it asked next is for the next child. */
+static void answer_that_was_not_noted(void **state) {
+    struct bench bench;
+    (void)state;
+    for (int reads_first = 0; reads_first < 2; reads_first++) {
+        start(&bench, answer_and_die);
+        await_child(&bench);
+        if (reads_first) {
+            assert_reads(bench.peer, "answer");
+            assert_int_equal(send(bench.peer, "next", 4, MSG_NOSIGNAL), 4);
+        }
+        kill_child(&bench);
+        fd_store_on_death(bench.store, true);
+        if (!reads_first) {
+            assert_reads(bench.peer, "answer");
+        }
+        char byte;
+        assert_int_equal(recv(bench.peer, &byte, 1, MSG_DONTWAIT), -1);
+        int fd = fd_store_take(bench.store);
+        assert_true(fd >= 0);
+        if (reads_first) {
+            assert_reads(fd, "next");
+        }
+        close(fd);
+        end(&bench);
+    }
+}
+
+/* An id that does not fit is none. */
+static void id_that_does_not_fit(void **state) {
+    struct in_flight in_flight = {.what = 0};
+    (void)state;
+    in_flight_set_request(&in_flight, UINT32_MAX, IN_FLIGHT_MSGPACK_EVENT);
+    assert_int_equal(in_flight.what, IN_FLIGHT_MSGPACK_EVENT);
+    assert_true(in_flight.id == UINT32_MAX);
+    in_flight_set_request(&in_flight, (int64_t)UINT32_MAX + 1, IN_FLIGHT_MSGPACK_EVENT);
+    assert_int_equal(in_flight.what, IN_FLIGHT_OTHER);
+    in_flight_set_request(&in_flight, -1, IN_FLIGHT_MSGPACK_EVENT);
+    assert_int_equal(in_flight.what, IN_FLIGHT_OTHER);
 }
 
 /* Its bytes and what is known of it go to the next child, through one that dies before it can take
@@ -288,6 +416,23 @@ static void keep_many(struct bench *bench) {
     }
     (void)!recv(bench->server, &byte, 1, MSG_PEEK);
     fd_store_close(bench->store, bench->server, false);
+}
+
+/* A living child that goes on and on: what it says is taken in turns. */
+static void takes_turns(void **state) {
+    struct bench bench;
+    (void)state;
+    start(&bench, keep_many);
+    assert_int_equal(send(bench.peer, "x", 1, MSG_NOSIGNAL), 1);
+    await_child(&bench);
+    fd_store_wait(bench.store, -1, PATIENCE_MS);
+    assert_in_range(fd_store_count(bench.store), 1, 64);
+    fd_store_wait(bench.store, -1, PATIENCE_MS);
+    assert_in_range(fd_store_count(bench.store), 65, 128);
+    kill_child(&bench);
+    fd_store_on_death(bench.store, false);
+    supervise_until(&bench, 0);
+    end(&bench);
 }
 
 static void supervisor_that_does_not_listen(void **state) {
@@ -420,7 +565,7 @@ static void no_store(void **state) {
     fd_store_close(NULL, ends[0], true);
     assert_int_equal(recv(ends[1], &byte, 1, 0), 0);
     fd_store_wait(NULL, ends[1], PATIENCE_MS); /* readable: returns */
-    assert_null(fd_store_state(NULL, 3));
+    assert_null(fd_store_in_flight(NULL, 3));
     assert_int_equal(fd_store_take(NULL), -1);
     fd_store_before_child(NULL);
     fd_store_on_death(NULL, true);
@@ -435,6 +580,12 @@ int main(void) {
         cmocka_unit_test(death_without_a_duplicate),
         cmocka_unit_test(peer_that_stays),
         cmocka_unit_test(busy_ones_end),
+        cmocka_unit_test(request_at_work_is_answered),
+        cmocka_unit_test(last_request_is_answered),
+        cmocka_unit_test(half_request_is_answered),
+        cmocka_unit_test(answer_that_was_not_noted),
+        cmocka_unit_test(takes_turns),
+        cmocka_unit_test(id_that_does_not_fit),
         cmocka_unit_test(others_go_on),
         cmocka_unit_test(close_is_seen_at_once),
         cmocka_unit_test(close_that_is_not_orderly),

@@ -8,6 +8,7 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -23,11 +24,20 @@ static void kill_child(const struct process *process, int number) {
     kill(child, number);
 }
 
-static void begin(struct process *process, struct kong_peer *peer) {
-    struct process_setup setup = {.options = supervised};
+static void fail_closed(void) {
+    setenv("HURT_ON_ERROR", "closed", 1);
+}
+
+static void begin_as(struct process *process, struct kong_peer *peer, enum protocol protocol,
+                     bool closed) {
+    struct process_setup setup = {.options = supervised, .prepare = closed ? fail_closed : NULL};
     process_start(process, &setup);
-    kong_peer_open(peer, process, PROTOCOL_PROTOBUF);
+    kong_peer_open(peer, process, protocol);
     kong_peer_serves(peer);
+}
+
+static void begin(struct process *process, struct kong_peer *peer) {
+    begin_as(process, peer, PROTOCOL_PROTOBUF, false);
 }
 
 static void end(struct process *process, struct kong_peer *peer) {
@@ -108,6 +118,139 @@ static void request_at_work(void **state) {
     assert_int_equal(end_request(&request), SIM_EVENT_CLOSED);
     assert_string_equal(request.event.text, "closed");
     kong_peer_serves(&peer);
+    end(&process, &peer);
+}
+
+/* The same on MsgPack:1, where Kong takes the end of a connection for an event that is over: it is
+ * told to send the event again, over the same connection, however the plugin fails. */
+static void msgpack_event_at_work(void **state) {
+    struct process process;
+    struct kong_peer peer;
+    (void)state;
+    for (int closed = 0; closed < 2; closed++) {
+        begin_as(&process, &peer, PROTOCOL_MSGPACK, closed);
+        struct request request = {
+            .peer = &peer, .id = kong_peer_start(&peer, "{\"mode\":\"sleep\",\"ms\":60000}")};
+        size_t connections = sim_client_counts(peer.client)->connections;
+        begin_request(&request);
+        kill_child(&process, SIGKILL);
+        assert_int_equal(end_request(&request), SIM_EVENT_NO_INSTANCE);
+        assert_string_equal(request.event.text, "no plugin instance: the server process died while "
+                                                "this event was at work");
+        kong_peer_serves(&peer);
+        assert_int_equal(sim_client_counts(peer.client)->connections, connections);
+        end(&process, &peer);
+    }
+}
+
+struct killer {
+    const struct process *process;
+    struct sim_pdk *pdk;
+    unsigned kills;
+};
+
+/* A sim_pdk_fn: the server process dies while Kong carries out its first call. */
+static int kill_first(void *ctx, const struct pdk_method *method, struct kong_str name,
+                      const struct kong_value *args, size_t count, struct arena *arena,
+                      struct kong_value *result) {
+    struct killer *killer = ctx;
+    if (killer->kills++ == 0) {
+        pid_t child = process_child(killer->process->pid, PATIENCE_MS);
+        kill_child(killer->process, SIGKILL);
+        assert_true(process_gone(child, PATIENCE_MS));
+    }
+    return sim_pdk_call(killer->pdk, method, name, args, count, arena, result);
+}
+
+/* The next child has no event to the Step of one that the dead child had: it starts anew. */
+static void msgpack_step_of_the_dead(void **state) {
+    struct process process;
+    (void)state;
+    for (int closed = 0; closed < 2; closed++) {
+        struct kong_peer peer;
+        begin_as(&process, &peer, PROTOCOL_MSGPACK, closed);
+        struct killer killer = {.process = &process, .pdk = peer.pdk};
+        struct sim_client_options options = {.protocol = PROTOCOL_MSGPACK,
+                                             .connect = sim_connect_unix,
+                                             .connect_ctx = process.path,
+                                             .pdk = kill_first,
+                                             .pdk_ctx = &killer,
+                                             .timeout_ms = PATIENCE_MS};
+        struct sim_client *client = sim_client_create(&options);
+        struct sim_event event;
+        int64_t id = 0;
+        assert_non_null(client);
+        assert_int_equal(sim_client_start(client, "hurt", "{\"mode\":\"wait\"}", &id),
+                         SIM_EVENT_OK);
+        assert_true(sim_pdk_reset(peer.pdk) && sim_pdk_set_request(peer.pdk, "GET", "/p"));
+        assert_int_equal(sim_client_event(client, id, "access", &event), SIM_EVENT_NO_INSTANCE);
+        assert_string_equal(event.text,
+                            "no plugin instance: the server that had the event is gone");
+        assert_int_equal(killer.kills, 1);
+        assert_int_equal(sim_client_start(client, "hurt", "{\"mode\":\"wait\"}", &id),
+                         SIM_EVENT_OK);
+        assert_int_equal(sim_client_event(client, id, "access", &event), SIM_EVENT_OK);
+        sim_client_destroy(client);
+        end(&process, &peer);
+    }
+}
+
+/* Of a StartInstance at work the answer is an instance that nobody has: Kong's next event with it
+ * starts another. An error would be a 500 for all who wait for it. */
+static void start_at_work(void **state) {
+    static const enum protocol protocols[] = {PROTOCOL_PROTOBUF, PROTOCOL_MSGPACK};
+    struct process process;
+    struct kong_peer peer;
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        begin_as(&process, &peer, protocols[i], false);
+        struct request request = {.peer = &peer, .config = "{\"mode\":\"configure-hang\"}"};
+        begin_request(&request);
+        kill_child(&process, SIGKILL);
+        assert_int_equal(end_request(&request), SIM_EVENT_OK);
+        assert_int_equal(request.id, -1);
+        assert_int_equal(kong_peer_event(&peer, request.id, NULL), SIM_EVENT_NO_INSTANCE);
+        kong_peer_serves(&peer);
+        end(&process, &peer);
+    }
+}
+
+/* Half of a message, of which the dead child knew whose it is. */
+static void half_a_message(void **state) {
+    static const uint8_t step[] = "\x94\x00\x07\xabplugin.Step\x91\x82\xa7"
+                                  "EventId\x01\xa4"
+                                  "Data\xc5\xff\xff!";
+    static const uint8_t start[] = "\x94\x00\x08\xb4plugin.StartInstance\x91\x82\xa6"
+                                   "Config\xc5\xff\xff!";
+    static const struct {
+        const uint8_t *bytes;
+        size_t len;
+        const char *answer;
+        size_t answer_len;
+    } cases[] = {{step, sizeof step - 1, "\x94\x01\x07\xd9\x48no plugin instance:", 24},
+                 {start, sizeof start - 1, "\x94\x01\x08\xc0\x84\xa4Name\xa4hurt\xa2Id\xff", 19}};
+    struct process process;
+    struct kong_peer peer;
+    (void)state;
+    begin_as(&process, &peer, PROTOCOL_MSGPACK, true);
+    for (size_t i = 0; i < 2; i++) {
+        int fd = raw_connect(&process);
+        char out[256];
+        size_t got = 0;
+        ssize_t count;
+        assert_true(fd >= 0);
+        assert_int_equal(send(fd, cases[i].bytes, cases[i].len, MSG_NOSIGNAL), cases[i].len);
+        settle(&process);
+        kill_child(&process, SIGKILL);
+        while ((count = recv(fd, out + got, sizeof out - got, 0)) > 0) {
+            got += (size_t)count;
+        }
+        assert_int_equal(count, 0);
+        assert_true(got >= cases[i].answer_len);
+        assert_memory_equal(out, cases[i].answer, cases[i].answer_len);
+        close(fd);
+        kong_peer_serves(&peer);
+    }
     end(&process, &peer);
 }
 
@@ -256,6 +399,10 @@ int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(unread_request),
         cmocka_unit_test(request_at_work),
+        cmocka_unit_test(msgpack_event_at_work),
+        cmocka_unit_test(msgpack_step_of_the_dead),
+        cmocka_unit_test(start_at_work),
+        cmocka_unit_test(half_a_message),
         cmocka_unit_test(results_due),
         cmocka_unit_test(idle_connections),
         cmocka_unit_test(nothing_is_kept_for_ever),

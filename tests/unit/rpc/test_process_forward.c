@@ -174,6 +174,7 @@ static void a_server_that_ends_waits_for_its_events(void **state) {
     pair->first = NULL;
 }
 
+/* Kong is told to send the event again: the server that gets it now carries it out. */
 static void a_server_that_is_gone_is_said_to_be(void **state) {
     struct pair *pair = *state;
     uint64_t id = begin(pair, "{\"mode\":\"loop\",\"count\":3}").event_id;
@@ -182,21 +183,23 @@ static void a_server_that_is_gone_is_said_to_be(void **state) {
     pair->second = start(pair);
     struct rpc_reply reply = step(pair, id);
     assert_int_equal(reply.kind, RPC_REPLY_ERROR);
-    assert_null(strstr(reply.error.data, "no plugin instance"));
+    assert_string_equal(reply.error.data,
+                        "no plugin instance: the server that had the event is gone");
+    id = begin(pair, "{\"mode\":\"loop\",\"count\":1}").event_id;
+    assert_int_equal(step(pair, id).kind, RPC_REPLY_PDK_CALL);
 }
 
-/* A restart in the middle of an event: the next server does not let the request pass. */
-static void a_plugin_that_fails_closed_ends_the_request(void **state) {
+/* … also where the plugin fails closed: the request does not pass it by. */
+static void a_plugin_that_fails_closed_is_asked_again(void **state) {
     struct pair *pair = *state;
     uint64_t id = begin(pair, "{\"mode\":\"loop\",\"count\":3}").event_id;
     sim_server_stop(pair->first);
     pair->first = NULL;
     pair->second = start_with(pair, &rig_closed_plugin);
     struct rpc_reply reply = step(pair, id);
-    assert_int_equal(reply.kind, RPC_REPLY_PDK_CALL);
-    assert_true(kong_str_equal(reply.method, kong_str("kong.response.exit")));
-    assert_int_equal(reply.arg_count, 2);
-    assert_int_equal(reply.args[0].integer, 500);
+    assert_int_equal(reply.kind, RPC_REPLY_ERROR);
+    assert_string_equal(reply.error.data,
+                        "no plugin instance: the server that had the event is gone");
 }
 
 static void a_peer_that_leaves_harms_nobody(void **state) {
@@ -249,8 +252,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(steps_reach_the_server_that_has_the_event, setup, teardown),
         cmocka_unit_test_setup_teardown(a_server_that_ends_waits_for_its_events, setup, teardown),
         cmocka_unit_test_setup_teardown(a_server_that_is_gone_is_said_to_be, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_plugin_that_fails_closed_ends_the_request, setup,
-                                        teardown),
+        cmocka_unit_test_setup_teardown(a_plugin_that_fails_closed_is_asked_again, setup, teardown),
         cmocka_unit_test_setup_teardown(a_peer_that_leaves_harms_nobody, setup, teardown),
         cmocka_unit_test_setup_teardown(a_step_that_is_too_big, setup, teardown),
     };

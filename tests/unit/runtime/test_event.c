@@ -19,11 +19,18 @@ struct seen {
     bool sleeps;
     bool gone; /* the peer is, in the next call that is written to it */
     struct event *sleeping;
+    struct event *goes_along; /* freed while another one is interrupted */
 };
 
 static void interrupted(void *arg) {
     struct seen *seen = arg;
+    struct event *goes_along = seen->goes_along;
     seen->interrupts++;
+    seen->goes_along = NULL;
+    if (goes_along != NULL) {
+        event_cancel(goes_along, KONG_E_GONE);
+        event_wake(goes_along);
+    }
 }
 
 static int handle(struct kong *kong, const void *config) {
@@ -141,6 +148,36 @@ static void sleeper_is_interrupted_once(void **state) {
         assert_int_equal(f.seen.interrupts, 1);
         assert_int_equal(events_alive(f.events), 1);
         event_wake(f.seen.sleeping);
+        end(&f);
+    }
+}
+
+/* Whoever is cancelled takes the next one along: those behind it are cancelled all the same. */
+static void next_one_goes_along(void **state) {
+    (void)state;
+    for (int all = 0; all < 2; all++) {
+        struct fixture f;
+        struct event *asleep[4];
+        begin(&f, true, false);
+        for (size_t i = 0; i < 4; i++) {
+            start(&f);
+            asleep[i] = f.seen.sleeping;
+        }
+        f.seen.goes_along = asleep[1];
+        if (all) {
+            events_cancel_all(f.events, KONG_E_TIMEOUT);
+        } else {
+            events_tick(f.events, 1000);
+        }
+        assert_int_equal(events_alive(f.events), 3);
+        for (size_t i = 0; i < 4; i++) {
+            assert_int_equal(asleep[i]->cancelled, i == 1 ? KONG_E_GONE : KONG_E_TIMEOUT);
+        }
+        for (size_t i = 0; i < 4; i++) {
+            if (i != 1) {
+                event_wake(asleep[i]);
+            }
+        }
         end(&f);
     }
 }
@@ -279,6 +316,7 @@ static void ids_come_again_late(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sleeper_is_interrupted_once),
+        cmocka_unit_test(next_one_goes_along),
         cmocka_unit_test(failure_told_to_nobody),
         cmocka_unit_test(stacks_of_a_burst_are_given_back),
         cmocka_unit_test(forsaken_events_behind_others),

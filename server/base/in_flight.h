@@ -1,0 +1,41 @@
+/* What is under way on a connection, in memory that outlives the process: when the process dies,
+ * whoever keeps the connection can still answer Kong's request. */
+#ifndef SERVER_IN_FLIGHT_H
+#define SERVER_IN_FLIGHT_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Up to this value: no request, but so many results of PDK calls that the peer still owes. */
+#define IN_FLIGHT_RESULTS_MOST 0xdf
+
+enum in_flight_what {
+    IN_FLIGHT_MSGPACK_EVENT = 0xe0, /* a HandleEvent or a Step, all of it read */
+    IN_FLIGHT_MSGPACK_START,        /* a StartInstance */
+    IN_FLIGHT_PROTOBUF_START,
+    IN_FLIGHT_OTHER = 0xff, /* anything else */
+};
+
+/* With one of MsgPack's: its message is not all read. */
+#define IN_FLIGHT_HALF 0x10
+
+/* Written by the thread that has the connection; read when that is no more. `id` counts with the
+ * three that name a request. */
+struct in_flight {
+    _Atomic uint32_t id; /* its msgid or sequence */
+    _Atomic uint8_t what;
+};
+
+static inline void in_flight_set(struct in_flight *in_flight, uint8_t what) {
+    atomic_store_explicit(&in_flight->what, what, memory_order_relaxed);
+}
+
+/* Release: a process that dies between the two stores leaves no id of another request. */
+static inline void in_flight_set_request(struct in_flight *in_flight, int64_t id, uint8_t what) {
+    bool fits = id >= 0 && id <= UINT32_MAX;
+    atomic_store_explicit(&in_flight->id, (uint32_t)id, memory_order_relaxed);
+    atomic_store_explicit(&in_flight->what, fits ? what : IN_FLIGHT_OTHER, memory_order_release);
+}
+
+#endif

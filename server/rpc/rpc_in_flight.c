@@ -1,0 +1,98 @@
+/* Requests that a process may leave unanswered when it dies, and what is said in its place. */
+#include "msgpack_head.h"
+#include "msgpack_rpc.h"
+#include "protobuf_rpc.h"
+#include "rpc_conversation.h"
+#include "rpc_msgpack_answer.h"
+
+/* No server gives this one: Kong's next request with it is told so, and Kong starts another. */
+#define NO_ONES_INSTANCE (-1)
+
+/* --- A message of which only a part is there --- */
+
+static bool starts_with(const uint8_t *data, size_t len, const char *text) {
+    size_t size = strlen(text);
+    return len >= size && memcmp(data, text, size) == 0;
+}
+
+static uint8_t what_of(const uint8_t *method, size_t len) {
+    return starts_with(method, len, "plugin.Step") || starts_with(method, len, "plugin.HandleEvent")
+               ? IN_FLIGHT_MSGPACK_EVENT | IN_FLIGHT_HALF
+           : starts_with(method, len, "plugin.StartInstance")
+               ? IN_FLIGHT_MSGPACK_START | IN_FLIGHT_HALF
+               : IN_FLIGHT_OTHER;
+}
+
+/* [0, msgid, method, …; false where that has not come, or is none. */
+static bool note_head(struct rpc *rpc, const uint8_t *data, size_t len) {
+    static const uint8_t request[] = {0x94, 0x00};
+    struct msgpack_head msgid;
+    struct msgpack_head method;
+    if (len < sizeof request || memcmp(data, request, sizeof request) != 0 ||
+        msgpack_head_read(data + 2, len - 2, &msgid) != 1 || msgid.kind != MSGPACK_INTEGER) {
+        return false;
+    }
+    size_t at = sizeof request + msgid.size;
+    if (msgpack_head_read(data + at, len - at, &method) != 1 || method.kind != MSGPACK_STRING) {
+        return false;
+    }
+    at += method.size;
+    size_t left = len - at < method.count ? len - at : method.count;
+    rpc_note_request(rpc, msgid.integer, what_of(data + at, left));
+    return true;
+}
+
+void rpc_msgpack_note_half(struct rpc *rpc) {
+    if (rpc->requests != NULL || rpc->held || note_head(rpc, rpc->in.data, rpc->in.len)) {
+        return; /* one that is all read goes first */
+    }
+    if (rpc->skipping && rpc->skip.sequence > 0) {
+        rpc_note_request(rpc, rpc->skip.sequence, IN_FLIGHT_MSGPACK_EVENT | IN_FLIGHT_HALF);
+    }
+}
+
+/* --- What is said when the process is dead --- */
+
+/* False: nothing helps. */
+static bool fill_event(struct rpc_reply *reply, const struct plugins *plugins, bool next_process) {
+    static const struct kong_value args[] = {
+        {.type = KONG_INTEGER, .integer = 500},
+        {.type = KONG_STRING, .string = {EVENT_FAILED_BODY, sizeof EVENT_FAILED_BODY - 1}}};
+    const struct pdk_method *exit = &pdk_methods[PDK_RESPONSE_EXIT];
+    if (next_process) {
+        reply->kind = RPC_REPLY_ERROR;
+        reply->error =
+            kong_str(RPC_NO_INSTANCE ": the server process died while this event was at work");
+        return true;
+    }
+    reply->kind = RPC_REPLY_PDK_CALL;
+    reply->method = exit->name;
+    reply->args = args;
+    reply->arg_count = 2;
+    return rpc_msgpack_one_fails_closed(plugins);
+}
+
+size_t rpc_answer_orphan(const struct plugins *plugins, uint8_t what, uint32_t id,
+                         bool next_process, uint8_t *out, size_t size) {
+    struct rpc_reply reply = {.sequence = id};
+    struct buffer bytes;
+    uint8_t whole = what == IN_FLIGHT_OTHER ? what : (uint8_t)(what & ~IN_FLIGHT_HALF);
+    int rc = CODEC_E_SHAPE;
+    buffer_init(&bytes, size);
+    if (whole == IN_FLIGHT_MSGPACK_EVENT && fill_event(&reply, plugins, next_process)) {
+        rc = msgpack_encode_reply(&bytes, &reply);
+    } else if (next_process &&
+               (whole == IN_FLIGHT_MSGPACK_START || whole == IN_FLIGHT_PROTOBUF_START)) {
+        reply.kind = RPC_REPLY_INSTANCE;
+        reply.instance.name = kong_str(plugins->name);
+        reply.instance.id = NO_ONES_INSTANCE;
+        rc = whole == IN_FLIGHT_MSGPACK_START ? msgpack_encode_reply(&bytes, &reply)
+                                              : protobuf_encode_reply(&bytes, &reply);
+    }
+    size_t len = rc == CODEC_OK ? bytes.len : 0;
+    if (len > 0) {
+        memcpy(out, bytes.data, len);
+    }
+    buffer_free(&bytes);
+    return len;
+}
