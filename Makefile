@@ -114,6 +114,14 @@ PLUGIN_SRC  := $(filter-out $(PLUGIN_TEST),$(wildcard plugins/*/*.c))
 plugin_src   = $(filter plugins/$(1)/%,$(PLUGIN_SRC))
 server_of    = $(BUILD)/$(if $(filter api_version,$(1)),apiversion,$(subst _,-,$(1)))-server
 KONG_SRC    := $(wildcard tests/kong/*.c)
+# plugins/rate_card/plugin.mk may have the line `LIBRARIES := hiredis openssl`: pkg-config names of what its sources use,
+# in all builds of them.
+define plugin_libraries
+LIBRARIES :=
+-include plugins/$(1)/plugin.mk
+LIBRARIES_$(1) := $$(LIBRARIES)
+endef
+$(foreach p,$(PLUGINS),$(eval $(call plugin_libraries,$(p))))
 obj          = $(patsubst %.c,$(BUILD)/%.o,$(1))
 GEN         := $(BUILD)/gen
 GEN_OBJ     := $(GEN)/pluginsocket.pb-c.o
@@ -135,7 +143,7 @@ deps: ## install what building, `make unit` and `make deb` need, by apt-get
 	@sh tests/install-deps.sh build unit deb
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sort | sed -E 's/^([a-z-]+):.*## */  \1\t/' | expand -t 22
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sort | awk -f server/template/help.awk
 
 # --- What was built with other flags is built again ---------------------------------
 .PHONY: FORCE
@@ -191,10 +199,10 @@ $(foreach r,$(ROOMS),$(eval $(call room_rule,$(r))))
 GNU_SOURCE := -U_GNU_SOURCE -include server/template/gnu_source.h
 
 $(BUILD)/plugins/%.o: plugins/%.c $(FLAGS)
-	$(call compile,$(LTO_CC) $(call sees,plugins) $(GNU_SOURCE))
+	$(call compile,$(LTO_CC) $(call sees,plugins) $(GNU_SOURCE) $(PLUGIN_CFLAGS))
 
 $(PLUGIN_UNIT:%=%.o): $(BUILD)/%.o: %.c $(FLAGS)
-	$(call compile,$(call sees,plugins) -Itests/kong $(GNU_SOURCE))
+	$(call compile,$(call sees,plugins) -Itests/kong $(GNU_SOURCE) $(PLUGIN_CFLAGS))
 
 $(BUILD)/tests/%.o: tests/%.c $(FLAGS)
 	$(call compile,$(if $(filter tests/plugins/%,$<),,$(RETRY)) $(TEST_SEES))
@@ -213,22 +221,33 @@ $(KONG_LIB): $(call obj,$(KONG_SRC))
 	$(Q)ar rcs $@ $^
 
 # A test includes the file of its plugin's name, with the main function; other files it is linked with.
+plugin_tests = $(patsubst %.c,$(BUILD)/%,$(filter plugins/$(1)/%,$(PLUGIN_TEST)))
 define plugin_rules
 $(call server_of,$(1)): $(call obj,$(call plugin_src,$(1)))
-$(patsubst %.c,$(BUILD)/%,$(filter plugins/$(1)/%,$(PLUGIN_TEST))): \
-	$(call obj,$(filter-out plugins/$(1)/$(1).c,$(call plugin_src,$(1))))
+$(call plugin_tests,$(1)): $(call obj,$(filter-out plugins/$(1)/$(1).c,$(call plugin_src,$(1))))
 endef
 $(foreach p,$(PLUGINS),$(eval $(call plugin_rules,$(p))))
+
+# Of a plugin with libraries: what the compiler is told of them, and that they are here.
+define library_rules
+$(BUILD)/plugins/$(1)/%.o: PLUGIN_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(LIBRARIES_$(1)) 2>/dev/null)
+$(call server_of,$(1)) $(call plugin_tests,$(1)): PLUGIN_LIBS := $(shell $(PKG_CONFIG) $(if $(STATIC),--static) --libs $(LIBRARIES_$(1)) 2>/dev/null)
+$(call obj,$(filter plugins/$(1)/%,$(PLUGIN_SRC) $(PLUGIN_TEST))): $(BUILD)/plugins/$(1)/libraries
+$(BUILD)/plugins/$(1)/libraries: FORCE
+	@mkdir -p $$(@D)
+	@CC='$(CC)' PKG_CONFIG='$(PKG_CONFIG)' STATIC='$(STATIC)' tests/plugins/libraries.sh plugins/$(1)/plugin.mk $$@ $(LIBRARIES_$(1))
+endef
+$(foreach p,$(PLUGINS),$(if $(LIBRARIES_$(p)),$(eval $(call library_rules,$(p)))))
 
 $(SERVERS): LTO_LINK := $(if $(LTO_CC),-flto=auto)
 $(BUILD)/server/cli/build_version.o: OWN += -DKONG_PDK_VERSION='"$(PDK_VERSION)"'
 $(SERVERS): $(VERSION_OBJ) $(LIB)
 	$(call say,LD,$@)
-	$(Q)$(LD) -o $@ $(filter-out $(LIB),$^) $(LIB) $(LIBS) $(SYS_LIBS)
+	$(Q)$(LD) -o $@ $(filter %.o,$^) $(LIB) $(PLUGIN_LIBS) $(LIBS) $(SYS_LIBS)
 
 $(PLUGIN_UNIT): $(BUILD)/%: $(BUILD)/%.o $(KONG_LIB) $(LIB)
 	$(call say,LD,$@)
-	$(Q)$(LD) -o $@ $(filter %.o,$^) $(KONG_LIB) $(LIB) -lcmocka $(LIBS) $(SYS_LIBS)
+	$(Q)$(LD) -o $@ $(filter %.o,$^) $(KONG_LIB) $(LIB) -lcmocka $(PLUGIN_LIBS) $(LIBS) $(SYS_LIBS)
 
 # --- Unit tests: each tests/unit/ROOM/test_X.c is a program ------------------------------
 $(UNIT): $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(UNIT_COMMON) $(if $(KONG_SRC),$(KONG_LIB)) $(LIB)
@@ -256,7 +275,7 @@ unit-alone: unit-programs
 VALGRIND := valgrind --quiet --error-exitcode=99 --leak-check=full --show-leak-kinds=definite,possible \
             --errors-for-leak-kinds=definite,possible
 
-.PHONY: test test-all unit-clang unit-asan unit-ucontext unit-ucontext-programs unit-valgrind lint format test-install install
+.PHONY: test test-all unit-clang unit-asan unit-ucontext unit-ucontext-programs unit-valgrind lint format test-install
 test: ## install what is missing and run all tests
 	@sh tests/install-deps.sh test
 	@$(MAKE) --no-print-directory test-all
@@ -301,7 +320,8 @@ test-install: all ## what `make install` leaves: the files, and a binary that ne
 C_FILES := $(wildcard $(ROOMS:%=%/*.[ch]) plugins/*/*.[ch] tests/*/*.[ch] tests/unit/*/*.[ch])
 TIDY_FILES := $(PROTO_SRC) $(SERVER_SRC) $(PLUGIN_SRC)
 
-TIDY_FLAGS = -DKONG_PDK_VERSION='"$(PDK_VERSION)"' -std=gnu11 -D_GNU_SOURCE $(TEST_SEES) -DFIBER_BACKEND_$(FIBER_BACKEND) $(PC_CFLAGS)
+TIDY_FLAGS = -DKONG_PDK_VERSION='"$(PDK_VERSION)"' -std=gnu11 -D_GNU_SOURCE $(TEST_SEES) -DFIBER_BACKEND_$(FIBER_BACKEND) $(PC_CFLAGS) \
+             $(foreach p,$(PLUGINS),$(if $(LIBRARIES_$(p)),$(shell $(PKG_CONFIG) --cflags $(LIBRARIES_$(p)) 2>/dev/null)))
 
 with_tool = tests/lint/with-tool.sh $(1) $(BUILD)/lint-tools
 # for check-rooms.sh: each room and the options that it is compiled with
@@ -322,7 +342,7 @@ lint: $(GEN)/pluginsocket.pb-c.h $(LIB) ## formatting, clang-tidy, dependency ru
 	@CC='$(CC)' tests/lint/check-rooms.sh $(MAKE) $(PC_CFLAGS)
 	@CC='$(CC)' CXX='$(CXX)' tests/lint/check-nonnull.sh
 	@tests/lint/check-rows.sh '$(CC)' '$(if $(filter yes,$(HAVE_CXX)),$(CXX))'
-	@tests/lint/check-lengths.sh $(PROTO_SRC) $(SERVER_SRC) $(PLUGIN_SRC) $(KONG_SRC)
+	@tests/lint/check-lengths.sh $(PROTO_SRC) $(SERVER_SRC) $(PLUGIN_SRC) $(KONG_SRC) $(wildcard tests/load/*.c)
 	@tests/lint/check-circles.py $(BUILD) $(PROTO_SRC) $(SERVER_SRC)
 	@printf '%s\n' $(TIDY_FILES) | $(call with_tool,clang-tidy) xargs -P 2 -n 6 tests/lint/tidy.sh $(TIDY_FLAGS) --
 	@echo "clang-tidy: $(words $(TIDY_FILES)) files"
@@ -358,12 +378,15 @@ $(PDK_OUT)/%.a:
 	$(Q)objcopy --remove-section='.gnu.lto*' --remove-section='.gnu.debuglto*' --localize-hidden --wildcard --keep-global-symbol='kong_*' $(@:.a=.o)
 	$(Q)ar rcs $@ $(@:.a=.o)
 
+# Where the loader does not look by itself, programs know where the library is.
+PDK_RPATH := $(if $(filter /usr/lib /usr/lib64 /usr/lib/% /lib /lib64 /lib/%,$(LIBDIR)),,-Wl,-rpath,$${libdir})
+
 # Made anew each time: PREFIX may be another one than before.
 .PHONY: always
 always:
 $(PDK_OUT)/%.pc: server/packaging/%.pc.in always
 	@mkdir -p $(@D)
-	$(Q)sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@VERSION@|$(PDK_VERSION)|' -e 's| @CLASH@|$(CLASH:%= %)|' \
+	$(Q)sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@VERSION@|$(PDK_VERSION)|' -e 's| @RPATH@|$(PDK_RPATH:%= %)|' -e 's| @CLASH@|$(CLASH:%= %)|' \
 		-e 's|@STATIC_LIBS@|$(strip $(LIBS) $(SYS_LIBS))|' $< >$@
 
 # --- The library's reference, out of its headers ------------------------------------------
@@ -372,7 +395,8 @@ DOC_FIRST   := server/include/kong.h server/include/kong_event.h proto/kong_valu
 DOC_LAST    := server/include/kong_schema.h tests/kong/kong_test.h
 # what kong_schema.h says of C++ is enough of that
 DOC_HEADERS := $(DOC_FIRST) $(filter-out $(DOC_FIRST) $(DOC_LAST) %_schema_cxx.h,$(PDK_HEADERS)) $(DOC_LAST)
-DOC_DATE     = $(shell date -u -d "@$${SOURCE_DATE_EPOCH:-$$(date +%s)}" +%Y-%m-%d)
+# that of the release
+DOC_DATE    := $(shell date -u -d "$$(sed -n 's/^ -- .*>  //p' server/packaging/debian/changelog | head -n 1)" +%Y-%m-%d)
 
 .PHONY: docs
 docs: $(DOCS) ## write the reference of the library for authors: Markdown and a man page
@@ -394,28 +418,52 @@ $(SERVICE_UNIT): server/packaging/systemd/apiversion-server.service.in always
 $(SERVERS:%=%.1): %.1: %
 	$(Q)$< --man >$@
 
-.PHONY: installable uninstall
-installable: all $(PDK_FILES) $(DOCS) $(SERVERS:%=%.1) $(SERVICE_UNIT)
+TOOLS     := $(BUILD)/kong-pdk-load tests/gateway/kong-pdk-demo
+TOOL_MANS := $(PDK_OUT)/kong-pdk-load.1 $(PDK_OUT)/kong-pdk-demo.1
+$(PDK_OUT)/kong-pdk-load.1: tool_about := measures a plugin for Kong
+$(PDK_OUT)/kong-pdk-demo.1: tool_about := shows a plugin for Kong at work on real HTTP
+$(TOOL_MANS): $(PDK_OUT)/%.1: $(TOOLS) server/template/man.awk
+	@mkdir -p $(@D)
+	$(Q)$(filter %/$*,$(TOOLS)) --help | awk -f server/template/man.awk -v name=$* -v about='$(tool_about)' -v version=$(PDK_VERSION) -v date=$(DOC_DATE) >$@
+
+.PHONY: installable-server installable-library install install-server install-library uninstall
+installable-server: all $(SERVERS:%=%.1) $(SERVICE_UNIT)
+installable-library: $(PDK_FILES) $(DOCS) $(TOOLS) $(TOOL_MANS)
 
 # All that is built is built by the owner of the tree, whoever installs: nothing of root's is left in it.
-install: ## install servers and library into $(DESTDIR)$(PREFIX)
-	+@server/packaging/as-owner.sh $(MAKE) --no-print-directory installable
-	$(INSTALL) -d $(addprefix $(DESTDIR),$(addprefix $(PREFIX)/,bin share/man/man1 share/man/man3 share/doc/apiversion-server include/kong-pdk) $(LIBDIR)/pkgconfig)
-	$(INSTALL) -m 755 $(SERVERS) $(DESTDIR)$(PREFIX)/bin/
-	$(INSTALL) -m 644 $(SERVERS:%=%.1) $(DESTDIR)$(PREFIX)/share/man/man1/
-	$(INSTALL) -d $(DESTDIR)$(PREFIX)/share/bash-completion/completions $(DESTDIR)$(PREFIX)/share/zsh/site-functions $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
-	$(INSTALL) -m 644 server/packaging/zsh-completion $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_apiversion-server
-	$(INSTALL) -m 644 server/packaging/fish-completion $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/apiversion-server.fish
-	$(INSTALL) -m 644 server/packaging/bash-completion $(DESTDIR)$(PREFIX)/share/bash-completion/completions/apiversion-server
-	$(INSTALL) -m 644 kong.conf.example README.md LICENSE server/packaging/CHANGELOG.md $(DESTDIR)$(PREFIX)/share/doc/apiversion-server/
-	$(INSTALL) -d $(addprefix $(DESTDIR)$(PREFIX)/,lib/systemd/system share/apiversion-server/grafana share/apiversion-server/prometheus share/apiversion-server/logrotate)
-	$(INSTALL) -m 644 server/packaging/logrotate $(DESTDIR)$(PREFIX)/share/apiversion-server/logrotate/apiversion-server
-	$(INSTALL) -m 644 $(SERVICE_UNIT) server/packaging/systemd/apiversion-server.socket $(DESTDIR)$(PREFIX)/lib/systemd/system/
-	$(INSTALL) -m 644 $(wildcard server/packaging/grafana/*) $(DESTDIR)$(PREFIX)/share/apiversion-server/grafana/
-	$(INSTALL) -m 644 $(wildcard server/packaging/prometheus/*) $(DESTDIR)$(PREFIX)/share/apiversion-server/prometheus/
-	$(INSTALL) -m 644 $(PDK_HEADERS) tests/kong/kong_test.h $(DESTDIR)$(PREFIX)/include/kong-pdk/
-	$(INSTALL) -m 644 $(BUILD)/docs/kong-pdk.3 $(DESTDIR)$(PREFIX)/share/man/man3/
-	$(INSTALL) -m 644 $(BUILD)/docs/kong-pdk.md $(DESTDIR)$(PREFIX)/share/doc/apiversion-server/
+install: ## install servers, library and tools into $(DESTDIR)$(PREFIX)
+	+@server/packaging/as-owner.sh $(MAKE) --no-print-directory installable-server installable-library
+	+@$(MAKE) --no-print-directory install-server install-library
+
+# where files go: $(call into,directory below PREFIX)
+into = $(DESTDIR)$(PREFIX)/$(1)
+# The next two install what is built.
+install-server:
+	$(INSTALL) -d $(foreach d,bin share/man/man1 share/doc/apiversion-server,$(call into,$(d)))
+	$(INSTALL) -m 755 $(SERVERS) $(call into,bin/)
+	$(INSTALL) -m 644 $(SERVERS:%=%.1) $(call into,share/man/man1/)
+	$(INSTALL) -d $(foreach d,share/bash-completion/completions share/zsh/site-functions share/fish/vendor_completions.d,$(call into,$(d)))
+	$(INSTALL) -m 644 server/packaging/zsh-completion $(call into,share/zsh/site-functions/_apiversion-server)
+	$(INSTALL) -m 644 server/packaging/fish-completion $(call into,share/fish/vendor_completions.d/apiversion-server.fish)
+	$(INSTALL) -m 644 server/packaging/bash-completion $(call into,share/bash-completion/completions/apiversion-server)
+	$(INSTALL) -m 644 kong.conf.example README.md LICENSE server/packaging/CHANGELOG.md $(call into,share/doc/apiversion-server/)
+	$(INSTALL) -d $(foreach d,lib/systemd/system share/apiversion-server/grafana share/apiversion-server/prometheus share/apiversion-server/logrotate,$(call into,$(d)))
+	$(INSTALL) -m 644 server/packaging/logrotate $(call into,share/apiversion-server/logrotate/apiversion-server)
+	$(INSTALL) -m 644 $(SERVICE_UNIT) server/packaging/systemd/apiversion-server.socket $(call into,lib/systemd/system/)
+	$(INSTALL) -m 644 $(wildcard server/packaging/grafana/*) $(call into,share/apiversion-server/grafana/)
+	$(INSTALL) -m 644 $(wildcard server/packaging/prometheus/*) $(call into,share/apiversion-server/prometheus/)
+
+# What authors of plugins need: the headers, the library, the kit, the tools.
+GATEWAY_LUA := $(wildcard tests/gateway/lua/*.lua tests/gateway/lua/*/*.lua)
+install-library:
+	$(INSTALL) -d $(foreach d,bin include/kong-pdk share/man/man1 share/man/man3 share/doc/apiversion-server share/kong-pdk/gateway,$(call into,$(d))) $(DESTDIR)$(LIBDIR)/pkgconfig
+	$(INSTALL) -m 644 $(PDK_HEADERS) tests/kong/kong_test.h $(call into,include/kong-pdk/)
+	$(INSTALL) -m 644 $(BUILD)/docs/kong-pdk.3 $(call into,share/man/man3/)
+	$(INSTALL) -m 644 $(BUILD)/docs/kong-pdk.md $(call into,share/doc/apiversion-server/)
+	$(INSTALL) -m 755 $(TOOLS) $(call into,bin/)
+	$(INSTALL) -m 644 $(TOOL_MANS) $(call into,share/man/man1/)
+	$(INSTALL) -m 644 tests/gateway/gateway.sh tests/gateway/nginx.conf.in $(call into,share/kong-pdk/gateway/)
+	$(foreach f,$(GATEWAY_LUA),$(INSTALL) -D -m 644 $(f) $(call into,share/kong-pdk/$(f:tests/%=%)) &&) true
 	$(INSTALL) -m 644 $(filter %.a,$(PDK_FILES)) $(DESTDIR)$(LIBDIR)/
 	$(INSTALL) -m 755 $(PDK_OUT)/$(PDK_REAL) $(DESTDIR)$(LIBDIR)/
 	ln -sf $(PDK_REAL) $(DESTDIR)$(LIBDIR)/$(PDK_SO)

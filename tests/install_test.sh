@@ -41,7 +41,7 @@ fi
 check '--version: the plugin, the server and its commit' '[ "$("$bin" --version | wc -l)" = 2 ] && "$bin" --version | grep -qE "^server 0\.1[^ ]* \(commit [^ ]+\)$"'
 "$make" --no-print-directory uninstall DESTDIR="$root" PREFIX=/opt/kong >/dev/null
 check 'uninstall removes all files' '[ -z "$(find "$root" ! -type d)" ]'
-check 'and the directories that are ours alone' '[ -z "$(find "$root" -name "apiversion-server" -o -name kong-pdk)" ]'
+check 'and the directories that are ours alone' '[ -z "$(find "$root" -name "apiversion-server" -o -path "*/kong-pdk*")" ]'
 if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null; then
     # what is built on the way is the owner's: `sudo make install` leaves nothing of root's in the tree
     mkdir "$root/tree" && chown 65534:65534 "$root/tree" && chmod 755 "$root"

@@ -30,7 +30,10 @@ static bool read_settings(struct patient *p) {
         doctor_note(&p->doctor, "no kong.conf in /etc/kong or /etc: variables KONG_… only");
     }
     if (settings_read(&p->settings, path) != 0) {
-        doctor_fail(&p->doctor, "--kong-conf FILE, with the file that Kong is started with (-c)",
+        doctor_fail(&p->doctor,
+                    errno == EACCES ? "run --doctor as root or as a user who may read that file"
+                                    : "--kong-conf FILE, with the file that Kong is started with "
+                                      "(-c)",
                     "%s: %s", path, strerror(errno));
         return false;
     }
@@ -86,7 +89,9 @@ static void check_prefix(struct patient *p) {
     const char *source = prefix_source(p);
     int error = stat(p->prefix, &status) != 0 ? errno : S_ISDIR(status.st_mode) ? 0 : ENOTDIR;
     if (error != 0) {
-        snprintf(mend, sizeof mend, "kong prepare -p %s (kong start does it too)", p->prefix);
+        if (!doctor_not_allowed(p, error, mend, sizeof mend)) {
+            snprintf(mend, sizeof mend, "kong prepare -p %s (kong start does it too)", p->prefix);
+        }
         doctor_fail(&p->doctor, mend, "prefix %.900s (%s): %s", p->prefix, source, strerror(error));
     } else if (statvfs(p->prefix, &system) == 0 && (system.f_flag & ST_RDONLY) != 0) {
         doctor_fail(&p->doctor,

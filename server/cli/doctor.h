@@ -73,6 +73,10 @@ void doctor_set_name(struct patient *p, const char *name);
  */
 void doctor_mend_setting(const char *key, const char *value, char *out, size_t size);
 
+/* Whether `error` is that this user may not look (neither root nor Kong's user is that): then who
+ * may is in `out`, as a mend. */
+bool doctor_not_allowed(const struct patient *p, int error, char *out, size_t size);
+
 /* Whether Kong's user may do what the bits (as of the others: 2 write, 1 enter or run) say. */
 bool doctor_may(const struct patient *p, const struct stat *status, unsigned bits);
 

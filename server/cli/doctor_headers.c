@@ -81,6 +81,43 @@ static void ask_admin(struct patient *p, const char *usual, struct header_names 
     free(text);
 }
 
+static const char hide_key[] = "nginx_proxy_proxy_hide_header";
+
+/* What hides all of the names, and what is hidden already. Kong writes `proxy_hide_header VALUE;`
+ * for the one setting, so a second name takes a directive of its own. */
+static void hide_all(const struct patient *p, const struct header_names *names, char *out,
+                     size_t size) {
+    size_t len = (size_t)snprintf(out, size, "%.900s", doctor_get(p, hide_key, ""));
+    for (size_t i = 0; i < names->count && len < size; i++) {
+        if (!is_hidden(p, names->names[i])) {
+            len += (size_t)snprintf(out + len, size - len, "%s%s",
+                                    len > 0 ? "; proxy_hide_header " : "", names->names[i]);
+        }
+    }
+}
+
+static void say_hidden(struct patient *p, const struct header_names *names, const char *usual) {
+    char value[2 * DOCTOR_VALUE];
+    char mend[3 * DOCTOR_VALUE];
+    hide_all(p, names, value, sizeof value);
+    doctor_mend_setting(hide_key, value, mend, sizeof mend);
+    bool alone = names->count == 1 && doctor_get(p, hide_key, "")[0] == '\0';
+    for (size_t i = 0; i < names->count; i++) {
+        const char *name = names->names[i];
+        bool as_usual = strcasecmp(name, usual) == 0;
+        if (is_hidden(p, name)) {
+            doctor_ok(&p->doctor, "header %s: one that an upstream sends is dropped", name);
+            continue;
+        }
+        doctor_note(&p->doctor,
+                    "header %s: where an upstream sends one too, clients get both; %s drops the "
+                    "upstream's%s%s%s%s",
+                    name, mend, alone ? " (--print-conf --replace-upstream-header" : "",
+                    alone && !as_usual ? "=" : "", alone && !as_usual ? name : "",
+                    alone ? ")" : "");
+    }
+}
+
 void doctor_headers(struct patient *p) {
     char usual[RESPONSE_HEADER] = "";
     struct header_names *names = calloc(1, sizeof *names);
@@ -95,17 +132,6 @@ void doctor_headers(struct patient *p) {
     if (names->configurations == 0) {
         header_names_add(names, usual, strlen(usual));
     }
-    for (size_t i = 0; i < names->count; i++) {
-        if (is_hidden(p, names->names[i])) {
-            doctor_ok(&p->doctor, "header %s: one that an upstream sends is dropped",
-                      names->names[i]);
-        } else {
-            doctor_note(&p->doctor,
-                        "header %s: where an upstream sends one too, clients get both; "
-                        "nginx_proxy_proxy_hide_header = %s drops the upstream's (--print-conf "
-                        "--replace-upstream-header)",
-                        names->names[i], names->names[i]);
-        }
-    }
+    say_hidden(p, names, usual);
     free(names);
 }

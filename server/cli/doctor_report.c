@@ -1,6 +1,8 @@
 #include <ctype.h>
+#include <errno.h>
 #include <stdarg.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "doctor.h"
 #include "printable.h"
@@ -71,6 +73,14 @@ void doctor_mend_setting(const char *key, const char *value, char *out, size_t s
     snprintf(out, size, "%s=%.*s, in the environment, which wins over kong.conf", variable,
              (int)quoted.len, quoted.data != NULL ? (const char *)quoted.data : "");
     buffer_free(&quoted);
+}
+
+bool doctor_not_allowed(const struct patient *p, int error, char *out, size_t size) {
+    if (error != EACCES || geteuid() == 0 || geteuid() == p->uid) {
+        return false;
+    }
+    snprintf(out, size, "run --doctor as root or as Kong's user %.60s", p->user);
+    return true;
 }
 
 bool doctor_may(const struct patient *p, const struct stat *status, unsigned bits) {

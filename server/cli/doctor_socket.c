@@ -82,6 +82,10 @@ static bool check_socket(struct patient *p) {
         check_length(p);
         return false;
     }
+    if (lstat(p->socket, &status) != 0 && doctor_not_allowed(p, errno, mend, sizeof mend)) {
+        doctor_fail(&p->doctor, mend, "socket %.900s: this user may not look at it", p->socket);
+        return false;
+    }
     if (lstat(p->socket, &status) != 0) {
         const char *again = p->start[0] != '\0'
                                 ? "kong start, or kong restart; then look into error.log"
@@ -100,7 +104,13 @@ static bool check_socket(struct patient *p) {
         say_closed(p, &status);
         return false;
     }
-    if (socket_look(p->socket, &pid) == SOCKET_PATH_FREE) {
+    enum socket_path look = socket_look(p->socket, &pid);
+    if (look == SOCKET_PATH_UNKNOWN && doctor_not_allowed(p, EACCES, mend, sizeof mend)) {
+        doctor_fail(&p->doctor, mend,
+                    "socket %.900s: this user may not connect: no event was tried", p->socket);
+        return false;
+    }
+    if (look == SOCKET_PATH_FREE) {
         doctor_fail(&p->doctor, start_again(p, mend, sizeof mend),
                     "socket %.900s: nobody listens: the file is left over from a server that has "
                     "ended (the next one replaces it)",
@@ -116,10 +126,9 @@ static bool check_socket(struct patient *p) {
 static void say_refused(struct patient *p, const char *name, const char *error) {
     char uid[32];
     char mend[MEND];
-    bool as_kong = geteuid() == 0 || geteuid() == p->uid;
     snprintf(uid, sizeof uid, "%lu", (unsigned long)p->uid);
-    if (!as_kong) {
-        snprintf(mend, sizeof mend, "run --doctor as root or as Kong's user %.60s", p->user);
+    if (doctor_not_allowed(p, EACCES, mend, sizeof mend)) {
+        /* it is this user who is not let in */
     } else if (p->start[0] != '\0' && strstr(p->start, "allow-uid") == NULL) {
         snprintf(mend, sizeof mend, "end that server, which Kong did not start; then kong restart");
     } else if (p->start[0] != '\0') {

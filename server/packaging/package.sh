@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
-# Makes a package of a server that is built: server/packaging/package.sh deb|tarball BINARY DIRECTORY
+# Makes a package of what is built: server/packaging/package.sh deb|dev|tarball BINARY DIRECTORY
 #
 # deb      DIRECTORY/apiversion-server_VERSION_ARCHITECTURE.deb, by dpkg-deb
+# dev      DIRECTORY/libkongpdk-dev_VERSION_ARCHITECTURE.deb: what `$MAKE install-library` installs, for authors of
+#          plugins. $ARCHIVES are the libraries that kong-pdk-static.pc names
 # tarball  DIRECTORY/apiversion-server-VERSION-linux-MACHINE.tar.gz, to be unpacked in /usr/local, as in Kong's image
 #
 # The same binary gives the same bytes: times are SOURCE_DATE_EPOCH, or that of the last commit. DEBFULLNAME and DEBEMAIL
@@ -80,38 +82,92 @@ settle() { # all times the same
 }
 
 deb() {
-    local architecture depends size
     command -v dpkg-deb >/dev/null && command -v dpkg-shlibdeps >/dev/null || fail 'dpkg-deb and dpkg-shlibdeps are needed: package dpkg-dev'
     case $(sed -n '1s/^[^(]*(\([^)]*\)).*/\1/p' "$here/debian/changelog") in
     "$version" | "${version%%+*}") ;;
     *) fail "debian/changelog does not begin with version ${version%%+*}" ;;
     esac
-    architecture=$(dpkg --print-architecture)
     common usr /usr
     put 644 "$here/debian/README.Debian" "usr/share/doc/$name"
     gzip -9n "$work/usr/share/doc/$name/CHANGELOG.md"
     { snapshot_entry && cat "$here/debian/changelog"; } | gzip -9n >"$work/usr/share/doc/$name/changelog.gz"
     mkdir -p "$work/etc/logrotate.d"
     install -m 644 "$here/logrotate" "$work/etc/logrotate.d/$name"
-    (cd "$work" && find etc usr -type f -print0 | sort -z | xargs -0 md5sum) >"$work/md5sums"
+    control control.in "$(needs "$name" "usr/bin/$name")"
+    echo "/etc/logrotate.d/$name" >"$work/DEBIAN/conffiles"
+    install -m 755 "$here/debian/postinst" "$here/debian/prerm" "$here/debian/postrm" "$work/DEBIAN/"
+    build_deb "$name"
+}
 
-    # dpkg-shlibdeps wants a source package around it
+# The packages of the shared libraries that these need. dpkg-shlibdeps wants a source package around it.
+needs() { # PACKAGE FILE…
+    local package=$1 depends file files=()
+    shift
+    for file; do
+        files+=("-e$file")
+    done
     mkdir -p "$work/debian"
-    printf 'Source: %s\n\nPackage: %s\nArchitecture: any\n' "$name" "$name" >"$work/debian/control"
-    depends=$(cd "$work" && dpkg-shlibdeps -O -e"usr/bin/$name" 2>/dev/null | sed -n 's/^shlibs:Depends=//p')
+    printf 'Source: %s\n\nPackage: %s\nArchitecture: any\n' "$package" "$package" >"$work/debian/control"
+    depends=$(cd "$work" && dpkg-shlibdeps -O --ignore-missing-info "${files[@]}" 2>/dev/null | sed -n 's/^shlibs:Depends=//p')
     rm -r --one-file-system "$work/debian"
     [ -n "$depends" ] || fail 'dpkg-shlibdeps finds no dependencies'
+    echo "$depends"
+}
 
+control() { # TEMPLATE DEPENDS: $work/DEBIAN, with the checksums of all files
+    local size architecture
+    architecture=$(dpkg --print-architecture)
     size=$(du -k -s --apparent-size "$work/usr" | cut -f1)
     mkdir "$work/DEBIAN"
-    mv "$work/md5sums" "$work/DEBIAN/"
-    echo "/etc/logrotate.d/$name" >"$work/DEBIAN/conffiles"
+    (cd "$work" && find . -path ./DEBIAN -prune -o -type f -printf '%P\0' | sort -z | xargs -0 md5sum) >"$work/DEBIAN/md5sums"
     sed -e "s|@version@|$version|" -e "s|@architecture@|$architecture|" -e "s|@maintainer@|$maintainer|" \
-        -e "s|@size@|$size|" -e "s|@depends@|$depends|" "$here/debian/control.in" >"$work/DEBIAN/control"
-    install -m 755 "$here/debian/postinst" "$here/debian/prerm" "$here/debian/postrm" "$work/DEBIAN/"
+        -e "s|@size@|$size|" -e "s|@depends@|$2|" "$here/debian/$1" >"$work/DEBIAN/control"
+}
+
+build_deb() { # PACKAGE
+    local file
+    file=$out/${1}_${version}_$(dpkg --print-architecture).deb
     settle
-    dpkg-deb --root-owner-group -Zxz --build "$work" "$out/${name}_${version}_$architecture.deb" >/dev/null
-    echo "$out/${name}_${version}_$architecture.deb"
+    dpkg-deb --root-owner-group -Zxz --build "$work" "$file" >/dev/null
+    echo "$file"
+}
+
+dev() {
+    local package=libkongpdk-dev lib doc file depends archives=
+    command -v dpkg-deb >/dev/null && command -v dpkg-shlibdeps >/dev/null || fail 'dpkg-deb and dpkg-shlibdeps are needed: package dpkg-dev'
+    lib=usr/lib/$(dpkg-architecture -qDEB_HOST_MULTIARCH)
+    doc=usr/share/doc/$package
+    "${MAKE:-make}" -C "$root" --no-print-directory install-library DESTDIR="$work" PREFIX=/usr LIBDIR="/$lib" >/dev/null
+    mkdir -p "$work/$doc"
+    mv "$work/usr/share/doc/$name/kong-pdk.md" "$work/$doc/"
+    rmdir "$work/usr/share/doc/$name"
+    gzip -9n "$work/$doc/kong-pdk.md" "$work"/usr/share/man/man[13]/*
+    put 644 "$here/copyright" "$doc"
+    { snapshot_entry && cat "$here/debian/changelog"; } | sed "s/^$name /$package /" | gzip -9n >"$work/$doc/changelog.gz"
+    strip --strip-unneeded --remove-section=.comment "$work/usr/bin/kong-pdk-load" "$work/$lib"/libkongpdk.so.*.*
+    strip --strip-debug --enable-deterministic-archives "$work/$lib"/*.a
+    # those that are linked statically come with the packages of their headers
+    for file in $ARCHIVES; do
+        case $file in
+        /*) archives+=" $(dpkg -S "$(realpath "$file")" "$file" 2>/dev/null | sed -n '1s/[:,].*//p')" ;;
+        esac
+    done
+    depends=$(needs "$package" usr/bin/kong-pdk-load "$(cd "$work" && echo "$lib"/libkongpdk.so.*.*)")
+    for file in $(printf '%s\n' $archives | sort -u); do
+        depends+=", $file"
+    done
+    chmod 644 "$work/$lib"/libkongpdk.so.*.*
+    mkdir -p "$work/usr/share/lintian/overrides"
+    cat >"$work/usr/share/lintian/overrides/$package" <<EOT
+# One package: the shared library is for programs on the machine where they are made. Those that go elsewhere are linked
+# with kong-pdk-static.
+$package: package-name-doesnt-match-sonames libkongpdk0
+$package: link-to-shared-library-in-wrong-package *
+EOT
+    control dev.control.in "$depends"
+    echo "libkongpdk 0 $package (>= ${version%%+*})" >"$work/DEBIAN/shlibs"
+    echo 'activate-noawait ldconfig' >"$work/DEBIAN/triggers"
+    build_deb "$package"
 }
 
 tarball() {
@@ -128,6 +184,6 @@ tarball() {
 }
 
 case $kind in
-deb | tarball) "$kind" ;;
-*) fail "deb or tarball, not $kind" ;;
+deb | dev | tarball) "$kind" ;;
+*) fail "deb, dev or tarball, not $kind" ;;
 esac

@@ -15,7 +15,7 @@ find . ! -type d -print0 | while IFS= read -r -d '' file; do
     fi
 done
 # ours alone: bin, lib and the like may be empty for other reasons
-find . -depth -type d \( -name 'apiversion-server' -o -path '*/apiversion-server/*' -o -name kong-pdk \) -print0 |
+find . -depth -type d \( -name 'apiversion-server' -o -path '*/apiversion-server/*' -o -name kong-pdk -o -path '*/kong-pdk/*' \) -print0 |
     while IFS= read -r -d '' directory; do
         rmdir -- "$destdir/${directory#./}" 2>/dev/null || true
     done

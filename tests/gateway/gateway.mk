@@ -1,11 +1,13 @@
 # Real HTTP: the plugin server behind nginx with Lua, which plays Kong's part, or behind a real Kong.
 # The Makefile includes this.
 #
-#   make demo PLUGIN=rate-card CONFIG=my.json    another plugin's server, build/rate-card-server
+#   make demo PLUGIN=rate-card CONFIG='{"rate": 3}'    another plugin's server, build/rate-card-server;
+#                                                      CONFIG= is JSON or a file
 
 DEMO_PLUGINS := $(subst _,-,$(PLUGINS))
 DEMO_BINARY := $(BUILD)/$(if $(filter-out api-version,$(PLUGIN)),$(PLUGIN),apiversion)-server
-DEMO_ARGS    = --server $(DEMO_BINARY) $(if $(CONFIG),--config $(CONFIG)) $(if $(PORT),--port $(PORT))
+shell_word   = '$(subst ','\'',$(1))'
+DEMO_ARGS    = $(if $(CONFIG),--config $(call shell_word,$(CONFIG))) $(if $(PORT),--port $(PORT)) $(DEMO_BINARY)
 
 .PHONY: demo run demo-kong test-http demo-build
 # A second make, which sees the libraries that were just installed.
@@ -14,16 +16,23 @@ demo-build:
 	@sh tests/install-deps.sh demo
 	@$(MAKE) -s all $(if $(filter-out api-version,$(PLUGIN)),$(DEMO_BINARY))
 
-demo: demo-build ## show a real HTTP response that the plugin has marked (PLUGIN=, CONFIG=, PORT=)
-	@tests/gateway/demo.sh $(DEMO_ARGS)
+demo: demo-build ## show a real HTTP response that the plugin has marked (PLUGIN=, CONFIG= JSON or a file, PORT=)
+	@tests/gateway/kong-pdk-demo $(DEMO_ARGS)
 
-run: demo-build ## the same, left running, with what to type (PLUGIN=, CONFIG=, PORT=)
-	@tests/gateway/demo.sh --stay $(DEMO_ARGS)
+run: demo-build ## the demo, left running, with what to type (PLUGIN=, CONFIG=, PORT=)
+	@tests/gateway/kong-pdk-demo --stay $(DEMO_ARGS)
 
-demo-kong: ## the same with a real Kong, where one is on PATH
-	@sh tests/install-deps.sh build
-	@$(MAKE) -s all
-	@tests/gateway/demo-kong.sh $(BUILD)/apiversion-server
+# A build of its own, which is not optimised as a whole: what follows an edit is one object and a link.
+.PHONY: dev
+dev: ## the demo, for after each edit: builds that plugin alone, and fast (PLUGIN=, CONFIG=, PORT=)
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/dev LTO=no CFLAGS='-O1 -g' dev-run
+
+.PHONY: dev-run
+dev-run: $(DEMO_BINARY)
+	@tests/gateway/kong-pdk-demo $(DEMO_ARGS)
+
+demo-kong: demo-build ## the demo with a real Kong, where one is on PATH (PLUGIN=, CONFIG=)
+	@tests/gateway/demo-kong.sh $(if $(CONFIG),--config $(call shell_word,$(CONFIG))) $(DEMO_BINARY)
 
 POISON := $(BUILD)/tests/gateway/poison_server
 

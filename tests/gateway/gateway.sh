@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2034
-# What demo.sh and http_test.sh share: starts and ends the plugin server and nginx, which plays Kong's
+# What kong-pdk-demo, http_test.sh and others share: starts and ends the plugin server and nginx, which plays Kong's
 # part (nginx.conf.in, lua/). To be sourced by bash.
 #
 #   gw_open                      makes $GW_PREFIX, where everything is; all ends when the script does
@@ -36,8 +36,9 @@ gw_open() {
     trap gw_close EXIT
     trap 'exit 130' INT
     trap 'exit 143' TERM HUP
-    GW_NGINX=${NGINX:-$(command -v nginx || PATH=/usr/sbin:/usr/local/sbin command -v nginx)} ||
-        gw_fail "nginx is not installed: run tests/install-deps.sh demo"
+    GW_NGINX=${NGINX:-$(command -v nginx || PATH=/usr/sbin:/usr/local/sbin command -v nginx)}
+    command -v "${GW_NGINX:-nginx}" >/dev/null ||
+        gw_fail "nginx is not installed${NGINX:+ as $NGINX}: on Debian the packages nginx, libnginx-mod-http-lua and lua-cjson (in the source tree: tests/install-deps.sh demo)"
 }
 
 gw_close() {
@@ -192,6 +193,11 @@ gw_start() {
         # somebody else was quicker with a port
         tail -n 5 "$GW_PREFIX/error.log" | grep -q 'Address already in use' || break
     done
+    if grep -q 'unknown directive "lua_' "$GW_PREFIX/error.log"; then
+        gw_fail "nginx has no Lua module: on Debian the package libnginx-mod-http-lua"
+    elif grep -q "module 'cjson' not found" "$GW_PREFIX/error.log"; then
+        gw_fail "nginx finds no Lua module cjson: on Debian the package lua-cjson"
+    fi
     gw_fail "nginx did not start (try $try): $(tail -n 5 "$GW_PREFIX/error.log" "$GW_PREFIX/nginx.out")"
 }
 

@@ -315,7 +315,14 @@ plugins:
 EOT
 settings "declarative_config = $dir/kong.yml" 'nginx_proxy_proxy_hide_header = Other; proxy_hide_header x-own'
 doctor
-expect 'headers of a declarative file' 0 '^ok   header X-Own: ' '^note header Version: where an upstream'
+expect 'headers of a declarative file' 0 '^ok   header X-Own: ' '^note header Version: where an upstream .*; nginx_proxy_proxy_hide_header = Other; proxy_hide_header x-own; proxy_hide_header Version drops the upstream.s$'
+settings "declarative_config = $dir/kong.yml"
+doctor
+expect 'two headers, one line hides both' 0 '^note header X-Own: .*; nginx_proxy_proxy_hide_header = (X-Own; proxy_hide_header Version|Version; proxy_hide_header X-Own) drops'
+printf 'services:\n- name: s\n  plugins:\n  - name: api-version\n    config:\n      response_header: X-Own\n' >"$dir/one.yml"
+settings "declarative_config = $dir/one.yml"
+doctor
+expect 'another header than the usual one' 0 '^note header X-Own: .* = X-Own drops the upstream.s \(--print-conf --replace-upstream-header=X-Own\)$'
 settings "declarative_config = $dir/none.yml"
 doctor
 expect 'a declarative file that is not there' 1 "^FAIL declarative_config $dir/none.yml: No such file"
@@ -424,6 +431,15 @@ if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null; then
     said=$(GCOV_PREFIX=$prefix setpriv --reuid 65534 --regid 65534 --clear-groups "$dir/bin/$name" --status --socket "$socket" 2>&1) || status=$?
     one_line
     expect '--status, left out by the mode' 1 'Permission denied: run this as the user of the server, or let this one in by its --socket-mode'
+    settings 'nginx_user = root'
+    status=0
+    said=$(GCOV_PREFIX=$prefix setpriv --reuid 65534 --regid 65534 --clear-groups "$dir/bin/$name" --doctor --kong-conf "$conf" 2>&1) || status=$?
+    expect '--doctor as a user who may not connect' 1 "^FAIL socket .*: this user may not connect: no event was tried$" "^     mend: run --doctor as root or as Kong's user root$"
+    chmod 700 "$prefix"
+    status=0
+    said=$(GCOV_PREFIX=$dir setpriv --reuid 65534 --regid 65534 --clear-groups "$dir/bin/$name" --doctor --kong-conf "$conf" 2>&1) || status=$?
+    expect '--doctor as a user who may not even look' 1 "^FAIL socket .*: this user may not look at it$" "^     mend: run --doctor as root or as Kong's user root$"
+    chmod 777 "$prefix"
     rm "$dir/bin/$name"
     stop
 else

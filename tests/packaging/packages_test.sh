@@ -125,6 +125,8 @@ yes 'the tarball, unpacked: the change log begins with this version' says "^## $
 if command -v dpkg-deb >/dev/null && command -v dpkg-shlibdeps >/dev/null; then
     "$make" --no-print-directory DIST="$dir/first" deb >"$dir/out"
     deb=$(tail -n 1 "$dir/out")
+    dev=$(grep '/libkongpdk-dev_.*\.deb$' "$dir/out")
+    yes 'make deb makes the package for authors, too' test -s "${dev:?no libkongpdk-dev}"
     dpkg-deb -c "$deb" >"$dir/contents"
     dpkg-deb -f "$deb" >"$dir/control"
     awk '!/\/$/ { print $6 }' "$dir/contents" | sort >"$dir/list"
@@ -159,7 +161,7 @@ EOT
     yes 'the Debian package, unpacked: nothing is left to be filled in' nothing_left "$dir/deb"
     verify_units 'the Debian package, unpacked' "$dir/deb/usr/lib/systemd/system"
     if command -v lintian >/dev/null; then
-        lintian --allow-root "$deb" >"$dir/lintian" || true
+        lintian --allow-root "$deb" "$dev" >"$dir/lintian" || true
         yes "lintian: no error, no warning$(sed 's/^/ | /' "$dir/lintian")" says_not '^[EW]:' "$dir/lintian"
     else
         skip 'lintian is not installed: it did not look at the Debian package'
@@ -187,6 +189,7 @@ yes 'a copy of the sources gives the same tarball, byte by byte' cmp "$tarball" 
 if [ -n "$deb" ]; then
     "$make" -C "$dir/copy" --no-print-directory deb >"$dir/out" 2>&1 || { tail "$dir/out"; exit 1; }
     yes 'and the same Debian package' cmp "$deb" "$dir/copy/build/dist/$(basename "$deb")"
+    yes 'and the same one for authors' cmp "$dev" "$dir/copy/build/dist/$(basename "$dev")"
 fi
 copied=$(sed -n 's|^COPY --from=build /src/\([^ ]*\) /usr/local/$|\1|p' "$dockerfile")
 yes 'Dockerfile: what the second stage copies is there, and serves' works "$dir/copy/${copied:?no COPY into /usr/local}bin/apiversion-server"

@@ -6,8 +6,10 @@ test-activation: $(SERVER) ## the server on a socket that systemd passes
 # DIST=… puts them elsewhere
 DIST ?= $(BUILD)/dist
 .PHONY: deb tarball test-packages
-deb: $(SERVER) ## a Debian package, in build/dist
+deb: $(SERVER) ## the Debian packages: the server, and the library for authors, in build/dist
 	@sh tests/install-deps.sh deb
+	+@$(MAKE) --no-print-directory installable-library PREFIX=/usr LIBDIR=/usr/lib/$$(dpkg-architecture -qDEB_HOST_MULTIARCH)
+	@ARCHIVES='$(LIBS)' MAKE='$(MAKE)' server/packaging/package.sh dev $(SERVER) $(DIST)
 	@server/packaging/package.sh deb $(SERVER) $(DIST)
 
 tarball: static ## an archive to be unpacked in /usr/local of any image, with the static server, in build/dist

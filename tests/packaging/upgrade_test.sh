@@ -38,7 +38,7 @@ fi
 # --- in the overlay ---
 rm -r --one-file-system "$dir"
 dir=$IN_OVERLAY
-trap 'for pid in $pids; do kill "$pid" 2>/dev/null || true; done' EXIT
+trap 'for pid in $pids; do kill "$pid" 2>/dev/null && wait "$pid" || true; done' EXIT
 mount -t overlay overlay -o "lowerdir=/,upperdir=$dir/upper,workdir=$dir/work" "$dir/root"
 root=$dir/root
 mount --bind /proc "$root/proc"
@@ -50,13 +50,14 @@ yes() { # TEXT COMMAND…
     passed=$((passed + 1))
     echo "ok - $text"
 }
-in_root() { chroot "$root" /usr/bin/env LC_ALL=C DEBIAN_FRONTEND=noninteractive PATH=/usr/sbin:/usr/bin:/sbin:/bin "$@"; }
+in_root() ( exec chroot "$root" /usr/bin/env LC_ALL=C DEBIAN_FRONTEND=noninteractive PATH=/usr/sbin:/usr/bin:/sbin:/bin "$@" ) # its pid is the program's
 package() { in_root dpkg --force-confold "$@" >"$dir/out" 2>&1; }
 said() { cat "$root/said" 2>/dev/null; }
 links() { find "$root/etc/systemd/system" -name 'apiversion-server*' | sort; }
 
-cp "$dir"/deb1/*.deb "$root/1.deb"
-cp "$dir"/deb2/*.deb "$root/2.deb"
+cp "$dir"/deb1/apiversion-server_*.deb "$root/1.deb"
+cp "$dir"/deb2/apiversion-server_*.deb "$root/2.deb"
+cp "$dir"/deb1/libkongpdk-dev_*.deb "$root/dev.deb"
 mkdir -p "$root/run/systemd/system" "$root/run/lock"
 for tool in systemctl deb-systemd-invoke; do
     cat >"$root/usr/bin/$tool" <<EOT
@@ -149,4 +150,31 @@ yes 'enabled, too' test "$(links)" = "$enabled"
 yes 'it is purged' package -P apiversion-server
 left=$(find "$root"/etc "$root"/usr "$root"/var/lib "$root"/lib -xdev -name '*apiversion-server*' 2>/dev/null || true)
 yes "nothing of it is left${left:+: $left}" test -z "$left"
+
+# --- The package for authors: a plugin, its test, the tools ---
+mount --bind /dev "$root/dev"
+missing=$(in_root dpkg -i /dev.deb 2>&1 | sed -n 's/^ libkongpdk-dev depends on \([^;]*\);.*/\1/p' | tr '\n' ' ')
+if [ -n "$missing" ]; then
+    echo "SKIPPED - libkongpdk-dev was not installed: its dependencies did not come as packages here: $missing"
+    in_root dpkg -P --force-depends libkongpdk-dev >/dev/null 2>&1
+else
+    yes 'libkongpdk-dev is installed' grep -q '^Status: install ok installed$' <(in_root dpkg -s libkongpdk-dev)
+    mkdir "$root/author"
+    sed -e 's/@NAME@/hello/g' -e 's/@ID@/hello/g' server/template/plugin.c.in >"$root/author/hello.c"
+    sed -e 's/@NAME@/hello/g' -e 's/@ID@/hello/g' server/template/test_plugin.c.in >"$root/author/test_hello.c"
+    author() { in_root sh -ec "cd /author && $1" >"$dir/out" 2>&1; }
+    yes 'a plugin is compiled against it' author 'cc hello.c $(pkg-config --cflags --libs kong-pdk) -o hello && ./hello --dump | grep -q "\"hello\""'
+    yes 'statically too' author 'cc hello.c $(pkg-config --cflags --libs kong-pdk-static) -o hello-static && ./hello-static --dump'
+    if in_root pkg-config --exists cmocka; then
+        yes 'its test passes' author 'cc test_hello.c $(pkg-config --cflags --libs kong-pdk-test cmocka) -o test_hello && ./test_hello'
+    fi
+    yes 'kong-pdk-load measures it' author 'kong-pdk-load --seconds 0.1 --warmup 0 ./hello && kong-pdk-load --help'
+    if in_root which nginx curl >/dev/null; then
+        yes 'kong-pdk-demo shows it' author 'kong-pdk-demo ./hello | grep -c "X-Greeting: hello, .*set by the plugin" | grep -qx 2'
+    fi
+    rm "$root"/author/* && rmdir "$root/author"
+    yes 'libkongpdk-dev is purged' package -P libkongpdk-dev
+    left=$(find "$root"/etc "$root"/usr "$root"/var/lib "$root"/lib -xdev \( -name '*kongpdk*' -o -name '*kong-pdk*' \) 2>/dev/null || true)
+    yes "nothing of it is left${left:+: $left}" test -z "$left"
+fi
 echo "$passed passed, 0 failed"

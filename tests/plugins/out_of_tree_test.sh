@@ -9,7 +9,7 @@ make=${1:-make}
 prefix=$SCRATCH/prefix
 "$make" --no-print-directory install PREFIX="$prefix" >"$SCRATCH/install" 2>&1 || { cat "$SCRATCH/install" && exit 1; }
 export PKG_CONFIG_PATH=$prefix/lib/pkgconfig
-export LD_LIBRARY_PATH=$prefix/lib
+unset LD_LIBRARY_PATH # the .pc file says where the library is
 
 mkdir "$SCRATCH/hello"
 sed -e 's/@NAME@/hello/g' -e 's/@ID@/hello/g' server/template/plugin.c.in >"$SCRATCH/hello/hello.c"
@@ -39,10 +39,39 @@ cc=$(command -v gcc || command -v clang)
 needs() { ldd "$1" | awk '{print $1}'; }
 check 'it needs libkongpdk.so.0' bash -c "ldd hello-${cc##*/} | grep -q 'libkongpdk.so.0 => $prefix/lib'"
 shown() {
-    "$tree/tests/gateway/demo.sh" --server "$SCRATCH/hello/hello-${cc##*/}" >demo.out 2>&1
+    "$prefix/bin/kong-pdk-demo" "$SCRATCH/hello/hello-${cc##*/}" >demo.out 2>&1
     [ "$(grep -c 'X-Greeting: hello, 127.0.0.1 .*set by the plugin' demo.out)" -eq 2 ] || { cat demo.out && false; }
 }
 check 'it serves, over both protocols' shown
+
+# The two tools, from where they are installed.
+demo=$prefix/bin/kong-pdk-demo
+load=$prefix/bin/kong-pdk-load
+for tool in "$demo" "$load"; do
+    check "${tool##*/} --help" bash -c "'$tool' --help | grep -q '^usage: ${tool##*/} '"
+    check "${tool##*/} has a man page" grep -q '^\.TH KONG-PDK-' "$prefix/share/man/man1/${tool##*/}.1"
+done
+refused() { # STATUS TEXT COMMAND…: one line on stderr
+    local wanted=$1 text=$2 status=0
+    shift 2
+    "$@" >tool.out 2>tool.err || status=$?
+    [ "$status" -eq "$wanted" ] && grep -qF -- "$text" tool.err && [ "$(wc -l <tool.err)" -eq 1 ] || { echo "status $status" && cat tool.err && false; }
+}
+check 'a demo of nothing' refused 2 'which server?' "$demo"
+check 'a demo with a wrong option' refused 2 'no option --nothing' "$demo" --nothing ./hello-static
+check 'a demo of a file that is not there' refused 2 'not-there is not there' "$demo" ./not-there
+check 'a demo without nginx' refused 1 'nginx is not installed' env NGINX=/none/nginx "$demo" "./hello-${cc##*/}"
+check 'a load of nothing' refused 2 'which server?' "$load"
+check 'a load with a wrong option' refused 2 'no option --nothing' "$load" --nothing "./hello-${cc##*/}"
+check 'a load with a configuration that the plugin refuses' refused 1 'hello takes no configuration {"header":"a b"}: config.header: invalid value: a b' \
+    "$load" --config '{"header": "a b"}' "./hello-${cc##*/}"
+demo_says_why() { ! "$demo" --config '{"header": "a b"}' "./hello-${cc##*/}" >tool.out 2>tool.err && grep -qx 'config.header: invalid value: a b' tool.err; }
+check 'a demo with such a one says why' demo_says_why
+configured() { echo '{"greeting": "good day"}' >config.json && "$demo" --config config.json --protocol MsgPack:1 --path '/a?b' "./hello-${cc##*/}" >tool.out && grep -q 'X-Greeting: good day, 127.0.0.1 .*set by the plugin' tool.out && grep -qF '> GET /a?b ' tool.out; }
+check 'a demo with a configuration in a file, of another request' configured
+measured() { "$load" --seconds 0.05 --warmup 0 --json "$@" "./hello-${cc##*/}" >tool.out && [ "$(grep -c '"events": [1-9]' tool.out)" -eq 4 ] && ! grep -q '"p50_us": 0.0,' tool.out; }
+check 'a load: both protocols, one and sixteen connections' measured
+check 'a load: answers out of a recording' bash -c "'$load' --seconds 0.05 --connections 2 --protocol ProtoBuf:1 --recording '$tree/tests/traces/kong-3.9.1-protobuf.trace' ./hello-${cc##*/} | grep -q '^[1-9][0-9]* answers to calls of ProtoBuf:1 are in '"
 
 # Names of the library's inside are the author's to use.
 cat >names.c <<'EOT'
@@ -81,7 +110,7 @@ sed -n '/^```sh$/,/^```$/ { /^cc hello\.c /p; /^\.\/hello /p; }' "$tree/README.m
 check "the README's commands" bash -c 'test "$(wc -l <commands)" -eq 2 && set -e && . ./commands'
 check "the README's plugin dumps" bash -c '. ./commands | grep -q "\"Name\": \"hello\""'
 check "the README's plugin is C11 without a warning" "$cc" $C11 -fsyntax-only hello.c -I"$prefix/include/kong-pdk"
-"$tree/tests/gateway/demo.sh" --server "$PWD/hello" >demo.out 2>&1 || { cat demo.out && exit 1; }
+"$prefix/bin/kong-pdk-demo" "$PWD/hello" >demo.out 2>&1 || { cat demo.out && exit 1; }
 check "the README's plugin serves" test "$(grep -c 'X-Hello: from C .*set by the plugin' demo.out)" -eq 2
 cd ../hello
 
