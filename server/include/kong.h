@@ -19,8 +19,8 @@
  * 32 bits), unless the plugin asks for another size: kong_plugin.stack_size.
  *
  * All handlers of a process take turns on one thread, so one that computes or blocks for long holds
- * up the others; between two of its calls of this library that wait, a handler is alone. With the
- * option --threads N there are N such threads, for plugins that say they can stand it:
+ * up the others. Between two calls of this library that wait, a handler is alone. With the option
+ * --threads N there are N such threads, for plugins that declare themselves thread-safe:
  * kong_plugin.thread_safe.
  */
 #ifndef KONG_H
@@ -87,8 +87,8 @@ struct kong_job {
 
 enum kong_on_error {
     KONG_FAIL_OPEN,   /* the failure is logged through kong.log.err, the request goes on */
-    KONG_FAIL_CLOSED, /* the failure is logged, the client gets 500 where the phase allows an answer
-                       */
+    KONG_FAIL_CLOSED, /* the failure is logged, and where the phase allows an answer the client gets
+                         500 */
 };
 
 #define KONG_PHASE_BIT(phase) (1u << (phase))
@@ -132,8 +132,7 @@ struct kong_plugin {
     const struct kong_want *prefetch[KONG_PHASE_COUNT];
 #endif
 
-    /* {{"flush", 1000, flush}, {"refresh-keys", 60000, refresh}}: the first without a name ends it.
-     */
+    /* {{"flush", 1000, flush}, {"keys", 60000, refresh}}: the first without a name ends them. */
     struct kong_job jobs[KONG_JOBS_MOST];
 
     /* Hooks, each may be NULL. */

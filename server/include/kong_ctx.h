@@ -1,5 +1,4 @@
-/* What plugins share during one request: kong.ctx.shared and nginx's own context. Part of kong.h.
- */
+/* What plugins share during one request: kong.ctx.shared, and nginx's context. Part of kong.h. */
 #ifndef KONG_CTX_H
 #define KONG_CTX_H
 

@@ -48,7 +48,7 @@ struct kong_cxx_handlers {
     }
 };
 
-/* What kong_plugin.guard is in C++ in C++. */
+/* What kong_plugin.guard is in C++. */
 inline int kong_cxx_guard(int (*fn)(void *arg), void *arg, char *error, size_t error_size) {
 #ifdef __cpp_exceptions
     try {

@@ -1,5 +1,5 @@
-/* What every handler has: its event, errors, memory, and any function of Kong by its Lua
- * name. Part of kong.h.
+/* What every handler has: its event, errors, memory, and any function of Kong by its Lua name. Part
+ * of kong.h.
  *
  * What holds for all functions of the PDK:
  *
@@ -8,25 +8,25 @@
  * - What they hand out lives until the handler returns; there is nothing to free. What they are
  *   given is copied before they return.
  * - Strings are a struct kong_str: bytes, a length, and a NUL behind them, so that `data` can be
- *   used as a C string. data == NULL is Lua's nil. A `const char *` that is given must not be NULL
- *   unless it is said.
+ *   used as a C string. data == NULL is Lua's nil.
+ * - No `const char *` argument may be NULL unless the function says so.
  * - A posted function returns at once, and what it asks for is done in order, before the next
- *   answer of Kong arrives or the handler ends. Whether Kong could do it is never known. All others
- *   wait for Kong's answer: the handler is suspended, other events go on. A terminal function ends
- *   the event: later calls fail with KONG_E_ENDED.
+ *   answer of Kong arrives or the handler ends. The handler never learns whether Kong could do it.
+ * - A terminal function ends the event: later calls fail with KONG_E_ENDED.
+ * - All other functions wait for Kong's answer: the handler is suspended, other events go on.
  * - Phases are those in which Kong allows the call. In any other Kong would raise a Lua error, and
  *   so the call is refused here with KONG_E_PHASE and nothing is sent. What Kong would refuse with
  *   an error for the arguments' sake is refused here with KONG_E_INVALID, and nothing is sent.
- * Where Kong raises nevertheless (a comment says where) the client gets a 500, and the handler is
- * told nothing but, later, KONG_E_GONE (ProtoBuf:1) or KONG_E_TIMEOUT (MsgPack:1).
+ *   Where Kong raises an error nevertheless (a comment says where), the client gets a 500. The
+ *   handler learns of it later, by KONG_E_GONE (ProtoBuf:1) or KONG_E_TIMEOUT (MsgPack:1).
  * - In the phase log Kong runs handlers after the request, on a copy of some of its data. A Lua
- *   error there leaves the copy behind, and later requests of other clients read this one's
- *   headers: the reason for KONG_E_PHASE. "log (not of a stream)" and the like is a condition of
- *   that phase; where it is not certain the library asks Kong for it, once an event.
+ *   error there leaves the copy behind, and later requests of other clients read this request's
+ *   headers. KONG_E_PHASE keeps that from happening. "log (not of a stream)" and the like name a
+ *   condition of that phase. Where it is not certain, the library asks Kong for it, once an event.
  * - Phases are Kong 3.9's. "Kong 2.8:" says where 2.8 raises though 3.9 does not: the option
  *   --kong-version 2.8 has the call refused there. A server for Kong 2.8 must have this option.
  * - nil is no error. On ProtoBuf:1 Kong's answer for nil is an empty message, which stands for "",
- * 0 and false as well; where Kong sends "" in a form of its own it comes as "", else as nil.
+ *   0 and false as well. Where Kong sends "" in a form of its own it comes as "", else as nil.
  * - Functions marked "MsgPack:1 only" fail with KONG_E_UNSUPPORTED on ProtoBuf:1, and nothing is
  *   sent. kong_call reaches all that has no function of its own, there too on MsgPack:1 only.
  * - Lua's second result, the text of an error, does not travel: where Lua gives nil and a text the
@@ -83,7 +83,7 @@ const char *kong_error_text(struct kong *kong);
 /* Which phase is being handled; KONG_PHASE_COUNT in a job. */
 enum kong_phase kong_get_phase(struct kong *kong);
 #ifndef __cplusplus
-/* The same: its name until C++ came, where it hides the enum's. */
+/* The older name of kong_get_phase. In C++ it would hide the enum's. */
 #define kong_phase(kong) kong_get_phase(kong)
 #endif
 

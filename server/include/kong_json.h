@@ -64,8 +64,9 @@ void kong_build_set(struct kong_builder *builder, const char *key, struct kong_v
 /* Adds a value behind those of a list. It is not copied, as above. */
 void kong_build_add(struct kong_builder *builder, struct kong_value value) KONG_NONNULL(1);
 
-/* The map or list, in the event's memory. The first error of the functions above, then nil:
- * KONG_E_NOMEM; KONG_E_INVALID: a key for a list, none for a map, a key that is NULL. */
+/* The map or list, in the event's memory; nil, and the first error, where one of the functions
+ * above has failed: KONG_E_NOMEM; KONG_E_INVALID: a key for a list, none for a map, a key that is
+ * NULL. */
 int kong_build_end(struct kong_builder *builder, struct kong_value *value) KONG_NONNULL(1, 2);
 
 #ifdef __cplusplus

@@ -120,9 +120,8 @@ int kong_request_get_query(struct kong *kong, unsigned most, struct kong_headers
 /* --- The request: headers --- */
 
 /* kong.request.get_header: the first value of a header; of Cookie all, with "; " between them.
- * Upper and lower case are the same. In rewrite and access so are "-" and "_"; in log "_" finds
- * "-", but
- * "-" does not find "_".
+ * Upper and lower case are the same. In rewrite and access so are "-" and "_". In log a "_" in
+ * `name` finds "-", but a "-" does not find "_".
  * Phases: rewrite, access, response, header_filter, log (not of a stream).
  * nil: no such header. */
 int kong_request_get_header(struct kong *kong, const char *name, struct kong_str *value)

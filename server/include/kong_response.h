@@ -49,9 +49,9 @@ int kong_response_set_status(struct kong *kong, int status);
 /* kong.response.set_header: replaces a header of the response.
  * Phases: rewrite, access, response, header_filter. Posted.
  * In rewrite and access an upstream's header of the same name is not replaced: the client sees
- * both. A value of "" arrives as one space, Transfer-Encoding is ignored, Content-Type is in
- * rewrite and access. Never set Content-Length, here or by the functions below: Kong sends it as it
- * is, and a short one cuts the body, a long one lets the client wait. KONG_E_INVALID: an empty
+ * both. A value of "" arrives as one space. Transfer-Encoding is ignored, and in rewrite and access
+ * Content-Type is, too. Never set Content-Length, here or by the functions below: Kong sends it as
+ * it is, and a short one cuts the body, a long one lets the client wait. KONG_E_INVALID: an empty
  * name. */
 int kong_response_set_header(struct kong *kong, const char *name, const char *value);
 

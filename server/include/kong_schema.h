@@ -24,20 +24,20 @@
  *         KONG_SCHEMA(struct config, fields, .no_consumer = true);
  *
  * A row whose type does not fit the struct's member is a compile error, and so is a KONG_SCHEMA or
- * KONG_RECORD_OF whose struct is not that of the fields. What the compiler cannot
- * see (a default that its own rules refuse, a pattern that is none) ends the program with one line
- * when it starts.
+ * KONG_RECORD_OF whose struct is not that of the fields. What the compiler cannot see (a default
+ * that its own rules refuse, a text that is no pattern) ends the program with one line when it
+ * starts.
  *
  * Vault references. An operator may write {vault://env/my-secret} into a field that is
  * .referenceable (a string, or the strings of a list or map). Kong 3.x puts the secret in its place
- * before it starts an instance: the struct has the secret, never the reference. No rule is applied
- * to it, nor any rule over several fields; the type and .required are. A reference that Kong cannot
- * resolve is "": the plugin decides what that means. A secret that is rotated reaches the plugin
- * with the next instance only: Kong updates its own table and starts no new one for it. An instance
- * is new after any change of Kong's configuration, a reload, a restart of this server, or when it
- * was forgotten while idle (--instance-idle). A plugin that must follow a rotation at once declares
- * the field without .referenceable, so that it gets the reference itself, and asks Kong for the
- * secret with kong_call(kong, "kong.vault.get", ...), over MsgPack:1 only.
+ * before it starts an instance: the struct has the secret, never the reference. Only its type and
+ * .required are checked, no other rule and no rule over several fields. A reference that Kong
+ * cannot resolve is "": the plugin decides what that means. A secret that is rotated reaches the
+ * plugin with the next instance only: Kong updates its own table and starts no new one for it. An
+ * instance is new after any change of Kong's configuration, a reload, a restart of this server, or
+ * when it was forgotten while idle (--instance-idle). A plugin that must follow a rotation at once
+ * declares the field without .referenceable, so that it gets the reference itself, and asks Kong
+ * for the secret with kong_call(kong, "kong.vault.get", ...), over MsgPack:1 only.
  *
  * Limits. A configuration's JSON has at most 1 MiB (--max-config), 131,072 elements (keys of
  * objects count as well) and 32 levels of lists and objects. One that is larger or does not keep
@@ -69,11 +69,10 @@ enum kong_field_type {
         item_type const *items;                                                                    \
         size_t count;                                                                              \
     }
-/* Where functions take an entry, or it is kept in a variable, its type has a name:
+/* A map whose entries have a type with a name, for functions that take an entry:
  *
- *     KONG_ENTRY(weight, double);                    struct weight {const char *key; double value;}
- *     ... KONG_MAP_OF_ENTRIES(struct weight) weights;  in the struct, instead of
- * KONG_MAP_OF(double)
+ *     KONG_ENTRY(weight, double);             struct weight {const char *key; double value;}
+ *     KONG_MAP_OF_ENTRIES(struct weight) w;   in the struct, instead of KONG_MAP_OF(double) w
  */
 #define KONG_ENTRY(name_, value_type)                                                              \
     struct name_ {                                                                                 \
@@ -317,8 +316,7 @@ struct kong_schema {
 /* KONG_SCHEMA(struct, array of its fields, flags...). */
 #define KONG_SCHEMA(type_, ...) KONG_SCHEMA_(type_, __VA_ARGS__, )
 
-/* --- Not for use: what the macros above are made of
- * ----------------------------------------------- */
+/* --- Not for use: what the macros above are made of ---------------------------------------- */
 
 #define KONG_COUNT_(array_)      (sizeof(array_) / sizeof((array_)[0]))
 #define KONG_AT_(type_, member_) (((type_ *)0)->member_)

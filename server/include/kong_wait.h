@@ -10,8 +10,8 @@
  *   and KONG_E_TIMEOUT (the event's own time is up, --event-timeout). All later calls fail with the
  *   same code: the handler frees what it has, and returns. Behind a terminal function
  *   (kong_response_exit) nothing is waited for: KONG_E_ENDED, at once.
- * - That the time of the wait itself is up is no error: the result is 0, and *ready or *woken
- * tells.
+ * - That the time of the wait itself is up is no error: the result is 0, *ready is 0 and *woken
+ *   false.
  * - KONG_E_IO: the loop has no memory or no descriptor for it; kong_error_text says which. */
 #ifndef KONG_WAIT_H
 #define KONG_WAIT_H
