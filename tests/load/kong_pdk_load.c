@@ -115,6 +115,10 @@ static void print_result(const struct load_options *options, const struct load_r
                run->connections, rate, percentile(result, 50), percentile(result, 90),
                percentile(result, 99), (double)result->latency.max / 1e3,
                (double)result->calls / events, cpu);
+        if (result->exits > 0) {
+            printf("%11s %.1f %% of these events ended the request with an answer of the plugin\n",
+                   "", (double)result->exits * 100 / events);
+        }
     }
     fflush(stdout);
 }
