@@ -121,7 +121,7 @@ show() {
     while IFS= read -r line; do
         header=${line#< }
         header=${header%%:*}
-        if [[ $line == '< '*:* && ! ${header,,} =~ ^(via|x-kong-.*|transfer-encoding)$ ]] &&
+        if [[ $line == '< '*:* && ! ${header,,} =~ ^(via|server|x-kong-.*|transfer-encoding)$ ]] &&
             ! grep -qi "^$header:" "$direct"; then
             printf '  %s%-46s%s <- set by the plugin\n' "$green" "$line" "$plain"
         else
