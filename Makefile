@@ -335,6 +335,7 @@ lint: $(GEN)/pluginsocket.pb-c.h $(LIB) ## formatting, clang-tidy, dependency ru
 	@codespell *.md .github Makefile kong.conf.example proto server plugins tests
 	@echo "codespell: no mistake that it knows"
 	@tests/lint/check-bytes.py server/docs/protocol.md tests/traces/*.trace
+	@for d in README.md server/docs/authors.md; do tests/lint/check-code.sh '$(CC)' $$d -Iserver/include -Iproto -Itests/kong || exit 1; done
 	@tests/lint/check-paths.py $(wildcard *.md .github/*.md server/*/*.md plugins/*/*.md tests/*/*.md)
 	@$(call with_tool,clang-format) clang-format --dry-run --Werror $(C_FILES)
 	@echo "clang-format: $(words $(C_FILES)) files"
