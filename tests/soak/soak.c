@@ -1,6 +1,7 @@
 /* The server under mixed load for long: workers of Kong over both protocols whose configurations
- * change, and peers that misbehave. Memory and descriptors must be flat after a warm-up, no event
- * may be lost. SOAK_S: for how many seconds. */
+ * change, and peers that misbehave; then the same supervised, beside requests that crash the server
+ * process again and again. Memory and descriptors (supervised: the supervisor's) must be flat after
+ * a warm-up, no event may be lost. SOAK_S: for how many seconds each. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -20,6 +21,7 @@
 
 #include "frame.h"
 #include "kong_load.h"
+#include "kong_retry.h"
 #include "limit.h"
 #include "msgpack_rpc.h"
 #include "process_peer.h"
@@ -189,6 +191,58 @@ static void *vandalise(void *arg) {
     return NULL;
 }
 
+/* --- Requests that crash the server process --- */
+
+#define POISONED "{\"mode\":\"header\",\"__seq__\":1,\"__plugin_id\":\"poisoned\"}"
+/* At most two crashes each: below those after which the whole handler is refused. */
+#define POISON_MS 700
+
+struct poisoner {
+    const struct process *process;
+    pthread_t thread;
+    _Atomic bool stop;
+    unsigned requests, ended, served;
+};
+
+static void *poison(void *arg) {
+    struct poisoner *poisoner = arg;
+    for (unsigned i = 0; !poisoner->stop; i++) {
+        char id[32];
+        snprintf(id, sizeof id, "poison-%u", i);
+        struct kong_retry request = {.process = poisoner->process,
+                                     .protocol = i % 2 == 0 ? PROTOCOL_PROTOBUF : PROTOCOL_MSGPACK,
+                                     .config = POISONED,
+                                     .mode = i / 2 % 2 == 0 ? "segv" : "abort",
+                                     .request_id = id};
+        kong_retry_run(&request);
+        poisoner->requests++;
+        poisoner->ended += request.outcome == SIM_EVENT_EXITED && request.status == 500;
+        /* and one with the same configuration that does not */
+        request.mode = NULL;
+        request.request_id = "innocent";
+        kong_retry_run(&request);
+        poisoner->served += request.outcome == SIM_EVENT_OK;
+        pause_ms(POISON_MS);
+    }
+    return NULL;
+}
+
+static void fail_closed(void) {
+    setenv("HURT_ON_ERROR", "closed", 1);
+}
+
+static void check_poison(struct process *process, const struct poisoner *poisoner) {
+    size_t deaths = process_count(process, "was killed by signal");
+    print_message("  %u requests that crash the server process, %u ended with 500, %u others with "
+                  "their configuration served, %zu crashes\n",
+                  poisoner->requests, poisoner->ended, poisoner->served, deaths);
+    assert_true(poisoner->requests > 0);
+    assert_int_equal(poisoner->ended, poisoner->requests);
+    assert_int_equal(poisoner->served, poisoner->requests);
+    assert_in_range(deaths, poisoner->requests,
+                    2 * poisoner->requests); /* one, once it is watched */
+}
+
 /* --- Figures --- */
 
 static int compare(const void *a, const void *b) {
@@ -255,19 +309,20 @@ static void report(const char *name, const struct kong_load_counts *counts) {
 }
 
 static void soak(void **state) {
-    static const char *const options[] = {"--supervise",
-                                          "no",
-                                          "--log-level",
-                                          "error",
-                                          "--event-timeout",
-                                          "5",
-                                          "--instance-idle",
-                                          "30",
-                                          "--max-frame",
-                                          "512K",
-                                          "--max-memory",
-                                          "32M",
-                                          NULL};
+    bool supervised = *(const bool *)*state;
+    const char *const options[] = {"--supervise",
+                                   supervised ? "yes" : "no",
+                                   "--log-level",
+                                   "error",
+                                   "--event-timeout",
+                                   "5",
+                                   "--instance-idle",
+                                   "30",
+                                   "--max-frame",
+                                   "512K",
+                                   "--max-memory",
+                                   "32M",
+                                   NULL};
     static const struct kong_load_options wanted[LOADS] = {
         {.protocol = PROTOCOL_PROTOBUF,
          .threads = 4,
@@ -280,12 +335,12 @@ static void soak(void **state) {
     };
     static const char *const names[LOADS] = {"ProtoBuf:1, a getter", "MsgPack:1, a getter",
                                              "ProtoBuf:1, kong_sleep", "MsgPack:1, a header"};
-    struct process_setup setup = {.options = options, .silent = true};
+    struct process_setup setup = {
+        .options = options, .silent = true, .prepare = supervised ? fail_closed : NULL};
     struct kong_load *loads[LOADS];
     struct process process;
     const char *text = getenv("SOAK_S");
     double seconds = text == NULL ? 600 : strtod(text, NULL);
-    (void)state;
     struct samples *samples = calloc(1, sizeof *samples);
     assert_non_null(samples);
     process_start(&process, &setup);
@@ -301,7 +356,15 @@ static void soak(void **state) {
     }
     struct vandal vandal = {.process = &process};
     assert_int_equal(pthread_create(&vandal.thread, NULL, vandalise, &vandal), 0);
+    struct poisoner poisoner = {.process = &process};
+    if (supervised) {
+        assert_int_equal(pthread_create(&poisoner.thread, NULL, poison, &poisoner), 0);
+    }
     sample(samples, &process, seconds);
+    if (supervised) {
+        poisoner.stop = true;
+        pthread_join(poisoner.thread, NULL);
+    }
     vandal.stop = true;
     pthread_join(vandal.thread, NULL);
     print_message("  %.0f s, %llu connections that misbehaved, %ld ms of CPU time\n", seconds,
@@ -317,7 +380,11 @@ static void soak(void **state) {
     size_t told = process_count(&process, "Kong's answer: ");
     print_message("  %zu lines about answers that were too much\n", told);
     assert_true(told > 0);
-    assert_int_equal(process_count(&process, " error "), told);
+    if (supervised) {
+        check_poison(&process, &poisoner);
+    } else {
+        assert_int_equal(process_count(&process, " error "), told);
+    }
     check_flat(samples);
     assert_orderly(process_end(&process, SIGTERM));
     free(samples);
@@ -328,6 +395,9 @@ int main(int argc, char **argv) {
     if (process_serves(argc, argv, &status)) {
         return status;
     }
-    const struct CMUnitTest tests[] = {cmocka_unit_test(soak)};
+    static bool alone = false;
+    static bool supervised = true;
+    const struct CMUnitTest tests[] = {cmocka_unit_test_prestate(soak, &alone),
+                                       cmocka_unit_test_prestate(soak, &supervised)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,7 +2,7 @@
 SOAK_S ?= 600
 
 .PHONY: soak
-soak: $(BUILD)/soak ## mixed load, peers that misbehave, for SOAK_S seconds (600): memory and descriptors must stay flat
+soak: $(BUILD)/soak ## mixed load, peers that misbehave, requests that crash it, for twice SOAK_S seconds (600): memory and descriptors must stay flat
 	@SOAK_S=$(SOAK_S) $(BUILD)/soak
 
 $(BUILD)/soak: $(call obj,tests/soak/soak.c) $(UNIT_COMMON) $(KONG_LIB) $(LIB)
