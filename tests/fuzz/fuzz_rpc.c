@@ -30,6 +30,7 @@
 struct peer {
     struct rpc rpc;
     struct kong_end kong;
+    struct in_flight in_flight;
     bool open;
     bool stalled; /* does not read what the server writes */
     bool failing; /* the next write to it fails */
@@ -96,8 +97,26 @@ static void wake(struct rpc *rpc) {
 static void peer_open(struct world *world, struct peer *peer) {
     memset(peer, 0, sizeof *peer);
     rpc_init(&peer->rpc, &world->env, wake);
+    peer->rpc.in_flight = &peer->in_flight;
     kong_end_init(&peer->kong);
     peer->open = true;
+}
+
+/* The process dies now: what is said in its place is an answer to what it had read. */
+static void peer_dies(struct peer *peer) {
+    uint8_t said[512];
+    for (int next = 0; next < 2; next++) {
+        size_t len = rpc_answer_orphan(peer->rpc.env->plugins, peer->in_flight.what,
+                                       peer->in_flight.id, next, said, sizeof said);
+        REQUIRE(len <= sizeof said);
+        if (len > 0 && peer->in_flight.what != IN_FLIGHT_PROTOBUF_START) {
+            struct kong_end kong;
+            kong_end_init(&kong);
+            kong_end_take(&kong, PROTOCOL_MSGPACK, said, len);
+            REQUIRE(kong.last.sequence == peer->in_flight.id);
+            kong_end_free(&kong);
+        }
+    }
 }
 
 /* Exactly these bytes on the heap: a look behind them is seen. */
@@ -105,6 +124,7 @@ static void peer_feed(struct peer *peer, const uint8_t *data, size_t len) {
     if (!peer->open || len == 0) {
         return;
     }
+    in_flight_set(&peer->in_flight, IN_FLIGHT_OTHER);
     uint8_t *exact = malloc(len);
     REQUIRE(exact != NULL);
     memcpy(exact, data, len);
@@ -112,6 +132,7 @@ static void peer_feed(struct peer *peer, const uint8_t *data, size_t len) {
         REQUIRE(peer->rpc.state >= RPC_BROKEN && peer->rpc.reason[0] != '\0');
     }
     free(exact);
+    peer_dies(peer);
     peer_flush(peer);
 }
 
