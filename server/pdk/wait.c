@@ -65,7 +65,9 @@ int wait_begin(struct wait *wait, struct kong *kong, uint64_t ms) {
         return event_fail(wait->event, KONG_E_IO, kong_str(uv_strerror(rc)));
     }
     wait->timer.data = wait;
-    rc = ms == UINT64_MAX ? 0 : uv_timer_start(&wait->timer, on_time, ms, 0);
+    /* The loop counts whole milliseconds, and this one has begun. */
+    uint64_t whole = ms == 0 || ms >= UINT64_MAX - 1 ? ms : ms + 1;
+    rc = ms == UINT64_MAX ? 0 : uv_timer_start(&wait->timer, on_time, whole, 0);
     if (rc != 0) {
         wait_fail(wait, rc);
     }

@@ -61,6 +61,29 @@ static void test_others_go_on(void **state) {
     run_for_a_moment(*state);
 }
 
+static int sleep_again(struct kong *kong, struct bench *bench) {
+    unsigned *early = bench->data;
+    for (int i = 0; i < 40; i++) {
+        uint64_t before = uv_hrtime();
+        note_error(bench, kong_sleep(kong, 1));
+        *early += uv_hrtime() - before < 1000000;
+    }
+    return 0;
+}
+
+/* At least so long, wherever in a millisecond it begins. */
+static void test_sleep_is_never_short(void **state) {
+    unsigned early = 0;
+    struct bench *bench = bench_create(PROTOCOL_PROTOBUF, *state);
+    start(bench, sleep_again, &early);
+    while (bench->running > 0) {
+        uv_run(*state, UV_RUN_NOWAIT); /* others keep it awake */
+    }
+    bench_pump(bench);
+    assert_int_equal(early, 0);
+    bench_destroy(bench);
+}
+
 static int sleep_then_post(struct kong *kong, struct bench *bench) {
     kong_response_set_header(kong, "X-Before", "1");
     note_error(bench, kong_sleep(kong, 1));
@@ -395,6 +418,7 @@ static void test_what_fn_may_touch(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         WITH_LOOP(test_sleep),
+        WITH_LOOP(test_sleep_is_never_short),
         WITH_LOOP(test_others_go_on),
         WITH_LOOP(test_posts_around_sleep),
         WITH_LOOP(test_sleep_is_cut_short),
