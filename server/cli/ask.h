@@ -9,7 +9,7 @@
 #include "frame.h"
 #include "rpc_message.h"
 
-struct kong_plugin;
+struct plugins;
 
 /* Owned by whoever embeds it. */
 struct ask {
@@ -32,7 +32,7 @@ struct ask {
 int ask_open(struct ask *ask, const char *path, enum protocol protocol, int timeout_ms);
 /* Why a server dropped us, in one line: its --allow-uid, if its command line says so or cannot be
  * read. False: it did not, or not for that. */
-bool ask_find_refusal(const struct ask *ask, const struct kong_plugin *plugin, char *text,
+bool ask_find_refusal(const struct ask *ask, const struct plugins *plugins, char *text,
                       size_t size);
 
 /* Idempotent. */

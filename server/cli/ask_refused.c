@@ -11,7 +11,7 @@
 #define MOST_WORDS 128
 
 /* --allow-uid of a running server. False: its command line cannot be read. */
-static bool read_uids(pid_t pid, const struct kong_plugin *plugin, struct option_uids *uids) {
+static bool read_uids(pid_t pid, const struct plugins *plugins, struct option_uids *uids) {
     char path[64];
     char text[8192];
     char error[256];
@@ -29,7 +29,7 @@ static bool read_uids(pid_t pid, const struct kong_plugin *plugin, struct option
     for (size_t at = 0; at < len && argc < MOST_WORDS; at += strlen(text + at) + 1) {
         argv[argc++] = text + at;
     }
-    if (argc == 0 || options_parse(&options, plugin, argc, argv, error, sizeof error) != 0) {
+    if (argc == 0 || options_parse(&options, plugins, argc, argv, error, sizeof error) != 0) {
         return false;
     }
     *uids = options.allow_uids;
@@ -46,7 +46,7 @@ static bool has_uid(const struct option_uids *uids, uid_t uid) {
     return false;
 }
 
-bool ask_find_refusal(const struct ask *ask, const struct kong_plugin *plugin, char *text,
+bool ask_find_refusal(const struct ask *ask, const struct plugins *plugins, char *text,
                       size_t size) {
     struct option_uids uids = {0};
     unsigned long self = (unsigned long)geteuid();
@@ -55,7 +55,7 @@ bool ask_find_refusal(const struct ask *ask, const struct kong_plugin *plugin, c
     if (!ask->dropped) {
         return false;
     }
-    if (!read_uids(ask->peer, plugin, &uids)) {
+    if (!read_uids(ask->peer, plugins, &uids)) {
         snprintf(text, size,
                  "the server closed the connection before any answer: does its --allow-uid leave "
                  "out user id %lu?",

@@ -44,23 +44,13 @@ static bool read_settings(struct patient *p) {
 }
 
 /* What Kong takes where nothing is said. */
-static void fill_in(struct patient *p) {
-    char usual[VALUE];
+static void fill_in_node(struct patient *p) {
     const char *prefix = p->doctor.options->prefix;
     snprintf(p->prefix, sizeof p->prefix, "%s",
              prefix != NULL ? prefix : doctor_get(p, "prefix", "/usr/local/kong"));
     size_t len = strlen(p->prefix);
     while (len > 1 && p->prefix[len - 1] == '/') {
         p->prefix[--len] = '\0';
-    }
-    snprintf(usual, sizeof usual, "%.900s/%s.socket", p->prefix, p->name);
-    snprintf(p->socket, sizeof p->socket, "%s", get_own(p, "socket", usual));
-    snprintf(usual, sizeof usual, "/usr/local/bin/%s", p->name);
-    bool there = access(usual, F_OK) == 0;
-    snprintf(p->start, sizeof p->start, "%s", get_own(p, "start_cmd", there ? usual : ""));
-    snprintf(p->query, sizeof p->query, "%s", get_own(p, "query_cmd", ""));
-    if (p->query[0] == '\0' && there) {
-        snprintf(p->query, sizeof p->query, "%.1000s -dump", usual);
     }
     const char *setting = doctor_get(p, "nginx_user", doctor_get(p, "nginx_main_user", "kong"));
     char user[64];
@@ -70,6 +60,21 @@ static void fill_in(struct patient *p) {
     p->uid = entry != NULL ? entry->pw_uid : geteuid();
     p->gid = entry != NULL ? entry->pw_gid : getegid();
     p->user = entry != NULL ? entry->pw_name : "";
+}
+
+static void fill_in_server(struct patient *p) {
+    char usual[VALUE];
+    snprintf(usual, sizeof usual, "%.900s/%s.socket", p->prefix, p->name);
+    snprintf(p->socket, sizeof p->socket, "%s", get_own(p, "socket", usual));
+    snprintf(usual, sizeof usual, "/usr/local/bin/%s", p->name);
+    bool there = access(usual, F_OK) == 0;
+    snprintf(p->start, sizeof p->start, "%s", get_own(p, "start_cmd", there ? usual : ""));
+    snprintf(p->query, sizeof p->query, "%s", get_own(p, "query_cmd", ""));
+    if (p->query[0] == '\0' && there) {
+        snprintf(p->query, sizeof p->query, "%.1000s -dump", usual);
+    }
+    p->phase[0] = '\0';
+    p->phases = 0;
 }
 
 /* Kong's own order: kong start -p, a variable, the file, a default. */
@@ -161,6 +166,47 @@ static void check_log_level(struct patient *p) {
     }
 }
 
+/* The plugin server of one plugin. */
+static void examine_server(struct patient *p, const struct kong_plugin *plugin) {
+    const struct doctor_options *options = p->doctor.options;
+    p->plugin = plugin;
+    bool own_name = doctor_has_several(p) && !options->name_given;
+    doctor_set_name(p, own_name ? plugin->name : options->name);
+    doctor_find_name(p);
+    fill_in_server(p);
+    if (doctor_has_several(p)) {
+        fprintf(p->doctor.out, "%s (plugin server %s):\n", plugin->name, p->name);
+    }
+    doctor_names(p);
+    doctor_twins(p);
+    doctor_query(p);
+    if (!p->control_plane) {
+        doctor_together(p);
+        doctor_start(p);
+        doctor_server(p);
+        doctor_headers(p);
+    }
+}
+
+/* Of the whole node first, so that what is said of a plugin server stands together. */
+static void examine(struct patient *p) {
+    const struct doctor_options *options = p->doctor.options;
+    doctor_quotes(p);
+    fill_in_node(p);
+    check_version(p);
+    check_role(p);
+    check_prefix(p);
+    for (size_t i = 0; i < options->plugins->count; i++) {
+        const struct kong_plugin *plugin = options->plugins->list[i].what;
+        if (options->only == NULL || options->only == plugin) {
+            examine_server(p, plugin);
+        }
+    }
+    doctor_keys(p);
+    doctor_starts(p);
+    check_log_level(p);
+}
+
 bool doctor_run(const struct doctor_options *options, FILE *out) {
     struct patient *p = calloc(1, sizeof *p);
     if (p == NULL) {
@@ -169,25 +215,8 @@ bool doctor_run(const struct doctor_options *options, FILE *out) {
     p->doctor = (struct doctor){.options = options,
                                 .out = out,
                                 .colours = isatty(fileno(out)) && getenv("NO_COLOR") == NULL};
-    doctor_set_name(p, options->name);
     if (read_settings(p)) {
-        doctor_quotes(p);
-        doctor_find_name(p);
-        fill_in(p);
-        doctor_names(p);
-        doctor_twins(p);
-        check_version(p);
-        check_role(p);
-        doctor_query(p);
-        if (!p->control_plane) {
-            doctor_start(p);
-        }
-        check_prefix(p);
-        if (!p->control_plane) {
-            doctor_server(p);
-            doctor_headers(p);
-        }
-        check_log_level(p);
+        examine(p);
     }
     bool well = p->doctor.failed == 0;
     fprintf(out, "%s: %u ok, %u to note, %u FAIL\n",

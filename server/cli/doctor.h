@@ -7,15 +7,17 @@
 #include <sys/stat.h>
 #include <sys/types.h>
 
-#include "kong.h"
+#include "plugins.h"
 #include "protocol.h"
 #include "settings.h"
 
 struct doctor_options {
-    const struct kong_plugin *plugin;
-    const char *executable; /* the real path of this one */
-    const char *called;     /* the path that it was called by, which may be a link */
-    const char *name;       /* of the plugin server in kong.conf */
+    const struct plugins *plugins;
+    const struct kong_plugin *only; /* of several: the one to look at; NULL: all */
+    const char *executable;         /* the real path of this one */
+    const char *called;             /* the path that it was called by, which may be a link */
+    const char *name;      /* of the plugin server in kong.conf; of several plugins each is called
+                              as itself, where this one is not given */
     bool name_given;       /* by --name; else another name that runs this program is taken for it */
     const char *conf;      /* kong.conf; NULL: where Kong looks, or none */
     const char *admin_url; /* of Kong's Admin API; NULL: it is not asked */
@@ -50,16 +52,21 @@ __attribute__((format(printf, 3, 4))) void doctor_fail(struct doctor *doctor, co
 /* What is looked at, found on the way. */
 struct patient {
     struct doctor doctor;
+    const struct kong_plugin *plugin; /* that is looked at; what follows is of its plugin server */
     struct settings settings;
     char name[64]; /* the plugin server's, as Kong has it */
     char prefix[DOCTOR_VALUE];
     char socket[DOCTOR_VALUE];
     char start[DOCTOR_VALUE]; /* "" : Kong starts nothing */
     char query[DOCTOR_VALUE];
-    char phase[32];     /* one that Kong calls; "": not known */
-    unsigned phases;    /* that Kong calls, as KONG_PHASE_BITs; 0: not known */
-    bool control_plane; /* of a hybrid Kong: proxies nothing, starts nothing */
-    int kong_major;     /* 0: not known */
+    char phase[32];              /* one that Kong calls; "": not known */
+    unsigned phases;             /* that Kong calls, as KONG_PHASE_BITs; 0: not known */
+    bool control_plane;          /* of a hybrid Kong: proxies nothing, starts nothing */
+    int kong_major;              /* 0: not known */
+    char examined[DOCTOR_VALUE]; /* the last socket that was looked at, */
+    bool listening;              /* and whether a server is there */
+    unsigned servers, starts;    /* of several plugins: plugin servers so far, start commands, */
+    char shared[DOCTOR_VALUE];   /* and the socket of all */
     const char *user;
     uid_t uid; /* of Kong's workers */
     gid_t gid;
@@ -88,8 +95,10 @@ void doctor_find_name(struct patient *p);
 /* Other names in pluginserver_names: without a query command, or with the same plugin. */
 void doctor_twins(struct patient *p);
 
-/* doctor_names.c: the lists of names, and keys that belong to none. */
+/* doctor_names.c: the lists of names. */
 void doctor_names(struct patient *p);
+/* Keys that belong to none of them. */
+void doctor_keys(struct patient *p);
 /* How many letters must be changed for a to be b: 0 the same but for case, - and _; 99: many. */
 size_t doctor_distance(const char *a, const char *b);
 
@@ -111,6 +120,16 @@ void doctor_server(struct patient *p);
  * it says on standard error begins in `errors`, as one printable line. */
 char *doctor_shell(const char *command, int *status, const char **reason, char *errors,
                    size_t errors_size);
+
+/* doctor_several.c: plugin servers of several plugins, which are one process. Called for each,
+ * behind doctor_query; and once behind all. */
+void doctor_together(struct patient *p);
+void doctor_starts(struct patient *p);
+
+/* Whether the program has several plugins, so that a query command must say which. */
+static inline bool doctor_has_several(const struct patient *p) {
+    return p->doctor.options->plugins->count > 1;
+}
 
 /* doctor_headers.c: the plugin's header and an upstream's of the same name. */
 void doctor_headers(struct patient *p);

@@ -59,7 +59,7 @@ static void append_options(struct buffer *out, const struct shell_words *words, 
         } else if (options_takes_word(row) && i + 1 < words->count) {
             value = words->words[++i];
         }
-        bool said_anew = strcmp(row->name, "socket") == 0 ||
+        bool said_anew = strcmp(row->name, "socket") == 0 || strcmp(row->name, "plugin") == 0 ||
                          strcmp(row->name, "kong-prefix") == 0 ||
                          (but != NULL && strcmp(row->name, but) == 0);
         if (!said_anew && (row->argument == NULL) == (value == NULL)) {
@@ -82,6 +82,9 @@ static void make_command(const struct patient *p, bool query, const struct shell
     shell_append(out, query ? "--dump" : "--socket");
     if (!query) {
         shell_append(out, p->socket);
+    } else if (doctor_has_several(p)) {
+        shell_append(out, "--plugin");
+        shell_append(out, p->plugin->name);
     }
     if (words != NULL) {
         append_options(out, words, query ? OPTION_FOR_QUERY : OPTION_FOR_START, option);
@@ -101,8 +104,8 @@ bool doctor_is_own(const struct patient *p, const char *program) {
 
 static int parse(const struct patient *p, struct shell_words *words, struct options *options,
                  char *error, size_t size) {
-    return options_parse(options, p->doctor.options->plugin, (int)words->count, words->words, error,
-                         size);
+    return options_parse(options, p->doctor.options->plugins, (int)words->count, words->words,
+                         error, size);
 }
 
 /* A command that this server takes, too. */
@@ -216,6 +219,9 @@ static bool check_program(struct patient *p, const char *program) {
 
 void doctor_start(struct patient *p) {
     struct shell_words words;
+    if (p->start[0] == '\0' && doctor_has_several(p)) {
+        return; /* one of the others has it: doctor_starts */
+    }
     if (p->start[0] == '\0') {
         doctor_note(&p->doctor,
                     "no start command, and no /usr/local/bin/%s: Kong starts nothing, something "

@@ -32,7 +32,7 @@ static bool is_hidden(const struct patient *p, const char *header) {
 }
 
 static void read_file(struct patient *p, const char *usual, struct header_names *names) {
-    const char *plugin = p->doctor.options->plugin->name;
+    const char *plugin = p->plugin->name;
     const char *path = doctor_get(p, "declarative_config", "");
     struct buffer text;
     size_t len;
@@ -71,7 +71,7 @@ static void ask_admin(struct patient *p, const char *usual, struct header_names 
     snprintf(command, sizeof command, "curl -sS -f -m 8 '%.300s/plugins?size=1000'", url);
     char *text = doctor_shell(command, &status, &reason, errors, sizeof errors);
     if (text == NULL || status != 0 ||
-        !declarative_read_json(text, strlen(text), p->doctor.options->plugin->name, usual, names)) {
+        !declarative_read_json(text, strlen(text), p->plugin->name, usual, names)) {
         doctor_fail(&p->doctor, "--admin-url URL, as curl URL/status reaches it",
                     "Admin API %.300s: %.300s", url,
                     text == NULL        ? reason
@@ -122,7 +122,7 @@ void doctor_headers(struct patient *p) {
     char usual[RESPONSE_HEADER] = "";
     struct header_names *names = calloc(1, sizeof *names);
     const unsigned buffering = KONG_PHASE_BIT(KONG_PHASE_RESPONSE);
-    if (names == NULL || !response_header_default(p->doctor.options->plugin, usual, sizeof usual) ||
+    if (names == NULL || !response_header_default(p->plugin, usual, sizeof usual) ||
         p->phases == 0 || (p->phases & buffering) != 0) {
         free(names);
         return;

@@ -89,7 +89,7 @@ static void check_names(struct patient *p) {
     char mend[DOCTOR_VALUE + 512];
     char other[64];
     const char *names = doctor_get(p, "pluginserver_names", "");
-    const char *plugin = p->doctor.options->plugin->name;
+    const char *plugin = p->plugin->name;
     const char *plugins = doctor_get(p, "plugins", "bundled");
     if (settings_list_has(names, p->name)) {
         doctor_ok(&p->doctor, "pluginserver_names has %s", p->name);
@@ -186,6 +186,9 @@ static void check_variable(struct patient *p, const char *text) {
 
 void doctor_names(struct patient *p) {
     check_names(p);
+}
+
+void doctor_keys(struct patient *p) {
     for (size_t i = 0; i < p->settings.count; i++) {
         check_key(p, p->settings.settings[i].key, p->settings.settings[i].value, NULL);
     }

@@ -76,16 +76,32 @@ static void find_command(const struct patient *p, const char *name, const char *
              there && query && doctor_get(p, key, NULL) == NULL ? " -dump" : "");
 }
 
+/* Whether words behind the program name this plugin: "--plugin NAME", "-plugin=NAME". */
+static bool names_plugin(const struct shell_words *words, const char *plugin) {
+    for (size_t i = 1; i < words->count; i++) {
+        const char *word = words->words[i] + strspn(words->words[i], "-");
+        const char *value = strncmp(word, "plugin=", 7) == 0 ? word + 7
+                            : strcmp(word, "plugin") == 0    ? words->words[i + 1]
+                                                             : NULL;
+        if (word != words->words[i] && value != NULL) {
+            return strcmp(value, plugin) == 0;
+        }
+    }
+    return false;
+}
+
+/* Of several plugins only the query command says which it is about. */
 static bool runs_this_program(const struct patient *p, const char *name) {
     static const char *const commands[] = {"query_cmd", "start_cmd"};
     char command[DOCTOR_VALUE];
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < (doctor_has_several(p) ? 1 : 2); i++) {
         struct shell_words words;
         find_command(p, name, commands[i], command, sizeof command);
         if (shell_split(&words, command) != 0) {
             continue;
         }
-        bool own = words.count > 0 && doctor_is_own(p, words.words[0]);
+        bool own = words.count > 0 && doctor_is_own(p, words.words[0]) &&
+                   (!doctor_has_several(p) || names_plugin(&words, p->plugin->name));
         shell_words_free(&words);
         if (own) {
             return true;
@@ -108,7 +124,8 @@ void doctor_find_name(struct patient *p) {
     char found[sizeof p->name] = "";
     char *rest = names;
     if (p->doctor.options->name_given ||
-        settings_list_has(doctor_get(p, "pluginserver_names", ""), p->name)) {
+        (settings_list_has(doctor_get(p, "pluginserver_names", ""), p->name) &&
+         (!doctor_has_several(p) || runs_this_program(p, p->name)))) {
         return;
     }
     snprintf(names, sizeof names, "%s", doctor_get(p, "pluginserver_names", ""));
@@ -118,8 +135,10 @@ void doctor_find_name(struct patient *p) {
         }
     }
     if (found[0] != '\0') {
-        doctor_note(&p->doctor, "this program is the plugin server %s of pluginserver_names",
-                    found);
+        if (!doctor_has_several(p)) {
+            doctor_note(&p->doctor, "this program is the plugin server %s of pluginserver_names",
+                        found);
+        }
         doctor_set_name(p, found);
     }
 }
@@ -139,7 +158,7 @@ static bool has_plugin(const struct patient *p, const char *name) {
     json_t *plugins = json_object_get(json, "Plugins");
     json_t *plugin = json_array_get(plugins != NULL ? plugins : json, 0);
     const char *plugin_name = json_string_value(json_object_get(plugin, "Name"));
-    bool same = plugin_name != NULL && strcmp(plugin_name, p->doctor.options->plugin->name) == 0;
+    bool same = plugin_name != NULL && strcmp(plugin_name, p->plugin->name) == 0;
     json_decref(json);
     free(text);
     return same;
@@ -192,11 +211,13 @@ void doctor_twins(struct patient *p) {
     char *rest = names;
     bool behind = false;
     const char *list = doctor_get(p, "pluginserver_names", "");
-    const char *plugin = p->doctor.options->plugin->name;
+    const char *plugin = p->plugin->name;
     if (!settings_list_has(list, p->name)) {
         return; /* doctor_names tells of it: one of the others may be meant */
     }
-    check_commands(p, list);
+    if (p->servers == 0) {
+        check_commands(p, list);
+    }
     snprintf(names, sizeof names, "%s", list);
     for (char *name = next_name(&rest); name != NULL; name = next_name(&rest)) {
         if (strcmp(name, p->name) == 0) {

@@ -118,7 +118,7 @@ static void close_instance(const struct patient *p, enum protocol protocol, int3
 }
 
 static int probe(const struct patient *p, struct ask *ask, struct arena *arena, bool *untried) {
-    const struct kong_plugin *plugin = p->doctor.options->plugin;
+    const struct kong_plugin *plugin = p->plugin;
     struct rpc_reply reply;
     struct rpc_call start = {
         .command = RPC_START_INSTANCE, .name = kong_str(plugin->name), .config = kong_str(config)};
@@ -143,7 +143,6 @@ static int probe(const struct patient *p, struct ask *ask, struct arena *arena, 
 }
 
 static void find(const struct patient *p, enum protocol protocol, struct doctor_finding *finding) {
-    const struct kong_plugin *plugin = p->doctor.options->plugin;
     struct ask ask;
     struct arena arena;
     *finding = (struct doctor_finding){.calls = -1};
@@ -154,7 +153,8 @@ static void find(const struct patient *p, enum protocol protocol, struct doctor_
     arena_init(&arena, LIMIT_EVENT_MEMORY);
     finding->calls = probe(p, &ask, &arena, &finding->untried);
     if (finding->calls < 0) {
-        finding->refused = ask_find_refusal(&ask, plugin, finding->error, sizeof finding->error);
+        finding->refused = ask_find_refusal(&ask, p->doctor.options->plugins, finding->error,
+                                            sizeof finding->error);
         if (!finding->refused) {
             snprintf(finding->error, sizeof finding->error, "%s",
                      ask.error[0] != '\0' ? ask.error : "an answer that Kong does not take");

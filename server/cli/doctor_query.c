@@ -165,8 +165,7 @@ static unsigned read_phases(json_t *phases, const char **reason) {
 }
 
 /* NULL: Kong takes it. */
-static const char *check(const struct doctor *doctor, json_t *json, int kong_major,
-                         unsigned *phases) {
+static const char *check(const struct patient *p, json_t *json, unsigned *phases) {
     json_t *protocol = json_object_get(json, "Protocol");
     const char *name = protocol == NULL ? "MsgPack:1" : json_string_value(protocol);
     json_t *plugin = json_array_get(json_object_get(json, "Plugins"), 0);
@@ -177,9 +176,13 @@ static const char *check(const struct doctor *doctor, json_t *json, int kong_maj
     if (name == NULL || (strcmp(name, "ProtoBuf:1") != 0 && strcmp(name, "MsgPack:1") != 0)) {
         return "Protocol is neither ProtoBuf:1 nor MsgPack:1: each request would be a 500";
     }
+    if (p->plugin->protocol == KONG_PROTOCOL_MSGPACK && strcmp(name, "MsgPack:1") != 0) {
+        return "Protocol is ProtoBuf:1: this plugin calls functions that Kong has over MsgPack:1 "
+               "only";
+    }
     const char *plugin_name = json_string_value(json_object_get(plugin, "Name"));
     const char *version = json_string_value(json_object_get(plugin, "Version"));
-    if (plugin_name == NULL || strcmp(plugin_name, doctor->options->plugin->name) != 0) {
+    if (plugin_name == NULL || strcmp(plugin_name, p->plugin->name) != 0) {
         return "Name is another plugin's than this server's";
     }
     if (version == NULL || !plugin_check_version(version)) {
@@ -198,14 +201,14 @@ static const char *check(const struct doctor *doctor, json_t *json, int kong_maj
     char *schema = json_dumps(json_object_get(plugin, "Schema"), JSON_COMPACT);
     bool described = schema != NULL && strstr(schema, "\"description\":") != NULL;
     free(schema);
-    return described && kong_major == 2 ? "it has descriptions, which Kong 2 refuses" : NULL;
+    return described && p->kong_major == 2 ? "it has descriptions, which Kong 2 refuses" : NULL;
 }
 
 static void report(struct patient *p, json_t *json) {
     struct doctor *doctor = &p->doctor;
     unsigned phases = 0;
     char mend[4 * DOCTOR_VALUE];
-    const char *wrong = check(doctor, json, p->kong_major, &phases);
+    const char *wrong = check(p, json, &phases);
     if (wrong != NULL) {
         bool old = p->kong_major == 2;
         doctor_mend_command(p, true, old ? "kong-version" : NULL, "2", mend, sizeof mend);

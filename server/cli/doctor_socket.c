@@ -145,14 +145,18 @@ void doctor_server(struct patient *p) {
     static const char *const names[] = {"ProtoBuf:1", "MsgPack:1"};
     struct doctor_finding finding;
     char mend[MEND];
-    if (!check_socket(p)) {
+    if (strcmp(p->examined, p->socket) != 0) { /* of several plugins it is the same, as a rule */
+        snprintf(p->examined, sizeof p->examined, "%s", p->socket);
+        p->listening = check_socket(p);
+    }
+    if (!p->listening) {
         return;
     }
     if (p->phase[0] == '\0') {
         doctor_note(&p->doctor, "no event is tried: the query command names no phase");
         return;
     }
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = p->plugin->protocol == KONG_PROTOCOL_MSGPACK ? 1 : 0; i < 2; i++) {
         doctor_probe(p, protocols[i], &finding);
         if (finding.refused) {
             say_refused(p, names[i], finding.error);

@@ -42,47 +42,50 @@ static void reset_signals(void) {
     sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
+/* A program, its plugins, and what it was told. */
+struct program {
+    const char *name, *argv0;
+    struct plugins plugins;
+    struct options options;
+};
+
+static int write_out(const struct program *program, char *text, const char *end) {
+    if (text == NULL) {
+        return complain(program->name, "out of memory", EXIT_FAILURE);
+    }
+    bool written = fputs(text, stdout) >= 0 && fputs(end, stdout) >= 0 && fflush(stdout) == 0;
+    free(text);
+    return written ? EXIT_SUCCESS
+                   : complain(program->name, "cannot write to standard output", EXIT_FAILURE);
+}
+
 /* Standard output is all JSON (or all Lua), or Kong does not start. */
-static int print_dump(const char *program, const struct kong_plugin *plugin,
-                      const struct options *options) {
+static int print_dump(const struct program *program) {
+    const struct options *options = &program->options;
     if ((options->phases & KONG_PHASE_BIT(KONG_PHASE_HEADER_FILTER)) != 0) {
-        complain(program,
+        complain(program->name,
                  "warning: Kong up to 3.9 destroys every response of a plugin server that "
                  "advertises header_filter",
                  0);
     }
-    struct dump_options wanted = dump_options_of(plugin, options);
-    char *text = options->lua ? dump_lua(&wanted) : dump_json(&wanted);
-    if (text == NULL) {
-        return complain(program, "out of memory", EXIT_FAILURE);
-    }
-    bool written = puts(text) >= 0 && fflush(stdout) == 0;
-    free(text);
-    return written ? EXIT_SUCCESS
-                   : complain(program, "cannot write to standard output", EXIT_FAILURE);
+    struct dump_options wanted = dump_options_of(options->plugin, options);
+    return write_out(program, options->lua ? dump_lua(&wanted) : dump_json(&wanted), "\n");
 }
 
-static int print_description(const char *program, const struct kong_plugin *plugin) {
-    char *table = schema_to_markdown(plugin->schema);
-    if (table == NULL) {
-        return complain(program, "out of memory", EXIT_FAILURE);
-    }
-    bool written = fputs(table, stdout) >= 0 && fflush(stdout) == 0;
-    free(table);
-    return written ? EXIT_SUCCESS
-                   : complain(program, "cannot write to standard output", EXIT_FAILURE);
+static int print_description(const struct program *program) {
+    return write_out(program, schema_to_markdown(program->options.plugin->schema), "");
 }
 
-static int print_violations(const char *program, const struct kong_plugin *plugin,
-                            const struct options *options) {
-    struct check_config wanted = {.plugin = plugin,
+static int print_violations(const struct program *program) {
+    const struct options *options = &program->options;
+    struct check_config wanted = {.plugin = options->plugin,
                                   .path = options->check_config,
                                   .max_config = options->max_config,
                                   .configure = !options->no_configure};
     char error[512];
     int result = check_config(&wanted, stdout, error, sizeof error);
     if (error[0] != '\0') {
-        complain(program, error, EXIT_FAILURE);
+        complain(program->name, error, EXIT_FAILURE);
     }
     return result == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
@@ -96,40 +99,39 @@ static bool is_in_place(const char *executable, const char *name) {
            strcmp(real, executable) == 0;
 }
 
-static int print_kong_conf(const char *argv0, const struct kong_plugin *plugin,
-                           const struct options *options) {
-    const char *program = options_program_name(argv0);
+static int print_kong_conf(const struct program *program) {
+    const struct options *options = &program->options;
     struct own_path own;
     char error[512];
     struct print_conf wanted = {.executable = own.called,
-                                .name = options->name != NULL ? options->name : program,
-                                .plugin = plugin,
+                                .name = options->name != NULL ? options->name : program->name,
+                                .plugins = &program->plugins,
                                 .options = options};
-    if (!own_path_find(&own, argv0)) {
-        return complain(program, "cannot find its own path: is /proc mounted?", EXIT_FAILURE);
+    if (!own_path_find(&own, program->argv0)) {
+        return complain(program->name, "cannot find its own path: is /proc mounted?", EXIT_FAILURE);
     }
-    wanted.in_place = is_in_place(own.real, wanted.name);
+    wanted.in_place = program->plugins.count == 1 && is_in_place(own.real, wanted.name);
     return print_conf(&wanted, stdout, error, sizeof error) == 0
                ? EXIT_SUCCESS
-               : complain(program, error, EXIT_USAGE);
+               : complain(program->name, error, EXIT_USAGE);
 }
 
-static int examine(const char *argv0, const struct kong_plugin *plugin,
-                   const struct options *options) {
-    const char *program = options_program_name(argv0);
+static int examine(const struct program *program) {
+    const struct options *options = &program->options;
     struct own_path own;
     char reason[128];
     char error[384];
-    const char *name = options->name != NULL ? options->name : program;
-    if (!own_path_find(&own, argv0)) {
-        return complain(program, "cannot find its own path: is /proc mounted?", EXIT_FAILURE);
+    const char *name = options->name != NULL ? options->name : program->name;
+    if (!own_path_find(&own, program->argv0)) {
+        return complain(program->name, "cannot find its own path: is /proc mounted?", EXIT_FAILURE);
     }
-    if (options_check_name(name, reason, sizeof reason) != 0) {
+    if (program->plugins.count == 1 && options_check_name(name, reason, sizeof reason) != 0) {
         snprintf(error, sizeof error, "%.100s: %s: give it as in kong.conf, by --name", name,
                  reason);
-        return complain(program, error, EXIT_USAGE);
+        return complain(program->name, error, EXIT_USAGE);
     }
-    struct doctor_options wanted = {.plugin = plugin,
+    struct doctor_options wanted = {.plugins = &program->plugins,
+                                    .only = options->plugin,
                                     .executable = own.real,
                                     .called = own.called,
                                     .name = name,
@@ -140,10 +142,10 @@ static int examine(const char *argv0, const struct kong_plugin *plugin,
     return doctor_run(&wanted, stdout) ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
-static int print_status(const char *program, const struct kong_plugin *plugin,
-                        const struct options *options) {
+static int print_status(const struct program *program) {
+    const struct options *options = &program->options;
     struct status_show_options wanted = {.socket = options->socket,
-                                         .plugin = plugin,
+                                         .plugins = &program->plugins,
                                          .json = options->json,
                                          .watch = options->watch,
                                          .quiet = options->quiet};
@@ -151,73 +153,89 @@ static int print_status(const char *program, const struct kong_plugin *plugin,
     if (status_show(&wanted, stdout, error, sizeof error) == 0) {
         return EXIT_SUCCESS;
     }
-    return options->quiet ? EXIT_FAILURE : complain(program, error, EXIT_FAILURE);
+    return options->quiet ? EXIT_FAILURE : complain(program->name, error, EXIT_FAILURE);
 }
 
-static int serve(const char *program, const struct kong_plugin *plugin,
-                 const struct options *options) {
-    struct plugins plugins;
-    if (plugins_init(&plugins, program, &plugin, 1) != 0) {
-        return complain(program, "out of memory", EXIT_FAILURE);
+static int print_version(const struct program *program) {
+    for (size_t i = 0; i < program->plugins.count; i++) {
+        const struct kong_plugin *plugin = program->plugins.list[i].what;
+        printf("%s %s\n", plugin->name, plugin->version);
     }
-    int status = serve_run(program, options, &plugins);
-    plugins_free(&plugins);
+    printf("%s\n", build_version());
+    return EXIT_SUCCESS;
+}
+
+static int print_help(const struct program *program) {
+    bool all = program->options.action == OPTIONS_HELP_ALL;
+    return options_print_help(program->name, &program->plugins, all, stdout) == 0 ? EXIT_SUCCESS
+                                                                                  : EXIT_FAILURE;
+}
+
+/* What the options say. */
+static int act(struct program *program) {
+    switch (program->options.action) {
+    case OPTIONS_HELP:
+    case OPTIONS_HELP_ALL:
+        return print_help(program);
+    case OPTIONS_MAN:
+        return options_print_man(program->name, &program->plugins, stdout) == 0 ? EXIT_SUCCESS
+                                                                                : EXIT_FAILURE;
+    case OPTIONS_VERSION:
+        return print_version(program);
+    case OPTIONS_DUMP:
+        return print_dump(program);
+    case OPTIONS_CHECK_CONFIG:
+        return print_violations(program);
+    case OPTIONS_DESCRIBE:
+        return print_description(program);
+    case OPTIONS_PRINT_CONF:
+        return print_kong_conf(program);
+    case OPTIONS_DOCTOR:
+        return examine(program);
+    case OPTIONS_STATUS:
+        return print_status(program);
+    case OPTIONS_RUN:
+        return serve_run(program->name, &program->options, &program->plugins);
+    }
+    return EXIT_USAGE; /* not reached: each action returns */
+}
+
+static int check_old_kong(const struct program *program, char *error, size_t error_size) {
+    for (size_t i = 0; program->options.kong_major == 2 && i < program->plugins.count; i++) {
+        if (prefetch_check(program->plugins.list[i].what, true, error, error_size) != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+int kong_main_plugins(int argc, char **argv, const struct kong_plugin *const *plugins,
+                      size_t count) {
+    struct program program = {.name = options_program_name(argv[0]), .argv0 = argv[0]};
+    char error[512];
+    open_standard_descriptors();
+    reset_signals();
+    if (plugin_check_all(plugins, count, error, sizeof error) != 0) {
+        return complain(program.name, error, EXIT_USAGE);
+    }
+    if (plugins_init(&program.plugins, program.name, plugins, count) != 0) {
+        return complain(program.name, "out of memory", EXIT_FAILURE);
+    }
+    int status = EXIT_USAGE;
+    if (options_parse(&program.options, &program.plugins, argc, argv, error, sizeof error) != 0) {
+        complain(program.name, error, EXIT_USAGE);
+    } else {
+        if (check_old_kong(&program, error, sizeof error) != 0) {
+            complain(program.name, error, EXIT_USAGE);
+        } else {
+            status = act(&program);
+        }
+        options_free(&program.options);
+    }
+    plugins_free(&program.plugins);
     return status;
 }
 
 int kong_main(int argc, char **argv, const struct kong_plugin *plugin) {
-    struct options options;
-    char error[512];
-    open_standard_descriptors();
-    reset_signals();
-    const char *program = options_program_name(argv[0]);
-    if (plugin_check(plugin, error, sizeof error) != 0) {
-        return complain(program, error, EXIT_USAGE);
-    }
-    if (options_parse(&options, plugin, argc, argv, error, sizeof error) != 0) {
-        return complain(program, error, EXIT_USAGE);
-    }
-    int status = EXIT_SUCCESS;
-    if (options.kong_major == 2 && prefetch_check(plugin, true, error, sizeof error) != 0) {
-        options_free(&options);
-        return complain(program, error, EXIT_USAGE);
-    }
-    switch (options.action) {
-    case OPTIONS_HELP:
-    case OPTIONS_HELP_ALL:
-        status =
-            options_print_help(program, plugin, options.action == OPTIONS_HELP_ALL, stdout) == 0
-                ? EXIT_SUCCESS
-                : EXIT_FAILURE;
-        break;
-    case OPTIONS_MAN:
-        status = options_print_man(program, plugin, stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-        break;
-    case OPTIONS_VERSION:
-        printf("%s %s\n%s\n", plugin->name, plugin->version, build_version());
-        break;
-    case OPTIONS_DUMP:
-        status = print_dump(program, plugin, &options);
-        break;
-    case OPTIONS_CHECK_CONFIG:
-        status = print_violations(program, plugin, &options);
-        break;
-    case OPTIONS_DESCRIBE:
-        status = print_description(program, plugin);
-        break;
-    case OPTIONS_PRINT_CONF:
-        status = print_kong_conf(argv[0], plugin, &options);
-        break;
-    case OPTIONS_DOCTOR:
-        status = examine(argv[0], plugin, &options);
-        break;
-    case OPTIONS_STATUS:
-        status = print_status(program, plugin, &options);
-        break;
-    case OPTIONS_RUN:
-        status = serve(program, plugin, &options);
-        break;
-    }
-    options_free(&options);
-    return status;
+    return kong_main_plugins(argc, argv, &plugin, 1);
 }

@@ -78,6 +78,27 @@ static void make_getopt(struct option longs[MOST_ROWS + 1], char letters[2 * MOS
     letters[len] = '\0';
 }
 
+/* --plugin says what others may be: it is looked for before they are read. What else is there, and
+ * what is wrong with it, is parse_arguments'. */
+static const struct kong_plugin *find_plugin(const struct plugins *plugins, int argc, char **argv) {
+    struct option longs[MOST_ROWS + 1];
+    char letters[2 * MOST_ROWS + 3];
+    const struct kong_plugin *plugin = options_only_plugin(plugins);
+    int result;
+    make_getopt(longs, letters);
+    opterr = 0;
+    optind = 0; /* glibc: forget an earlier scan */
+    while ((result = getopt_long_only(argc, argv, letters, longs, NULL)) != -1) {
+        const struct option_row *row = result == '?' || result == ':' ? NULL : row_of(result);
+        if (row != NULL && row->offset == offsetof(struct options, plugin_name) &&
+            row->kind == OPTION_TEXT) {
+            const struct plugin *named = plugins_find(plugins, kong_str(optarg));
+            plugin = named == NULL ? NULL : named->what;
+        }
+    }
+    return plugin;
+}
+
 static int parse_arguments(const struct option_parser *parser, int argc, char **argv) {
     struct option longs[MOST_ROWS + 1];
     char letters[2 * MOST_ROWS + 3];
@@ -129,7 +150,7 @@ static int check_company(const struct option_parser *parser) {
     struct options defaults;
     char given[64];
     char usual[64];
-    options_defaults(&defaults, parser->plugin);
+    options_defaults(&defaults, parser->options->plugin);
     for (size_t i = 0; i < option_row_count; i++) {
         const struct option_row *row = &option_rows[i];
         if (row->only_with != OPTIONS_RUN && row->only_with != parser->options->action &&
@@ -142,11 +163,70 @@ static int check_company(const struct option_parser *parser) {
     return 0;
 }
 
+static bool is_given(const struct option_row *row, const struct options *options,
+                     const struct options *defaults) {
+    char given[1024];
+    char usual[1024];
+    if (row->number != 0 && options->action == (enum options_action)row->number) {
+        return true;
+    }
+    return strcmp(options_show(row, options, given, sizeof given),
+                  options_show(row, defaults, usual, sizeof usual)) != 0;
+}
+
+/* Which plugin it is about. */
+static int check_plugin(const struct option_parser *parser) {
+    const struct options *options = parser->options;
+    struct options defaults;
+    char names[300];
+    options_list_plugins(parser->plugins, names, sizeof names);
+    if (options->plugin_name != NULL && options->plugin == NULL) {
+        return options_fail(parser, "--plugin %.64s: there is no such plugin in this program: %s",
+                            options->plugin_name, names);
+    }
+    if (options->plugin_name != NULL && parser->plugins->count > 1 &&
+        (options->action == OPTIONS_RUN || options->action == OPTIONS_STATUS)) {
+        return options_fail(parser, "--plugin: a server has all plugins of its program: leave it "
+                                    "out, or say what to do with this one (--help)");
+    }
+    options_defaults(&defaults, options->plugin);
+    for (size_t i = 0; options->plugin == NULL && i < option_row_count; i++) {
+        if (option_rows[i].of_plugin && is_given(&option_rows[i], options, &defaults)) {
+            return options_need_plugin(parser, option_rows[i].name);
+        }
+    }
+    if (options->plugin != NULL && options->plugin->protocol == KONG_PROTOCOL_MSGPACK &&
+        options->protocol != PROTOCOL_MSGPACK) {
+        return options_fail(parser,
+                            "--protocol ProtoBuf:1: the plugin %.60s calls functions that Kong has "
+                            "over MsgPack:1 only (.protocol of its struct kong_plugin): leave it "
+                            "out",
+                            options->plugin->name);
+    }
+    return 0;
+}
+
+static int check_threads(const struct option_parser *parser) {
+    for (size_t i = 0; parser->options->threads > 1 && i < parser->plugins->count; i++) {
+        const struct kong_plugin *plugin = parser->plugins->list[i].what;
+        if (!plugin->thread_safe) {
+            return options_fail(parser,
+                                "--threads %zu: the plugin%s%.60s does not say that it is "
+                                "thread-safe (.thread_safe of its struct kong_plugin): one thread "
+                                "only",
+                                parser->options->threads, parser->plugins->count > 1 ? " " : "",
+                                parser->plugins->count > 1 ? plugin->name : "");
+        }
+    }
+    return 0;
+}
+
 /* What follows from other options. */
 static int complete(const struct option_parser *parser, const char *argv0) {
     struct options *options = parser->options;
     char buffer[4096];
-    if (check_company(parser) != 0) {
+    if ((!options_is_information(options->action) && check_plugin(parser) != 0) ||
+        check_company(parser) != 0 || check_threads(parser) != 0) {
         return -1;
     }
     if (options->env && options->docker) {
@@ -155,12 +235,6 @@ static int complete(const struct option_parser *parser, const char *argv0) {
     if (options->quiet && (options->json || options->watch)) {
         return options_fail(parser, "--quiet prints nothing: leave out --%s",
                             options->json ? "json" : "watch");
-    }
-    if (options->threads > 1 && !parser->plugin->thread_safe) {
-        return options_fail(parser,
-                            "--threads %zu: the plugin does not say that it is thread-safe "
-                            "(.thread_safe of its struct kong_plugin): one thread only",
-                            options->threads);
     }
     options->prefix_given = options->kong_prefix != NULL;
     if (options->kong_prefix == NULL &&
@@ -183,11 +257,13 @@ static int complete(const struct option_parser *parser, const char *argv0) {
     return 0;
 }
 
-int options_parse(struct options *options, const struct kong_plugin *plugin, int argc, char **argv,
+int options_parse(struct options *options, const struct plugins *plugins, int argc, char **argv,
                   char *error, size_t error_size) {
     const struct option_parser parser = {
-        .options = options, .plugin = plugin, .error = error, .error_size = error_size};
+        .options = options, .plugins = plugins, .error = error, .error_size = error_size};
+    const struct kong_plugin *plugin = find_plugin(plugins, argc, argv);
     options_defaults(options, plugin);
+    options->plugin = plugin;
     if (parse_arguments(&parser, argc, argv) != 0 ||
         complete(&parser, argc > 0 ? argv[0] : NULL) != 0) {
         options_free(options);
@@ -202,6 +278,7 @@ void options_free(struct options *options) {
     free(options->record);
     free(options->log_file);
     free(options->name);
+    free(options->plugin_name);
     free(options->kong_conf);
     free(options->admin_url);
     free(options->replace_headers);

@@ -11,6 +11,7 @@
 #include "kong.h"
 #include "limit.h"
 #include "log.h"
+#include "plugins.h"
 #include "prefetch_mode.h"
 #include "protocol.h"
 
@@ -47,7 +48,11 @@ struct options {
     bool json, watch, quiet; /* of STATUS */
     bool lua;                /* of DUMP: the schema as a Lua table */
 
-    char *name;       /* of the plugin server in kong.conf; NULL: the executable's */
+    char *plugin_name;                /* as given by --plugin; NULL: it was not */
+    const struct kong_plugin *plugin; /* of that name, or the only one; NULL: which of several is
+                                         not said */
+    char *name;       /* of the plugin server in kong.conf; NULL: the executable's, or, of several
+                         plugins, the plugin's */
     bool env, docker; /* of PRINT_CONF */
     enum option_role role;
     char *replace_headers; /* of PRINT_CONF: upstream's headers to drop, commas between them; "":
@@ -80,6 +85,7 @@ struct options {
         watch_parent; /* end with the process that started us; AUTO: if that is Kong */
 
     /* what Kong is told */
+    /* … of `plugin`; 0 without it */
     unsigned phases; /* KONG_PHASE_BITs; never RESPONSE together with HEADER_FILTER, only phases
                         that the plugin has a handler for, never none */
     int priority;
@@ -109,17 +115,23 @@ int options_check_name(const char *name, char *error, size_t error_size);
  * No output, no exit; argv is left as it is. Uses getopt's global state: to be called once, at the
  * start, by one thread (tests call it again and again: it begins afresh each time). Reads the link
  * /proc/self/exe when argv[0] says nothing. */
-int options_parse(struct options *options, const struct kong_plugin *plugin, int argc, char **argv,
+int options_parse(struct options *options, const struct plugins *plugins, int argc, char **argv,
                   char *error, size_t error_size);
+
+/* A copy for a command about this plugin of a program: what the options say of `options->plugin`,
+ * the defaults of any other, and its name for --plugin where there are several. Its strings are
+ * those of `options` and of the plugin. */
+struct options options_for(const struct options *options, const struct plugins *plugins,
+                           const struct kong_plugin *plugin);
 
 /* Idempotent; zeroed options are allowed. */
 void options_free(struct options *options);
 
 /* The text of --help (at most 60 lines: the common options) or of --help-all, at most 80 columns
  * wide; `program` as options_program_name gives it. 0, or -1 when it could not be written. */
-int options_print_help(const char *program, const struct kong_plugin *plugin, bool all, FILE *out);
+int options_print_help(const char *program, const struct plugins *plugins, bool all, FILE *out);
 
 /* The manual page, in roff. Else as options_print_help. */
-int options_print_man(const char *program, const struct kong_plugin *plugin, FILE *file);
+int options_print_man(const char *program, const struct plugins *plugins, FILE *file);
 
 #endif

@@ -27,16 +27,19 @@ static void print_wrapped(FILE *out, const char *text, int indent) {
     fputc('\n', out);
 }
 
-void options_describe(const struct option_row *row, const struct kong_plugin *plugin,
+void options_describe(const struct option_row *row, const struct plugins *plugins,
                       const struct options *defaults, char *out, size_t size) {
     char scratch[160];
     char phases[160] = "";
-    if (row->kind == OPTION_PHASES) {
-        options_list_handlers(plugin, phases, sizeof phases);
+    const struct kong_plugin *only = options_only_plugin(plugins);
+    if (row->kind == OPTION_PHASES && only != NULL) {
+        options_list_handlers(only, phases, sizeof phases);
+    } else if (row->kind == OPTION_PHASES) {
+        snprintf(phases, sizeof phases, "those that it has handlers for");
     }
     const char *value =
         row->text != NULL ? row->text : options_show(row, defaults, scratch, sizeof scratch);
-    bool hide = value[0] == '\0';
+    bool hide = value[0] == '\0' || (row->of_plugin && row->text == NULL && only == NULL);
     snprintf(out, size, "%s%s%s%s%s", row->help, phases, hide ? "" : " (default ", value,
              hide ? "" : ")");
 }
@@ -68,21 +71,37 @@ static bool has_rows(size_t from, bool all) {
     return found;
 }
 
-int options_print_help(const char *program, const struct kong_plugin *plugin, bool all, FILE *out) {
+/* "Serves the plugin a, version 1.0, to Kong ..." */
+static void print_purpose(const struct plugins *plugins, FILE *out) {
+    char text[640];
+    size_t len =
+        (size_t)snprintf(text, sizeof text, "Serves the plugin%s ", plugins->count > 1 ? "s" : "");
+    for (size_t i = 0; i < plugins->count && len < sizeof text; i++) {
+        const struct kong_plugin *plugin = plugins->list[i].what;
+        len += (size_t)snprintf(text + len, sizeof text - len, "%s%s%s%s", i > 0 ? ", " : "",
+                                plugin->name, plugins->count > 1 ? " " : ", version ",
+                                plugin->version);
+    }
+    if (len < sizeof text) {
+        snprintf(text + len, sizeof text - len,
+                 "%sto Kong Gateway on a Unix socket, until SIGTERM.",
+                 plugins->count > 1 ? " " : ", ");
+    }
+    print_wrapped(out, text, 0);
+}
+
+int options_print_help(const char *program, const struct plugins *plugins, bool all, FILE *out) {
     struct options defaults;
     char text[640];
-    options_defaults(&defaults, plugin);
+    options_defaults(&defaults, options_only_plugin(plugins));
     fprintf(out, "Usage: %s [OPTION]...\n", program);
-    snprintf(text, sizeof text,
-             "Serves the plugin %s, version %s, to Kong Gateway on a Unix socket, until SIGTERM.",
-             plugin->name, plugin->version);
-    print_wrapped(out, text, 0);
+    print_purpose(plugins, out);
     for (size_t i = 0; i < option_row_count; i++) {
         if (option_rows[i].section != NULL && has_rows(i, all)) {
             fprintf(out, "\n%s:\n", option_rows[i].section);
         }
-        if (all || option_rows[i].common) {
-            options_describe(&option_rows[i], plugin, &defaults, text, sizeof text);
+        if ((all || option_rows[i].common) && options_is_shown(&option_rows[i], plugins)) {
+            options_describe(&option_rows[i], plugins, &defaults, text, sizeof text);
             print_row(&option_rows[i], text, out);
         }
     }

@@ -33,15 +33,18 @@ static void print_heading(const struct option_row *row, FILE *file) {
     fputc('\n', file);
 }
 
-int options_print_man(const char *program, const struct kong_plugin *plugin, FILE *file) {
+int options_print_man(const char *program, const struct plugins *plugins, FILE *file) {
     struct options defaults;
     char text[640];
-    options_defaults(&defaults, plugin);
+    char names[400];
+    const struct kong_plugin *only = options_only_plugin(plugins);
+    options_list_plugins(plugins, names, sizeof names);
+    options_defaults(&defaults, only);
     fprintf(file, ".TH \"%s\" 1 \"\" \"%s %s\" \"Kong plugin servers\"\n.SH NAME\n", program,
-            plugin->name, plugin->version);
+            plugins->name, only != NULL ? only->version : "");
     print_roff(file, program);
     fputs(" \\- Kong plugin server for ", file);
-    print_roff(file, plugin->name);
+    print_roff(file, names);
     fputs("\n.SH SYNOPSIS\n.B ", file);
     print_roff(file, program);
     fputs("\n[\\fIoption\\fR]...\n.SH DESCRIPTION\nKong Gateway starts this program as an external "
@@ -59,8 +62,11 @@ int options_print_man(const char *program, const struct kong_plugin *plugin, FIL
         if (row->section != NULL) {
             fprintf(file, ".SS %s\n", row->section);
         }
+        if (!options_is_shown(row, plugins)) {
+            continue;
+        }
         print_heading(row, file);
-        options_describe(row, plugin, &defaults, text, sizeof text);
+        options_describe(row, plugins, &defaults, text, sizeof text);
         print_roff(file, text);
         fputc('\n', file);
     }

@@ -25,8 +25,6 @@ void options_defaults(struct options *options, const struct kong_plugin *plugin)
         .blocking_threads = LIMIT_BLOCKING_THREADS,
         .blocking_wait_ms = LIMIT_BLOCKING_WAIT_MS,
         .prefetch = PREFETCH_AUTO,
-        .phases = dump_default_phases(plugin),
-        .priority = plugin->priority,
         .protocol = PROTOCOL_PROTOBUF,
         .kong_major = 0,
         .event_ms = LIMIT_EVENT_MS,
@@ -39,6 +37,28 @@ void options_defaults(struct options *options, const struct kong_plugin *plugin)
         .max_memory = LIMIT_MEMORY,
         .max_config = LIMIT_CONFIG,
     };
+    if (plugin != NULL) {
+        options->phases = dump_default_phases(plugin);
+        options->priority = plugin->priority;
+        options->protocol =
+            plugin->protocol == KONG_PROTOCOL_MSGPACK ? PROTOCOL_MSGPACK : PROTOCOL_PROTOBUF;
+    }
+}
+
+struct options options_for(const struct options *options, const struct plugins *plugins,
+                           const struct kong_plugin *plugin) {
+    struct options own = *options;
+    struct options defaults;
+    if (plugin != options->plugin) {
+        options_defaults(&defaults, plugin);
+        own.plugin = plugin;
+        own.phases = defaults.phases;
+        own.priority = defaults.priority;
+        own.protocol = defaults.protocol;
+        own.name = NULL;
+    }
+    own.plugin_name = plugins->count > 1 ? (char *)(uintptr_t)plugin->name : NULL;
+    return own;
 }
 
 const char *options_name_of(enum options_action action) {
@@ -71,4 +91,20 @@ void options_list_phases(unsigned phases, const char *between, char *out, size_t
 
 void options_list_handlers(const struct kong_plugin *plugin, char *out, size_t size) {
     options_list_phases(dump_handled_phases(plugin), ", ", out, size);
+}
+
+void options_list_plugins(const struct plugins *plugins, char *out, size_t size) {
+    size_t len = 0;
+    out[0] = '\0';
+    for (size_t i = 0; i < plugins->count && len < size; i++) {
+        len += (size_t)snprintf(out + len, size - len, "%s%s", i > 0 ? ", " : "",
+                                plugins->list[i].what->name);
+    }
+}
+
+int options_need_plugin(const struct option_parser *parser, const char *option) {
+    char names[300];
+    options_list_plugins(parser->plugins, names, sizeof names);
+    return options_fail(parser, "--%s: of which plugin? Give --plugin NAME, one of %s", option,
+                        names);
 }

@@ -142,16 +142,21 @@ const struct option_row option_rows[] = {
      .use = OPTION_FOR_QUERY,
      ACTION("dump", OPTIONS_DUMP),
      .common = true,
+     .of_plugin = true,
      .help = "print what Kong asks for about the plugin, as JSON, and exit"},
-    {FLAG("lua", lua), .only_with = OPTIONS_DUMP,
+    {OPTION(TEXT, "plugin", "NAME", plugin_name), .common = true, .several = true,
+     .help = "which of the plugins, for options that are about one. --print-conf and --doctor are "
+             "about all without it"},
+    {FLAG("lua", lua), .only_with = OPTIONS_DUMP, .of_plugin = true,
      .help = "with --dump: print the schema alone, as the Lua table of a schema.lua for Konnect "
              "and decK"},
-    {OPTION(PHASES, "phases", "LIST", phases), .common = true,
+    {OPTION(PHASES, "phases", "LIST", phases), .common = true, .of_plugin = true,
      .help = "the phases in which Kong calls the plugin, with commas between them, of "},
-    {OPTION(PRIORITY, "priority", "N", priority),
+    {OPTION(PRIORITY, "priority", "N", priority), .of_plugin = true,
      .help = "Kong calls plugins of higher priority first"},
-    {OPTION(NAME, "protocol", "NAME", protocol), .names = protocols,
-     .help = "what Kong speaks: ProtoBuf:1 or MsgPack:1. The server understands both"},
+    {OPTION(NAME, "protocol", "NAME", protocol), .names = protocols, .of_plugin = true,
+     .help = "what Kong speaks: ProtoBuf:1 or MsgPack:1. The server understands both; a plugin may "
+             "need MsgPack:1"},
     {OPTION(KONG_VERSION, "kong-version", "X[.Y]", kong_major), .both = true,
      .help =
          "the oldest Kong that this is for. With 2.8 the server refuses calls on which only 2.8 "
@@ -183,6 +188,7 @@ const struct option_row option_rows[] = {
 
     {.section = "The plugin's configuration",
      OPTION(TEXT, "check-config", "FILE", check_config),
+     .of_plugin = true,
      .number = OPTIONS_CHECK_CONFIG,
      .common = true,
      .help = "check a configuration (a JSON object; \"-\" is standard input) and exit: with 0, or "
@@ -190,7 +196,7 @@ const struct option_row option_rows[] = {
     {FLAG("no-configure", no_configure), .only_with = OPTIONS_CHECK_CONFIG,
      .help =
          "with --check-config: by the schema alone, without the plugin's own check (configure)"},
-    {ACTION("describe", OPTIONS_DESCRIBE),
+    {ACTION("describe", OPTIONS_DESCRIBE), .of_plugin = true,
      .help = "print the fields of the configuration as a table in Markdown, and exit"},
 
     {.section = "Installing",
@@ -206,10 +212,10 @@ const struct option_row option_rows[] = {
      .help =
          "with --print-conf: the lines for one side of a hybrid Kong, control_plane or data_plane"},
     {OPTION(HEADERS, "replace-upstream-header", "[=NAME,...]", replace_headers), .common = true,
-     .only_with = OPTIONS_PRINT_CONF,
+     .of_plugin = true, .only_with = OPTIONS_PRINT_CONF,
      .help = "with --print-conf: nginx drops these headers of every upstream's answer, so that the "
              "plugin's stands alone (default: the one that the plugin sets by default)"},
-    {OPTION(TEXT, "name", "NAME", name), .check = options_check_name,
+    {OPTION(TEXT, "name", "NAME", name), .of_plugin = true, .check = options_check_name,
      .help = "the plugin server's name in kong.conf (default: as this executable)"},
 
     {ACTION("doctor", OPTIONS_DOCTOR), .common = true,

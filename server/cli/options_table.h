@@ -49,6 +49,8 @@ struct option_row {
     unsigned number;
     enum options_action only_with; /* the action without which it says nothing; RUN: none */
     bool both;                     /* belongs to the other one of Kong's commands, too */
+    bool of_plugin;                /* is about one plugin: of several, --plugin says which */
+    bool several;                  /* only programs with several plugins show it */
     bool common;                   /* --help has it; --help-all has every row */
     char letter;                   /* 0: none */
 };
@@ -77,7 +79,7 @@ const char *options_show(const struct option_row *row, const struct options *opt
 /* What an option is parsed with. */
 struct option_parser {
     struct options *options;
-    const struct kong_plugin *plugin;
+    const struct plugins *plugins;
     char *error;
     size_t error_size;
 };
@@ -89,16 +91,32 @@ struct option_parser {
 /* Takes an option with its argument (NULL: it has none). 0, or -1 as options_fail. */
 int options_set(const struct option_parser *parser, const struct option_row *row, const char *text);
 
-/* What holds without any option. Strings are not set. */
+/* "--phases: which plugin? ...", as options_fail. */
+int options_need_plugin(const struct option_parser *parser, const char *option);
+
+/* "a, b, c" of the plugins' names, cut to `size`. */
+void options_list_plugins(const struct plugins *plugins, char *out, size_t size);
+
+/* What holds without any option. Strings are not set. plugin NULL: it is not known yet. */
 void options_defaults(struct options *options, const struct kong_plugin *plugin);
 
 /* "access, log" of KONG_PHASE_BITs; of those that the plugin can handle. 80 bytes hold all. */
 void options_list_phases(unsigned phases, const char *between, char *out, size_t size);
 void options_list_handlers(const struct kong_plugin *plugin, char *out, size_t size);
 
-/* An option's help with its default, and with what only the plugin knows. 512 bytes hold any. */
-void options_describe(const struct option_row *row, const struct kong_plugin *plugin,
+/* An option's help with its default, and with what only the plugins know. 512 bytes hold any. */
+void options_describe(const struct option_row *row, const struct plugins *plugins,
                       const struct options *defaults, char *out, size_t size);
+
+/* The plugin, where there is only one. */
+static inline const struct kong_plugin *options_only_plugin(const struct plugins *plugins) {
+    return plugins->count == 1 ? plugins->list[0].what : NULL;
+}
+
+/* Whether --help-all and the manual page have it. */
+static inline bool options_is_shown(const struct option_row *row, const struct plugins *plugins) {
+    return !row->several || plugins->count > 1;
+}
 
 /* The prefix when none is given. */
 #define OPTIONS_KONG_PREFIX "/usr/local/kong"

@@ -203,27 +203,31 @@ static int parse_uids(const struct option_parser *parser, const struct option_ro
 static int parse_phase(const struct option_parser *parser, const char *name, size_t len,
                        unsigned *phases) {
     char known[128];
-    options_list_handlers(parser->plugin, known, sizeof known);
+    const struct kong_plugin *plugin = parser->options->plugin;
+    options_list_handlers(plugin, known, sizeof known);
     for (unsigned phase = 0; phase < KONG_PHASE_COUNT; phase++) {
         const char *candidate = kong_phase_name((enum kong_phase)phase);
         if (strlen(candidate) != len || memcmp(candidate, name, len) != 0) {
             continue;
         }
-        if (parser->plugin->handlers[phase] == NULL) {
+        if (plugin->handlers[phase] == NULL) {
             return options_fail(parser, "--phases: the plugin %s has no handler for %s; it has %s",
-                                parser->plugin->name, candidate, known);
+                                plugin->name, candidate, known);
         }
         *phases |= KONG_PHASE_BIT(phase);
         return 0;
     }
     return options_fail(parser, "--phases: \"%.*s\" is no phase; the plugin %s has handlers for %s",
-                        (int)(len > 100 ? 100 : len), name, parser->plugin->name, known);
+                        (int)(len > 100 ? 100 : len), name, plugin->name, known);
 }
 
 static int parse_phases(const struct option_parser *parser, const char *text, unsigned *phases) {
     const unsigned both =
         KONG_PHASE_BIT(KONG_PHASE_RESPONSE) | KONG_PHASE_BIT(KONG_PHASE_HEADER_FILTER);
     unsigned named = 0;
+    if (parser->options->plugin == NULL) {
+        return options_need_plugin(parser, "phases");
+    }
     for (;;) {
         size_t len = strcspn(text, ",");
         if (parse_phase(parser, text, len, &named) != 0) {

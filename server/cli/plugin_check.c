@@ -194,3 +194,41 @@ int plugin_check(const struct kong_plugin *plugin, char *error, size_t error_siz
     }
     return 0;
 }
+
+/* In the keys of kong.conf - is _. */
+static bool are_alike(const char *a, const char *b) {
+    while (*a != '\0' && (*a == '-' ? '_' : *a) == (*b == '-' ? '_' : *b)) {
+        a++;
+        b++;
+    }
+    return *a == *b;
+}
+
+int plugin_check_all(const struct kong_plugin *const *plugins, size_t count, char *error,
+                     size_t error_size) {
+    if (count == 0 || count > KONG_PLUGINS_MOST) {
+        return printable_error(error, error_size,
+                               "a program of %zu plugins: kong_main_plugins takes 1 to %d", count,
+                               KONG_PLUGINS_MOST);
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (plugins[i] == NULL) {
+            return printable_error(error, error_size,
+                                   "plugin %zu of %zu is NULL: is the count given to "
+                                   "kong_main_plugins that of the list?",
+                                   i + 1, count);
+        }
+        if (plugin_check(plugins[i], error, error_size) != 0) {
+            return -1;
+        }
+        for (size_t k = 0; k < i; k++) {
+            if (are_alike(plugins[i]->name, plugins[k]->name)) {
+                return printable_error(error, error_size,
+                                       "the plugins %zu and %zu are called %.60s and %.60s: each "
+                                       "needs a name of its own (kong.conf takes - for _)",
+                                       k + 1, i + 1, plugins[k]->name, plugins[i]->name);
+            }
+        }
+    }
+    return 0;
+}

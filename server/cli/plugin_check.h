@@ -10,6 +10,10 @@
  * 0; or -1 with one line in `error` that says what is wrong and what would be right. */
 int plugin_check(const struct kong_plugin *plugin, char *error, size_t error_size);
 
+/* The same for all of a program, which are told apart by their names. */
+int plugin_check_all(const struct kong_plugin *const *plugins, size_t count, char *error,
+                     size_t error_size);
+
 /* "1.0" or "1.0.0", as Kong wants it. */
 bool plugin_check_version(const char *version);
 

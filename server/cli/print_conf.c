@@ -10,9 +10,8 @@
 #include "settings.h"
 #include "shell_words.h"
 
-#define MOST_LINES 8
-#define VALUE      ((size_t)16 << 10)
-#define SHOWN      1024
+#define VALUE ((size_t)16 << 10)
+#define SHOWN 1024
 
 struct line {
     char key[128]; /* as in kong.conf */
@@ -21,9 +20,9 @@ struct line {
 };
 
 struct conf {
-    struct line lines[MOST_LINES];
+    struct line *lines; /* owned: as many as there may be */
     size_t count;
-    char name[64]; /* as Kong has it: in lower case */
+    char name[64]; /* of the plugin server at hand, as Kong has it: in lower case */
 };
 
 static struct buffer *add(struct conf *conf, const char *what, const char *comment) {
@@ -39,20 +38,20 @@ static struct buffer *add(struct conf *conf, const char *what, const char *comme
 }
 
 /* The options of one of Kong's commands that are not what they are without any. */
-static void append_options(const struct print_conf *wanted, enum option_use use,
+static void append_options(const struct options *options, enum option_use use,
                            const char *const *but, struct buffer *out) {
     struct options defaults;
     char shown[SHOWN];
     char usual[SHOWN];
     char name[64];
-    options_defaults(&defaults, wanted->plugin);
+    options_defaults(&defaults, options->plugin);
     for (size_t i = 0; i < option_row_count; i++) {
         const struct option_row *row = &option_rows[i];
         bool skip = !options_belongs(row, use);
         for (size_t k = 0; but != NULL && but[k] != NULL; k++) {
             skip = skip || strcmp(row->name, but[k]) == 0;
         }
-        const char *value = options_show(row, wanted->options, shown, sizeof shown);
+        const char *value = options_show(row, options, shown, sizeof shown);
         if (skip || strcmp(value, options_show(row, &defaults, usual, sizeof usual)) == 0) {
             continue;
         }
@@ -91,7 +90,7 @@ static void add_start(struct conf *conf, const struct print_conf *wanted) {
             options->socket);
         return;
     }
-    append_options(wanted, OPTION_FOR_START, paths, &serving);
+    append_options(options, OPTION_FOR_START, paths, &serving);
     snprintf(usual, sizeof usual, OPTIONS_KONG_PREFIX "/%s.socket", conf->name);
     if (!wanted->in_place || serving.len > 0 || serving.failed ||
         strcmp(usual, options->socket) != 0) {
@@ -107,10 +106,11 @@ static void add_start(struct conf *conf, const struct print_conf *wanted) {
     buffer_free(&serving);
 }
 
-static void add_query(struct conf *conf, const struct print_conf *wanted) {
+static void add_query(struct conf *conf, const struct print_conf *wanted,
+                      const struct options *own) {
     struct buffer told;
     buffer_init(&told, VALUE);
-    append_options(wanted, OPTION_FOR_QUERY, NULL, &told);
+    append_options(own, OPTION_FOR_QUERY, NULL, &told);
     if (!wanted->in_place || told.len > 0 || told.failed ||
         wanted->options->role == OPTION_CONTROL_PLANE) {
         struct buffer *query = add(conf, "_query_cmd", "how Kong learns of the plugin");
@@ -123,6 +123,57 @@ static void add_query(struct conf *conf, const struct print_conf *wanted) {
     buffer_free(&told);
 }
 
+static void set_name(struct conf *conf, const char *name) {
+    size_t len = 0;
+    for (; name[len] != '\0' && len + 1 < sizeof conf->name; len++) {
+        conf->name[len] = (char)tolower((unsigned char)name[len]);
+    }
+    conf->name[len] = '\0';
+}
+
+/* What the plugin server of a plugin is called. */
+static const char *name_of(const struct print_conf *wanted, size_t index) {
+    const struct kong_plugin *plugin = wanted->plugins->list[index].what;
+    bool renamed = wanted->options->name != NULL && plugin == wanted->options->plugin;
+    return wanted->plugins->count == 1 || renamed ? wanted->name : plugin->name;
+}
+
+static void add_names(struct conf *conf, const struct print_conf *wanted) {
+    size_t count = wanted->plugins->count;
+    struct buffer *plugins = add(conf, "plugins",
+                                 count == 1 ? "which plugins there are: Kong's own, and this one"
+                                            : "which plugins there are: Kong's own, and these");
+    buffer_append_text(plugins, "bundled");
+    for (size_t i = 0; i < count; i++) {
+        buffer_append_text(plugins, ",");
+        buffer_append_text(plugins, wanted->plugins->list[i].what->name);
+    }
+    struct buffer *names =
+        add(conf, "pluginserver_names",
+            count == 1 ? "the plugin server that has it; further ones with commas between them"
+                       : "one name for each plugin, all of one process; further ones behind them");
+    for (size_t i = 0; i < count; i++) {
+        buffer_append_text(names, i > 0 ? "," : "");
+        set_name(conf, name_of(wanted, i));
+        buffer_append_text(names, conf->name);
+    }
+}
+
+/* The second plugin server and those behind it are the first one's process. */
+static void add_server(struct conf *conf, const struct print_conf *wanted, size_t index) {
+    const struct options own =
+        options_for(wanted->options, wanted->plugins, wanted->plugins->list[index].what);
+    set_name(conf, name_of(wanted, index));
+    if (index == 0) {
+        add_start(conf, wanted);
+    } else {
+        buffer_append_text(
+            add(conf, "_socket", "the same process, which Kong does not start again"),
+            wanted->options->socket);
+    }
+    add_query(conf, wanted, &own);
+}
+
 /* replace: names of headers; "" for none. */
 static void collect(struct conf *conf, const struct print_conf *wanted, const char *replace) {
     enum option_role role = wanted->options->role;
@@ -130,15 +181,10 @@ static void collect(struct conf *conf, const struct print_conf *wanted, const ch
         buffer_append_text(add(conf, "role", "this node's side of a hybrid Kong"),
                            role == OPTION_CONTROL_PLANE ? "control_plane" : "data_plane");
     }
-    struct buffer *plugins =
-        add(conf, "plugins", "which plugins there are: Kong's own, and this one");
-    buffer_append_text(plugins, "bundled,");
-    buffer_append_text(plugins, wanted->plugin->name);
-    buffer_append_text(add(conf, "pluginserver_names",
-                           "the plugin server that has it; further ones with commas between them"),
-                       conf->name);
-    add_start(conf, wanted);
-    add_query(conf, wanted);
+    add_names(conf, wanted);
+    for (size_t i = 0; i < wanted->plugins->count; i++) {
+        add_server(conf, wanted, i);
+    }
     if (replace[0] != '\0' && role != OPTION_CONTROL_PLANE) { /* which proxies nothing */
         add_replacement(conf, replace);
     }
@@ -251,41 +297,54 @@ static int print_lines(const struct conf *conf, const struct options *options, F
                : printable_error(error, error_size, "cannot write to standard output");
 }
 
-int print_conf(const struct print_conf *wanted, FILE *out, char *error, size_t error_size) {
-    struct conf *conf;
+static int check_names(const struct print_conf *wanted, char *error, size_t error_size) {
     char reason[128];
+    for (size_t i = 0; i < wanted->plugins->count; i++) {
+        const char *name = name_of(wanted, i);
+        if (options_check_name(name, reason, sizeof reason) != 0) {
+            return printable_error(error, error_size, "%.100s: %s: give it another by --name", name,
+                                   reason);
+        }
+    }
+    return 0;
+}
+
+/* The header that --replace-upstream-header means without a name, or an error. */
+static int find_usual(const struct print_conf *wanted, char *usual, size_t size, char *error,
+                      size_t error_size) {
+    const struct kong_plugin *plugin = wanted->options->plugin;
+    const char *replace = wanted->options->replace_headers;
+    if (replace == NULL || replace[0] != '\0' || response_header_default(plugin, usual, size)) {
+        return 0;
+    }
+    return printable_error(
+        error, error_size,
+        "--replace-upstream-header: the plugin %.100s has no field response_header "
+        "with a default: name the headers, as in --replace-upstream-header=X-Version",
+        plugin->name);
+}
+
+int print_conf(const struct print_conf *wanted, FILE *out, char *error, size_t error_size) {
+    struct conf conf = {.count = 0};
     char usual[RESPONSE_HEADER] = "";
     const char *replace = wanted->options->replace_headers;
-    if (options_check_name(wanted->name, reason, sizeof reason) != 0) {
-        return printable_error(error, error_size, "%.100s: %s: give it another by --name",
-                               wanted->name, reason);
-    }
-    if (check_paths(wanted, error, error_size) != 0) {
+    if (check_names(wanted, error, error_size) != 0 ||
+        check_paths(wanted, error, error_size) != 0 ||
+        find_usual(wanted, usual, sizeof usual, error, error_size) != 0) {
         return -1;
     }
-    if (replace != NULL && replace[0] == '\0' &&
-        !response_header_default(wanted->plugin, usual, sizeof usual)) {
-        return printable_error(
-            error, error_size,
-            "--replace-upstream-header: the plugin %.100s has no field response_header "
-            "with a default: name the headers, as in --replace-upstream-header=X-Version",
-            wanted->plugin->name);
-    }
-    conf = calloc(1, sizeof *conf);
-    if (conf == NULL) {
+    conf.lines = calloc(4 + 3 * wanted->plugins->count, sizeof *conf.lines);
+    if (conf.lines == NULL) {
         return printable_error(error, error_size, "out of memory");
     }
-    for (size_t i = 0; wanted->name[i] != '\0'; i++) {
-        conf->name[i] = (char)tolower((unsigned char)wanted->name[i]);
-    }
-    collect(conf, wanted, replace == NULL ? "" : replace[0] != '\0' ? replace : usual);
-    int rc = check_lines(conf, error, error_size);
+    collect(&conf, wanted, replace == NULL ? "" : replace[0] != '\0' ? replace : usual);
+    int rc = check_lines(&conf, error, error_size);
     if (rc == 0) {
-        rc = print_lines(conf, wanted->options, out, error, error_size);
+        rc = print_lines(&conf, wanted->options, out, error, error_size);
     }
-    for (size_t i = 0; i < conf->count; i++) {
-        buffer_free(&conf->lines[i].value);
+    for (size_t i = 0; i < conf.count; i++) {
+        buffer_free(&conf.lines[i].value);
     }
-    free(conf);
+    free(conf.lines);
     return rc;
 }

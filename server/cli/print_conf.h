@@ -9,9 +9,10 @@
 
 struct print_conf {
     const char *executable; /* its path, from / on */
-    const char *name;       /* the plugin server's, for Kong: letters, digits, - and _ */
+    const char *name;       /* of one plugin: the server's, for Kong: letters, digits, - and _ */
     bool in_place;          /* /usr/local/bin/<name> is this executable: Kong's defaults find it */
-    const struct kong_plugin *plugin;
+    const struct plugins *plugins; /* of several, each is a plugin server of its own to Kong, called
+                                      as the plugin (options->name: the one of options->plugin) */
     const struct options *options; /* the form, and all that is said to start_cmd and query_cmd */
 };
 
@@ -19,7 +20,8 @@ struct print_conf {
  * superfluous are left out (Kong: conf_loader, pluginserver_*: the socket <prefix>/<name>.socket,
  * the commands of /usr/local/bin/<name>). Kong runs both commands by /bin/sh ("exec <start_cmd>"
  * and io.popen), so their words are quoted for it. A start command always names its socket, and
- * then Kong is told the same one. 0; or -1 with one line in `error`. */
+ * then Kong is told the same one. Of several plugins all have the same socket, and the first one
+ * the start command. 0; or -1 with one line in `error`. */
 int print_conf(const struct print_conf *wanted, FILE *out, char *error, size_t error_size);
 
 #endif

@@ -306,8 +306,9 @@ static int make_dumps(struct service *service) {
     service->infos = calloc(count, sizeof *service->infos);
     bool made = service->dumps != NULL && service->infos != NULL;
     for (size_t i = 0; made && i < count; i++) {
-        struct dump_options wanted =
-            dump_options_of(service->plugins->list[i].what, service->options);
+        const struct kong_plugin *plugin = service->plugins->list[i].what;
+        const struct options own = options_for(service->options, service->plugins, plugin);
+        struct dump_options wanted = dump_options_of(plugin, &own);
         made = dump_init(&service->dumps[i], &wanted) == 0;
         service->infos[i] = service->dumps[i].info;
     }

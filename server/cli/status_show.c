@@ -49,7 +49,7 @@ static int show_once(const struct status_show_options *options, struct arena *ar
     ask_close(&ask);
     if (rc != 0 || reply.kind != RPC_REPLY_STATUS) {
         char refusal[300];
-        bool refused = ask_find_refusal(&ask, options->plugin, refusal, sizeof refusal);
+        bool refused = ask_find_refusal(&ask, options->plugins, refusal, sizeof refusal);
         return nobody(options->socket,
                       refused   ? refusal
                       : rc != 0 ? ask.error

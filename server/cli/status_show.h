@@ -7,12 +7,12 @@
 #include "arena.h"
 
 struct status_show_options {
-    const char *socket;               /* of the server */
-    const struct kong_plugin *plugin; /* that it serves */
-    bool json;                        /* the map as it comes (status.h), as one line */
-    bool watch;                       /* again every 2 s, until interrupted */
-    bool quiet;                       /* ask only: `out` gets nothing */
-    int timeout_ms;                   /* for the whole answer; 0: 5 s */
+    const char *socket;            /* of the server */
+    const struct plugins *plugins; /* that it serves */
+    bool json;                     /* the map as it comes (status.h), as one line */
+    bool watch;                    /* again every 2 s, until interrupted */
+    bool quiet;                    /* ask only: `out` gets nothing */
+    int timeout_ms;                /* for the whole answer; 0: 5 s */
 };
 
 /* Asks and prints. 0; or -1 with one line in `error` that says what to do: nobody answers, or

@@ -85,6 +85,13 @@ struct kong_job {
 
 #define KONG_JOBS_MOST 8
 
+/* What Kong speaks to the plugin server, unless the operator says otherwise (--protocol). */
+enum kong_protocol {
+    KONG_PROTOCOL_ANY = 0, /* ProtoBuf:1, which is faster; MsgPack:1 serves as well */
+    KONG_PROTOCOL_MSGPACK, /* MsgPack:1, and nothing else: the plugin calls functions that Kong does
+                              not have over ProtoBuf:1, where they fail with KONG_E_UNSUPPORTED */
+};
+
 enum kong_on_error {
     KONG_FAIL_OPEN,   /* the failure is logged through kong.log.err, the request goes on */
     KONG_FAIL_CLOSED, /* the failure is logged, and where the phase allows an answer the client gets
@@ -101,6 +108,7 @@ struct kong_plugin {
     unsigned phases;     /* KONG_PHASE_BITs to advertise by default: a subset of those that
                             have a handler. 0: all of them but header_filter */
     enum kong_on_error on_error;
+    enum kong_protocol protocol;
     /* Handlers, configure and destroy may run at the same time on several threads, also for one
      * instance: what they share and change (state of configure, data of open, variables of the
      * plugin, libraries that it uses) is locked or atomic. open and close are always alone. An
@@ -172,6 +180,29 @@ int kong_main(int argc, char **argv, const struct kong_plugin *plugin);
     int main(int argc, char **argv) {                                                              \
         return kong_main(argc, argv, &(plugin));                                                   \
     }
+
+#define KONG_PLUGINS_MOST 64
+
+/* The same for a program with several plugins, up to KONG_PLUGINS_MOST, each of another name:
+ *
+ *     static const struct kong_plugin *const plugins[] = {&rate_limit, &jwt, &http_log};
+ *
+ *     int main(int argc, char **argv) {
+ *         return kong_main_plugins(argc, argv, plugins, 3);
+ *     }
+ *
+ * One process serves all of them at one socket. To Kong each is a plugin server of its own, with
+ * the same socket and its own query command (--dump --plugin NAME); one has the start command.
+ * --print-conf prints these lines. Each plugin has its own configuration, instances, jobs, stacks,
+ * on_error and figures; one that crashes the process is quarantined alone. --threads N needs all of
+ * them to be thread_safe.
+ *
+ * `open` is called for each, in the order of the list, before any handler runs, and `close` in the
+ * opposite order. What one `open` leaves is found by kong_process_data in this plugin only. Plugins
+ * that want to share something keep it in a variable of the program, made by the first one's `open`
+ * and freed by its `close`. */
+int kong_main_plugins(int argc, char **argv, const struct kong_plugin *const *plugins,
+                      size_t count);
 
 /* What `configure` left for this instance. */
 void *kong_instance_state(struct kong *kong);

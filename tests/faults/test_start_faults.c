@@ -224,6 +224,8 @@ static void options_parse_or_not(void **state) {
          NULL},
         {"faulty-server", "--check-config", "/tmp/none.json", NULL},
     };
+    struct plugin hosted;
+    const struct plugins plugins = one_plugin(&hosted, &plugin, NULL);
     (void)state;
     for (size_t i = 0; i < LENGTH(lines); i++) {
         struct options options;
@@ -244,7 +246,7 @@ static void options_parse_or_not(void **state) {
         }                                                                                          \
     } while (0)
         EACH_CALL(SEAM_MEMORY,
-                  rc = options_parse(&options, &plugin, count, line, error, sizeof error));
+                  rc = options_parse(&options, &plugins, count, line, error, sizeof error));
 #undef check
     }
 }

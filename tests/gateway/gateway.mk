@@ -36,11 +36,14 @@ demo-kong: demo-build ## the demo with a real Kong, where one is on PATH (PLUGIN
 
 POISON := $(BUILD)/tests/gateway/poison_server
 
-unit-programs: $(POISON)
+THREE  := $(BUILD)/tests/gateway/three_server
 
-$(POISON): $(call obj,tests/gateway/poison_server.c) $(LIB)
+unit-programs: $(POISON) $(THREE)
+
+$(THREE): $(call obj,tests/unit/common/three.c)
+$(POISON) $(THREE): %: %.o $(LIB)
 	$(call say,LD,$@)
-	$(Q)$(LD) -o $@ $^ $(LIBS) $(SYS_LIBS)
+	$(Q)$(LD) -o $@ $(filter %.o,$^) $(LIB) $(LIBS) $(SYS_LIBS)
 
 .PHONY: bench-poison
 test-http: $(SERVER) $(POISON) ## HTTP tests through nginx, both protocols

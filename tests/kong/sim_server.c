@@ -17,8 +17,8 @@ struct sim_server {
     struct server *server;
     struct socket_file socket;
     struct plugins plugins;
-    struct dump dump;
-    bool dumped;
+    struct dump *dumps; /* of each of them */
+    struct rpc_plugin_info *infos;
     pthread_t thread;
     bool running;
     bool reports_faults;
@@ -74,6 +74,29 @@ static void fill(struct server_options *to, const struct sim_server_options *fro
     to->max_memory = from->max_memory == 0 ? to->max_memory : from->max_memory;
 }
 
+/* The table, and what Kong is told of each. */
+static bool make_plugins(struct sim_server *server, const struct sim_server_options *from) {
+    bool several = from->plugins != NULL;
+    size_t count = several ? from->plugin_count : 1;
+    server->dumps = calloc(count, sizeof *server->dumps);
+    server->infos = calloc(count, sizeof *server->infos);
+    bool made = server->dumps != NULL && server->infos != NULL &&
+                plugins_init(&server->plugins, "several", several ? from->plugins : &from->plugin,
+                             count) == 0;
+    for (size_t i = 0; made && i < count; i++) {
+        const struct kong_plugin *plugin = server->plugins.list[i].what;
+        struct dump_options dump = {.plugin = plugin,
+                                    .phases = dump_default_phases(plugin),
+                                    .priority = plugin->priority,
+                                    .protocol = PROTOCOL_PROTOBUF,
+                                    .kong_major = 3,
+                                    .socket_path = server->path};
+        made = dump_init(&server->dumps[i], &dump) == 0;
+        server->infos[i] = server->dumps[i].info;
+    }
+    return made;
+}
+
 struct sim_server *sim_server_start(const struct sim_server_options *from, char *error,
                                     size_t error_size) {
     struct server_options options;
@@ -88,12 +111,6 @@ struct sim_server *sim_server_start(const struct sim_server_options *from, char 
         sim_server_stop(server);
         return NULL;
     }
-    struct dump_options dump = {.plugin = from->plugin,
-                                .phases = dump_default_phases(from->plugin),
-                                .priority = from->plugin->priority,
-                                .protocol = PROTOCOL_PROTOBUF,
-                                .kong_major = 3,
-                                .socket_path = server->path};
     server_options_init(&options);
     fill(&options, from);
     options.socket = &server->socket;
@@ -103,13 +120,11 @@ struct sim_server *sim_server_start(const struct sim_server_options *from, char 
         options.running = &server->handlers;
     }
     options.plugins = &server->plugins;
-    server->dumped = plugins_init(&server->plugins, from->plugin->name, &from->plugin, 1) == 0 &&
-                     dump_init(&server->dump, &dump) == 0;
-    options.info = &server->dump.info;
+    bool made = make_plugins(server, from);
+    options.info = server->infos;
     struct socket_file_options socket = {
         .path = server->path, .mode = 0600, .backlog = SERVER_BACKLOG, .take_over = true};
-    if (!server->dumped ||
-        socket_file_open(&socket, &server->socket, NULL, error, error_size) != 0 ||
+    if (!made || socket_file_open(&socket, &server->socket, NULL, error, error_size) != 0 ||
         server_create(&options, &server->server, error, error_size) != 0) {
         sim_server_stop(server);
         return NULL;
@@ -126,10 +141,6 @@ struct sim_server *sim_server_start(const struct sim_server_options *from, char 
 
 char *sim_server_path(struct sim_server *server) {
     return server->path;
-}
-
-const struct rpc_plugin_info *sim_server_info(const struct sim_server *server) {
-    return &server->dump.info;
 }
 
 void sim_server_arm(const struct sim_server *server) {
@@ -201,9 +212,11 @@ void sim_server_stop(struct sim_server *server) {
         sim_fault_release();
     }
     socket_file_close(&server->socket);
-    if (server->dumped) {
-        dump_free(&server->dump);
+    for (size_t i = 0; server->dumps != NULL && i < server->plugins.count; i++) {
+        dump_free(&server->dumps[i]);
     }
+    free(server->dumps);
+    free(server->infos);
     plugins_free(&server->plugins);
     scratch_remove(server->directory);
     free(server);

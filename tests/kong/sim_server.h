@@ -6,7 +6,6 @@
 #include "kong.h"
 #include "prefetch_mode.h"
 #include "protocol.h"
-#include "rpc_message.h"
 
 struct log;
 struct record;
@@ -14,6 +13,9 @@ struct running;
 
 struct sim_server_options {
     const struct kong_plugin *plugin;
+    const struct kong_plugin *const
+        *plugins; /* several, in the place of `plugin`; NULL: that one */
+    size_t plugin_count;
     struct log *log;            /* borrowed; NULL: nothing is logged */
     struct running *running;    /* borrowed; NULL: the server's own */
     struct record *record;      /* borrowed; NULL: nothing is recorded */
@@ -38,9 +40,6 @@ struct sim_server *sim_server_start(const struct sim_server_options *options, ch
 
 /* The path of its socket; a sim_connect_unix's ctx. */
 char *sim_server_path(struct sim_server *server);
-
-/* What it tells of its plugin. */
-const struct rpc_plugin_info *sim_server_info(const struct sim_server *server);
 
 /* Before an event: see sim_fault_arm. */
 void sim_server_arm(const struct sim_server *server);

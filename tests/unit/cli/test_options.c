@@ -76,7 +76,7 @@ static void test_no_name(void **state) {
     (void)state;
     check_socket(empty, "", "/usr/local/kong/test_options.socket");
     check_socket(NULL, "", "/usr/local/kong/test_options.socket");
-    parsed.result = options_parse(&parsed.options, &options_plugin, 0, (char *[]){NULL},
+    parsed.result = options_parse(&parsed.options, options_plugins(), 0, (char *[]){NULL},
                                   parsed.error, sizeof parsed.error);
     assert_int_equal(parsed.result, 0);
     assert_string_equal(parsed.options.socket, "/usr/local/kong/test_options.socket");

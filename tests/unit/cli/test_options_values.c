@@ -237,15 +237,17 @@ static void test_bad_numbers(void **state) {
 /* Of all plugins only those that say so. */
 static void test_threads(void **state) {
     static const struct kong_plugin careless = {.name = "careless", .version = "1.0"};
+    struct plugin place;
+    const struct plugins plugins = one_plugin(&place, &careless, NULL);
     struct options options;
     char error[200];
     char *safe[] = {(char[]){"x"}, (char[]){"--threads"}, (char[]){"1"}, NULL};
     char *several[] = {(char[]){"x"}, (char[]){"--threads"}, (char[]){"2"}, NULL};
 
     (void)state;
-    assert_int_equal(options_parse(&options, &careless, 3, safe, error, sizeof error), 0);
+    assert_int_equal(options_parse(&options, &plugins, 3, safe, error, sizeof error), 0);
     options_free(&options);
-    assert_int_equal(options_parse(&options, &careless, 3, several, error, sizeof error), -1);
+    assert_int_equal(options_parse(&options, &plugins, 3, several, error, sizeof error), -1);
     assert_string_equal(error,
                         "--threads 2: the plugin does not say that it is thread-safe (.thread_safe "
                         "of its struct kong_plugin): one thread only");

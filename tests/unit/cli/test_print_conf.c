@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "one_plugin.h"
 #include "print_conf.h"
 
 static int handle(struct kong *kong, const void *config) {
@@ -42,18 +43,20 @@ static char *printed(const char *executable, bool in_place, const char *line, bo
     char words[1024];
     char *argv[64] = {(char *)(uintptr_t)executable};
     int argc = 1;
+    struct plugin place;
+    const struct plugins plugins = one_plugin(&place, &plugin, NULL);
     snprintf(words, sizeof words, "%s", line);
     for (char *word = strtok(words, "|"); word != NULL; word = strtok(NULL, "|")) {
         argv[argc++] = word;
     }
-    if (options_parse(&options, &plugin, argc, argv, error, sizeof error) != 0) {
+    if (options_parse(&options, &plugins, argc, argv, error, sizeof error) != 0) {
         fail_msg("%s", error);
     }
     struct print_conf wanted = {.executable = executable,
                                 .name = options.name != NULL ? options.name
                                                              : options_program_name(executable),
                                 .in_place = in_place,
-                                .plugin = &plugin,
+                                .plugins = &plugins,
                                 .options = &options};
     char *text = NULL;
     size_t len = 0;

@@ -2,12 +2,16 @@
 #ifndef TESTS_OPTIONS_RIG_H
 #define TESTS_OPTIONS_RIG_H
 
+#include "one_plugin.h"
 #include "options.h"
 
 #define EXECUTABLE "/usr/local/bin/apiversion-server"
 
 /* api-version 0.1, thread-safe, handlers for rewrite, access, header_filter and response. */
 extern const struct kong_plugin options_plugin;
+
+/* A table of that one. */
+const struct plugins *options_plugins(void);
 
 int options_handler(struct kong *kong, const void *config);
 

@@ -1,0 +1,39 @@
+/* Several plugins in one process: plugin servers of Kong's with the same socket, of which one has
+ * the start command. */
+#include <string.h>
+
+#include "doctor.h"
+
+/* The first one's socket is that of all. */
+void doctor_together(struct patient *p) {
+    char key[160];
+    char mend[2 * DOCTOR_VALUE];
+    if (!doctor_has_several(p)) {
+        return;
+    }
+    if (p->servers++ == 0) {
+        snprintf(p->shared, sizeof p->shared, "%s", p->socket);
+    } else if (strcmp(p->shared, p->socket) != 0) {
+        settings_server_key(p->name, "socket", key, sizeof key);
+        doctor_mend_setting(key, p->shared, mend, sizeof mend);
+        doctor_fail(&p->doctor, mend,
+                    "socket %.600s: the process that serves %s is at %.600s, as the others are",
+                    p->socket, p->plugin->name, p->shared);
+    }
+    if (p->start[0] != '\0' && p->starts++ > 0) {
+        settings_server_key(p->name, "start_cmd", key, sizeof key);
+        snprintf(mend, sizeof mend, "take %.150s away: one start command is enough", key);
+        doctor_fail(&p->doctor, mend,
+                    "start command: Kong starts this program once more for %s, and the two take "
+                    "the socket from each other",
+                    p->plugin->name);
+    }
+}
+
+void doctor_starts(struct patient *p) {
+    if (doctor_has_several(p) && p->doctor.options->only == NULL && p->starts == 0) {
+        doctor_note(&p->doctor,
+                    "no start command at any of the plugins: Kong starts nothing, something else "
+                    "must");
+    }
+}
