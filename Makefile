@@ -36,8 +36,10 @@ LIBS       := $(call lib,$(MSGPACK_PC),libmsgpackc.a libmsgpack-c.a,$(shell $(PK
               $(call lib,libprotobuf-c,libprotobuf-c.a,-lprotobuf-c) $(call lib,jansson,libjansson.a,-ljansson) \
               $(call lib,libuv,libuv_a.a libuv.a,-luv)
 BOOST_A    := $(firstword $(wildcard $(call libdir,libuv)/libboost_context.a /usr/lib/libboost_context.a /usr/lib64/libboost_context.a))
+# auto: the assembly where it was tried
 ifeq ($(FIBER),auto)
-FIBER_BACKEND := $(if $(BOOST_A),fcontext,ucontext)
+FIBER_BACKEND := $(if $(BOOST_A),$(if $(filter x86_64-% aarch64-%,$(shell $(CC) -dumpmachine)),fcontext),)
+FIBER_BACKEND := $(or $(FIBER_BACKEND),ucontext)
 else
 FIBER_BACKEND := $(FIBER)
 endif

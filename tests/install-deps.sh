@@ -2,17 +2,18 @@
 # Installs what is missing to build, show or test the project: by apt-get on Debian and Ubuntu (as
 # root, or through sudo); elsewhere it names what is missing and ends with status 2.
 #
-#   tests/install-deps.sh [build|deb|demo|examples|test|bench|other]…      (default: build)
+#   tests/install-deps.sh [build|unit|deb|dist|demo|examples|test|bench|other]…      (default: build)
 #
 #   build   compiler, make, pkg-config, libuv, msgpack-c, protobuf-c, jansson, Boost.Context
 #   unit    build, and cmocka
 #   deb     build, and what makes a Debian package
+#   dist    deb, and a cross compiler for the other one of amd64 and arm64
 #   demo    build, and nginx with Lua, lua-cjson, lua-messagepack, curl
 #   examples  demo, unit, and what plugins/examples need: hiredis, redis-server, OpenSSL, libcurl
 #   test    demo, examples, and clang with its tools, cmocka, valgrind, gcovr, Lua 5.1, PyYAML
 #   bench   demo, and wrk, strace, valgrind, gnuplot
-#   other   cross compilers for i386 and s390x and qemu's user mode; not beside gcc-multilib, which
-#           excludes them
+#   other   cross compilers for i386, s390x and arm64, and qemu's user mode; not beside gcc-multilib,
+#           which excludes them
 #
 # It looks first: where nothing is missing, nothing is run and nothing printed.
 #
@@ -75,7 +76,22 @@ want_unit() {
 want_deb() {
     want_build
     tool dpkg-deb dpkg
-    tool dpkg-shlibdeps dpkg-dev
+}
+
+cross() { # GCC'S NAME FOR IT, DEBIAN'S
+    tool "$1-gcc" "gcc-$(echo "$1" | tr _ -)"
+    file "libc6-dev-$2-cross" "/usr/$1/include/stdio.h"
+}
+
+want_dist() {
+    want_deb
+    tool python3 python3
+    tool git git
+    [ ! -e /usr/include/asm/errno.h ] || return 0 # gcc-multilib's
+    case $(uname -m) in
+    aarch64) cross x86_64-linux-gnu amd64 ;;
+    *) cross aarch64-linux-gnu arm64 ;;
+    esac
 }
 
 nginx_has_lua() {
@@ -138,7 +154,6 @@ want_test() {
     tool ncat ncat
     tool perl perl
     file python3-yaml /usr/lib/python3/dist-packages/yaml/__init__.py
-    ! command -v apt-get >/dev/null 2>&1 || tool dpkg-shlibdeps dpkg-dev
 }
 
 want_bench() {
@@ -153,16 +168,15 @@ want_other() {
     if [ -e /usr/include/asm/errno.h ]; then # gcc-multilib's
         return
     fi
-    tool i686-linux-gnu-gcc gcc-i686-linux-gnu
-    tool s390x-linux-gnu-gcc gcc-s390x-linux-gnu
-    file libc6-dev-i386-cross /usr/i686-linux-gnu/include/stdio.h
-    file libc6-dev-s390x-cross /usr/s390x-linux-gnu/include/stdio.h
+    cross i686-linux-gnu i386
+    cross s390x-linux-gnu s390x
+    cross aarch64-linux-gnu arm64
     tool qemu-s390x 'qemu-user|qemu-user-static'
 }
 
 for mode in "${@:-build}"; do
     case $mode in
-    build | unit | deb | demo | examples | test | bench | other) "want_$mode" ;;
+    build | unit | deb | dist | demo | examples | test | bench | other) "want_$mode" ;;
     *)
         sed -n '2,16s/^# \{0,1\}//p' "$0"
         exit 2

@@ -9,12 +9,15 @@ OTHER_SKIP  := test_bench test_reload
 OTHER_START := $(basename $(notdir $(shell grep -lE 'process_serves|"own_path\.h"' $(UNIT_SRC))))
 OTHER_UNIT   = $(filter-out $(addprefix %/,$(OTHER_SKIP) $(if $(TEST_WRAPPER),$(OTHER_START))),$(UNIT) $(PLUGIN_UNIT))
 
-.PHONY: unit-i386 unit-s390x unit-other-run
+.PHONY: unit-i386 unit-s390x unit-arm64 unit-other-run
 unit-i386: ## the unit tests on 32 bits (a cross compiler, or gcc -m32)
 	+@tests/other/unit i386 $(BUILD)/i386 $(MAKE)
 
 unit-s390x: ## the unit tests on a big-endian machine (a cross compiler and qemu's user mode)
 	+@tests/other/unit s390x $(BUILD)/s390x $(MAKE)
+
+unit-arm64: ## the unit tests on 64-bit ARM (a cross compiler and qemu's user mode)
+	+@tests/other/unit arm64 $(BUILD)/arm64 $(MAKE)
 
 unit-other-run: $(SERVERS) unit-programs
 	@printf '$(TEST_WRAPPER) %s\n' $(OTHER_UNIT) | tests/parallel
