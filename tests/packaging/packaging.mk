@@ -12,6 +12,16 @@ deb: $(SERVER) ## the Debian packages: the server, and the library for authors, 
 	@ARCHIVES='$(LIBS)' MAKE='$(MAKE)' server/packaging/package.sh dev $(SERVER) $(DIST)
 	@server/packaging/package.sh deb $(SERVER) $(DIST)
 
+dist: ## what a release has: tarballs and Debian packages for amd64 and arm64, SHA256SUMS, an SBOM; in build/dist
+	+@sh tests/install-deps.sh dist
+	+@server/packaging/dist.sh $(MAKE) $(BUILD) $(DIST)
+
+# For sbom.py: the static libraries of the servers.
+LINKED = $(filter %.a,$(LIBS)) $(if $(STATIC),$(foreach l,libc.a libgcc.a libgcc_eh.a,$(shell $(CC) -print-file-name=$(l))))
+.PHONY: dist print-linked
+print-linked:
+	@printf '%s\n' $(LINKED)
+
 tarball: static ## an archive to be unpacked in /usr/local of any image, with the static server, in build/dist
 	@server/packaging/package.sh tarball $(STATIC_SERVER) $(DIST)
 
