@@ -141,8 +141,8 @@ UNIT_COMMON := $(call obj,$(wildcard tests/unit/common/*.c))
 .PHONY: all help clean unit deps
 all: $(SERVERS) ## build the servers of all plugins
 
-deps: ## install what building, `make unit` and `make deb` need, by apt-get
-	@sh tests/install-deps.sh build unit deb
+deps: ## install what the commands of README.md need, by apt-get
+	@sh tests/install-deps.sh deps
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sort | awk -f server/template/help.awk

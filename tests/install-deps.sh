@@ -2,12 +2,13 @@
 # Installs what is missing to build, show or test the project: by apt-get on Debian and Ubuntu (as
 # root, or through sudo); elsewhere it names what is missing and ends with status 2.
 #
-#   tests/install-deps.sh [build|unit|deb|dist|demo|examples|test|bench|other]…      (default: build)
+#   tests/install-deps.sh [build|unit|deb|dist|deps|demo|examples|test|bench|other]…      (default: build)
 #
 #   build   compiler, make, pkg-config, libuv, msgpack-c, protobuf-c, jansson, Boost.Context
 #   unit    build, and cmocka
 #   deb     build, and what makes a Debian package
 #   dist    deb, and a cross compiler for the other one of amd64 and arm64
+#   deps    unit and deb, and what else the README's commands need
 #   demo    build, and nginx with Lua, lua-cjson, lua-messagepack, curl
 #   examples  demo, unit, and what plugins/examples need: hiredis, redis-server, OpenSSL, libcurl
 #   test    demo, examples, and clang with its tools, cmocka, valgrind, gcovr, Lua 5.1, PyYAML
@@ -94,6 +95,13 @@ want_dist() {
     esac
 }
 
+want_deps() {
+    want_unit
+    want_deb
+    tool git git
+    tool curl curl
+}
+
 nginx_has_lua() {
     about=$(PATH=$PATH:/usr/sbin:/sbin nginx -V 2>&1) || return 1
     modules=$(echo "$about" | sed -n 's/.*--modules-path=\([^ ]*\).*/\1/p')
@@ -176,9 +184,9 @@ want_other() {
 
 for mode in "${@:-build}"; do
     case $mode in
-    build | unit | deb | dist | demo | examples | test | bench | other) "want_$mode" ;;
+    build | unit | deb | dist | deps | demo | examples | test | bench | other) "want_$mode" ;;
     *)
-        sed -n '2,16s/^# \{0,1\}//p' "$0"
+        sed -n '2,18s/^# \{0,1\}//p' "$0"
         exit 2
         ;;
     esac
@@ -189,40 +197,78 @@ if ! command -v apt-get >/dev/null 2>&1; then
     echo "install-deps: missing here; these are Debian's names, install yours: $missing" >&2
     exit 2
 fi
+# of alternatives the first that this release has
+choose() { # PACKAGE…
+    packages=
+    for entry; do
+        chosen=${entry%%|*}
+        for name in $(echo "$entry" | tr '|' ' '); do
+            if [ -n "$(LC_ALL=C apt-cache policy "$name" 2>/dev/null | sed -n 's/^  Candidate: *\([^(].*\)/\1/p')" ]; then
+                chosen=$name
+                break
+            fi
+        done
+        packages="$packages $chosen"
+    done
+}
+
 if [ "$(id -u)" = 0 ]; then
     root="env"
 elif command -v sudo >/dev/null 2>&1; then
     root=sudo
 else
-    echo "install-deps: neither root nor sudo here; as root: apt-get install $missing" >&2
+    # shellcheck disable=SC2086 # a list of words
+    choose $missing
+    echo "install-deps: neither root nor sudo here; as root: apt-get install -y --no-install-recommends$packages" >&2
     exit 2
 fi
 
-log=$(mktemp) || exit 1
-trap 'rm -f "$log"' EXIT
-run() { # output is shown only when it fails
-    $root "$@" >"$log" 2>&1 </dev/null || {
-        cat "$log" >&2
+scratch=$(mktemp -d) || exit 1
+trap 'rm -r "$scratch"' EXIT
+
+tell() { # WHAT IT IS ABOUT: on a terminal in the same line
+    if [ -t 1 ]; then
+        printf '\r\033[K  %.76s' "$1"
+    else
+        printf '  %s\n' "$1"
+    fi
+}
+
+# Of what apt-get says: what it is about. On a terminal each package, elsewhere every tenth.
+progress() {
+    total=
+    number=0
+    while IFS= read -r line; do
+        case $line in
+        *' newly installed, '*) total=${line%% newly*} total=${total##* } ;;
+        'Need to get '*) line=${line#Need to get } && tell "getting $total packages, ${line%% of archives*}" ;;
+        'Unpacking '* | 'Setting up '*)
+            number=$((number + 1))
+            name=${line#Unpacking } name=${name#Setting up }
+            if [ -t 1 ] || [ $((number % 10)) = 0 ]; then
+                tell "installing, $number of $((total * 2)) steps: ${name%% *}"
+            fi
+            ;;
+        Get:*) [ ! -t 1 ] || tell "$line" ;;
+        esac
+    done
+    [ ! -t 1 ] || printf '\r\033[K'
+}
+
+run() { # all its output is shown only when it fails
+    { $root "$@" 2>&1 </dev/null; echo $? >"$scratch/status"; } | tee "$scratch/log" | progress
+    [ "$(cat "$scratch/status")" = 0 ] || {
+        cat "$scratch/log" >&2
         echo "install-deps: failed: $*" >&2
         exit 1
     }
 }
 
 echo "install-deps: installing by apt-get: $(echo "$missing" | tr '|' '/')"
-run apt-get update -q
-
-# of alternatives the first that this release has
-packages=
-for entry in $missing; do
-    chosen=${entry%%|*}
-    for name in $(echo "$entry" | tr '|' ' '); do
-        if [ -n "$(apt-cache policy "$name" 2>/dev/null | sed -n 's/^  Candidate: *\([^(].*\)/\1/p')" ]; then
-            chosen=$name
-            break
-        fi
-    done
-    packages="$packages $chosen"
-done
+tell 'reading the lists of packages'
+run env LC_ALL=C apt-get update -q
+# shellcheck disable=SC2086 # a list of words
+choose $missing
 
 # A policy that denies starting services, for the time of the installation (status 101: not allowed).
 policy=/usr/sbin/policy-rc.d
@@ -233,11 +279,11 @@ for service in nginx redis-server; do
     esac
 done
 if [ -n "$services" ] && [ ! -e $policy ]; then
-    trap '$root rm -f $policy; rm -f "$log"' EXIT
+    trap '$root rm -f $policy; rm -r "$scratch"' EXIT
     run sh -c "printf '#!/bin/sh\nexit 101\n' >$policy && chmod 755 $policy"
 fi
 # shellcheck disable=SC2086 # a list of words
-run env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $packages
+run env LC_ALL=C DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $packages
 for service in $services; do
     if command -v systemctl >/dev/null 2>&1; then
         $root systemctl disable "$service" >/dev/null 2>&1 || true # nothing to disable without systemd's files
