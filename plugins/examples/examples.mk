@@ -7,7 +7,7 @@ EX_DIR   := plugins/examples
 EX_ALL   := $(sort $(patsubst $(EX_DIR)/%/,%,$(dir $(wildcard $(EX_DIR)/*/*.c))))
 # $(call ex_libraries,X)
 ex_libraries = $(shell sed -n 's/^LIBRARIES *:= *//p' $(EX_DIR)/$(1)/plugin.mk 2>/dev/null)
-ex_missing   = $(strip $(foreach l,$(call ex_libraries,$(1)),$(if $(shell $(PKG_CONFIG) --exists $(l) && echo yes),,$(l))))
+ex_missing   = $(strip $(foreach l,$(call ex_libraries,$(1)),$(if $(shell $(PKG_CONFIG) --exists $(l) 2>/dev/null && echo yes),,$(l))))
 ex_sources   = $(filter-out $(EX_DIR)/$(1)/test_%,$(wildcard $(EX_DIR)/$(1)/*.c))
 ex_server    = $(BUILD)/$(EX_DIR)/$(subst _,-,$(1))-server
 ex_test      = $(BUILD)/$(EX_DIR)/$(1)/test_$(1)
