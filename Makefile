@@ -11,7 +11,7 @@ endif
 
 # --- What can be set ----------------------------------------------------------
 ifeq ($(origin CC),default)
-CC      := gcc
+CC      := $(or $(shell command -v gcc >/dev/null && echo gcc),$(shell command -v clang >/dev/null && echo clang),gcc)
 endif
 BUILD   ?= build
 CFLAGS  ?= -O2 -g
