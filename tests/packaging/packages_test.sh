@@ -171,6 +171,23 @@ else
     skip 'dpkg-deb is not installed: no Debian package was made (package dpkg)'
 fi
 
+# --- the SBOM that `make dist` adds ---
+sbom() {
+    local kind static=
+    for kind in "$deb" "$tarball"; do
+        [ -n "$kind" ] || continue
+        [ "$kind" = "$deb" ] || static=STATIC=1
+        echo "file $kind"
+        "$make" --no-print-directory -s $static print-linked | sed 's/^/library /'
+    done | python3 server/packaging/sbom.py "$version" "$(git log -1 --format=%ct)" >"$dir/sbom.json"
+    python3 tests/packaging/sbom_test.py "$dir/sbom.json" "$dir/first"
+}
+if command -v dpkg-query >/dev/null && command -v python3 >/dev/null; then
+    yes 'the SBOM names what is linked, and the checksums' sbom
+else
+    skip 'dpkg-query or python3 is not installed: no SBOM was made'
+fi
+
 # --- from a copy in another directory, at another time --------------------------------------------------------
 mkdir "$dir/copy"
 git ls-files -z | xargs -0 cp --parents -t "$dir/copy"

@@ -25,6 +25,10 @@ print-linked:
 tarball: static ## an archive to be unpacked in /usr/local of any image, with the static server, in build/dist
 	@server/packaging/package.sh tarball $(STATIC_SERVER) $(DIST)
 
+.PHONY: test-dist
+test-dist: $(BUILD)/bench/load ## what `make dist` makes, and that it is the same bytes again (not in `make test`)
+	@tests/packaging/dist_test.sh $(MAKE) $(BUILD) $<
+
 test-packages: $(SERVER) ## the packages: what is in them, and that it works from there; the files for Kubernetes and GitHub
 	@tests/packaging/packages_test.sh $(MAKE)
 	@tests/packaging/upgrade_test.sh $(MAKE)
