@@ -66,10 +66,11 @@ LTO_CC   := $(shell echo 'int main(void) { return 0; }' | $(CC) -Werror -O2 -flt
 endif
 LTO_LINK := $(if $(LTO_CC),-fno-lto)
 # The same bytes wherever it is built (the build-id is made of the debugging information too).
-BASE     := -fdebug-prefix-map=$(CURDIR)=. -std=gnu11 -D_GNU_SOURCE -pthread $(CFLAGS) $(HARDEN) $(SANFLAGS) -MMD -MP
+MAP      := "-fdebug-prefix-map=$(CURDIR)=."
+BASE     := $(MAP) -std=gnu11 -D_GNU_SOURCE -pthread $(CFLAGS) $(HARDEN) $(SANFLAGS) -MMD -MP
 OWN      := $(BASE) $(WARN) $(PC_CFLAGS)
-# -fdebug-prefix-map here too: it is at the link that whole programs are compiled
-LD        = $(CC) $(CFLAGS) $(SANFLAGS) $(LDHARDEN) -pthread -fdebug-prefix-map=$(CURDIR)=. $(LTO_LINK) $(LDFLAGS)
+# $(MAP) here too: it is at the link that whole programs are compiled
+LD        = $(CC) $(CFLAGS) $(SANFLAGS) $(LDHARDEN) -pthread $(MAP) $(LTO_LINK) $(LDFLAGS)
 
 # `make V=1` shows the commands.
 ifeq ($(V),)

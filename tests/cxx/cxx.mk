@@ -6,7 +6,7 @@ endif
 # <regex> of g++ 12 has warnings of its own under a sanitizer
 HAVE_CXX := $(shell echo 'int main() { return 0; }' | $(CXX) -std=c++20 -x c++ -fsyntax-only - 2>/dev/null && echo yes)
 CXX_WARN := -Wall -Wextra -Wconversion -Wshadow -Wformat=2 -Wpedantic -Wold-style-cast $(if $(SAN),,$(WERROR))
-CXX_BASE  = -fdebug-prefix-map=$(CURDIR)=. -pthread $(CFLAGS) $(HARDEN) $(SANFLAGS) -MMD -MP $(CXX_WARN) $(TEST_SEES) $(PC_CFLAGS)
+CXX_BASE  = $(MAP) -pthread $(CFLAGS) $(HARDEN) $(SANFLAGS) -MMD -MP $(CXX_WARN) $(TEST_SEES) $(PC_CFLAGS)
 CXX_OBJ  := $(patsubst %.cc,$(BUILD)/%.o,$(wildcard tests/cxx/*.cc))
 CXX_TEST := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/cxx/test_*.c))
 CXX_LD    = $(CXX) $(CFLAGS) $(SANFLAGS) $(LDHARDEN) -pthread $(LTO_LINK) $(LDFLAGS)
