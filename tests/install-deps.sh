@@ -77,6 +77,7 @@ want_unit() {
 want_deb() {
     want_build
     tool dpkg-deb dpkg
+    tool dpkg-shlibdeps dpkg-dev
 }
 
 cross() { # GCC'S NAME FOR IT, DEBIAN'S
@@ -162,6 +163,7 @@ want_test() {
     tool ncat ncat
     tool perl perl
     file python3-yaml /usr/lib/python3/dist-packages/yaml/__init__.py
+    ! command -v apt-get >/dev/null 2>&1 || tool dpkg-shlibdeps dpkg-dev
 }
 
 want_bench() {

@@ -122,7 +122,7 @@ yes 'the tarball, unpacked: the manual is one' says '^\.TH ' <(zcat "$dir/usr/lo
 yes 'the tarball, unpacked: kong.conf.example names the server' says '^pluginserver_names = apiversion-server$' "$dir/usr/local/share/doc/apiversion-server/kong.conf.example"
 yes 'the tarball, unpacked: the change log begins with this version' says "^## ${version%%+*}( |\$)" "$dir/usr/local/share/doc/apiversion-server/CHANGELOG.md"
 
-if command -v dpkg-deb >/dev/null; then
+if command -v dpkg-deb >/dev/null && command -v dpkg-shlibdeps >/dev/null; then
     "$make" --no-print-directory DIST="$dir/first" deb >"$dir/out"
     deb=$(tail -n 1 "$dir/out")
     dev=$(grep '/libkongpdk-dev_.*\.deb$' "$dir/out")
@@ -168,7 +168,7 @@ EOT
     fi
 else
     deb=
-    skip 'dpkg-deb is not installed: no Debian package was made (package dpkg)'
+    skip 'dpkg-deb or dpkg-shlibdeps is not installed: no Debian package was made (package dpkg-dev)'
 fi
 
 # --- the SBOM that `make dist` adds ---

@@ -12,7 +12,7 @@ skip() {
     exit 0
 }
 [ "$(id -u)" = 0 ] || skip 'not root'
-for tool in dpkg dpkg-deb deb-systemd-helper unshare chroot python3; do
+for tool in dpkg dpkg-deb dpkg-shlibdeps deb-systemd-helper unshare chroot python3; do
     command -v "$tool" >/dev/null || skip "$tool is not here"
 done
 ! dpkg -s apiversion-server >/dev/null 2>&1 || skip 'the package is installed here already'
