@@ -36,6 +36,7 @@ gw_open() {
     trap gw_close EXIT
     trap 'exit 130' INT
     trap 'exit 143' TERM HUP
+    trap 'exit 141' PIPE # kong-pdk-demo … | head
     GW_NGINX=${NGINX:-$(command -v nginx || PATH=/usr/sbin:/usr/local/sbin command -v nginx)}
     command -v "${GW_NGINX:-nginx}" >/dev/null ||
         gw_fail "nginx is not installed${NGINX:+ as $NGINX}: on Debian the packages nginx, libnginx-mod-http-lua and lua-cjson (in the source tree: tests/install-deps.sh demo)"

@@ -251,6 +251,7 @@ int main(int argc, char **argv) {
     raise_file_limit();
     sigaction(SIGINT, &ends, NULL);
     sigaction(SIGTERM, &ends, NULL);
+    signal(SIGPIPE, SIG_IGN); /* kong-pdk-load … | head: the server is ended all the same */
     int rc = run_all(&options, &plugin, &server, error, sizeof error);
     if (rc != 0) {
         fflush(stdout);

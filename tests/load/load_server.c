@@ -54,6 +54,7 @@ static void become(char **argv, int in, int out, int err) {
         _exit(126);
     }
     prctl(PR_SET_PDEATHSIG, SIGTERM);
+    signal(SIGPIPE, SIG_DFL);
     signal(SIGINT, SIG_IGN); /* a terminal's Ctrl-C is for us, who end it in order */
     execv(argv[0], argv);
     dprintf(2, "%s\n", strerror(errno));
