@@ -2,11 +2,12 @@
 BENCH_COMMON := $(call obj,$(addprefix tests/bench/,histogram.c wire.c script.c learn.c))
 BENCH_TOOLS  := $(addprefix $(BUILD)/bench/,load limit_server startup)
 GETTERS      := $(BUILD)/bench/bench-getters
+AHEAD        := $(BUILD)/bench/bench-ten $(BUILD)/bench/bench-body
 BUSY         := $(BUILD)/bench/bench-busy
 PEERS        := $(BUILD)/peers
 
 .PHONY: bench bench-peers bench-http bench-instructions
-bench: $(SERVER) $(GETTERS) $(BUSY) $(BENCH_TOOLS) ## measure: speed against the limit, memory, starts
+bench: $(SERVER) $(GETTERS) $(AHEAD) $(BUSY) $(BENCH_TOOLS) ## measure: speed against the limit, memory, starts
 	@tests/bench/run bench --build $(BUILD)
 
 bench-peers: $(SERVER) $(GETTERS) $(BENCH_TOOLS) ## measure against go-pdk, JavaScript and Python
@@ -27,8 +28,8 @@ $(BENCH_TOOLS):
 	$(call say,LD,$@)
 	$(Q)$(LD) -o $@ $^
 
-$(GETTERS) $(BUSY): LTO_LINK := $(if $(LTO_CC),-flto=auto)
-$(GETTERS) $(BUSY): $(BUILD)/bench/bench-%: $(BUILD)/tests/bench/peers/ours/%.o $(LIB)
+$(GETTERS) $(AHEAD) $(BUSY): LTO_LINK := $(if $(LTO_CC),-flto=auto)
+$(GETTERS) $(AHEAD) $(BUSY): $(BUILD)/bench/bench-%: $(BUILD)/tests/bench/peers/ours/%.o $(LIB)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(LD) -o $@ $^ $(LIBS) $(SYS_LIBS)

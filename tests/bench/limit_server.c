@@ -2,7 +2,9 @@
  * how many bytes a request of the load generator has, and answers each with bytes made before, in
  * one write. Only the number of the call is copied into the answer.
  *
- * usage: limit_server SOCKET protobuf|msgpack [SCRIPT [N]]
+ * usage: limit_server SOCKET protobuf|msgpack [SCRIPT[+] [N]]
+ *
+ * SCRIPT+: getters that are neighbours leave together (ProtoBuf:1).
  *
  * N: the last value in the Nth answer is wrong, 0: in all of them; for tests of the load generator.
  */
@@ -62,8 +64,9 @@ static const struct wire_id mp_event = {1, {1}};
 /* --- What is made before ---------------------------------------------------------------------- */
 
 /* Calls without a result are posted: they travel with the next getter, or with the end. So the
- * script takes as many round trips as it has getters, and one. */
-static void prepare_protobuf(struct limit *limit, const struct canned *canned) {
+ * script takes as many round trips as it has getters, and one; `together`, as many as it has groups
+ * of them. */
+static void prepare_protobuf(struct limit *limit, const struct canned *canned, bool together) {
     struct wire request = {.len = 0};
     struct step *step = &limit->steps[0];
     size_t answers = 0; /* that are due, and come with the next request */
@@ -73,7 +76,8 @@ static void prepare_protobuf(struct limit *limit, const struct canned *canned) {
         const struct canned_call *call = &canned->calls[i];
         wire_put(&step->answer, call->sent.data, call->sent.len);
         answers += call->answer.len;
-        if (call->is_getter) {
+        bool goes_on = together && i + 1 < canned->count && canned->calls[i + 1].is_getter;
+        if (call->is_getter && !goes_on) {
             step = &limit->steps[limit->count++];
             step->request_len = answers;
             answers = 0;
@@ -296,12 +300,17 @@ static void loop(struct limit *limit) {
 }
 
 int main(int argc, char **argv) {
-    const struct script *script = script_find(argc > 3 ? argv[3] : "set-header");
+    char name[32];
+    snprintf(name, sizeof name, "%s", argc > 3 ? argv[3] : "set-header");
+    size_t len = strlen(name);
+    bool together = len > 0 && name[len - 1] == '+';
+    name[together ? len - 1 : len] = '\0';
+    const struct script *script = script_find(name);
     struct limit *limit = calloc(1, sizeof *limit);
     struct canned *canned = calloc(1, sizeof *canned);
     struct rlimit files;
     if (argc < 3 || argc > 5 || script == NULL || limit == NULL || canned == NULL) {
-        fputs("usage: limit_server SOCKET protobuf|msgpack [SCRIPT [N]]\n", stderr);
+        fputs("usage: limit_server SOCKET protobuf|msgpack [SCRIPT[+] [N]]\n", stderr);
         free(limit);
         free(canned);
         return 2;
@@ -313,7 +322,7 @@ int main(int argc, char **argv) {
     if (limit->protocol == WIRE_MSGPACK) {
         prepare_msgpack(limit, canned);
     } else {
-        prepare_protobuf(limit, canned);
+        prepare_protobuf(limit, canned, together);
     }
     free(canned);
     if (getrlimit(RLIMIT_NOFILE, &files) == 0) {

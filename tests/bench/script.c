@@ -2,6 +2,10 @@
 
 #include <string.h>
 
+#define X16(text)   text text text text text text text text text text text text text text text text
+#define BODY_OF_8_K X16(X16("0123456789abcdef0123456789abcde\n"))
+_Static_assert(sizeof(BODY_OF_8_K) == 8192 + 1, "8 KiB");
+
 #define SETTER(name, text)                                                                         \
     { .method = "kong.response.set_header", .header = (name), .value = (text) }
 
@@ -22,6 +26,26 @@ static const struct script scripts[] = {
                SETTER("X-Host", "api.example.com"),
                SETTER("X-Agent", "Mozilla/5.0 (X11; Linux x86_64)"),
                SETTER("X-Client", "192.0.2.17")}},
+    {.name = "ten-getters",
+     .count = 11,
+     .calls = {{.method = "kong.request.get_method", .answer = "GET"},
+               {.method = "kong.request.get_path", .answer = "/bench/a/path"},
+               {.method = "kong.request.get_host", .answer = "api.example.com"},
+               {.method = "kong.request.get_header",
+                .argument = "user-agent",
+                .answer = "Mozilla/5.0 (X11; Linux x86_64)"},
+               {.method = "kong.client.get_ip", .answer = "192.0.2.17"},
+               {.method = "kong.request.get_scheme", .answer = "https"},
+               {.method = "kong.request.get_forwarded_host", .answer = "www.example.com"},
+               {.method = "kong.request.get_raw_query", .answer = "a=1&b=2"},
+               {.method = "kong.request.get_header", .argument = "accept", .answer = "*/*"},
+               {.method = "kong.client.get_forwarded_ip", .answer = "198.51.100.4"},
+               SETTER("X-Method", "GET")}},
+    /* ProtoBuf:1 only: over MsgPack:1 the library asks for the length first */
+    {.name = "body",
+     .count = 2,
+     .calls = {{.method = "kong.request.get_raw_body", .answer = BODY_OF_8_K},
+               SETTER("X-Size", "8192")}},
 };
 
 const struct script *script_find(const char *name) {

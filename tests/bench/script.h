@@ -23,7 +23,8 @@ struct script {
 };
 
 /* "nothing", "set-header" (what api-version does with its default configuration), or "getters"
- * (five getters, then five setters that carry what those gave). NULL when there is none of that
+ * (five getters, then five setters that carry what those gave), "ten-getters" (and one setter),
+ * "body" (of 8 KiB, and one setter). NULL when there is none of that
  * name. */
 const struct script *script_find(const char *name);
 

@@ -12,7 +12,7 @@ enum wire_protocol { WIRE_PROTOBUF, WIRE_MSGPACK };
 
 const char *wire_protocol_name(enum wire_protocol protocol);
 
-#define WIRE_MAX 4096
+#define WIRE_MAX 12288 /* a body of 8 KiB, and what is around it */
 
 /* Bytes to be sent or compared. What is put in is ours: that it fits is asserted. */
 struct wire {

@@ -83,6 +83,32 @@ def limit_pairs(bench):
     return rows
 
 
+def prefetch(bench):
+    """Handlers with getters, each way of --prefetch, and the limit with getters one by one and
+    together; taking turns. ProtoBuf:1."""
+    rows = []
+    for script in ("getters", "ten-getters", "body"):
+        servers = [
+            bench.ours(script, name=mode, more=("--prefetch", mode))
+            for mode in ("off", "declared", "auto")
+        ]
+        servers += [bench.limit("protobuf", script, together) for together in (False, True)]
+        for connections in (1, 16):
+            say("prefetch, %s, %d connections" % (script, connections))
+            samples = measure.rounds(
+                bench, PAIRS, servers, "protobuf", script, connections=connections, **TIMES
+            )
+            base = samples["off"]
+            for server in servers:
+                runs = samples[server.name]
+                ratio = measure.ratio(runs, base, "events_per_s")
+                row = dict(summary(runs), server=server.name, ratio=ratio, samples=runs)
+                rows.append(dict(row, script=script, connections=connections))
+        for server in servers:
+            bench.stop(server)
+    return rows
+
+
 GROWTH = (
     ("instances", {"connections": 16, "instances": 1}),
     ("instances", {"connections": 16, "instances": 1000}),

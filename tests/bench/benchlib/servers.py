@@ -79,7 +79,12 @@ class Server:
 class Bench:
     """Where binaries and sockets are; starts servers and ends them all."""
 
-    SCRIPTS = {"set-header": "api-version", "getters": "bench-getters"}
+    SCRIPTS = {
+        "set-header": "api-version",
+        "getters": "bench-getters",
+        "ten-getters": "bench-ten",
+        "body": "bench-body",
+    }
 
     def __init__(self, build, directory):
         self.build = os.path.abspath(build)
@@ -97,7 +102,7 @@ class Bench:
         if script == "set-header":
             program = os.path.join(self.build, "apiversion-server")
         else:
-            program = self.tool("bench-getters")
+            program = self.tool(self.SCRIPTS[script])
         return [program, "--socket", path, "--log-level", "warn"]
 
     def stripped(self, program):
@@ -111,9 +116,9 @@ class Bench:
         self.running.append(server)
         return server
 
-    def ours(self, script="set-header", wrap=(), name="ours"):
+    def ours(self, script="set-header", wrap=(), name="ours", more=()):
         path = self.socket("%s-%s" % (name, script))
-        command = self.command(script, path)
+        command = self.command(script, path) + list(more)
         if wrap:
             command = list(wrap) + [self.stripped(command[0])] + command[1:]
         plugin = self.SCRIPTS[script]
@@ -127,10 +132,12 @@ class Bench:
         name = "%d threads" % count
         return self._started(Server(name, command, path, ("protobuf", "msgpack"), "bench-busy"))
 
-    def limit(self, protocol, script="set-header"):
-        path = self.socket("limit-%s-%s" % (protocol, script))
-        command = [self.tool("limit_server"), path, protocol, script]
-        return self._started(Server("limit", command, path, (protocol,), self.SCRIPTS[script]))
+    def limit(self, protocol, script="set-header", together=False):
+        """together: getters leave in one write."""
+        name = "limit, together" if together else "limit"
+        path = self.socket("%s-%s-%s" % (name, protocol, script))
+        command = [self.tool("limit_server"), path, protocol, script + "+" * together]
+        return self._started(Server(name, command, path, (protocol,), self.SCRIPTS[script]))
 
     def peer(self, name, script="set-header"):
         """go, js or python; None when it is not installed."""

@@ -74,6 +74,22 @@ def limit_pairs(rows):
     table("Ours against the limit (a loop that parses nothing), taking turns", head, lines)
 
 
+def prefetch(rows):
+    lines = [
+        [
+            "%s, %d conn., %s" % (row["script"], row["connections"], row["server"]),
+            count(row["events_per_s"]),
+            times(row["ratio"]),
+            micro(row["latency_us/p50"]),
+            micro(row["latency_us/p99"]),
+            times(row["server_cpu_us"]),
+        ]
+        for row in rows
+    ]
+    head = ["--prefetch, ProtoBuf:1", "events/s", "of off", "p50 µs", "p99 µs", "CPU µs"]
+    table("Getters asked for one by one and together", head, lines)
+
+
 def growth(rows):
     lines = []
     for row in rows:
@@ -237,6 +253,8 @@ def document(figures):
     """All that a JSON file holds."""
     if "pairs" in figures:
         limit_pairs(figures["pairs"])
+    if "prefetch" in figures:
+        prefetch(figures["prefetch"])
     if "growth" in figures:
         growth(figures["growth"])
     if "threads" in figures:

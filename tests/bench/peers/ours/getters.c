@@ -25,6 +25,9 @@ static const struct kong_plugin plugin = {
     .priority = 1,
     .on_error = KONG_FAIL_CLOSED,
     .handlers = {[KONG_PHASE_ACCESS] = access_phase},
+    .prefetch = {[KONG_PHASE_ACCESS] = KONG_PREFETCH(
+                     KONG_WANT_REQUEST_METHOD, KONG_WANT_REQUEST_PATH, KONG_WANT_REQUEST_HOST,
+                     KONG_WANT_REQUEST_HEADER("user-agent"), KONG_WANT_CLIENT_IP)},
 };
 
 int main(int argc, char **argv) {
