@@ -352,11 +352,20 @@ static int configure(const void *config, void **state, char *error, size_t error
 #define SCRIPT_PLUGIN(failing)                                                                     \
     {                                                                                              \
         .name = "script", .version = "1.2.3", .priority = 7, .on_error = (failing),                \
-        .schema = &schema, .configure = configure, .handlers = {                                   \
-            [KONG_PHASE_REWRITE] = handle,                                                         \
-            [KONG_PHASE_ACCESS] = handle,                                                          \
-            [KONG_PHASE_RESPONSE] = handle,                                                        \
-            [KONG_PHASE_LOG] = handle,                                                             \
+        .schema = &schema, .configure = configure,                                                 \
+        .handlers =                                                                                \
+            {                                                                                      \
+                [KONG_PHASE_REWRITE] = handle,                                                     \
+                [KONG_PHASE_ACCESS] = handle,                                                      \
+                [KONG_PHASE_RESPONSE] = handle,                                                    \
+                [KONG_PHASE_LOG] = handle,                                                         \
+            },                                                                                     \
+        .prefetch = {                                                                              \
+            [KONG_PHASE_ACCESS] = KONG_PREFETCH(                                                   \
+                KONG_WANT_REQUEST_HEADERS, KONG_WANT_REQUEST_QUERY,                                \
+                KONG_WANT_REQUEST_URI_CAPTURES, KONG_WANT_CLIENT_CONSUMER, KONG_WANT_ROUTER_ROUTE, \
+                KONG_WANT_CTX_SHARED("k"), KONG_WANT_REQUEST_RAW_BODY, KONG_WANT_NGINX_VAR("v"),   \
+                KONG_WANT_IP_IS_TRUSTED("i"), KONG_WANT_REQUEST_METHOD),                           \
         }                                                                                          \
     }
 

@@ -126,6 +126,27 @@ static const unsigned char stalls[] = {0,
                                        OP(MODE, 2),
                                        EVENT(2, 2)};
 
+/* What is asked for ahead (options 8: declared, 16: learned): answers before the handler asks, in
+ * the middle of an event whose time is up, behind an exit, behind its end. */
+#define ANSWERS(peer) TEXT(peer), EMPTY(peer), TEXT(peer), EMPTY(peer)
+static const unsigned char ahead_used[] = {8,          START(0, 4), 0x83,        0x84,
+                                           0x85,       0x8a,        EVENT(0, 2), ANSWERS(0),
+                                           ANSWERS(0), ANSWERS(0),  ANSWERS(0),  EVENT(0, 2),
+                                           ANSWERS(0), ANSWERS(0),  ANSWERS(0)};
+static const unsigned char ahead_late[] = {8,           START(0, 2), SCRIPT_SLEEP, 0x84,
+                                           EVENT(0, 2), ANSWERS(0),  OP(WAKE, 0),  TEXT(0),
+                                           SPEND(60),   ANSWERS(0),  ANSWERS(0),   ANSWERS(0),
+                                           EVENT(0, 2), SPEND(60),   OP(WAKE, 0),  ANSWERS(0)};
+static const unsigned char ahead_exit[] = {8 | 2,       START(0, 2), 0x8c,       SCRIPT_FAIL,
+                                           EVENT(0, 2), ANSWERS(0),  ANSWERS(0), ANSWERS(0),
+                                           ANSWERS(0),  EVENT(0, 2)};
+static const unsigned char ahead_gone[] = {
+    8,           START(0, 2),        0x83,       0x87,      EVENT(0, 2), ANSWERS(0), OP(CLOSE, 0),
+    EVENT(0, 2), OP(MODE, 0) | 0x40, ANSWERS(0), ANSWERS(0)};
+static const unsigned char ahead_learned[] = {
+    16,        START(0, 2), 0x8a,        0x8a,       EVENT(0, 2), TEXT(0),     EMPTY(0),
+    SPEND(60), ANSWERS(0),  EVENT(0, 2), ANSWERS(0), ANSWERS(0),  EVENT(0, 1), ANSWERS(0)};
+
 static const char *const json_texts[] = {
     "null",
     " [true, false , -0, 12.5e-3, 9223372036854775808]",
@@ -173,5 +194,10 @@ void seeds_by_hand(void) {
     SCRIPT_SEED(exits);
     SCRIPT_SEED(merges);
     SCRIPT_SEED(stalls);
+    SCRIPT_SEED(ahead_used);
+    SCRIPT_SEED(ahead_late);
+    SCRIPT_SEED(ahead_exit);
+    SCRIPT_SEED(ahead_gone);
+    SCRIPT_SEED(ahead_learned);
     each_action();
 }
