@@ -79,6 +79,8 @@ void stats_gather(struct stats *sum, const struct stats *one) {
     sum->bytes_out += stats_read(&one->bytes_out);
     sum->prefetched += stats_read(&one->prefetched);
     sum->prefetch_used += stats_read(&one->prefetch_used);
+    sum->busy_ns += stats_read(&one->busy_ns);
+    sum->busy_hits += stats_read(&one->busy_hits);
     sum->answers_kept += stats_read(&one->answers_kept);
     for (unsigned i = 0; i < STATS_LIMIT_COUNT; i++) {
         sum->limits[i] += stats_read(&one->limits[i]);

@@ -68,6 +68,7 @@ struct stats {
     uint64_t unknown_instances; /* events for an instance that is not here (any more) */
     uint64_t bytes_in, bytes_out;
     uint64_t prefetched, prefetch_used; /* getters asked for before the handler did; of them */
+    uint64_t busy_ns, busy_hits;        /* --busy-poll: time without sleep; what came meanwhile */
     uint64_t answers_kept;              /* getters answered from memory */
     uint64_t limits[STATS_LIMIT_COUNT];
 };

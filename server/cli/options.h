@@ -77,6 +77,7 @@ struct options {
     size_t threads;               /* that run handlers; more than 1 only if the plugin allows it */
     size_t blocking_threads;      /* for kong_run_blocking */
     uint64_t blocking_wait_ms;    /* for one of them; 0: no limit */
+    size_t busy_poll_us;          /* the loop does not sleep so soon after a write */
     enum prefetch_mode prefetch;  /* getters that are asked for before the handler does */
     uint64_t drain_ms;            /* what is still at work so long after SIGTERM is given up */
     enum option_switch supervise; /* a parent holds the socket, a child serves; AUTO as above */

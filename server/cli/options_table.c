@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "blocking_pool.h"
+#include "busy_poll.h"
 #include "limit.h"
 #include "metrics_address.h"
 #include "running.h"
@@ -124,6 +125,9 @@ const struct option_row option_rows[] = {
     {OPTION(SECONDS, "blocking-wait", "SECONDS", blocking_wait_ms), BETWEEN(0, HOUR),
      .help = "how long a handler waits for one of these threads before its call fails; 0: as long "
              "as the event lasts"},
+    {OPTION(COUNT, "busy-poll", "MICROSECONDS", busy_poll_us), BETWEEN(0, BUSY_POLL_MOST_US),
+     .help = "for so long after each write to Kong look for what comes without sleeping: answers "
+             "sooner, for a processor's time. For hosts with a core to spare"},
     {OPTION(NAME, "prefetch", "MODE", prefetch), .names = prefetch_modes,
      .help = "getters that the server asks Kong for together, so that a handler waits once "
              "(ProtoBuf:1): declared, those of the plugin's .prefetch; auto, also those that "

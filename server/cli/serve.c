@@ -70,6 +70,7 @@ static struct server_options server_options_of(struct service *service, struct r
     wanted.blocking_threads = options->blocking_threads;
     wanted.blocking_wait_ms = options->blocking_wait_ms;
     wanted.prefetch = options->prefetch;
+    wanted.busy_poll_us = options->busy_poll_us;
     wanted.tell_manager = true;
     wanted.handle_signals = true;
     wanted.watch_parent = service->watch_parent;

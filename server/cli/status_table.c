@@ -365,10 +365,20 @@ static void print_answers(const struct kong_value *answers, FILE *out) {
     list_end(&list, "");
 }
 
+static void print_busy_poll(const struct kong_value *busy, FILE *out) {
+    char figure[2][FIGURE];
+    if (seconds_at(busy, "Spun") > 0) {
+        fprintf(out, "busy poll:      %s without sleep, %s reads meanwhile\n",
+                show_age(seconds_at(busy, "Spun"), figure[0]),
+                show_count(count_at(busy, "Hits"), figure[1]));
+    }
+}
+
 void status_table_print(const struct kong_value *status, FILE *out) {
     print_head(status, out);
     print_blocking(at(status, "Blocking"), out);
     print_answers(at(status, "Answers"), out);
+    print_busy_poll(at(status, "BusyPoll"), out);
     print_limits(status, out);
     print_plugins(status, out);
     print_instances(status, out);

@@ -201,6 +201,9 @@ static void conn_flush(struct conn *conn) {
         conn_close(conn);
         return;
     }
+    if (speaks) {
+        busy_poll_wrote(conn->env->busy_poll);
+    }
     if (speaks && conn->env->draining && drain_ends_behind_answer(&conn->rpc, conn->fd)) {
         conn_end(conn);
     }
@@ -275,6 +278,7 @@ static bool on_readable(struct conn *conn) {
     conn->heard_ms = uv_now(conn->env->loop);
     struct stats *stats = events_stats(conn->env->rpc.events);
     stats_count(&stats->bytes_in, (uint64_t)count);
+    busy_poll_heard(conn->env->busy_poll);
     record_bytes(conn->env->record, conn->recorded, '>', data, (size_t)count);
     after_feed(conn, rpc_feed(&conn->rpc, data, (size_t)count));
     return true;

@@ -4,6 +4,7 @@
 
 #include <uv.h>
 
+#include "busy_poll.h"
 #include "fd_store.h"
 #include "record.h"
 #include "rpc.h"
@@ -16,6 +17,7 @@ struct conn_env {
     uv_loop_t *loop;
     char *read_buffer; /* one for all: what is left of a message is copied, nothing else */
     size_t read_size;
+    struct busy_poll *busy_poll;
     uint64_t peer_patience_ms; /* a connection whose request ended in a terminal call is Kong's to
                            close; ours after so long */
     bool taken_over; /* draining, and the next server has the path: a Step finds its way from there

@@ -167,6 +167,11 @@ static void traffic(const struct writer *writer, const struct status_source *sou
         stats->connections);
     one(writer, "received_bytes_total", "counter", "Bytes from Kong.", stats->bytes_in);
     one(writer, "sent_bytes_total", "counter", "Bytes to Kong.", stats->bytes_out);
+    head(writer, "busy_poll_seconds_total", "counter",
+         "Time in which the loop did not sleep (--busy-poll).");
+    print(writer, PREFIX "busy_poll_seconds_total{%s} %.9g\n", writer->label,
+          (double)stats->busy_ns / 1e9);
+    one(writer, "busy_poll_hits_total", "counter", "Reads that came meanwhile.", stats->busy_hits);
     one(writer, "prefetched_total", "counter", "Getters asked for before the handler did.",
         stats->prefetched);
     one(writer, "prefetch_used_total", "counter", "Of them, those that the handler asked for.",

@@ -202,6 +202,7 @@ static struct worker_options worker_options_of(struct server *server) {
                                     .closed = server_on_ended,
                                     .closed_arg = server};
     wanted.prefetch = options->prefetch;
+    wanted.busy_poll_us = (unsigned)options->busy_poll_us;
     uint32_t tag = 0;
     if (options->socket != NULL) {
         server->relay_fd = process_forward_listen(&wanted.relays, options->socket->path, &tag);

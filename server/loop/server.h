@@ -49,6 +49,7 @@ struct server_options {
     bool kong_2_8;         /* see events_options */
     bool log_each_failure; /* the same */
     enum prefetch_mode prefetch;
+    size_t busy_poll_us; /* busy_poll.h; 0: off */
     uint64_t instance_idle_ms;
     const uid_t *allow_uids; /* borrowed; of processes that may connect */
     size_t allow_uid_count;  /* 0: any that may open the socket's file */

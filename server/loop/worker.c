@@ -60,6 +60,7 @@ static void on_done_check(uv_prepare_t *prepare) {
 static void close_timers(struct worker *worker) {
     close_handle((uv_handle_t *)&worker->tick);
     close_handle((uv_handle_t *)&worker->drain_tick);
+    busy_poll_close(&worker->busy_poll);
 }
 
 static void close_mailbox(struct worker *worker) {
@@ -205,6 +206,7 @@ static void fill_conns(struct worker *worker) {
     worker->conns.loop = worker->loop;
     worker->conns.read_buffer = buffer;
     worker->conns.read_size = READ_SIZE;
+    worker->conns.busy_poll = &worker->busy_poll;
     struct rpc_env *rpc = &worker->conns.rpc;
     rpc->events = worker->events;
     rpc->prefetch = worker->prefetch;
@@ -224,6 +226,7 @@ static int init_timers(struct worker *worker) {
         rc = uv_timer_init(worker->loop, &worker->drain_tick);
     }
     worker->tick.data = worker->drain_tick.data = worker;
+    busy_poll_init(&worker->busy_poll, worker->loop, worker->options.busy_poll_us, &worker->stats);
     return rc;
 }
 

@@ -44,6 +44,7 @@ struct worker_options {
     struct worker *all;                /* the array that this one is in */
     uint32_t count;
     enum prefetch_mode prefetch;
+    unsigned busy_poll_us;     /* 0: it sleeps when there is nothing to do */
     const struct stats *rest;  /* what no worker has counted */
     bool watch_faults;         /* crash.h */
     void (*closed)(void *arg); /* one has nothing left. On its thread */
@@ -59,6 +60,7 @@ struct worker {
     struct events *events; /* NULL: not open */
     struct conn_env conns;
     struct process_forward_env relays;
+    struct busy_poll busy_poll;
     struct prefetch *prefetch; /* NULL: off, or not open */
     struct jobs *jobs;         /* the first worker's; NULL: none */
     struct throttle complaints;

@@ -207,6 +207,13 @@ static struct kong_value bytes(struct builder *builder, const struct stats *stat
     return done(&map);
 }
 
+static struct kong_value busy_poll(struct builder *builder, const struct stats *stats) {
+    struct map map = map_of(builder, 2);
+    put(&map, "Spun", seconds(stats->busy_ns));
+    put_count(&map, "Hits", stats->busy_hits);
+    return done(&map);
+}
+
 static struct kong_value answers(struct builder *builder, const struct stats *stats) {
     struct map map = map_of(builder, 3);
     put_count(&map, "Prefetched", stats->prefetched);
@@ -251,7 +258,7 @@ bool status_build(const struct status_source *source, struct arena *arena,
                   struct kong_value *status) {
     struct builder builder = {.arena = arena};
     const struct stats *stats = source->stats;
-    struct map map = map_of(&builder, 14);
+    struct map map = map_of(&builder, 15);
     put_count(&map, "Pid", (uint64_t)source->pid);
     put(&map, "StartTime", kong_number(source->started_at));
     put(&map, "Uptime", kong_number(source->now - source->started_at));
@@ -262,6 +269,7 @@ bool status_build(const struct status_source *source, struct arena *arena,
     put(&map, "Blocking", blocking(&builder, &source->blocking));
     put(&map, "Bytes", bytes(&builder, stats));
     put(&map, "Answers", answers(&builder, stats));
+    put(&map, "BusyPoll", busy_poll(&builder, stats));
     put(&map, "Limits", limits(&builder, stats));
     put_count(&map, "LogLinesLost", source->log == NULL ? 0 : log_dropped(source->log));
     put(&map, "Instances", instances(&builder, source));

@@ -66,6 +66,7 @@ static void fill(struct server_options *to, const struct sim_server_options *fro
     to->running = from->running;
     to->report_faults = from->report_faults;
     to->kong_2_8 = from->kong_2_8;
+    to->busy_poll_us = from->busy_poll_us;
     to->prefetch = from->prefetch == NULL ? to->prefetch : *from->prefetch;
     to->log_each_failure = from->log_each_failure;
     to->max_instances = from->max_instances == 0 ? to->max_instances : from->max_instances;

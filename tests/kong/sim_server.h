@@ -27,6 +27,7 @@ struct sim_server_options {
     uint64_t instance_idle_ms;
     size_t max_connections, max_instances, max_events, max_frame, max_memory;
     bool kong_2_8;                      /* --kong-version 2.8 */
+    size_t busy_poll_us;                /* --busy-poll */
     const enum prefetch_mode *prefetch; /* NULL: auto */
     bool log_each_failure;
     bool report_faults; /* of handlers, on stderr, where no other server of this process does */
