@@ -210,6 +210,7 @@ static void fill_conns(struct worker *worker) {
     struct rpc_env *rpc = &worker->conns.rpc;
     rpc->events = worker->events;
     rpc->prefetch = worker->prefetch;
+    rpc->declares = prefetch_declares(worker->prefetch);
     rpc->scratch = &worker->scratch;
     rpc->budget = &worker->budget;
     rpc->complaints = &worker->complaints;

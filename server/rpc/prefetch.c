@@ -42,7 +42,7 @@ struct ahead {
 };
 
 struct prefetch {
-    bool learns, old;
+    bool declares, learns, old;
     size_t count;
     struct ahead plugins[]; /* by their index */
 };
@@ -198,6 +198,10 @@ static bool declare(struct batch *batch, const struct kong_want *want) {
     return true;
 }
 
+bool prefetch_declares(const struct prefetch *prefetch) {
+    return prefetch != NULL && prefetch->declares;
+}
+
 void prefetch_declared(struct prefetch *prefetch, struct rpc *rpc, struct event *event) {
     const struct batch *batch = &ahead_of(prefetch, event)->declared[event->phase];
     if (batch->count > 0) {
@@ -338,6 +342,7 @@ bool prefetch_create(const struct plugins *plugins, enum prefetch_mode mode, boo
             buffer_init(&ahead->declared[phase].frames, LIMIT_OUT);
             buffer_init(&ahead->learned[phase].batch.frames, LIMIT_OUT);
             good = good && declare(&ahead->declared[phase], plugins->list[i].what->prefetch[phase]);
+            made->declares = made->declares || ahead->declared[phase].count > 0;
         }
     }
     if (!good) {

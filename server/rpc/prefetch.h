@@ -4,9 +4,9 @@
  * that it never asks for is dropped with the event, or as it comes.
  *
  * Declared: what kong_plugin.prefetch names, at the start of each event. Learned: what nearly all
- * events of a phase ask for, before anything was called that could change it. It is sent with the
- * first of them, so that an event that asks for none costs nothing. Only getters that are PDK_SAFE
- * are learned. */
+ * events of a phase ask for that ask for anything, before something was called that could change
+ * it. It is sent with the first of them, so that an event that asks for none costs nothing. Only
+ * getters that are PDK_SAFE are learned. */
 #ifndef SERVER_PREFETCH_H
 #define SERVER_PREFETCH_H
 
@@ -27,6 +27,9 @@ bool prefetch_create(const struct plugins *plugins, enum prefetch_mode mode, boo
                      struct prefetch **prefetch);
 void prefetch_destroy(struct prefetch *prefetch); /* NULL is allowed */
 
+/* Whether any of the plugins does. */
+bool prefetch_declares(const struct prefetch *prefetch);
+
 /* An event begins: puts the frames of what is declared into rpc->out. */
 void prefetch_declared(struct prefetch *prefetch, struct rpc *rpc, struct event *event);
 
@@ -35,7 +38,8 @@ void prefetch_declared(struct prefetch *prefetch, struct rpc *rpc, struct event 
 bool prefetch_learned(struct prefetch *prefetch, struct rpc *rpc, struct event *event,
                       const struct pdk_method *method, const struct kong_value *args, size_t count);
 
-/* An event is over: what it asked for. */
+/* An event is over that has asked for something. Those that ask for nothing are not counted: for
+ * them nothing is sent either. */
 void prefetch_learn(struct prefetch *prefetch, const struct event *event);
 
 #endif

@@ -37,6 +37,7 @@ struct rpc_env {
     struct arena *scratch;              /* for one message, reset before each */
     const struct budget *budget;        /* of what is read and written; NULL: none */
     struct prefetch *prefetch;          /* ProtoBuf:1; NULL: nothing is asked for ahead */
+    bool declares;                      /* prefetch_declares */
     size_t max_frame;
     size_t max_connections;
     const struct running *running; /* for its restarts; NULL: not known */

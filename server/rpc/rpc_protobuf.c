@@ -8,8 +8,9 @@
 #include "protobuf_rpc.h"
 #include "rpc_conversation.h"
 
-static int send_call(struct event *event, const struct pdk_method *method, struct kong_str name,
-                     const struct kong_value *args, size_t count, bool waits) {
+static inline int send_one(struct event *event, const struct pdk_method *method,
+                           struct kong_str name, const struct kong_value *args, size_t count,
+                           bool waits) {
     struct rpc *rpc = event->peer;
     (void)name;
     if (method == NULL || (method->flags & PDK_MSGPACK_ONLY) != 0) {
@@ -18,11 +19,6 @@ static int send_call(struct event *event, const struct pdk_method *method, struc
     if (rpc->results_due >= LIMIT_POSTED) {
         stats_count(&events_stats(rpc->env->events)->limits[STATS_LIMIT_POSTED], 1);
         return KONG_E_NOMEM;
-    }
-    struct prefetch *prefetch = rpc->env->prefetch;
-    if (waits && prefetch != NULL && prefetch_learned(prefetch, rpc, event, method, args, count)) {
-        rpc_wake(rpc);
-        return KONG_OK;
     }
     int rc = protobuf_encode_pdk_call(&rpc->out, method, args, count);
     if (rc != 0) {
@@ -39,11 +35,30 @@ static int send_call(struct event *event, const struct pdk_method *method, struc
     return KONG_OK;
 }
 
+static __attribute__((noinline)) int send_getter(struct event *event,
+                                                 const struct pdk_method *method,
+                                                 struct kong_str name,
+                                                 const struct kong_value *args, size_t count) {
+    struct rpc *rpc = event->peer;
+    if (prefetch_learned(rpc->env->prefetch, rpc, event, method, args, count)) {
+        rpc_wake(rpc);
+        return KONG_OK;
+    }
+    return send_one(event, method, name, args, count, true);
+}
+
+static int send_call(struct event *event, const struct pdk_method *method, struct kong_str name,
+                     const struct kong_value *args, size_t count, bool waits) {
+    const struct rpc *rpc = event->peer;
+    return waits && rpc->env->prefetch != NULL ? send_getter(event, method, name, args, count)
+                                               : send_one(event, method, name, args, count, waits);
+}
+
 static void started(struct event *event) {
     struct rpc *rpc = event->peer;
     rpc->event = event;
     rpc->calls_sent = 0;
-    if (rpc->env->prefetch != NULL && event->instance->failure == NULL) {
+    if (rpc->env->declares && event->instance->failure == NULL) {
         prefetch_declared(rpc->env->prefetch, rpc, event);
     }
 }
@@ -59,7 +74,7 @@ static void send_return(struct rpc *rpc, int64_t sequence) {
 static void conversation_end(struct event *event) {
     struct rpc *rpc = event->peer;
     rpc->event = NULL;
-    if (rpc->env->prefetch != NULL) {
+    if (rpc->env->prefetch != NULL && event->answers.count > 0) {
         prefetch_learn(rpc->env->prefetch, event);
     }
     if (!event->ended) {

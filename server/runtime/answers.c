@@ -33,10 +33,10 @@ static bool same_arg(const struct answer *answer, const struct kong_value *args,
     }
 }
 
-struct answer *answers_find(const struct answers *answers, const struct pdk_method *method,
-                            const struct kong_value *args, size_t count) {
-    for (uint16_t i = 0; count <= 1 && i < answers->count; i++) {
-        struct answer *answer = &answers->items[i];
+struct answer *answers_look_up(const struct answers *answers, const struct pdk_method *method,
+                               const struct kong_value *args, size_t count) {
+    struct answer *end = answers->items + answers->count;
+    for (struct answer *answer = answers->items; answer < end && count <= 1; answer++) {
         if (answer->method == method && answer->state != ANSWER_STALE &&
             same_arg(answer, args, count)) {
             return answer;

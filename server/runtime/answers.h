@@ -40,9 +40,15 @@ struct answers {
     uint8_t changed; /* enum pdk_of: all that was changed by this event */
 };
 
+struct answer *answers_look_up(const struct answers *answers, const struct pdk_method *method,
+                               const struct kong_value *args, size_t count);
+
 /* The one that can be used, or NULL. */
-struct answer *answers_find(const struct answers *answers, const struct pdk_method *method,
-                            const struct kong_value *args, size_t count);
+static inline struct answer *answers_find(const struct answers *answers,
+                                          const struct pdk_method *method,
+                                          const struct kong_value *args, size_t count) {
+    return answers->count == 0 ? NULL : answers_look_up(answers, method, args, count);
+}
 
 /* A place for an answer: stale, until the caller says what it is. NULL: it is not one that is kept,
  * or there is no room. All others may move. */

@@ -104,7 +104,9 @@ static int get(struct event *event, const struct pdk_method *method, const struc
         if (event->cancelled != 0) { /* the peer went away while the call was written to it */
             return event_fail(event, event->cancelled, (struct kong_str){NULL, 0});
         }
-        answer = answers_find(answers, method, args, count); /* others may be asked for with it */
+        if (event->asked_ahead) { /* perhaps just now, and this one with others */
+            answer = answers_find(answers, method, args, count);
+        }
     }
     bool ahead = answer != NULL;
     int rc = wait_for_answer(event, method);

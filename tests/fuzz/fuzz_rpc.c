@@ -215,6 +215,7 @@ static void world_create(struct world *world, bool closed, bool small, enum pref
                                   .now_ms = world_now,
                                   .clock = world};
     REQUIRE(prefetch_create(&world->plugins, mode, false, &world->env.prefetch));
+    world->env.declares = prefetch_declares(world->env.prefetch);
 }
 
 static void world_pass(struct world *world, uint64_t ms) {

@@ -124,6 +124,7 @@ void bench_prefetch(struct bench *bench, enum prefetch_mode mode, const struct k
         fail_msg("%s", error);
     }
     assert_true(prefetch_create(&bench->plugins, mode, bench->kong_2_8, &bench->env.prefetch));
+    bench->env.declares = prefetch_declares(bench->env.prefetch);
 }
 
 void bench_destroy(struct bench *bench) {
