@@ -27,7 +27,7 @@ for file in $(find proto server plugins tests/plugins -name '*.[ch]' -o -name '*
         server/*)
             if [ "$name" = uv.h ]; then
                 case $(basename "$file" .c) in
-                acceptor* | conn* | jobs* | server* | process_forward* | wait* | worker* | supervisor* | metrics* | thread_forward*) ;;
+                acceptor* | busy_poll* | conn* | jobs* | server* | process_forward* | wait* | worker* | supervisor* | metrics* | thread_forward*) ;;
                 *) complain "$file includes <uv.h>: nothing waits there" ;;
                 esac
             fi
