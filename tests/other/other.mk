@@ -5,8 +5,8 @@
 
 # What takes time of its own, and tells nothing of the machine.
 OTHER_SKIP  := test_bench test_reload
-# Under an emulator a program cannot start itself again, as all do whose main calls process_serves, and it is not what /proc/self/exe is.
-OTHER_START := $(basename $(notdir $(shell grep -lE 'process_serves|"own_path\.h"' $(UNIT_SRC))))
+# Under an emulator a program cannot start itself again, as all do that serve in a process of their own, and it is not what /proc/self/exe is.
+OTHER_START := $(basename $(notdir $(shell grep -lE 'process_serves|process_start|"own_path\.h"' $(UNIT_SRC))))
 OTHER_ALL   := $(filter-out $(addprefix %/,$(OTHER_SKIP)),$(UNIT) $(PLUGIN_UNIT))
 # There the rooms in which bytes, registers and memory are looked at.
 OTHER_ROOMS := $(addprefix $(BUILD)/tests/unit/,$(addsuffix /%,proto msgpack protobuf base schema runtime pdk rpc loop)) %/test_recordings

@@ -6,7 +6,7 @@ import socket
 import subprocess
 import time
 
-PATIENCE = 15.0
+PATIENCE = 60.0
 
 
 class Failed(Exception):
