@@ -6,7 +6,7 @@ AHEAD        := $(BUILD)/bench/bench-ten $(BUILD)/bench/bench-body
 BUSY         := $(BUILD)/bench/bench-busy
 PEERS        := $(BUILD)/peers
 
-.PHONY: bench bench-peers bench-http bench-instructions
+.PHONY: bench bench-peers bench-http bench-kong bench-instructions
 bench: $(SERVER) $(GETTERS) $(AHEAD) $(BUSY) $(BENCH_TOOLS) ## measure: speed against the limit, memory, starts
 	@tests/bench/run bench --build $(BUILD)
 
@@ -16,6 +16,9 @@ bench-peers: $(SERVER) $(GETTERS) $(BENCH_TOOLS) ## measure against go-pdk, Java
 
 bench-http: $(SERVER) ## measure requests through nginx: no plugin, Lua, ours
 	@tests/bench/run http --build $(BUILD)
+
+bench-kong: $(SERVER) $(GETTERS) $(AHEAD) ## measure requests through the Kong on PATH: no plugin, Lua, ours
+	@tests/bench/run kong --build $(BUILD)
 
 bench-instructions: $(SERVER) $(GETTERS) $(BENCH_TOOLS) ## count instructions per event
 	@tests/bench/run instructions --build $(BUILD)

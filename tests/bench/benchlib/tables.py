@@ -249,6 +249,25 @@ def http(samples):
     table("HTTP through nginx, medians of runs that took turns", head, lines)
 
 
+def kong(protocols):
+    lines = []
+    for protocol, samples in protocols.items():
+        for name, runs in samples.items():
+            base = samples.get(name.replace("declared", "off").replace("auto", "off"), runs)
+            lines.append(
+                [
+                    "%s, %s" % (TITLES[protocol], name),
+                    count(measure.median(runs, "requests_per_s")),
+                    times(measure.ratio(runs, base, "requests_per_s")),
+                    micro(measure.median(runs, "p50_us")),
+                    micro(measure.median(runs, "p99_us")),
+                    sum(run["errors"] for run in runs),
+                ]
+            )
+    head = ["wrk, 1 worker of Kong", "requests/s", "of off", "p50 µs", "p99 µs", "errors"]
+    table("Through Kong, DB-less, medians of runs that took turns", head, lines)
+
+
 def document(figures):
     """All that a JSON file holds."""
     if "pairs" in figures:
@@ -271,5 +290,7 @@ def document(figures):
         targets(figures["pairs"], figures["machine"]["other_work"] <= OtherWork.BUSY)
     if "peers" in figures:
         peers(figures["peers"])
+    if "kong" in figures:
+        kong(figures["kong"])
     if "http" in figures:
         http(figures["http"])
