@@ -73,7 +73,7 @@ static void fill_in_server(struct patient *p) {
     if (p->query[0] == '\0' && there) {
         snprintf(p->query, sizeof p->query, "%.1000s -dump", usual);
     }
-    p->phase[0] = '\0';
+    p->phase[0] = p->protocol[0] = '\0';
     p->phases = 0;
 }
 

@@ -221,6 +221,8 @@ static void report(struct patient *p, json_t *json) {
     const char *last = strrchr(names, ' ');
     snprintf(p->phase, sizeof p->phase, "%.31s", last != NULL ? last + 1 : names);
     json_t *protocol = json_object_get(json, "Protocol");
+    snprintf(p->protocol, sizeof p->protocol, "%s",
+             protocol == NULL ? "MsgPack:1" : json_string_value(protocol));
     doctor_ok(doctor, "query command: %.300s: speaks %s, phases %s", p->query,
               protocol == NULL ? "MsgPack:1" : json_string_value(protocol), names);
     if ((phases & KONG_PHASE_BIT(KONG_PHASE_HEADER_FILTER)) != 0) {

@@ -7,9 +7,18 @@
 /* The first one's socket is that of all. */
 void doctor_together(struct patient *p) {
     char key[160];
-    char mend[2 * DOCTOR_VALUE];
+    char mend[4 * DOCTOR_VALUE];
     if (!doctor_has_several(p)) {
         return;
+    }
+    if (p->speaks[0] == '\0') {
+        snprintf(p->speaks, sizeof p->speaks, "%s", p->protocol);
+    } else if (p->protocol[0] != '\0' && strcmp(p->speaks, p->protocol) != 0) {
+        doctor_mend_command(p, true, "protocol", p->speaks, mend, sizeof mend);
+        doctor_fail(&p->doctor, mend,
+                    "%s is to speak %s, others here %s: Kong keeps the connections of one socket "
+                    "for all of them",
+                    p->plugin->name, p->protocol, p->speaks);
     }
     if (p->servers++ == 0) {
         snprintf(p->shared, sizeof p->shared, "%s", p->socket);

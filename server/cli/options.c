@@ -150,7 +150,7 @@ static int check_company(const struct option_parser *parser) {
     struct options defaults;
     char given[64];
     char usual[64];
-    options_defaults(&defaults, parser->options->plugin);
+    options_defaults(&defaults, parser->plugins, parser->options->plugin);
     for (size_t i = 0; i < option_row_count; i++) {
         const struct option_row *row = &option_rows[i];
         if (row->only_with != OPTIONS_RUN && row->only_with != parser->options->action &&
@@ -189,19 +189,19 @@ static int check_plugin(const struct option_parser *parser) {
         return options_fail(parser, "--plugin: a server has all plugins of its program: leave it "
                                     "out, or say what to do with this one (--help)");
     }
-    options_defaults(&defaults, options->plugin);
+    options_defaults(&defaults, parser->plugins, options->plugin);
     for (size_t i = 0; options->plugin == NULL && i < option_row_count; i++) {
         if (option_rows[i].of_plugin && is_given(&option_rows[i], options, &defaults)) {
             return options_need_plugin(parser, option_rows[i].name);
         }
     }
-    if (options->plugin != NULL && options->plugin->protocol == KONG_PROTOCOL_MSGPACK &&
-        options->protocol != PROTOCOL_MSGPACK) {
+    const struct kong_plugin *msgpack = options_msgpack_plugin(parser->plugins);
+    if (msgpack != NULL && options->protocol != PROTOCOL_MSGPACK) {
         return options_fail(parser,
                             "--protocol ProtoBuf:1: the plugin %.60s calls functions that Kong has "
                             "over MsgPack:1 only (.protocol of its struct kong_plugin): leave it "
                             "out",
-                            options->plugin->name);
+                            msgpack->name);
     }
     return 0;
 }
@@ -262,7 +262,7 @@ int options_parse(struct options *options, const struct plugins *plugins, int ar
     const struct option_parser parser = {
         .options = options, .plugins = plugins, .error = error, .error_size = error_size};
     const struct kong_plugin *plugin = find_plugin(plugins, argc, argv);
-    options_defaults(options, plugin);
+    options_defaults(options, plugins, plugin);
     options->plugin = plugin;
     if (parse_arguments(&parser, argc, argv) != 0 ||
         complete(&parser, argc > 0 ? argv[0] : NULL) != 0) {

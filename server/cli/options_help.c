@@ -93,7 +93,7 @@ static void print_purpose(const struct plugins *plugins, FILE *out) {
 int options_print_help(const char *program, const struct plugins *plugins, bool all, FILE *out) {
     struct options defaults;
     char text[640];
-    options_defaults(&defaults, options_only_plugin(plugins));
+    options_defaults(&defaults, plugins, options_only_plugin(plugins));
     fprintf(out, "Usage: %s [OPTION]...\n", program);
     print_purpose(plugins, out);
     for (size_t i = 0; i < option_row_count; i++) {

@@ -39,7 +39,7 @@ int options_print_man(const char *program, const struct plugins *plugins, FILE *
     char names[400];
     const struct kong_plugin *only = options_only_plugin(plugins);
     options_list_plugins(plugins, names, sizeof names);
-    options_defaults(&defaults, only);
+    options_defaults(&defaults, plugins, only);
     fprintf(file, ".TH \"%s\" 1 \"\" \"%s %s\" \"Kong plugin servers\"\n.SH NAME\n", program,
             plugins->name, only != NULL ? only->version : "");
     print_roff(file, program);

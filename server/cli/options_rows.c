@@ -13,7 +13,17 @@ bool options_is_information(enum options_action action) {
            action == OPTIONS_VERSION;
 }
 
-void options_defaults(struct options *options, const struct kong_plugin *plugin) {
+const struct kong_plugin *options_msgpack_plugin(const struct plugins *plugins) {
+    for (size_t i = 0; i < plugins->count; i++) {
+        if (plugins->list[i].what->protocol == KONG_PROTOCOL_MSGPACK) {
+            return plugins->list[i].what;
+        }
+    }
+    return NULL;
+}
+
+void options_defaults(struct options *options, const struct plugins *plugins,
+                      const struct kong_plugin *plugin) {
     *options = (struct options){
         .action = OPTIONS_RUN,
         .socket_mode = 0600,
@@ -25,7 +35,7 @@ void options_defaults(struct options *options, const struct kong_plugin *plugin)
         .blocking_threads = LIMIT_BLOCKING_THREADS,
         .blocking_wait_ms = LIMIT_BLOCKING_WAIT_MS,
         .prefetch = PREFETCH_AUTO,
-        .protocol = PROTOCOL_PROTOBUF,
+        .protocol = options_msgpack_plugin(plugins) != NULL ? PROTOCOL_MSGPACK : PROTOCOL_PROTOBUF,
         .kong_major = 0,
         .event_ms = LIMIT_EVENT_MS,
         .instance_idle_ms = LIMIT_INSTANCE_IDLE_MS,
@@ -40,8 +50,6 @@ void options_defaults(struct options *options, const struct kong_plugin *plugin)
     if (plugin != NULL) {
         options->phases = dump_default_phases(plugin);
         options->priority = plugin->priority;
-        options->protocol =
-            plugin->protocol == KONG_PROTOCOL_MSGPACK ? PROTOCOL_MSGPACK : PROTOCOL_PROTOBUF;
     }
 }
 
@@ -50,11 +58,10 @@ struct options options_for(const struct options *options, const struct plugins *
     struct options own = *options;
     struct options defaults;
     if (plugin != options->plugin) {
-        options_defaults(&defaults, plugin);
+        options_defaults(&defaults, plugins, plugin);
         own.plugin = plugin;
         own.phases = defaults.phases;
         own.priority = defaults.priority;
-        own.protocol = defaults.protocol;
         own.name = NULL;
     }
     own.plugin_name = plugins->count > 1 ? (char *)(uintptr_t)plugin->name : NULL;

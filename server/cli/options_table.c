@@ -158,7 +158,7 @@ const struct option_row option_rows[] = {
      .help = "the phases in which Kong calls the plugin, with commas between them, of "},
     {OPTION(PRIORITY, "priority", "N", priority), .of_plugin = true,
      .help = "Kong calls plugins of higher priority first"},
-    {OPTION(NAME, "protocol", "NAME", protocol), .names = protocols, .of_plugin = true,
+    {OPTION(NAME, "protocol", "NAME", protocol), .names = protocols,
      .help = "what Kong speaks: ProtoBuf:1 or MsgPack:1. The server understands both; a plugin may "
              "need MsgPack:1"},
     {OPTION(KONG_VERSION, "kong-version", "X[.Y]", kong_major), .both = true,

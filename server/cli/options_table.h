@@ -97,8 +97,14 @@ int options_need_plugin(const struct option_parser *parser, const char *option);
 /* "a, b, c" of the plugins' names, cut to `size`. */
 void options_list_plugins(const struct plugins *plugins, char *out, size_t size);
 
-/* What holds without any option. Strings are not set. plugin NULL: it is not known yet. */
-void options_defaults(struct options *options, const struct kong_plugin *plugin);
+/* What holds without any option. Strings are not set. plugin: which of the plugins; NULL: it is not
+ * known. The protocol is the same for all: MsgPack:1, if one of them needs it. Kong keeps idle
+ * connections by the socket's path, and takes one for whichever plugin comes next. */
+void options_defaults(struct options *options, const struct plugins *plugins,
+                      const struct kong_plugin *plugin);
+
+/* The first plugin that needs MsgPack:1; NULL: none does. */
+const struct kong_plugin *options_msgpack_plugin(const struct plugins *plugins);
 
 /* "access, log" of KONG_PHASE_BITs; of those that the plugin can handle. 80 bytes hold all. */
 void options_list_phases(unsigned phases, const char *between, char *out, size_t size);

@@ -38,13 +38,13 @@ static struct buffer *add(struct conf *conf, const char *what, const char *comme
 }
 
 /* The options of one of Kong's commands that are not what they are without any. */
-static void append_options(const struct options *options, enum option_use use,
-                           const char *const *but, struct buffer *out) {
+static void append_options(const struct print_conf *wanted, const struct options *options,
+                           enum option_use use, const char *const *but, struct buffer *out) {
     struct options defaults;
     char shown[SHOWN];
     char usual[SHOWN];
     char name[64];
-    options_defaults(&defaults, options->plugin);
+    options_defaults(&defaults, wanted->plugins, options->plugin);
     for (size_t i = 0; i < option_row_count; i++) {
         const struct option_row *row = &option_rows[i];
         bool skip = !options_belongs(row, use);
@@ -90,7 +90,7 @@ static void add_start(struct conf *conf, const struct print_conf *wanted) {
             options->socket);
         return;
     }
-    append_options(options, OPTION_FOR_START, paths, &serving);
+    append_options(wanted, options, OPTION_FOR_START, paths, &serving);
     snprintf(usual, sizeof usual, OPTIONS_KONG_PREFIX "/%s.socket", conf->name);
     if (!wanted->in_place || serving.len > 0 || serving.failed ||
         strcmp(usual, options->socket) != 0) {
@@ -110,7 +110,7 @@ static void add_query(struct conf *conf, const struct print_conf *wanted,
                       const struct options *own) {
     struct buffer told;
     buffer_init(&told, VALUE);
-    append_options(own, OPTION_FOR_QUERY, NULL, &told);
+    append_options(wanted, own, OPTION_FOR_QUERY, NULL, &told);
     if (!wanted->in_place || told.len > 0 || told.failed ||
         wanted->options->role == OPTION_CONTROL_PLANE) {
         struct buffer *query = add(conf, "_query_cmd", "how Kong learns of the plugin");

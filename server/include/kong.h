@@ -195,7 +195,8 @@ int kong_main(int argc, char **argv, const struct kong_plugin *plugin);
  * the same socket and its own query command (--dump --plugin NAME); one has the start command.
  * --print-conf prints these lines. Each plugin has its own configuration, instances, jobs, stacks,
  * on_error and figures; one that crashes the process is quarantined alone. --threads N needs all of
- * them to be thread_safe.
+ * them to be thread_safe. All speak one protocol, for Kong takes an idle connection to the socket
+ * for whichever plugin comes next: MsgPack:1, if one of them needs it (kong_plugin.protocol).
  *
  * `open` is called for each, in the order of the list, before any handler runs, and `close` in the
  * opposite order. What one `open` leaves is found by kong_process_data in this plugin only. Plugins

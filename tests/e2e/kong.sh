@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The documented flow against a real Kong: the README's commands, what they answer, and what may go wrong.
 #
-#   tests/e2e/kong.sh [BINARY]          (default: build/apiversion-server)
+#   tests/e2e/kong.sh [BINARY [THREE]]  (default: build/apiversion-server, build/tests/gateway/three_server)
 #
 #   KONG_ADMIN_URL, KONG_PROXY_URL   a Kong that runs, with the plugin. Without them one is started, by the `kong` on PATH,
 #                                    with BINARY as its plugin server; the Admin API takes changes only with a database:
@@ -106,13 +106,14 @@ status_listen = off
 anonymous_reports = off
 log_level = info
 nginx_http_include = $dir/upstream.conf
-plugins = bundled,api-version
-pluginserver_names = apiversion-server
+plugins = bundled,api-version${three:+,three-open,three-closed,three-rough}
+pluginserver_names = apiversion-server${three:+,three-open,three-closed,three-rough}
 pluginserver_apiversion_server_socket = $dir/apiversion-server.socket
 pluginserver_apiversion_server_start_cmd = $1 --socket $dir/apiversion-server.socket
 pluginserver_apiversion_server_query_cmd = $1 --dump
 EOT
     "$1" --print-conf --replace-upstream-header | grep '^nginx_proxy' >>"$dir/kong.conf"
+    [ -z "$three" ] || "$three" --print-conf --socket "$dir/three.socket" | grep '^pluginserver_three' >>"$dir/kong.conf"
     [ "$(id -u)" != 0 ] || echo "nginx_user = $(id -un) $(id -gn)" >>"$dir/kong.conf"
     own_kong=1
     for command in 'migrations bootstrap' start; do
@@ -241,9 +242,58 @@ reload_under_load() {
     yes 'reload under load: all marked' test "$(grep -ixc 'Version: 0.1' "$dir/answer")" = "$sent"
 }
 
+# --- Several plugins in one process ----------------------------------------------------------------------------------
+
+# HEADER PATTERN CURL-OPTION…: an answer, 200, whose header is that
+answer_has() {
+    curl -sS -m 10 -D - -o /dev/null "${@:3}" "$proxy/$route" 2>/dev/null | tr -d '\r' >"$dir/answer"
+    answers '^HTTP/[0-9.]+ 200' && answers "^[Xx]-$1: $2\$"
+}
+
+three_processes() { # those that serve; each has a supervisor, which has the same command
+    pgrep -f -- "$three --socket $dir/three.socket" | wc -l
+}
+
+several() {
+    local name ids=()
+    for name in three-open three-closed three-rough; do
+        type_in "curl -X POST localhost:8001/services/my-service/plugins --data name=$name"
+        yes "several: the plugin $name is enabled" created
+        ids+=("$id")
+    done
+    yes 'several: the first one marks the answer' soon answer_has First first
+    yes 'several: the second one does, with its own data' soon answer_has Second '[0-9]+'
+    yes 'several: the third one does' soon answer_has Third first
+    yes 'several: api-version, another process, still does' answer_has First first -H 'X-A: 1'
+    yes 'several: Kong has started one process, with its supervisor' test "$(three_processes)" = 2
+    "$three" --status --json --socket "$dir/three.socket" >"$dir/answer" 2>&1
+    for name in three-open three-closed three-rough; do
+        yes "several: the figures of $name are its own" test "$(started_events "$name")" -gt 0
+    done
+    "$three" --doctor --kong-conf "$dir/kong.conf" >"$dir/answer" 2>&1
+    yes 'several: the doctor finds all well' answers '^all is well'
+    curl -sS -m 20 -o /dev/null -H 'X-Crash: 1' "$proxy/$route" 2>/dev/null
+    curl -sS -m 20 -o /dev/null -H 'X-Crash: 1' "$proxy/$route" 2>/dev/null
+    yes 'several: after a crash of the third the first is served' soon answer_has First first
+    yes 'several: and the second, which begins anew' soon answer_has Second '[0-9]+'
+    yes 'several: and the third' soon answer_has Third first
+    tail -n 2000 "$dir/kong/logs/error.log" >"$dir/answer"
+    yes 'several: the crash is told of under its name' answers 'while three-rough ran access'
+    for id in "${ids[@]}"; do
+        curl -sS -m 10 -o /dev/null -X DELETE "$admin/plugins/$id"
+    done
+}
+
+started_events() { # PLUGIN: of a status in $dir/answer
+    python3 -c 'import json, sys
+print(json.load(open(sys.argv[2]))["Plugins"][sys.argv[1]]["EventsStarted"])' "$1" "$dir/answer" 2>/dev/null || echo 0
+}
+
 # --- The flow ------------------------------------------------------------------------------------------------
 
 binary=${1:-$here/../../build/apiversion-server}
+three=$(realpath "${2:-$here/../../build/tests/gateway/three_server}" 2>/dev/null)
+[ -x "$three" ] || three=
 admin=${KONG_ADMIN_URL:-}
 proxy=${KONG_PROXY_URL:-}
 UPSTREAM_URL=${UPSTREAM_URL:-http://127.0.0.1:8001/status}
@@ -304,6 +354,14 @@ yes 'deleted: the answer is not marked' soon marked Plugin-Version
 type_in "curl -X POST localhost:8001/services/my-service/plugins --data name=api-version"
 yes 'added again' created
 yes 'added again: the answer is marked' soon marked Version 0.1
+
+if [ -n "$own_kong" ] && [ -n "$three" ]; then
+    kept=$id
+    several
+    id=$kept
+else
+    echo 'SKIPPED - several plugins in one process: only in a Kong that this script starts, with three_server built'
+fi
 
 if [ -n "${KONG_RELOAD:-}" ]; then
     reload_under_load

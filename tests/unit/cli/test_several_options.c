@@ -48,15 +48,13 @@ static void refused(const char *line, const char *wanted) {
 }
 
 static void which_plugin_is_asked_for(void **state) {
-    static const char *const alone[] = {
-        "dump",     "describe", "check-config", "phases",
-        "priority", "protocol", "name",         "replace-upstream-header"};
+    static const char *const alone[] = {"dump",     "describe", "check-config",           "phases",
+                                        "priority", "name",     "replace-upstream-header"};
     static const char *const lines[] = {"--dump",
                                         "--describe",
                                         "--check-config|x.json",
                                         "--phases|access",
                                         "--print-conf|--priority|7",
-                                        "--print-conf|--protocol|MsgPack:1",
                                         "--print-conf|--name|x",
                                         "--print-conf|--replace-upstream-header=A"};
     char wanted[200];
@@ -89,7 +87,7 @@ static void options_are_of_that_plugin(void **state) {
         parse(&options, &plugins, "--phases|access|--dump|--plugin=three-closed", error, 512), 0);
     assert_ptr_equal(options.plugin, three_plugins[1]);
     assert_int_equal(options.priority, 20);
-    assert_int_equal(options.protocol, PROTOCOL_PROTOBUF);
+    assert_int_equal(options.protocol, PROTOCOL_MSGPACK); /* for three-rough needs it */
     struct options own = options_for(&options, &plugins, three_plugins[2]);
     assert_int_equal(own.priority, 10);
     assert_int_equal(own.protocol, PROTOCOL_MSGPACK);
@@ -107,9 +105,14 @@ static void a_plugin_may_need_msgpack(void **state) {
     struct options options;
     char error[512];
     (void)state;
-    refused("--dump|--plugin|three-rough|--protocol|ProtoBuf:1",
+    refused("--dump|--plugin|three-open|--protocol|ProtoBuf:1",
             "--protocol ProtoBuf:1: the plugin three-rough calls functions that Kong has over "
             "MsgPack:1 only (.protocol of its struct kong_plugin): leave it out");
+    assert_int_equal(plugins_init(&plugins, "two-server", three_plugins, 2), 0);
+    assert_int_equal(parse(&options, &plugins, "--dump|--plugin|three-open", error, 512), 0);
+    assert_int_equal(options.protocol, PROTOCOL_PROTOBUF);
+    options_free(&options);
+    plugins_free(&plugins);
     assert_int_equal(plugins_init(&plugins, "one-server", &three_plugins[2], 1), 0);
     assert_int_equal(parse(&options, &plugins, "--dump", error, 512), 0);
     assert_int_equal(options.protocol, PROTOCOL_MSGPACK);
