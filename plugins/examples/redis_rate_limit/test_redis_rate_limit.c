@@ -235,7 +235,7 @@ static void a_silent_redis_costs_its_time(void **state) {
     struct kong_test *test = open_gateway(state, 100, "");
     char config[256];
     char error[256];
-    snprintf(config, sizeof config, "{\"limit\":3,\"redis\":{\"socket\":\"%s\",\"timeout\":20}}",
+    snprintf(config, sizeof config, "{\"limit\":3,\"redis\":{\"socket\":\"%s\",\"timeout\":200}}",
              redis.socket);
     assert_int_equal(kong_test_configure(test, config, error, sizeof error), 0);
     kill(redis.pid, SIGSTOP);
