@@ -23,9 +23,9 @@ extern "C" {
  * object a map in the order of the text, an array a list. A number is an integer where it is
  * written without fraction and exponent and fits int64_t, else a number. Of a key that repeats the
  * last value counts, as in Kong.
- * KONG_E_INVALID: no JSON, or no UTF-8; kong_error_text says where and what: "line 2, column 7: …"
- * (columns count bytes). KONG_E_TOO_BIG: over the limit, nested deeper than KONG_LIMIT_NESTING,
- * more than KONG_LIMIT_ELEMENTS values. KONG_E_NOMEM. */
+ * KONG_E_INVALID: no JSON, or no UTF-8; kong_error_text says where and what: "JSON, line 2, column
+ * 7: …" (columns count bytes). KONG_E_TOO_BIG: over the limit, nested deeper than
+ * KONG_LIMIT_NESTING, more than KONG_LIMIT_ELEMENTS values. KONG_E_NOMEM. */
 int kong_json_parse(struct kong *kong, struct kong_str text, size_t limit, struct kong_value *value)
     KONG_NONNULL(1, 4);
 

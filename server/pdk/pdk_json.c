@@ -19,8 +19,8 @@ static int fail_fault(struct kong *kong, int error, struct kong_str text,
         }
     }
     return event_fail(pdk_event(kong), error,
-                      arena_printf(pdk_arena(kong), "kong_json_parse: line %zu, column %zu: %s",
-                                   line, fault->at - begin + 1, fault->what));
+                      arena_printf(pdk_arena(kong), "JSON, line %zu, column %zu: %s", line,
+                                   fault->at - begin + 1, fault->what));
 }
 
 int kong_json_parse(struct kong *kong, struct kong_str text, size_t limit,
@@ -30,8 +30,8 @@ int kong_json_parse(struct kong *kong, struct kong_str text, size_t limit,
     if (text.len > limit) {
         return event_fail(pdk_event(kong), KONG_E_TOO_BIG,
                           arena_printf(pdk_arena(kong),
-                                       "kong_json_parse: the text has %zu bytes, the limit is %zu",
-                                       text.len, limit));
+                                       "JSON: the text has %zu bytes, the limit is %zu", text.len,
+                                       limit));
     }
     if (text.data == NULL) {
         text = (struct kong_str){"", 0};

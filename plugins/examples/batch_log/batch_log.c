@@ -7,8 +7,8 @@
  * The handler puts each entry into its instance's queue. The job "flush" sends the queues, each as
  * lists in JSON, one batch after the other, all queues at the same time. What the server does not
  * take stays, and is sent again; a queue that is full takes no more, which is counted and logged.
- * The job runs once more when the process ends: then the queues are empty, or it says how many
- * entries are lost. */
+ * The job runs once more when the process ends, within --drain-timeout: then the queues are empty,
+ * or a line says how many entries are lost. */
 #include <kong.h>
 
 #include <curl/curl.h>

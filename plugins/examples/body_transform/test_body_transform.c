@@ -80,10 +80,10 @@ static void other_types_pass(void **state) {
 
 static void what_is_no_object_is_refused(void **state) {
     static const char *const bodies[][2] = {
-        {"", "line 1"},
-        {"{\"password\":1", "line 1"},
-        {"{\n\"a\": tru}", "line 2"},
-        {"{} {}", "line 1"},
+        {"", "{\"message\":\"JSON, line 1, column 1: "},
+        {"{\"password\":1", "{\"message\":\"JSON, line 1, column 14: "},
+        {"{\n\"a\": tru}", "JSON, line 2, "},
+        {"{} {}", "JSON, line 1, column 4: "},
         {"{\"a\":\"\xff\"}", "UTF-8"},
         {"[{\"password\":1}]", "The body is no JSON object"},
         {"null", "The body is no JSON object"},

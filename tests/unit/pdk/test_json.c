@@ -147,7 +147,7 @@ static void test_faults(void **state) {
     (void)state;
     for (size_t i = 0; i < LENGTH(faults); i++) {
         char seen[200];
-        snprintf(seen, sizeof seen, "INVALID kong_json_parse: line %s", faults[i].where);
+        snprintf(seen, sizeof seen, "INVALID JSON, line %s", faults[i].where);
         check(faults[i].json, seen);
     }
 }
@@ -157,12 +157,12 @@ static void test_nul(void **state) {
     struct text text = {{"1\0002", 3}, SIZE_MAX};
     (void)state;
     struct bench *bench = run(parse, &text);
-    assert_string_equal(bench_notes(bench), "INVALID kong_json_parse: line 1, column 2: something "
+    assert_string_equal(bench_notes(bench), "INVALID JSON, line 1, column 2: something "
                                             "stands behind the value");
     bench_destroy(bench);
     text.json = (struct kong_str){NULL, 0};
     bench = run(parse, &text);
-    assert_string_equal(bench_notes(bench), "INVALID kong_json_parse: line 1, column 1: the text "
+    assert_string_equal(bench_notes(bench), "INVALID JSON, line 1, column 1: the text "
                                             "ends where a value should be");
     bench_destroy(bench);
 }
@@ -174,8 +174,7 @@ static void test_limit(void **state) {
     assert_string_equal(bench_notes(bench), "ok ok [1,2]");
     text.limit = 4;
     bench_run(bench, parse, &text, NULL, 0);
-    assert_string_equal(bench_notes(bench),
-                        "TOO_BIG kong_json_parse: the text has 5 bytes, the limit is 4");
+    assert_string_equal(bench_notes(bench), "TOO_BIG JSON: the text has 5 bytes, the limit is 4");
     bench_destroy(bench);
 }
 
@@ -192,10 +191,10 @@ static void test_nesting(void **state) {
     memset(json, '[', 33);
     memset(json + 33, ']', 33);
     json[66] = '\0';
-    check(json, "TOO_BIG kong_json_parse: line 1, column 33: nested deeper than 32");
+    check(json, "TOO_BIG JSON, line 1, column 33: nested deeper than 32");
     memset(json, '[', sizeof json - 1);
     json[sizeof json - 1] = '\0';
-    check(json, "TOO_BIG kong_json_parse: line 1, column 33: nested deeper than 32");
+    check(json, "TOO_BIG JSON, line 1, column 33: nested deeper than 32");
 }
 
 static void test_elements(void **state) {
@@ -254,8 +253,7 @@ static void test_long_numbers(void **state) {
     check(json, "ok ok 0.1111111111111111");
     json[1024] = '1';
     json[1025] = '\0';
-    check(json,
-          "INVALID kong_json_parse: line 1, column 1: a number of more than 1,024 characters");
+    check(json, "INVALID JSON, line 1, column 1: a number of more than 1,024 characters");
 }
 
 /* Where the event's memory is used up: an error each, and no crash. */
