@@ -26,7 +26,7 @@ _Static_assert(LOG_LINE_BYTES + LOST <= PIPE_BUF, "both lines go out in one writ
 struct log {
     struct log_style style;
     int fd;
-    const char *path; /* of the file that fd is; NULL: it is none of ours */
+    const char *path; /* of the file that log_use_file put there; NULL: there is none */
     bool is_socket;
     int own_fd; /* the same pipe, in a mode of our own: never blocking. -1: none */
     atomic_int level;
@@ -163,7 +163,8 @@ static bool has_room(int fd) {
     do
         n = poll(&room, 1, 0);
     while (n < 0 && errno == EINTR);
-    return n == 1 && room.revents == POLLOUT; /* else it is full, or nobody will ever read it */
+    return n == 1 &&
+           room.revents == POLLOUT; /* otherwise the pipe is full, or its reader has gone */
 }
 
 /* Whether all of it went out. Other threads wait for the lock meanwhile, so this must not block. A

@@ -1,5 +1,6 @@
-/* One line a record, to stderr, never blocking. Kong reads the pipe when it has time, and shows the
- * lines only at its log level info; when the pipe is full, lines are dropped and counted. */
+/* Writes one line per record to stderr and never blocks. Kong reads the pipe when it has time, and
+ * shows the lines only at its log level info. When the pipe is full, lines are dropped and counted.
+ */
 #ifndef SERVER_LOG_H
 #define SERVER_LOG_H
 
@@ -44,11 +45,11 @@ void log_write_for(struct log *log, const char *plugin, enum log_level level,
  * "request_id", "message"}. */
 void log_set_format(struct log *log, enum log_format format);
 
-/* Before the first line: its descriptor is from now on that file (log_file.h). `path` must outlive
- * the log. 0, or an errno. log_reopen opens the file by its name again, for a program that moved
- * it: where that fails the old one goes on, and a line in it says why. Without a file it does
- * nothing; NULL is allowed. Where systemd's journal reads the descriptor instead, each line begins
- * with its level as journald wants it, "<3>" for an error. */
+/* Puts that file in the place of the log's descriptor (log_file.h). To be called before the first
+ * line. `path` must outlive the log. 0, or an errno. log_reopen opens the file by its name again,
+ * for a program that moved it. Where that fails the log keeps the old file, and a line in it says
+ * why. Without a file log_reopen does nothing; NULL is allowed. Where systemd's journal reads the
+ * descriptor instead, each line begins with its level as journald wants it, "<3>" for an error. */
 int log_use_file(struct log *log, const char *path);
 void log_reopen(struct log *log);
 bool log_has_file(const struct log *log);

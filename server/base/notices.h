@@ -1,8 +1,8 @@
-/* What an operator must know: said once, not per request, where Kong's log is read.
+/* Lines that an operator must see, once and not per request, in Kong's log.
  *
  * Kong shows a plugin server's stderr only at its level info. What goes through kong.log.err is in
- * error.log at Kong's default level, but needs a request to travel with: lines that belong to none
- * wait here for the next event, on whichever thread. */
+ * error.log at Kong's default level, but only a request can carry it. Lines that belong to no
+ * request wait here for the next event, on any thread. */
 #ifndef SERVER_NOTICES_H
 #define SERVER_NOTICES_H
 
@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Something that repeats is told of at most so often. */
+/* The shortest time between two lines about the same thing. */
 #define NOTICE_EVERY_NS ((uint64_t)60 * 1000000000)
 
 /* One thing that happens again and again. Zeroed before the first time. */
@@ -44,7 +44,7 @@ static inline bool notices_pending(const struct notices *notices) {
 void notices_add(struct notices *notices, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* The one that waits for longest; it waits no more. False: there is none. */
+/* Takes out the oldest line. False: there is none. */
 bool notices_take(struct notices *notices, char line[NOTICE_SIZE]);
 
 #endif

@@ -66,7 +66,7 @@ size_t printable_copy(char *out, size_t size, const char *text, size_t len) {
     const unsigned char *in = (const unsigned char *)text;
     size_t room = size - 1;
     size_t n = 0;
-    size_t cut = 0; /* where the dots go: the last end of a character that leaves room for them */
+    size_t cut = 0; /* where the dots go: the end of the last character that leaves room for them */
 
     assert(size >= sizeof dots);
     while (len > 0) {

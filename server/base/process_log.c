@@ -12,8 +12,8 @@ _Static_assert((int)KONG_LOG_DEBUG == (int)LOG_LEVEL_DEBUG &&
                    (int)KONG_LOG_ERROR == (int)LOG_LEVEL_ERROR,
                "plugins' levels are ours");
 
-/* A function without a handle needs one place for the whole process: set before the plugin's first
- * code runs, and taken back when its last has. */
+/* kong_process_log has no handle, so the log is found here. Set before the plugin's code runs
+ * first, cleared when it has run last. */
 static _Atomic(struct log *) the_log;
 
 void process_log_set(struct log *log) {

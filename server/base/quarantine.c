@@ -35,7 +35,7 @@ static struct quarantine_request *find_request(struct quarantine *quarantine,
     return NULL;
 }
 
-/* A free place, or that of whoever is the first to be over. */
+/* A free place, or that of the entry that expires first. */
 static struct quarantine_handler *handler_place(struct quarantine *quarantine, uint64_t now_ms,
                                                 bool *crowded) {
     struct quarantine_handler *first = &quarantine->handlers[0];

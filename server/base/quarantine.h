@@ -35,7 +35,7 @@
 #define QUARANTINE_CRASHES      10u
 #define QUARANTINE_MOST_CRASHES 30u
 
-/* At most so many are remembered; who expires first makes room. */
+/* The most that are remembered. The first to expire makes room for another. */
 #define QUARANTINE_HANDLERS 256
 #define QUARANTINE_REQUESTS 64
 
@@ -68,7 +68,7 @@ struct quarantine_request {
     char id[QUARANTINE_ID_SIZE];
 };
 
-/* Zeroed: nobody is in it. */
+/* Zeroed it is empty. */
 struct quarantine {
     uint64_t watch_ms; /* QUARANTINE_WATCH_MS, or longer where crashes take longer; 0: the same */
     uint32_t handler_count, request_count;
@@ -88,7 +88,7 @@ struct quarantine_crash {
 
 struct quarantine_effect {
     bool request_refused;        /* by this crash */
-    uint64_t handler_refused_ms; /* for so long; 0: it is not */
+    uint64_t handler_refused_ms; /* how long its handler is refused from now on; 0: it is not */
     bool crowded; /* one that still counted was forgotten to make room for this one */
 };
 
@@ -121,7 +121,7 @@ bool quarantine_has_request(const struct quarantine *quarantine,
                             const struct quarantine_handler *handler, const char *id,
                             uint64_t now_ms);
 
-/* Whether anybody is in it: events need not ask otherwise. */
+/* Whether it has an entry that still counts. If not, events need not be judged. */
 bool quarantine_active(const struct quarantine *quarantine, uint64_t now_ms);
 
 /* Whether Kong tells the id of a request in this phase. */

@@ -34,7 +34,7 @@ static int refuse(const char *path, const char *reason, char *error, size_t erro
     return -1;
 }
 
-/* A new file in the place of an old one: who still records to that goes on there. */
+/* A new file in the place of the old one. A process that still records to the old one keeps it. */
 static int open_file(const char *path, char *error, size_t error_size) {
     int flags = O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_NOCTTY | O_CLOEXEC;
     struct stat about;

@@ -6,8 +6,8 @@
  * fails, or the file is as large as it may be, the recording ends, with one line in the log, and
  * the server goes on.
  *
- * Each line is written at once, by the thread whose connection it is: a recording is for the moment
- * in which a process dies, and a line that waits for another thread is lost then. A slow disk slows
+ * The thread that serves the connection writes each line at once. A recording is needed most when a
+ * process dies, and a line that waits for another thread is lost then. The price: a slow disk slows
  * the server. */
 #ifndef SERVER_RECORD_H
 #define SERVER_RECORD_H

@@ -24,8 +24,8 @@
 
 /* What one thread runs. Written by that thread only. */
 struct running_slot {
-    _Atomic uint32_t runs; /* counts up whenever a handler is entered: while `phase` is set, a count
-                              that stands still means that the handler hangs */
+    _Atomic uint32_t runs; /* how often a handler was entered. When it does not change while `phase`
+                              is set, the handler hangs */
     _Atomic int32_t instance;
     _Atomic int32_t phase;   /* enum kong_phase, or QUARANTINE_CONFIGURE or _JOB; RUNNING_NONE,
                                 RUNNING_TAKEN: nothing */
@@ -43,7 +43,7 @@ struct running {
     _Atomic int32_t overflow; /* 1: the process is dying of a handler's stack overflow */
     _Atomic int32_t fault;    /* the slot whose handler the process is dying of; RUNNING_NONE: not
                                  known */
-    char apart[36];           /* from the first slot's cache line */
+    char apart[36];           /* keeps all above out of the first slot's cache line */
     struct running_slot slots[RUNNING_SLOTS];
     struct quarantine quarantine;
 };

@@ -14,7 +14,7 @@
 
 #define NAME_TRIES 100
 
-/* Only who means to takes a path from a server. */
+/* Without --take-over a path that a server listens at is refused. */
 static int check_free(const char *path, const struct socket_failure *failure) {
     char who[32] = "";
     pid_t pid;
@@ -43,13 +43,13 @@ static int check_free(const char *path, const struct socket_failure *failure) {
 
 /* --- Made beside the path --- */
 
-/* Binds under a name that nobody has. */
+/* Binds under a name that is not taken. */
 static int bind_temporary(const struct socket_place *place, int fd, char temp[SOCKET_TEMP_BYTES]) {
     for (int i = 0; i < NAME_TRIES; i++) {
         struct sockaddr_un address;
         uint32_t random = (uint32_t)i;
 
-        /* Where there is no randomness the pid and the count must do. */
+        /* If getrandom fails, the pid and the count make the name. */
         (void)!getrandom(&random, sizeof random, GRND_NONBLOCK);
         socket_temp_name(temp, random);
         socket_place_address(place, temp, &address);
@@ -185,8 +185,8 @@ int socket_file_publish(struct socket_file *file, bool *replaced, char *error, s
     if (socket_place_open(file->path, &place, &failure) != 0) {
         return -1;
     }
-    /* Looked at before the lock is waited for, and again with it: another process that has a copy
-     * of the object may have been first. */
+    /* Checked before waiting for the lock and again under it: another process with a copy of the
+     * object may have published it meanwhile. */
     bool to_do = is_ours(file, place.fd, file->temp);
     if (to_do && !socket_place_lock(&place, file->options.lock)) {
         socket_fail(&failure, "directory %s is locked", place.directory);
@@ -212,7 +212,7 @@ int socket_file_open(const struct socket_file_options *options, struct socket_fi
 
 /* --- Made again, taken away --- */
 
-/* Without a lock: a file under a temporary name is nobody else's. */
+/* No lock is needed: no other process uses a file under this temporary name. */
 static void discard(struct socket_file *file) {
     socket_file_remove(file, SOCKET_LOCK_SKIP);
     close(file->fd);

@@ -1,6 +1,6 @@
 /* recv and send as each event calls them, without the C library's wrappers where it can be. Those
  * are cancellation points: in a process with several threads (the watch for handlers that hang is
- * one) each costs some 45 instructions more, for a cancellation that nobody here asks for. */
+ * one) each costs some 45 instructions more, and no thread here is ever cancelled. */
 #ifndef SERVER_SOCKET_IO_H
 #define SERVER_SOCKET_IO_H
 

@@ -65,7 +65,7 @@ int socket_find_group(const char *name, gid_t *gid, const struct socket_failure 
     return 0;
 }
 
-/* A descriptor of the file itself, whatever its name stands for by now. */
+/* A descriptor of the socket itself; it stays right when the name is given to another file. */
 static int open_socket(const struct socket_place *place, const char *name, struct stat *status,
                        const struct socket_failure *failure) {
     int fd = openat(place->fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);

@@ -15,8 +15,9 @@ struct socket_rights {
     gid_t gid;
 };
 
-/* Gives them to the socket of that name, and to nothing else: who may rename files in the directory
- * could put a link to another file in its place. *status is the socket's. 0, or -1 with a line. */
+/* Gives them to the socket of that name and never to another file, although anyone who may rename
+ * files in the directory could put a link in its place. *status is the socket's. 0, or -1 with a
+ * line. */
 int socket_give_rights(const struct socket_place *place, const char *name,
                        const struct socket_rights *rights, struct stat *status,
                        const struct socket_failure *failure);

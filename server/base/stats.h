@@ -1,6 +1,6 @@
-/* What a server counts. Figures of one loop, which alone changes them, by the functions here; other
- * threads may read them meanwhile (stats_read, stats_gather). No I/O, no allocation, no lock. The
- * only system call is the clock's, which the vDSO answers without one. */
+/* What a server counts. Only the loop that owns the figures changes them, by the functions here;
+ * other threads may read them meanwhile (stats_read, stats_gather). No I/O, no allocation, no lock.
+ * The only system call is the clock's, which the vDSO answers without one. */
 #ifndef SERVER_STATS_H
 #define SERVER_STATS_H
 
@@ -91,7 +91,7 @@ static inline uint64_t stats_read(const uint64_t *counter) {
     return __atomic_load_n(counter, __ATOMIC_RELAXED);
 }
 
-/* Nobody else changes it: no locked instruction is needed. */
+/* Only one thread changes a counter, so no locked instruction is needed. */
 static inline void stats_count(uint64_t *counter, uint64_t by) {
     __atomic_store_n(counter, stats_read(counter) + by, __ATOMIC_RELAXED);
 }
@@ -107,8 +107,8 @@ void stats_add(struct stats_histogram *histogram, uint64_t ns);
 void stats_gather(struct stats *sum, const struct stats *one);
 void stats_gather_plugin(struct stats_plugin *sum, const struct stats_plugin *one);
 
-/* What `percent` (above 0, at most 100) of the durations do not exceed: the end of its bucket, and
- * no more than the longest. 0 without any. */
+/* The duration that `percent` (above 0, at most 100) of all do not exceed: the end of its bucket,
+ * at most the longest duration. 0 when nothing was counted. */
 uint64_t stats_percentile(const struct stats_histogram *histogram, double percent);
 
 /* How many were below 2^bits ns: exact, for that is where buckets end. */
