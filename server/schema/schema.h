@@ -1,5 +1,5 @@
-/* A configuration's schema at work: from one table (kong_schema.h) the dump, the check, the
- * decoding and the docs. No I/O, no libuv. */
+/* Uses a configuration's schema: one table (kong_schema.h) makes the dump, the check, the decoding
+ * and the docs. No I/O, no libuv. */
 #ifndef SERVER_SCHEMA_H
 #define SERVER_SCHEMA_H
 
@@ -17,9 +17,9 @@ static inline const char *schema_field_name(const struct kong_field *field) {
 /* Who sends a configuration. */
 enum schema_source {
     SCHEMA_FROM_USER, /* as to Kong's Admin API: a key that is no field is a violation */
-    SCHEMA_FROM_KONG, /* which has checked it: other keys are let pass (Kong's own, "$refs", those
-                         of a later Kong), and no rules are applied to a value that came from a
-                         vault reference; `required` and the type are */
+    SCHEMA_FROM_KONG, /* which has checked it: unknown keys are ignored (Kong's own, "$refs", those
+                         of a later Kong). A value that came from a vault reference is checked for
+                         `required` and its type only, not by rules */
 };
 
 /* Violations, a line each, as Kong's Admin API words them: "config.response_header: required field
@@ -31,8 +31,8 @@ struct schema_result {
     size_t count;
     json_t *tree; /* what was parsed, defaults filled in: the caller's reference. NULL when the text
                      is no JSON object */
-    const char *ignored; /* the first key that was let pass though neither the schema nor Kong (3.9)
-                            is known to have it; in the tree. NULL: none */
+    const char *ignored; /* the first key that was ignored although neither the schema nor Kong 3.9
+                            has it; in the tree. NULL: none */
     size_t ignored_count;
 };
 
@@ -62,9 +62,9 @@ json_t *schema_to_json(const struct kong_schema *schema, const char *plugin_name
 /* The fields as a table in Markdown. malloc'ed, freed by the caller; NULL when out of memory. */
 char *schema_to_markdown(const struct kong_schema *schema);
 
-/* Checks the table itself, a programmer's error otherwise seen only when Kong does not start:
- * names, defaults that their own rules refuse, patterns that do not compile, rules that do not fit
- * the type. 0, or -1 with a line in `error`. */
+/* Checks the table itself. Without this, an author sees such mistakes only when Kong does not
+ * start: bad names, defaults that break their own rules, patterns that do not compile, rules that
+ * do not fit the type. 0, or -1 with a line in `error`. */
 int schema_check(const struct kong_schema *schema, char *error, size_t error_size);
 
 #endif

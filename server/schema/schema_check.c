@@ -86,7 +86,7 @@ static void check_elements(struct checker *checker, const struct kong_field *fie
     }
 }
 
-/* Kong says of a map what is wrong with the first bad entry, as if it were wrong with the map. */
+/* Kong reports the error of a map's first bad entry as an error of the map itself. */
 static void check_entries(struct checker *checker, const struct kong_field *field,
                           const json_t *map, struct errors *errors) {
     const char *name;
@@ -109,7 +109,7 @@ static void check_entries(struct checker *checker, const struct kong_field *fiel
     }
 }
 
-/* A list in place of a record: to Lua a table without any of the fields, with numbers for keys. */
+/* A list in place of a record: Lua sees a table that has numbers as keys and none of the fields. */
 static void check_list_as_record(struct checker *checker, const struct kong_record *record,
                                  const json_t *list, struct errors *errors) {
     json_t *empty = json_object();
@@ -230,7 +230,7 @@ static void check_unknown(struct checker *checker, const struct kong_record *rec
         }                                                                                          \
     } while (0)
 
-/* The field as it would be with these rules besides its own. */
+/* The field with these rules added to its own. */
 static struct kong_field with_rules(const struct kong_field *own, const struct kong_field *rules) {
     struct kong_field field = *own;
 

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Of what is said of one value, and of a line with the path before it: control characters grow to
- * six bytes. Of lines. */
+/* The longest text about one value; the longest line with its path, where a control character takes
+ * six bytes; the most lines. */
 #define TEXT_MAX  512
 #define LINE_SIZE 2048
 #define LINES_MAX 64

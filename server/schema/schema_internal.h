@@ -12,8 +12,8 @@
 /* Of a field's name. */
 #define SCHEMA_NAME_MAX 127
 
-/* One walk. Everything made on the way lives in the arena; once out of memory, functions do nothing
- * more and the walk ends as CODEC_E_NOMEM. */
+/* One walk. Everything made on the way lives in the arena; after it runs out, all functions do
+ * nothing and the walk ends with CODEC_E_NOMEM. */
 struct checker {
     struct arena *arena;
     bool nomem;
@@ -40,8 +40,8 @@ json_t *schema_parse_config(struct checker *checker, struct kong_str text, struc
 /* --- schema_errors.c
  * ------------------------------------------------------------------------------
  *
- * What is wrong, shaped as the configuration is: Kong's rules over several fields look at it and
- * write into it. A node with neither text nor children means: nothing wrong. */
+ * What is wrong, as a tree of the configuration's shape. Kong's rules over several fields read it
+ * and add to it. A node without text and children means that nothing is wrong. */
 struct errors {
     const char *name; /* of a field; borrowed. NULL for an element of a list */
     size_t index;     /* of an element, from 1 as in Lua */
@@ -52,7 +52,7 @@ struct errors {
 
 bool errors_any(const struct errors *errors);
 
-/* What is shown of a value, and of a name, that somebody wrote. */
+/* Bytes that are shown of a value, and of a name, from a configuration. */
 #define SCHEMA_SHOWN 256
 
 /* The text; if it does not fit in `size` bytes, a copy of what does, with "..." at its end. */
@@ -85,13 +85,14 @@ bool reference_is(const json_t *value);
 void references_collect(struct checker *checker, const struct kong_record *record,
                         const json_t *object);
 
-/* Whether no rule is applied to the value: it is a reference, or came from one. */
+/* Whether the value is exempt from rules, because it is a reference or came from one. */
 bool reference_exempts(const struct checker *checker, const struct kong_field *field,
                        const json_t *value);
 
 /* --- schema_rules.c ----------------------------------------------------------------------- */
 
-/* The rules of a field on a value of the right type that is not null. Says the first broken one. */
+/* Applies a field's rules to a value of the right type that is not null. Reports the first broken
+ * rule. */
 void rules_check(struct checker *checker, const struct kong_field *field, const json_t *value,
                  struct errors *errors);
 
@@ -108,7 +109,8 @@ void rules_number_text(double number, char text[32]);
  * list belongs becomes an empty list, and the other way round. */
 void defaults_fill(struct checker *checker, const struct kong_record *record, json_t *object);
 
-/* The same for one value: NULL, or a new reference to be put in its place. */
+/* The same for one value. NULL: it stays; else a new reference to the value that takes its place.
+ */
 json_t *defaults_fill_value(struct checker *checker, const struct kong_field *field, json_t *value);
 
 /* --- schema_entity.c ---------------------------------------------------------------------- */
@@ -122,7 +124,7 @@ struct entity {
     size_t said;
 };
 
-/* Whether the check is to be made, as Kong decides it from what is there and what is wrong. */
+/* Whether the check applies. Kong decides that by which fields are set and which are wrong. */
 bool entity_applies(struct entity *entity, const struct kong_check *check);
 
 /* One that is not conditional. */
@@ -141,8 +143,8 @@ const json_t *entity_value(const json_t *object, const char *path);
 
 /* --- schema_check.c ----------------------------------------------------------------------- */
 
-/* A value against its field, recursively; `required` stands in for the field's own. slot: where the
- * value is going to be decoded; NULL when it is not. A missing value is NULL or JSON's null. */
+/* Checks a value against its field, recursively. `required` replaces the field's own. slot: where
+ * the value is going to be decoded; NULL when it is not. A missing value is NULL or JSON's null. */
 void check_value(struct checker *checker, const struct kong_field *field,
                  const struct kong_slot *slot, bool required, const json_t *value,
                  struct errors *errors);

@@ -11,8 +11,8 @@ static bool is_nomem(const json_error_t *error) {
     return error->text[0] == '\0' || json_error_code(error) == json_error_out_of_memory;
 }
 
-/* Integers become reals unless `integers`: as in Lua, and none is too large. Where memory is short
- * jansson takes a string for an invalid token: what is really broken fails twice. */
+/* Integers become reals unless `integers`: as in Lua, and none is too large. Short of memory,
+ * jansson reports a string as an invalid token; so an error counts only when it comes twice. */
 static json_t *parse(const char *data, size_t len, bool integers, json_error_t *error) {
     size_t flags = JSON_DECODE_ANY | JSON_ALLOW_NUL | (integers ? 0 : JSON_DECODE_INT_AS_REAL);
     json_t *json = NULL;
@@ -31,7 +31,7 @@ json_t *schema_parse_text(const char *text, bool integers, bool *nomem) {
     return json;
 }
 
-/* Looked for in the bytes: jansson recurses, and allocates for each element. */
+/* Counted in the bytes, before jansson recurses and allocates for each element. */
 static bool has_excess(struct checker *checker, struct kong_str json, struct errors *errors) {
     bool in_string = false;
     size_t depth = 0;

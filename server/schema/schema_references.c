@@ -17,7 +17,7 @@ bool reference_is(const json_t *value) {
            memcmp(text, PREFIX, sizeof PREFIX - 1) == 0 && text[len - 1] == '}';
 }
 
-/* By address, for each value of a tree has its own. */
+/* By address: each value of a tree has its own. */
 static int compare(const void *a, const void *b) {
     uintptr_t x = (uintptr_t) * (const json_t *const *)a;
     uintptr_t y = (uintptr_t) * (const json_t *const *)b;

@@ -26,7 +26,8 @@ void rules_number_text(double number, char text[32]) {
     snprintf(text, 32, "%.14g", number);
 }
 
-/* A rule: true when the field has none of the kind, or the value keeps it; else says so. */
+/* A rule. True when the field does not have it, or the value keeps it; otherwise it sets the error.
+ */
 typedef bool rule(struct checker *checker, const struct kong_field *field, const json_t *value,
                   struct errors *errors);
 

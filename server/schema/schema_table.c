@@ -1,4 +1,5 @@
-/* The table itself, checked: what Kong would refuse, or never say a word about. */
+/* Checks the table itself for what Kong would refuse, and for mistakes that Kong would not report.
+ */
 #include "schema_internal.h"
 
 #include <math.h>
@@ -196,7 +197,8 @@ static int check_rules(struct table_check *check, const struct place *place,
 
 /* --- Memory ----------------------------------------------------------------------------------
  *
- * For tables that were written without the macros, and records whose fields are another struct's.
+ * Finds mistakes in tables written without the macros, and records with the fields of another
+ * struct.
  */
 
 static bool is_slot_sound(const struct kong_field *field, const struct kong_slot *slot) {
@@ -417,7 +419,7 @@ static int check_table_record(struct table_check *check, const struct place *pla
     return 0;
 }
 
-/* A default's check needs little; what it needs is not the configuration's. */
+/* Memory to check one default: little, and none of the configuration's. */
 #define SCRATCH ((size_t)1 << 20)
 
 int schema_check(const struct kong_schema *schema, char *error, size_t error_size) {
