@@ -198,7 +198,7 @@ static const char *number_end(const struct reader *reader, bool *whole) {
     return at;
 }
 
-/* strtod takes the decimal point of the locale, which is a plugin's to set. */
+/* strtod uses the decimal point of the locale, which a plugin may set. */
 static bool to_double(const char *text, size_t len, double *number) {
     char copy[NUMBER_MOST + 32];
     const char *point = localeconv()->decimal_point;

@@ -27,7 +27,7 @@ enum kong_phase kong_get_phase(struct kong *kong) {
 
 /* --- Memory and values --- */
 
-/* The text must not need the memory that there is none of. */
+/* The text is static: there is no memory to make one. */
 static void *alloc(struct kong *kong, size_t size) {
     const struct arena *arena = pdk_arena(kong);
     void *memory = arena_alloc(pdk_arena(kong), size);

@@ -1,5 +1,5 @@
-/* Any function by its name. Nothing has looked at the arguments: where the table knows their shape,
- * what Kong would raise on is refused here. */
+/* Any function by its name. Its arguments are not checked by a typed function: where the table
+ * knows their shape, this refuses what Kong would raise an error on. */
 #include "pdk_call.h"
 
 #include "printable.h"

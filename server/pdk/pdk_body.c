@@ -1,4 +1,4 @@
-/* Bodies, whatever way Kong hands them over. */
+/* Bodies, which Kong sends as a string or leaves in a file. */
 #include "pdk_call.h"
 
 #include <errno.h>
@@ -9,8 +9,7 @@
 
 #include "limit.h"
 
-/* A file up to this size is read at once: that takes no longer than to hand it to another thread
- * and back. */
+/* A file up to this size is read at once: handing it to another thread would take as long. */
 #define READ_AT_ONCE ((size_t)256 << 10)
 
 /* A Lua number is exact up to here; 0 has Kong read a file of any size. */
@@ -53,7 +52,8 @@ static int fail_file(struct kong *kong, enum pdk_id id, const char *path, int er
     return pdk_fail(kong, id, KONG_E_IO, "%s: %s", path, why);
 }
 
-/* Only nginx's own temporary files are meant: no link, no device, nothing that makes open wait. */
+/* Opens only regular files, as nginx's temporary files are: no link, no device, nothing that makes
+ * open wait. */
 static int open_file(struct kong *kong, enum pdk_id id, const char *path, size_t limit, int *fd,
                      size_t *len) {
     struct stat stat;
@@ -147,8 +147,8 @@ static int content_length(struct kong *kong, uint64_t *len, bool *known) {
 
 /* MsgPack:1. Kong takes the size of a body that lies in a file as an argument: without one, and for
  * a file that is larger, it raises an error and fails the request, so that no answer ever comes.
- * What is too big is found before that where the client says how long its body is. Where it does
- * not, Kong may read as much as one message can carry, rather than all that a client sends. */
+ * So a body that is too big is refused before that, if the client says how long it is. If not, Kong
+ * may read as much as one message can carry, and not all that a client sends. */
 static int ask_msgpack(struct kong *kong, size_t limit, struct kong_value *value) {
     const enum pdk_id id = PDK_REQUEST_GET_RAW_BODY;
     uint64_t len = 0;

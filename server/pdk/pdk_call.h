@@ -1,6 +1,6 @@
-/* What the typed PDK functions share: calling by the table, turning Kong's answer into the type
- * that is promised, and saying what is wrong. All of them note their errors in the event and set
- * their results in any case. */
+/* What the typed PDK functions share: calling by the table, turning Kong's answer into the promised
+ * type, and error texts. Each function notes its error in the event, and sets its results also when
+ * it fails. */
 #ifndef SERVER_PDK_CALL_H
 #define SERVER_PDK_CALL_H
 
@@ -38,22 +38,22 @@ int pdk_fail(struct kong *kong, enum pdk_id id, int error, const char *format, .
     __attribute__((format(printf, 4, 5)));
 int pdk_no_memory(struct kong *kong);
 
-/* KONG_E_TYPE: `what` (of Kong's answer) is of another type. */
+/* KONG_E_TYPE: `what` (a part of Kong's answer) has another type. */
 int pdk_fail_type(struct kong *kong, enum pdk_id id, const char *what,
                   const struct kong_value *value);
 
-/* KONG_E_PHASE, with a text, where Kong would raise an error on this call in the phase at hand. In
- * the phase log it may have to ask Kong first, which waits. */
+/* KONG_E_PHASE, with a text, when Kong would raise an error on this call in the current phase. In
+ * the phase log this may ask Kong first, and wait for the answer. */
 int pdk_look_at_phase(struct kong *kong, const struct pdk_method *method) __attribute__((cold));
 
-/* The same; most calls are allowed at first sight. */
+/* The same, fast for the calls that are always allowed in a phase. */
 static inline int pdk_check_phase(struct kong *kong, const struct pdk_method *method) {
     bool plain = (method->plain_phases & KONG_PHASE_BIT(pdk_event(kong)->phase)) != 0;
     return __builtin_expect(plain, 1) ? KONG_OK : pdk_look_at_phase(kong, method);
 }
 
-/* Calls, after a look at phase and arguments: where the table says that the first is a string, nil
- * is KONG_E_INVALID. A posted function. */
+/* Calls a posted function, after checking phase and arguments: where the table says that the first
+ * is a string, nil is KONG_E_INVALID. */
 int pdk_post(struct kong *kong, enum pdk_id id, const struct kong_value *args, size_t count);
 
 /* A function whose answer is of any type. */
@@ -76,8 +76,8 @@ int pdk_get_number(struct kong *kong, enum pdk_id id, const struct kong_value *a
 int pdk_get_bool(struct kong *kong, enum pdk_id id, const struct kong_value *args, size_t count,
                  bool *boolean);
 
-/* A function of which Lua gives true, or nil and a text: KONG_E_KONG with `refused` for anything
- * but true. */
+/* A function that returns true in Lua, or nil and a text. Anything but true is KONG_E_KONG with the
+ * text `refused`. */
 int pdk_confirm(struct kong *kong, enum pdk_id id, const struct kong_value *args, size_t count,
                 const char *refused);
 

@@ -48,7 +48,7 @@ static int read_addresses(struct kong *kong, enum pdk_id id, const char *name,
     return KONG_OK;
 }
 
-/* On ProtoBuf:1 a list of strings stands where Kong has a map: names at best, without values. */
+/* On ProtoBuf:1 Kong's map arrives as a list of strings: at best the names, without values. */
 static int read_headers(struct kong *kong, enum pdk_id id, const struct kong_value *value,
                         struct kong_headers *out) {
     static const struct kong_value none = {.type = KONG_NIL};

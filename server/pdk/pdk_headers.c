@@ -40,8 +40,8 @@ static bool take_value(const struct kong_value *value, struct kong_header *heade
     return value->type == KONG_BOOLEAN && value->boolean;
 }
 
-/* What comes for one name: on ProtoBuf:1 a string, true, or a list of them; on MsgPack:1 a list,
- * empty for an argument without `=`. */
+/* The values of one name. ProtoBuf:1 has a string, true, or a list of them; MsgPack:1 has a list,
+ * which is empty for an argument without `=`. */
 static int take_values(struct kong *kong, enum pdk_id id, const struct kong_pair *pair,
                        struct kong_header *header) {
     static const struct kong_value flag = {.type = KONG_BOOLEAN, .boolean = true};
@@ -242,7 +242,8 @@ int pdk_check_headers(struct kong *kong, enum pdk_id id, struct kong_value heade
     return KONG_OK;
 }
 
-/* Of a list Kong 3.9 and 2.8 make one header "table: 0x7f…". */
+/* Kong 3.9 and 2.8 turn a list into one header "table: 0x7f…", so each value is added by a call of
+ * its own. */
 static int post_each(struct kong *kong, enum pdk_id id, const char *name,
                      const struct kong_value *values) {
     int error = pdk_check_phase(kong, &pdk_methods[id]);

@@ -13,7 +13,7 @@ struct line {
 static int format_line(struct line *line, const char *format, va_list args)
     __attribute__((format(printf, 2, 0)));
 
-/* What does not fit into `raw` is behind the cut anyway. */
+/* `raw` is larger than a line: what does not fit into it would be cut off anyway. */
 static int format_line(struct line *line, const char *format, va_list args) {
     char raw[sizeof line->text + 1];
     int len = vsnprintf(raw, sizeof raw, format, args);

@@ -1,5 +1,6 @@
-/* Where Kong takes a call. What Kong would raise on is refused here: in the phase log a Lua error
- * leaves the data of this request behind in Kong, and later requests of other clients read it. */
+/* In which phases Kong takes a call. Calls on which Kong would raise an error are refused here: in
+ * the phase log a Lua error leaves the data of this request behind in Kong, and later requests of
+ * other clients read it. */
 #include "event_job.h"
 #include "pdk_call.h"
 

@@ -106,7 +106,7 @@ static int take_numbered(struct kong *kong, const struct kong_value *map, struct
     return KONG_OK;
 }
 
-/* So many groups as the highest number says, but not more than a path can have. */
+/* The highest number is the number of groups, up to the most that a path can have. */
 #define MOST_GROUPS 1024u
 
 static size_t highest_group(const struct kong_value *map) {

@@ -174,7 +174,7 @@ int kong_service_request_set_raw_body(struct kong *kong, struct kong_str body) {
     return pdk_post(kong, PDK_SERVICE_REQUEST_SET_RAW_BODY, ARGS(kong_bytes(body.data, body.len)));
 }
 
-/* What stands before the parameters is compared, as Kong does it. */
+/* Compared without its parameters, as Kong does it. */
 static bool is_encodable(const char *mimetype) {
     static const char *const types[] = {
         "application/x-www-form-urlencoded",

@@ -1,6 +1,6 @@
-/* What all functions share that park a handler for something of ours. Private to wait*.c. The
- * structs lie on the handler's stack, which stays while it is parked; all of them are used on the
- * handler's loop only, but for inbox_post. */
+/* What the functions share that park a handler until something in this process happens. Private to
+ * wait*.c. The structs lie on the handler's stack, which stays while it is parked. Only inbox_post
+ * may be called outside of the handler's loop. */
 #ifndef SERVER_WAIT_H
 #define SERVER_WAIT_H
 
@@ -19,21 +19,24 @@ struct wait {
     bool ending;
     bool timed_out;
     const char *failure; /* libuv's text; NULL */
-    /* Asked when the time or the event is over: false: it cannot end yet. NULL: it can. */
+    /* Called when the time or the event is over. False: the wait cannot end yet. NULL: it always
+     * can. */
     bool (*may_end)(struct wait *wait);
     /* Called once, when it ends: closes what the wait has besides its timer. NULL: nothing. */
     void (*leave)(struct wait *wait);
 };
 
-/* KONG_OK: what the handler waits for can be started, and wait_park must follow, whatever comes of
- * that. Otherwise the error is noted already, and there is no wait. ms: UINT64_MAX: no limit. */
+/* KONG_OK: start what the handler waits for, and call wait_park whether or not that worked.
+ * Otherwise the error is noted already, and wait_park must not be called. ms: UINT64_MAX is no
+ * limit. */
 int wait_begin(struct wait *wait, struct kong *kong, uint64_t ms);
 
-/* What the handler waits for has come, or cannot be started: it goes on as soon as all handles are
- * closed, never before this returns. Idempotent. */
+/* To be called when what the handler waits for has come, or cannot be started. The handler goes on
+ * as soon as all handles are closed, never before this returns. Idempotent. */
 void wait_end(struct wait *wait);
 
-/* The wait cannot be: wait_end, and wait_park gives KONG_E_IO with the text of libuv's error. */
+/* The wait cannot start: as wait_end, and wait_park returns KONG_E_IO with the text of libuv's
+ * error. */
 void wait_fail(struct wait *wait, int uv_error);
 
 /* In `leave`: closes one of the wait's handles, whose `data` becomes the wait. `closed` is
@@ -50,15 +53,15 @@ int wait_park(struct wait *wait);
 
 struct inbox;
 
-/* Embedded in what is told of; delivered once for each post, on the loop. */
+/* Embedded by whoever posts it; delivered once for each post, on the loop. */
 struct inbox_message {
     struct inbox_message *next, *prev;
     void (*deliver)(struct inbox_message *message);
     bool posted;
 };
 
-/* The loop hears other threads from here until inbox_leave. NULL: it cannot; the wait has failed
- * then (wait_fail). */
+/* From now until inbox_leave other threads can post to the loop. NULL: the wait has failed
+ * (wait_fail). */
 struct inbox *inbox_enter(struct wait *wait);
 /* In `leave`: the message, if it is posted, is not delivered any more. */
 void inbox_leave(struct wait *wait, struct inbox *inbox, struct inbox_message *message);

@@ -28,8 +28,8 @@ static int call_fn(void *arg) {
     return 0;
 }
 
-/* On a thread of the pool. While fn runs, the crash record says whose it is. The event lies still
- * until the post. */
+/* On a thread of the pool. While fn runs, the crash record names its event. Nobody else touches the
+ * event until the post. */
 static void run(struct blocking_work *work) {
     struct errand *errand = (struct errand *)((char *)work - offsetof(struct errand, work));
     struct event *event = errand->wait.event;
@@ -45,7 +45,7 @@ static void deliver(struct inbox_message *message) {
     wait_end(&errand->wait);
 }
 
-/* Only while no thread has begun with it; otherwise fn is waited for. */
+/* The wait can end while no thread has started fn; after that it lasts until fn returns. */
 static bool may_end(struct wait *wait) {
     struct errand *errand = (struct errand *)wait;
     if (errand->submitted && !errand->withdrawn) {

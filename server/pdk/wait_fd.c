@@ -17,7 +17,7 @@ struct fd_wait {
 
 static void on_poll(uv_poll_t *poll, int status, int events) {
     struct fd_wait *wait = poll->data;
-    if (status != 0) { /* an error of the descriptor's: the next read or write tells it */
+    if (status != 0) { /* the descriptor has an error, which the next read or write reports */
         wait->ready = wait->wanted;
     } else {
         wait->ready = ((events & UV_READABLE) != 0 ? (unsigned)KONG_READABLE : 0) |
@@ -34,7 +34,7 @@ static void leave(struct wait *wait) {
     }
 }
 
-/* What is ready this moment. */
+/* What is ready now. */
 static unsigned look(int fd, unsigned wanted) {
     struct pollfd poll_fd = {.fd = fd,
                              .events = (short)(((wanted & KONG_READABLE) != 0 ? POLLIN : 0) |
@@ -125,7 +125,7 @@ int kong_wait_fd(struct kong *kong, int fd, unsigned wanted, uint64_t timeout_ms
     }
     rc = park(&wait, kong, fd, timeout_ms);
     if (rc == KONG_OK) {
-        /* the loop may have been busy for so long that the time was over first */
+        /* the loop may have been so busy that the time-out came before the descriptor's event */
         *ready = wait.ready != 0 ? wait.ready : look(fd, wanted);
     }
     return rc;

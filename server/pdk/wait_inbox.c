@@ -1,5 +1,5 @@
-/* How other threads reach handlers that are parked on a loop. There is a handle on the loop only
- * while somebody may be reached: nothing of ours keeps a loop that has no handler. */
+/* How other threads reach handlers that are parked on a loop. The loop has a handle for this only
+ * while a handler may be reached, so that it can end without handlers. */
 #include "wait.h"
 
 #include <stdlib.h>
@@ -27,7 +27,7 @@ static struct inbox_message *take_first(struct inbox *inbox) {
     return message;
 }
 
-/* Delivery parks and closes, and resumes nobody: the inbox stays until its handle is closed. */
+/* Delivery never resumes a handler directly, so the inbox stays until its handle is closed. */
 static void on_posted(uv_async_t *async) {
     struct inbox *inbox = (struct inbox *)((char *)async - offsetof(struct inbox, async));
     struct inbox_message *message;
@@ -36,7 +36,8 @@ static void on_posted(uv_async_t *async) {
     }
 }
 
-/* Sent under the lock: who has taken the message out knows that the sender is done with the handle.
+/* Sent under the lock: when the receiver has taken the message out, the sender no longer uses the
+ * handle.
  */
 void inbox_post(struct inbox *inbox, struct inbox_message *message) {
     pthread_mutex_lock(&inbox->lock);

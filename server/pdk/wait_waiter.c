@@ -1,10 +1,10 @@
-/* A handler that waits for a word of another thread, which may come before, while and after it
- * waits, and after its end. */
+/* A handler that waits until another thread wakes it. That may happen before, while or after it
+ * waits, and even after its end. */
 #include "wait.h"
 
 #include <stdlib.h>
 
-/* Two hold it: the handler until its end, and whoever is to wake it until it has. */
+/* It has two holders: the handler until its end, and the waker until it has woken the handler. */
 struct kong_waiter {
     struct event_cleanup cleanup; /* the handler's end */
     struct event *event;
@@ -24,7 +24,7 @@ struct waiter_wait {
     struct inbox *inbox;
 };
 
-/* Under the lock, which is given back: one holder less. */
+/* Called under the lock, which it releases: one holder less. */
 static void let_go(struct kong_waiter *waiter) {
     bool last = --waiter->holders == 0;
     bool unwanted = last && waiter->woken && !waiter->taken && waiter->discard != NULL;
