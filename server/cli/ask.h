@@ -22,12 +22,12 @@ struct ask {
     int64_t deadline_ms; /* of the whole conversation, on the monotonic clock */
     pid_t peer;          /* who made the socket listen; 0: not known */
     bool answered;       /* it has said anything */
-    bool dropped;        /* it closed the connection before that: as it does to whom it refuses */
+    bool dropped;        /* it closed the connection before that, as it does to users it refuses */
     char error[256];     /* why the last function failed: one printable line */
 };
 
-/* Connects; whoever is there has timeout_ms for the whole conversation. 0, or -1 with ask->error;
- * then errno is that of connect(2) (ENOENT, ECONNREFUSED: nobody serves), and ask_close is not
+/* Connects. The server has timeout_ms for the whole conversation. 0, or -1 with ask->error; then
+ * errno is that of connect(2) (ENOENT, ECONNREFUSED: no server listens), and ask_close is not
  * needed. */
 int ask_open(struct ask *ask, const char *path, enum protocol protocol, int timeout_ms);
 /* Why a server dropped us, in one line: its --allow-uid, if its command line says so or cannot be

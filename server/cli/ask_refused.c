@@ -1,5 +1,5 @@
-/* Why a server that is there does not answer this user. It says nothing to whom it refuses, so its
- * command line is looked at. */
+/* Why a running server does not answer this user. It sends nothing to users it refuses, so its
+ * command line is read. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>

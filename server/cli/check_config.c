@@ -59,7 +59,7 @@ static bool has_field(const struct kong_schema *schema, const char *name) {
     return false;
 }
 
-/* What is no object at all, in words of ours: NULL when it may be one. */
+/* The line for a text that cannot be an object; NULL when it may be one. */
 static const char *find_other(struct kong_str text) {
     size_t blank = 0;
     while (blank < text.len && (text.data[blank] == ' ' || text.data[blank] == '\t' ||
@@ -118,7 +118,7 @@ static int check_text(const struct check_config *wanted, struct kong_str text, F
         rc = run_configure(wanted->plugin, result.config, out, error, error_size);
     } else if (rc > 0 && !has_field(schema, "config") &&
                json_is_object(json_object_get(result.tree, "config"))) {
-        /* as it stands in Kong's Admin API, and in its declarative files */
+        /* the whole entity, as in Kong's Admin API and its declarative files */
         printable_error(error, error_size,
                         "hint: give what stands under \"config\" alone, without what is around it "
                         "(jq .config)");

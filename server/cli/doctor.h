@@ -24,10 +24,10 @@ struct doctor_options {
     const char *prefix;    /* of `kong start -p`, which wins over all settings; NULL: none */
 };
 
-/* Looks at everything and prints a line for each thing: "ok   …", "FAIL …" with a line that mends
- * it, "note …" for what is no fault. True: nothing failed. The query command is run as Kong would;
- * a running server gets one instance and one event over each protocol, whose calls are answered
- * with nothing. */
+/* Examines everything and prints a line for each finding: "ok …", "FAIL …" with a line that says
+ * how to mend it, or "note …" for what is worth knowing but no fault. True: nothing failed. The
+ * query command is run as Kong would; a running server gets one instance and one event over each
+ * protocol, whose calls are answered with nothing. */
 bool doctor_run(const struct doctor_options *options, FILE *out);
 
 /* --- its parts: private to doctor*.c --- */
@@ -49,7 +49,7 @@ __attribute__((format(printf, 2, 3))) void doctor_note(struct doctor *doctor, co
 __attribute__((format(printf, 3, 4))) void doctor_fail(struct doctor *doctor, const char *mend,
                                                        const char *format, ...);
 
-/* What is looked at, found on the way. */
+/* What is examined, filled in on the way. */
 struct patient {
     struct doctor doctor;
     const struct kong_plugin *plugin; /* that is looked at; what follows is of its plugin server */

@@ -8,7 +8,8 @@
 #include "options_table.h"
 #include "shell_words.h"
 
-/* The option that a word names, in full or shortened, with one dash or two; NULL: none, or more. */
+/* The option that a word names, in full or shortened, with one dash or two. NULL: it names none, or
+ * several. */
 static const struct option_row *row_of(const char *word) {
     const struct option_row *found = NULL;
     const char *name = word + strspn(word, "-");
@@ -29,7 +30,7 @@ static const struct option_row *row_of(const char *word) {
     return found;
 }
 
-/* What a word that is no option was to be; NULL: who knows. */
+/* The option that a misspelt word probably means; NULL: not known. */
 static const struct option_row *meant_row(const char *word) {
     char name[64];
     const char *begin = word + strspn(word, "-");
@@ -42,8 +43,8 @@ static const struct option_row *meant_row(const char *word) {
     return NULL;
 }
 
-/* The words behind the program, each option that belongs to the command spelt right, without the
- * paths and `but`, which are said anew. */
+/* Appends the words behind the program: each option that belongs to the command, spelt right.
+ * Leaves out the paths and `but`, which the caller adds. */
 static void append_options(struct buffer *out, const struct shell_words *words, enum option_use use,
                            const char *but) {
     for (size_t i = 1; i < words->count; i++) {

@@ -1,4 +1,4 @@
-/* Whether an upstream's own header of the plugin's name reaches clients beside the plugin's. */
+/* Whether clients get a header of the same name twice: the plugin's and the upstream's. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

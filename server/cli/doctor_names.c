@@ -116,8 +116,8 @@ static void check_names(struct patient *p) {
     doctor_fail(&p->doctor, mend, "plugins does not name %s: Kong does not know it", plugin);
 }
 
-/* Among the keys that there are for the names in the list and for this server: the one that `key`
- * is, or is most like. Gives how far that is. */
+/* Finds the key that is most like `key`, among the keys of the names in the list and of this
+ * server. Returns the distance; 0: the same. */
 static size_t nearest_key(const struct patient *p, const char *key, bool listed_only, char *out,
                           size_t size) {
     static const char *const ends[] = {"socket", "start_cmd", "query_cmd"};
@@ -161,7 +161,7 @@ static void check_key(struct patient *p, const char *key, const char *value, con
         }
         snprintf(mend, sizeof mend, "the variable KONG_%s", right);
     }
-    if (distance == 0) { /* the list is what is wrong, which has been said */
+    if (distance == 0) { /* the list is wrong, which was reported above */
         snprintf(mend, sizeof mend, "pluginserver_names with %s in it, as above", p->name);
     }
     doctor_fail(&p->doctor, mend, "the %s %.100s belongs to no name in pluginserver_names",

@@ -1,5 +1,5 @@
-/* What is set for others and hits this server: quotes that were meant for a shell, another name of
- * this program, another server with the same plugin. */
+/* Settings that break this server although they do not name it: quotes meant for a shell, another
+ * name of this program, another server with the same plugin. */
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>

@@ -66,7 +66,7 @@ static void close_stream(struct stream *stream) {
     stream->fd = -1;
 }
 
-/* What is there; what no longer fits is thrown away. False: more came than fits. */
+/* Reads what is there and drops what does not fit. False: something did not fit. */
 static bool read_stream(struct stream *stream) {
     char excess[4096];
     size_t room = stream->most - stream->len;

@@ -32,8 +32,8 @@ static void open_standard_descriptors(void) {
     }
 }
 
-/* What we were started with: a blocked SIGTERM would never be heard, an ignored SIGCHLD would leave
- * nobody to wait for. */
+/* Undoes what the parent process may have left: with SIGTERM blocked the server would never end,
+ * with SIGCHLD ignored it could not wait for its children. */
 static void reset_signals(void) {
     sigset_t none;
     sigemptyset(&none);

@@ -13,7 +13,7 @@
 
 /* --- getopt --- */
 
-/* getopt does not tell an option that nobody knows from one that is short for several. */
+/* getopt does not tell an unknown option from one that is short for several. */
 static int refuse_unknown(const struct option_parser *parser, const char *argument) {
     char candidates[256] = "";
     size_t len = 0;
@@ -43,7 +43,7 @@ static const struct option_row *row_of(int value) {
     return NULL;
 }
 
-/* `argument` is the one that getopt stands behind. */
+/* `argument` is the last one that getopt has read. */
 static int refuse_usage(const struct option_parser *parser, int result, const char *argument) {
     const struct option_row *row = row_of(optopt);
     if (row == NULL) {
@@ -58,7 +58,7 @@ static int refuse_usage(const struct option_parser *parser, int result, const ch
 static void make_getopt(struct option longs[MOST_ROWS + 1], char letters[2 * MOST_ROWS + 3]) {
     size_t len = 0;
     assert(option_row_count <= MOST_ROWS);
-    letters[len++] = '+'; /* what is no option ends them: none is taken out of order */
+    letters[len++] = '+'; /* the first word that is no option ends the options */
     letters[len++] = ':'; /* a missing argument has a result of its own */
     for (size_t i = 0; i < option_row_count; i++) {
         const struct option_row *row = &option_rows[i];
@@ -145,7 +145,7 @@ static const char *executable_name(const char *argv0, char *buffer, size_t size)
     return options_program_name(buffer);
 }
 
-/* Options that say nothing without a certain other one. */
+/* Refuses options that do nothing without another one. */
 static int check_company(const struct option_parser *parser) {
     struct options defaults;
     char given[64];

@@ -1,5 +1,5 @@
-/* The command line. One table (options_table.c) says which options there are; what is parsed, what
- * --help prints and what a manual lists come from it. */
+/* The command line. One table (options_table.c) has all options: parsing, --help and the manual
+ * page use it. */
 #ifndef SERVER_OPTIONS_H
 #define SERVER_OPTIONS_H
 
@@ -79,9 +79,9 @@ struct options {
     uint64_t blocking_wait_ms;    /* for one of them; 0: no limit */
     size_t busy_poll_us;          /* the loop does not sleep so soon after a write */
     enum prefetch_mode prefetch;  /* getters that are asked for before the handler does */
-    uint64_t drain_ms;            /* what is still at work so long after SIGTERM is given up */
+    uint64_t drain_ms;            /* how long after SIGTERM events at work are given up */
     enum option_switch supervise; /* a parent holds the socket, a child serves; AUTO as above */
-    uint64_t stall_ms;            /* a process whose handler hangs so long is ended; 0: never */
+    uint64_t stall_ms; /* how long a handler may hang before its process is ended; 0: for ever */
     enum option_switch
         watch_parent; /* end with the process that started us; AUTO: if that is Kong */
 
@@ -110,8 +110,8 @@ int options_check_name(const char *name, char *error, size_t error_size);
 
 /* Defaults, then the command line over them. 0; or -1 with one printable line in `error`
  * (error_size >= 4; without the program's name) that says what is wrong and what would be right,
- * and nothing to free. --help, --help-all, --man and --version end parsing: what stands behind them
- * is not looked at.
+ * and nothing to free. --help, --help-all, --man and --version end parsing: options behind them are
+ * ignored.
  *
  * No output, no exit; argv is left as it is. Uses getopt's global state: to be called once, at the
  * start, by one thread (tests call it again and again: it begins afresh each time). Reads the link

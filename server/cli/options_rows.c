@@ -1,4 +1,4 @@
-/* What holds without options, and what is asked of the table. */
+/* Default values, and questions to the table of options. */
 #include <assert.h>
 #include <stdio.h>
 

@@ -47,7 +47,7 @@ struct option_row {
     int (*check)(const char *text, char *error, size_t error_size);
     enum option_kind kind;
     unsigned number;
-    enum options_action only_with; /* the action without which it says nothing; RUN: none */
+    enum options_action only_with; /* the action that it goes with; RUN: any */
     bool both;                     /* belongs to the other one of Kong's commands, too */
     bool of_plugin;                /* is about one plugin: of several, --plugin says which */
     bool several;                  /* only programs with several plugins show it */
@@ -61,7 +61,7 @@ extern const size_t option_row_count;
 /* "print-conf": of the option that does this. */
 const char *options_name_of(enum options_action action);
 
-/* --help and the like: what stands behind it is not looked at. */
+/* --help and the like: options behind it are ignored. */
 bool options_is_information(enum options_action action);
 
 /* Whether an option's argument is the next word. */

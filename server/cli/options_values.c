@@ -286,7 +286,7 @@ static int parse_headers(const struct option_parser *parser, const struct option
     return 0;
 }
 
-/* One thing is done at a time; who asks for information gets that, whatever stands before. */
+/* Only one action is carried out. --help and the like win over any action before them. */
 static int choose(const struct option_parser *parser, const struct option_row *row) {
     enum options_action before = parser->options->action;
     enum options_action action = (enum options_action)row->number;

@@ -1,4 +1,4 @@
-/* Where this program stands. */
+/* The path of this program. */
 #ifndef SERVER_OWN_PATH_H
 #define SERVER_OWN_PATH_H
 

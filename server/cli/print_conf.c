@@ -226,7 +226,7 @@ static bool print_env(const struct conf *conf, FILE *out) {
     return whole;
 }
 
-/* A comment cannot stand inside a command that goes on. */
+/* A comment cannot stand between the lines of one command, so all comments come first. */
 static bool print_docker(const struct conf *conf, FILE *out) {
     bool whole = true;
     for (size_t i = 0; i < conf->count; i++) {

@@ -10,7 +10,7 @@ struct kong_plugin;
 
 #define RESPONSE_HEADER 256 /* bytes for a name, with its NUL */
 
-/* The field's default. False: there is no such field, or it has none. */
+/* The default of the field response_header. False: there is no such field, or it has no default. */
 bool response_header_default(const struct kong_plugin *plugin, char *out, size_t size);
 
 #endif

@@ -38,7 +38,7 @@ struct service {
     int terminal;              /* what standard error was before --log-file; -1: it is that still */
 };
 
-/* Why it does not serve: for whoever started it, and in the log's file. */
+/* Says why it does not serve: to the terminal it was started from, and in the log's file. */
 static int fail_start(const struct service *service, const char *text, int status) {
     if (service->terminal < 0) {
         return complain(service->program, text, status);
@@ -263,7 +263,7 @@ static int run_on_socket(struct service *service) {
 static int use_log_file(struct service *service) {
     const char *path = service->options->log_file;
     char error[512];
-    signal(SIGHUP, SIG_IGN); /* until somebody is there to open it again */
+    signal(SIGHUP, SIG_IGN); /* until the server handles it */
     int terminal = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
     int reason = log_use_file(service->log, path);
     if (reason != 0) {
@@ -324,7 +324,7 @@ int serve_run(const char *program, const struct options *options, struct plugins
     service.parent_is_kong = ancestor_is_kong(service.parent);
     service.watch_parent = options->watch_parent == OPTION_YES ||
                            (options->watch_parent == OPTION_AUTO && service.parent_is_kong);
-    signal(SIGUSR1, SIG_IGN); /* until somebody is there to hear of the level */
+    signal(SIGUSR1, SIG_IGN); /* until the server handles them */
     signal(SIGUSR2, SIG_IGN);
     service.log = log_create(STDERR_FILENO, options->log_level, plugins->name);
     int status = service.log == NULL || make_dumps(&service) != 0

@@ -20,8 +20,8 @@ struct settings {
     size_t variable_count;
 };
 
-/* Reads "key = value" lines; # begins a comment unless \ stands before it; what else stands there
- * is passed over. path NULL: no file. Then the environment. 0, or -1 with errno. */
+/* Reads "key = value" lines; # begins a comment unless \ stands before it; other lines are skipped.
+ * path NULL: no file. Then the environment. 0, or -1 with errno. */
 int settings_read(struct settings *settings, const char *path);
 void settings_free(struct settings *settings);
 
