@@ -128,7 +128,7 @@ void log_reopen(struct log *log) {
         log_write(log, LOG_LEVEL_INFO, "opened %s again", log->path);
     else
         log_write(log, LOG_LEVEL_ERROR,
-                  "cannot open %s again: %s; lines go to the old file until SIGHUP finds it well",
+                  "cannot open %s again: %s; lines go to the old file until a SIGHUP can open it",
                   log->path, strerror(error));
 }
 

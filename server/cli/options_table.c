@@ -91,12 +91,12 @@ const struct option_row option_rows[] = {
      .help = "only processes of these users may connect; may be repeated (default: all who may "
              "open the socket)"},
     {FLAG("take-over", take_over),
-     .help = "take the socket's path from a server that listens there; that one serves its "
-             "connections to their end. Without this option the path is refused, unless Kong "
+     .help = "take the socket's path from a server that listens there; that server goes on with "
+             "its open connections. Without this option such a path is an error, unless Kong "
              "started this process: Kong reloads that way"},
     {OPTION(NAME, "log-level", "LEVEL", log_level), .common = true, .names = log_levels,
-     .help = "what is logged: debug, info, notice, warn or error; SIGUSR1 makes it one level more, "
-             "SIGUSR2 one less"},
+     .help = "the lowest level that is logged: debug, info, notice, warn or error. SIGUSR1 logs "
+             "one level more, SIGUSR2 one less"},
     {OPTION(NAME, "log-format", "FORMAT", log_format), .names = log_formats,
      .help = "text, or json: one object a line, with time, level, plugin, pid and message"},
     {OPTION(TEXT, "log-file", "PATH", log_file), .common = true,
@@ -114,16 +114,16 @@ const struct option_row option_rows[] = {
              "the parent, the child finishes its work. yes, no, or auto, which is yes if Kong "
              "started this process"},
     {OPTION(SECONDS, "stall-timeout", "SECONDS", stall_ms), BETWEEN(0, HOUR),
-     .help =
-         "end a process (by SIGABRT) whose handler runs so long without a pause; with --supervise "
-         "another one is started. 0: never, it is only reported after --event-timeout"},
+     .help = "end the process (by SIGABRT) when a handler runs this long without a pause; with "
+             "--supervise another one is started. 0: never, but a line reports it after "
+             "--event-timeout"},
 
     {OPTION(COUNT, "threads", "N", threads), .common = true, BETWEEN(1, RUNNING_WORKERS),
      .help = "threads that run handlers; more than one only for plugins that are thread-safe"},
     {OPTION(COUNT, "blocking-threads", "N", blocking_threads), BETWEEN(1, BLOCKING_THREADS_MOST),
      .help = "threads for what handlers do in kong_run_blocking, started as they are needed"},
     {OPTION(SECONDS, "blocking-wait", "SECONDS", blocking_wait_ms), BETWEEN(0, HOUR),
-     .help = "how long a handler waits for one of these threads before its call fails; 0: as long "
+     .help = "how long a handler waits for one of these threads before its call fails. 0: as long "
              "as the event lasts"},
     {OPTION(COUNT, "busy-poll", "MICROSECONDS", busy_poll_us), BETWEEN(0, BUSY_POLL_MOST_US),
      .help = "for so long after each write to Kong look for what comes without sleeping: answers "
@@ -135,12 +135,13 @@ const struct option_row option_rows[] = {
     {OPTION(TEXT, "metrics-listen", "ADDRESS", metrics_listen), .common = true,
      .check = check_metrics,
      .help = "serve figures to Prometheus by HTTP, at /metrics of 127.0.0.1:9542, [::1]:9542 or "
-             "unix:/path; public:0.0.0.0:9542 for one that others reach"},
+             "unix:/path; public:0.0.0.0:9542 lets other machines in"},
     {OPTION(TEXT, "record", "FILE", record),
      .help = "write all bytes of the connections to FILE, secrets too, for tests to replay "
              "(tests/traces/README.md). The file is replaced"},
     {OPTION(BYTES, "record-size", "BYTES", record_size), BETWEEN(4096, SIZE_MAX / 2),
-     .help = "bytes of the file of --record; at so many the recording ends and the server goes on"},
+     .help = "the largest size of the file of --record. Then the recording ends, and the server "
+             "goes on"},
 
     {.section = "What Kong is told",
      .use = OPTION_FOR_QUERY,
@@ -170,22 +171,23 @@ const struct option_row option_rows[] = {
      .use = OPTION_FOR_START,
      OPTION(SECONDS, "event-timeout", "SECONDS", event_ms),
      BETWEEN(1, HOUR),
-     .help = "for one event, with Kong's answers. Kong waits for 60"},
+     .help = "the time for one event, Kong's answers included. Kong itself waits for 60"},
     {OPTION(COUNT, "max-connections", "N", max_connections), BETWEEN(1, 1000000),
      .help = "connections at a time; others wait"},
     {OPTION(COUNT, "max-instances", "N", max_instances), BETWEEN(1, INT32_MAX),
-     .help = "configurations of the plugin, times Kong's workers. Beyond that, the one that was "
-             "not used for longest is forgotten"},
+     .help = "instances at a time: one for each configuration in each of Kong's workers. At the "
+             "limit the one that was not used for longest is forgotten"},
     {OPTION(COUNT, "max-events", "N", max_events), BETWEEN(1, MOST_EVENTS),
      .help = "events at a time"},
     {OPTION(BYTES, "max-frame", "BYTES", max_frame), BETWEEN(4096, (uint64_t)1 << 30),
-     .help = "bytes of one message from Kong, which may hold a whole body; 64K, 2M: KiB and MiB"},
+     .help = "the largest message from Kong, which may hold a whole body. 64K and 2M are KiB and "
+             "MiB, as for all sizes"},
     {OPTION(BYTES, "max-config", "BYTES", max_config), BETWEEN(4096, (uint64_t)1 << 30),
-     .help = "bytes of one configuration's JSON; a larger one is refused. Reading one holds up all "
-             "requests, for some 30 ms each MiB"},
+     .help = "the largest JSON text of one configuration; a larger one is refused. Reading it "
+             "holds up all requests, for some 30 ms per MiB"},
     {OPTION(BYTES, "max-memory", "BYTES", max_memory), BETWEEN(1 << 20, (uint64_t)1 << 31),
-     .help = "bytes of all messages and events that are under way, beyond a few KiB each; then a "
-             "handler gets an error instead of Kong's answer"},
+     .help = "memory of all messages and events under way, not counting a few KiB of each. At the "
+             "limit a handler gets an error instead of Kong's answer"},
     {OPTION(SECONDS, "instance-idle", "SECONDS", instance_idle_ms), BETWEEN(0, 24 * 365 * HOUR),
      .help = "forget a configuration that was not used for so long, until Kong needs it again. 0: "
              "never"},

@@ -34,7 +34,7 @@ static void complain(struct acceptor *acceptor, int error) {
         return;
     }
     log_write(acceptor->log, LOG_LEVEL_ERROR,
-              "accept: %s: connections wait (failed %llu times more since this was last said)",
+              "accept: %s: new connections wait (%llu more failures since the last such line)",
               strerror(error), (unsigned long long)acceptor->silenced);
     acceptor->silenced = 0;
     acceptor->complaint_ms = now == 0 ? 1 : now;
