@@ -86,7 +86,7 @@ static __attribute__((noinline)) void run_cleanups(struct event *event) {
     }
 }
 
-/* The fiber gave control back: parked, or returned. */
+/* The handler's fiber is parked, or has returned. */
 static void after_run(struct event *event, bool returned) {
     if (returned && event->cleanups != NULL) {
         run_cleanups(event);
@@ -104,10 +104,10 @@ static void after_run(struct event *event, bool returned) {
     event_end(event);
 }
 
-/* At the limit an event gives way that has waited for a Step for seconds: a Lua error in a PDK call
- * means that none ever comes, and requests of one kind could fill the table with such events. */
+/* At the limit an event that has waited seconds for a Step gives up its place: after a Lua error in
+ * a PDK call no Step ever comes, and such requests could fill the table. */
 static bool make_room(struct events *events, uint64_t now_ms) {
-    /* All events are looked at, but each only once in a tick: a full table costs no more. */
+    /* Each event is looked at only once per tick, so that a full table costs no more. */
     struct event *event = events->room_from != NULL ? events->room_from : events->soonest;
     while (event != NULL && !events->room_done) {
         uint64_t age_ms = now_ms + events->options.timeout_ms - event->deadline_ms;
@@ -214,7 +214,7 @@ void event_release(struct event *event) {
     }
 }
 
-/* What a handler sleeps for is to end soon; it is told once. */
+/* Asks what a handler sleeps for to end soon, once. */
 static void hurry(struct event *event) {
     void (*interrupt)(void *arg) = event->interrupt;
     event->interrupt = NULL;
@@ -238,8 +238,8 @@ void event_cancel(struct event *event, int error) {
         event_deliver(event, error, kong_nil(), (struct kong_str){NULL, 0});
         break;
     case EVENT_SLEEPING:
-        /* Its stack is in use by what it waits for: it unwinds later. Kong is answered now, and if
-         * that answer finds the peer gone, this comes a second time. */
+        /* What it waits for uses its stack, so it unwinds later. Kong gets its answer now. If that
+         * answer finds the peer gone, event_cancel is called a second time. */
         event->rc = error;
         event_end(event);
         hurry(event);
@@ -247,8 +247,7 @@ void event_cancel(struct event *event, int error) {
     case EVENT_RETURNED:
         event_release(event);
         break;
-    case EVENT_RUNNING: /* the peer went away during a write that the handler caused: the next call
-                           fails */
+    case EVENT_RUNNING: /* the peer went away during a write of this handler: its next call fails */
     case EVENT_FREE:
         break;
     }
@@ -258,13 +257,13 @@ static bool is_full(const struct events *events) {
     return events_alive_all(events) >= events->options.max_events;
 }
 
-/* Here for others, who found no place. */
+/* Makes room for events of other threads that found no place. */
 static void make_room_for_others(struct events *events, uint64_t now_ms) {
     while (is_full(events) && make_room(events, now_ms)) {
     }
 }
 
-/* A handler that waits keeps what it stands on, not what it needed for a moment before. */
+/* Gives memory of stacks back: a waiting handler keeps the part it stands on. */
 static void trim_stacks(struct events *events) {
     for (size_t i = 0; i < events->options.plugins->count; i++) {
         fiber_pool_trim_unused(events->fibers[i], KEPT_STACKS);

@@ -20,8 +20,9 @@ int event_call_error(const struct event *event) {
     return event->peer == NULL ? KONG_E_GONE : KONG_OK;
 }
 
-/* Kong's id of the request, for lines that are logged about it. It is never asked for: that would
- * be a wait more, and what goes to Kong's log gets it from Kong. */
+/* Keeps Kong's id of the request for log lines about it, when the handler happens to ask for it.
+ * The server never asks by itself: that would cost one more wait, and lines in Kong's log get the
+ * id from Kong. */
 static void note_request_id(struct event *event, const struct kong_value *variable,
                             const struct kong_value *answer) {
     static const char *const variables[] = {"kong_request_id", "request_id"};
@@ -33,7 +34,8 @@ static void note_request_id(struct event *event, const struct kong_value *variab
     }
 }
 
-/* The codecs have a code of their own each for a value that nests too deep: the author gets one. */
+/* Each codec has its own error for a value that nests too deep; the author gets the same error from
+ * both. */
 static int not_sent(struct event *event, struct kong_str name, const struct kong_value *args,
                     size_t count, int rc) {
     struct kong_str text = {NULL, 0};

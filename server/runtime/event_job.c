@@ -64,7 +64,7 @@ static void started(struct event *event) {
     event->peer = event->instance; /* there is somebody to talk to: the log */
 }
 
-/* Its protocol is the one that refuses nothing for the protocol's sake. */
+/* MsgPack:1 is the protocol that has every call. */
 static const struct event_ops ops = {.protocol = PROTOCOL_MSGPACK,
                                      .call = call,
                                      .started = started,

@@ -32,8 +32,8 @@ static const char *aside(struct event *event, uint64_t times) {
     return text != NULL ? text : "";
 }
 
-/* The first time, and then no more than once a minute for an instance: here, and in Kong's log. A
- * single request that is refused for a crash is always told of. */
+/* Logs an instance's first failure, and then at most one per minute: here, and in Kong's log. A
+ * request that is refused because of a crash is always logged. */
 static void log_failure(struct event *event) {
     const struct kong_plugin *plugin = event->plugin->what;
     bool known = event->rc == event->error_rc && event->error.data != NULL;

@@ -1,6 +1,5 @@
-/* What is said of events that go wrong, and of the server: to Kong, through the event at hand, and
- * on stderr. For event.c, and for
- * the server, where several loops have their events. */
+/* Reports about failed events, and about the server: to Kong, through the current event, and on
+ * stderr. For event.c and for the server. */
 #ifndef SERVER_EVENT_REPORT_H
 #define SERVER_EVENT_REPORT_H
 
@@ -11,10 +10,11 @@
  * posted, nothing waits. */
 void event_report_failure(struct event *event);
 
-/* What waited for a request to travel with. */
+/* Posts the notices that waited for a request to carry them. */
 void event_post_notices(struct event *event);
 
-/* The process before this one died: what its supervisor knows of it. Nothing without a restart. */
+/* Adds a notice about the death of the process before this one, as its supervisor knows it. Does
+ * nothing without a restart. */
 void notice_restart(struct notices *notices, const struct plugins *plugins,
                     const struct running *running);
 
@@ -24,7 +24,7 @@ struct limits_told {
     uint64_t at_ms;
 };
 
-/* Each of the STATS_LIMIT_COUNT that was reached since, once a minute. */
+/* Adds a notice for each limit that was reached since the last one, once a minute. */
 void notice_limits(struct notices *notices, struct limits_told *told, const char *plugin,
                    const uint64_t *limits, uint64_t now_ms);
 

@@ -12,7 +12,7 @@
 
 #define FAILURE_SIZE ((size_t)2 << 10)
 
-/* Nothing is kept of what is not going to be used. */
+/* Frees what was decoded: the instance will not be used. */
 static void refuse(struct instance *instance, const char *why) {
     arena_free(&instance->arena);
     instance->config = NULL;

@@ -11,8 +11,9 @@
 #define ID_MASK       0x7fffffffu
 #define FIRST_BUCKETS 16u
 
-/* An instance that is used moves to the end of the list when it was last moved so long ago. Moving
- * touches its neighbours: two cache misses that an event among many instances would pay each time.
+/* An instance that is used moves to the end of the list, but only when its last move was this long
+ * ago. Moving touches its neighbours: two cache misses, which each event would pay where there are
+ * many instances.
  */
 #define PLACE_MS 10000u
 
@@ -37,7 +38,8 @@ static uint32_t random_u32(void) {
     if (getrandom(&value, sizeof value, GRND_NONBLOCK) == (ssize_t)sizeof value) {
         return value;
     }
-    /* Early at boot, or a kernel without it: uniqueness within the process does not depend on it.
+    /* Early at boot, or on a kernel without getrandom. Ids are unique within the process without
+     * it.
      */
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
@@ -213,8 +215,8 @@ static void enlist(struct registry *registry, struct instance *instance) {
     registry->starting--;
 }
 
-/* Kong has checked what it sends: what is in it besides is one of its own keys, of a later version
- * perhaps. Told of once a minute at most. */
+/* Kong has checked the configuration, so an unknown key is one of Kong's own, perhaps of a later
+ * version. Logged at most once a minute. */
 static void report_ignored(struct registry *registry, const struct instance_source *source) {
     uint64_t times;
     lock(registry);
@@ -317,7 +319,8 @@ static inline struct instance *acquire(struct registry *registry, int64_t id, ui
     return instance;
 }
 
-/* With and without the lock apart: each event comes here, and one thread has nothing to save. */
+/* Two functions, with and without the lock: each event comes here, and with one thread no lock is
+ * needed. */
 static __attribute__((noinline)) struct instance *acquire_locked(struct registry *registry,
                                                                  int64_t id, uint64_t now_ms) {
     lock(registry);
