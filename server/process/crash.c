@@ -13,8 +13,8 @@
 
 #define STACK_SIZE ((size_t)64 << 10)
 
-/* A signal handler gets no argument of ours: what it needs is found here. Written by crash_watch
- * and crash_forget only. */
+/* What the signal handler needs; it gets no argument. Written by crash_watch and crash_forget only.
+ */
 static struct {
     struct running *_Atomic running; /* NULL: nothing is watched */
     const struct plugins *plugins;
@@ -64,14 +64,15 @@ static void put_number(struct line *line, long number) {
     put(line, at);
 }
 
-/* Does not wait: a full pipe gets nothing. */
+/* Never waits: the line is lost when the pipe is full. */
 static void say(const struct line *line) {
     struct pollfd room = {.fd = STDERR_FILENO, .events = POLLOUT};
     struct stat status;
     if (poll(&room, 1, 0) != 1 || room.revents != POLLOUT) {
         return;
     }
-    /* Others that have the same pipe may fill it now: a description of our own does not block. */
+    /* Other processes may fill the pipe now, so it is written through a description of its own,
+     * which does not block. */
     bool is_pipe = fstat(STDERR_FILENO, &status) == 0 && S_ISFIFO(status.st_mode);
     int own = is_pipe ? open("/proc/self/fd/2", O_WRONLY | O_NONBLOCK | O_CLOEXEC) : -1;
     (void)!write(own >= 0 ? own : STDERR_FILENO, line->text, line->len);
@@ -88,7 +89,7 @@ static struct running_slot *slot_at_work(void) {
 
 static void blame(struct running *running, const struct running_slot *slot) {
     if (slot >= running->slots && slot < running->slots + RUNNING_SLOTS) {
-        int32_t none = RUNNING_NONE; /* of several threads that fault, the first is named */
+        int32_t none = RUNNING_NONE; /* when several threads fault, the first is named */
         atomic_compare_exchange_strong(&running->fault, &none, (int32_t)(slot - running->slots));
     }
 }

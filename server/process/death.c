@@ -5,7 +5,7 @@
 #include <string.h>
 #include <sys/wait.h>
 
-/* The process did it itself: nobody sends these. */
+/* The process caused it itself: other processes do not send these signals. */
 static bool is_own_doing(int status) {
     static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGSYS, SIGTRAP};
     for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) {

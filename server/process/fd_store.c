@@ -12,10 +12,10 @@
 
 #include "fd_store_internal.h"
 
-#define SWEEP_MS  1000u /* so often ended connections are looked for */
+#define SWEEP_MS  1000u /* how often ended connections are looked for */
 #define SWEEP_NEW 256u  /* … and behind so many new ones */
-#define LINGER_MS 500u  /* so long a peer has to close */
-/* Thrown away of one connection at a time: the others have their turn. */
+#define LINGER_MS 500u  /* how long a peer has to close its side */
+/* Reads of one connection in a row, before the others have their turn. */
 #define DRAIN_TURNS 16
 /* Taken of a living child at a time: signals have their turn, whatever it says. */
 #define RECEIVE_MOST 64
@@ -129,7 +129,7 @@ static void keep(struct fd_store *store, const struct fd_message *message, int f
     store->new_count++;
 }
 
-/* The last of that number: an earlier one has ended, and the kernel gave its number again. */
+/* The last one with that inode: an earlier one has ended, and the kernel has reused its number. */
 static void let_go(struct fd_store *store, uint64_t inode) {
     for (size_t i = store->kept.count; i-- > 0;) {
         if (store->kept.about[i].inode == inode) {
@@ -239,7 +239,7 @@ static bool drain(int fd) {
     return true;
 }
 
-/* The peer's next bytes are still taken: "broken pipe" is nothing that Kong tries again. */
+/* The peer's next bytes are still read: after "broken pipe" Kong does not try again. */
 static void end(struct fd_store *store, int fd) {
     struct fd_list *ending = &store->ending;
     shutdown(fd, SHUT_WR);

@@ -71,7 +71,7 @@ static bool look_at(struct stall *stall, size_t index, uint64_t now_ms) {
     return true;
 }
 
-/* Time in which nobody ran. */
+/* Does not count the time in which this process did not run. */
 static void pass_over(struct stall *stall, uint64_t now_ms) {
     uint64_t poll_ms = stall_poll_ms(&stall->options);
     uint64_t gap = now_ms - stall->looked_ms;
@@ -101,7 +101,7 @@ static uint64_t ms_of(const struct timespec *time) {
     return (uint64_t)time->tv_sec * 1000 + (uint64_t)time->tv_nsec / 1000000;
 }
 
-/* Not by exit(): what still runs would run on while all is freed. */
+/* Not by exit(): threads that still run would go on while everything is freed. */
 static _Noreturn void end_process(const struct stall_watch *watch) {
     log_write(watch->stall.options.log, LOG_LEVEL_WARN,
               "ending although a handler, or its function in kong_run_blocking, still runs "

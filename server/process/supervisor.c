@@ -16,13 +16,13 @@
 #include "printable.h"
 #include "stall.h"
 
-#define STEADY_MS      10000u /* a child that lived so long was all right */
+#define STEADY_MS      10000u /* a child that lived this long started well */
 #define FIRST_DELAY_MS 5u
 #define MOST_DELAY_MS  5000u
 #define GRACE_MS       1000u /* for the child's end behind its drain time-out */
 
-/* What the parent's death sends to the child. Not SIGTERM itself: that is heard by the loop, which
- * a handler may keep from running. */
+/* The signal that the child gets when the parent dies. Not SIGTERM, which only the loop handles: a
+ * handler may keep the loop from running. */
 #define PARENT_DIED SIGRTMIN
 
 /* No number that damaged memory is likely to hold. */
@@ -69,7 +69,7 @@ static unsigned seconds_to_drain;
 
 static void on_parent_died(int number) {
     (void)number;
-    alarm(seconds_to_drain); /* nobody else is left to end what hangs */
+    alarm(seconds_to_drain); /* no other process is left to end a handler that hangs */
     kill(getpid(), SIGTERM);
 }
 
@@ -118,8 +118,8 @@ static bool parent_is_gone(const struct supervisor *s) {
     return s->options->watch_parent && getppid() != s->options->parent;
 }
 
-/* Asked to end; a second SIGINT means at once. A second SIGTERM does not: Kong sends one and may be
- * gone the next moment, which sends another. */
+/* Asks the child to end; a second SIGINT ends it at once. A second SIGTERM does not: Kong sends
+ * one, and its exit sends another. */
 static void end_child(struct supervisor *s, bool impatient) {
     if (!s->ending) {
         s->ending = true;
@@ -175,7 +175,7 @@ static bool note_crashes(struct supervisor *s, const struct death *death, uint64
     return remembered;
 }
 
-/* For the next child, which tells Kong of it. */
+/* Written for the next child, which reports it to Kong. */
 static void note_death(struct supervisor *s, const struct death *death) {
     struct running *running = &s->shared->running;
     const struct death_suspect *first = &death->suspects[0];
