@@ -8,7 +8,7 @@
 
 #define RETRY_MS     100
 #define COMPLAINT_MS 1000
-/* At most so many at a time: those who are connected have their turn. */
+/* The most connections accepted in a row, so that open connections have their turn. */
 #define BATCH 64
 /* More than a backlog holds. */
 #define MOST_WAITING 4096
@@ -40,7 +40,7 @@ static void complain(struct acceptor *acceptor, int error) {
     acceptor->complaint_ms = now == 0 ? 1 : now;
 }
 
-/* Out of descriptors or memory: not this connection's fault, and not over the next moment. */
+/* Out of descriptors or memory: another connection would fail too, so it waits a while. */
 static void give_way(struct acceptor *acceptor, int error) {
     complain(acceptor, error);
     if (uv_timer_start(&acceptor->retry, on_retry, RETRY_MS, 0) == 0) {

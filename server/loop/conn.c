@@ -83,9 +83,9 @@ static void conn_close(struct conn *conn) {
 
 static void on_ready(uv_poll_t *poll, int status, int events);
 
-/* A peer that does not take its answers is not read from until it does; nor one whose Steps pile up
- * at a busy thread. What was held meanwhile is taken up when the loop comes round again, never from
- * inside a handler. */
+/* The server does not read from a peer that does not take its answers, or whose Steps pile up at a
+ * busy thread. Messages held meanwhile are taken up in the loop's next round, never from inside a
+ * handler. */
 static void watch(struct conn *conn) {
     bool reads = conn->rpc.state < RPC_BROKEN && !rpc_is_paused(&conn->rpc);
     bool writes = conn->unsent != NULL || conn->rpc.out.len > 0 || rpc_resumable(&conn->rpc);
@@ -101,7 +101,8 @@ static void watch(struct conn *conn) {
     conn->watched = wanted;
 }
 
-/* What the kernel takes at once: 0 when that is nothing; a negative uv error. */
+/* Sends what the kernel takes at once. The number of bytes, which may be 0; or a negative uv error.
+ */
 static ssize_t send_now(int fd, const uint8_t *data, size_t len) {
     for (;;) {
         ssize_t sent = socket_send(fd, data, len, MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -117,7 +118,7 @@ static ssize_t send_now(int fd, const uint8_t *data, size_t len) {
     }
 }
 
-/* Hands what was queued to the kernel, as far as it takes it. 0, or a negative uv error. */
+/* Sends what was queued, as far as the kernel takes it. 0, or a negative uv error. */
 static int send_unsent(struct conn *conn) {
     while (conn->unsent != NULL) {
         struct write *write = conn->unsent;
@@ -221,8 +222,8 @@ static void nudge_if_idle(struct conn *conn) {
     }
 }
 
-/* The timer finds busy connections in the wrong moment again and again: right behind the answers
- * that were just written. What one of them says comes at any moment of the others. */
+/* The timer would find busy connections again and again in the wrong moment, right after an answer
+ * was written. So each message of one connection is taken as the moment to look at others. */
 static void nudge_others(struct conn *conn) {
     struct conn *other = conn;
     for (unsigned looks = 0; looks < NUDGE_LOOKS; looks++) {
@@ -243,7 +244,7 @@ static void on_wake(struct rpc *rpc) {
     conn_flush(conn_of(rpc));
 }
 
-/* Something of the peer's was taken up: rpc_feed's result. */
+/* rpc_feed took something from the peer; rc is its result. */
 static void after_feed(struct conn *conn, int rc) {
     if (rc != 0) {
         stats_count(&events_stats(conn->env->rpc.events)->limits[STATS_LIMIT_MESSAGE], 1);
@@ -359,7 +360,7 @@ static bool is_stuck(struct conn *conn, uint64_t now_ms) {
     return now_ms - conn->stuck_ms >= conn->env->peer_patience_ms;
 }
 
-/* A message that does not come to its end keeps what has come of it. */
+/* Whether a message has been incomplete for too long; its bytes take memory. */
 static bool is_half(const struct conn *conn, uint64_t now_ms) {
     uint64_t since_ms = conn->rpc.half_ms;
     return since_ms != 0 && !conn->rpc.held && now_ms > since_ms &&

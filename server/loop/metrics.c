@@ -196,14 +196,14 @@ static int rank_of(const struct client *client) {
     if (client->answered) {
         return 2;
     }
-    /* What came in this very moment lies in the socket still. */
+    /* Bytes that came just now are still in the socket. */
     bool sent = client->len > 0 || (uv_fileno(&client->socket.handle, &fd) == 0 &&
                                     ioctl(fd, FIONREAD, &unread) == 0 && unread > 0);
     return sent ? 1 : 0;
 }
 
-/* Who connects and says nothing must not keep Prometheus out: with all places taken, the client
- * that has done the least loses its place to the new one, and of those the oldest. */
+/* A client that connects and sends nothing must not keep Prometheus out. When all places are taken,
+ * the client that has done the least loses its place; of several, the oldest. */
 static void free_a_place(struct metrics *metrics, const struct client *newest) {
     struct client *least = NULL;
     size_t open = 0;

@@ -76,7 +76,7 @@ static int fail(char *error, size_t size, const char *what, int rc) {
     return -1;
 }
 
-/* The environment of one worker, but with the clock of this thread, and sums of this thread's. */
+/* Uses the environment of one worker, with this thread's clock and sums of its own. */
 static void render_metrics(void *arg, struct buffer *out) {
     struct server *server = arg;
     struct rpc_env env = server->workers[0].conns.rpc;
@@ -119,8 +119,8 @@ static int start_signals(struct server *server, char *error, size_t size) {
     return rc == 0 ? 0 : fail(error, size, "signals", rc);
 }
 
-/* Handles that are only initialised can be closed like all others: from here on one path closes
- * everything. Where one can't be, those before it are found in the loop. */
+/* Handles that are only initialised can be closed like all others, so one path closes everything.
+ * When one cannot be initialised, those before it are found in the loop. */
 static int init_handles(struct server *server) {
     uv_timer_t *const timers[] = {&server->tick, &server->drain_tick};
     uv_signal_t *const signals[] = {&server->sigterm, &server->sigint, &server->sigusr1,
@@ -257,7 +257,7 @@ static int open_workers(struct server *server) {
     return rc;
 }
 
-/* The last that can fail: what runs on threads is closed in another way than what does not. */
+/* The last step that can fail, because what runs on threads is closed in another way. */
 static int start_threads(struct server *server, char *error, size_t size) {
     int rc = 0;
     for (uint32_t i = 0; rc == 0 && server->count > 1 && i < server->count; i++) {
@@ -389,7 +389,7 @@ static void close_walked(uv_handle_t *handle, void *arg) {
     }
 }
 
-/* All of them, or none was started. */
+/* Whether all are open; if not, none has been started. */
 static bool workers_open(const struct server *server) {
     return server->workers[server->count - 1].events != NULL;
 }

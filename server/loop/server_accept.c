@@ -16,7 +16,7 @@ size_t server_connections(const struct server *server) {
     return count;
 }
 
-/* Not more than once a second: a peer decides how often. */
+/* At most once a second, because a peer decides how often this happens. */
 static bool may_complain(struct server *server, uint64_t *last_ms) {
     uint64_t now = uv_now(server->loop);
     if (*last_ms != 0 && now - *last_ms < COMPLAINT_MS) {
@@ -45,7 +45,7 @@ void server_resume_if_room(struct server *server) {
     }
 }
 
-/* At the limit who connects is left in the backlog, until another connection closes. */
+/* At the limit new connections stay in the backlog until another one closes. */
 void server_on_waiting(struct acceptor *acceptor) {
     struct server *server = acceptor->owner;
     size_t most = server->max_connections;

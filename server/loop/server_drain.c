@@ -22,9 +22,9 @@ static void close_handle(uv_handle_t *handle) {
 /* A server has its directory locked for less than a millisecond. */
 #define LOCK_PATIENCE_MS 200
 
-/* Nobody finds the socket any more, or finds the next server's in its place. Clients that connected
- * before are still accepted: the listener closes last. False while another process has the
- * directory locked: the loop serves, and this is tried again. */
+/* From now on clients find no socket, or the next server's. Clients that connected before are still
+ * accepted: the listener closes last. False while another process has the directory locked: then
+ * the loop goes on, and this is tried again. */
 static bool remove_socket(struct server *server) {
     bool patient = uv_now(server->loop) < server->unlock_until_ms;
     if (!server->socket_removed) {
@@ -187,7 +187,7 @@ void server_on_stop(uv_async_t *handle) {
 
 void server_on_ended(void *arg) {
     struct server *server = arg;
-    /* Sent under the lock: who finds that all have ended may close what it is sent to. */
+    /* Sent under the lock: a thread that finds that all have ended may close the handle. */
     pthread_mutex_lock(&server->ended_lock);
     server->ended++;
     uv_async_send(&server->news);

@@ -109,7 +109,8 @@ static void on_mailbox(uv_async_t *handle) {
     enter_state(worker, wanted, taken_over);
 }
 
-/* Sent under the lock: who finds WORKER_END knows that this worker takes no more messages. */
+/* Sent under the lock: a thread that finds WORKER_END knows that this worker takes no more
+ * messages. */
 void worker_post(struct worker *worker, struct message *message) {
     message->next = NULL;
     pthread_mutex_lock(&worker->lock);
@@ -136,8 +137,8 @@ struct arrival {
     bool steps_only;
 };
 
-/* Counted twice for a moment, rather than not at all: a server with no connection ends. One that
- * took the moment for its limit hears that it is over. */
+/* Counted twice for a moment, rather than not at all: a draining server without connections ends. A
+ * server that took this for its limit is told when it is over. */
 static void on_arrival(struct message *message, struct worker *worker) {
     struct arrival *arrival = (struct arrival *)message;
     int rc = conn_adopt(&worker->conns, arrival->fd, arrival->steps_only);
