@@ -6,7 +6,8 @@
 #include "msgpack_rpc.h"
 #include "rpc_conversation.h"
 
-/* Bytes are added to a half message in pieces of this size, so that what follows it costs no more.
+/* An incomplete message grows in pieces of this size, so that the bytes behind it are not copied
+ * too.
  */
 #define PIECE ((size_t)64 << 10)
 
@@ -68,8 +69,8 @@ static int take_skipped(struct rpc *rpc, const uint8_t *data, size_t len, size_t
 
 /* --- what is not --- */
 
-/* A message that is not whole, or not of ProtoBuf:1, or over a limit. As take_message; 1: *frame is
- * filled, unless the message is passed over from now on. */
+/* Handles a message that is incomplete, or not of ProtoBuf:1, or over a limit. As take_message; 1:
+ * *frame is filled, unless the message is passed over from now on. */
 static __attribute__((noinline)) int cut_frame(struct rpc *rpc, const uint8_t *data, size_t len,
                                                struct frame *frame) {
     struct codec_reason reason;
@@ -189,7 +190,7 @@ static int add_in(struct rpc *rpc, const uint8_t *data, size_t len) {
     return 1;
 }
 
-/* A message under way has the time since its first byte; `whole`: one before it came to its end. */
+/* Notes since when a message is incomplete. `whole`: one before it was completed just now. */
 static void note_half(struct rpc *rpc, bool whole) {
     if (rpc->in.len == 0 && !rpc->skipping) {
         rpc->half_ms = 0;
@@ -319,7 +320,7 @@ void rpc_end(struct rpc *rpc) {
 
 void rpc_close(struct rpc *rpc) {
     rpc_enter(rpc, RPC_CLOSED);
-    rpc->feeding = true; /* nobody is there to be woken for */
+    rpc->feeding = true; /* the peer is gone: nothing needs to be written */
     if (rpc->protocol == PROTOCOL_PROTOBUF) {
         rpc_protobuf_close(rpc);
     } else if (rpc->protocol == PROTOCOL_MSGPACK) {

@@ -84,7 +84,8 @@ struct rpc {
                          that are here, and nothing else */
     uint64_t half_ms; /* since when a message is under way, on the loop's clock; 0: there is none */
     bool held;        /* `in` has messages that are taken up when the peer has read its answers */
-    bool skipping;    /* the message under way is over a limit, which `reason` names */
+    bool skipping; /* the message under way is over a limit and is skipped; `reason` names the limit
+                    */
     uint64_t skip_left; /* ProtoBuf: bytes of it still to come */
     struct msgpack_skip skip;
     char reason[200];
@@ -139,15 +140,15 @@ void rpc_end(struct rpc *rpc);
 /* The peer is gone: its events are resumed with KONG_E_GONE. Frees everything. */
 void rpc_close(struct rpc *rpc);
 
-/* Nothing under way: no event, nothing to write, nothing that Kong still has to write. A message of
- * which a part has come may be there: where the rest does not follow, it is nothing. */
+/* Nothing is under way: no event, nothing to write, nothing that Kong still has to write. Part of a
+ * message may be there; it does not count. */
 bool rpc_idle(const struct rpc *rpc);
 
 /* Nothing of what Kong asked over this connection is under way, nor a part of a message; on
  * ProtoBuf:1 it may still have to answer PDK calls (results_due). */
 bool rpc_quiet(const struct rpc *rpc);
 
-/* ProtoBuf:1, after an answer was written: it was the last word about what Kong asked over this
+/* ProtoBuf:1, after an answer was written: nothing more follows about what Kong asked over this
  * connection. */
 bool rpc_answered(const struct rpc *rpc);
 

@@ -13,9 +13,9 @@
 #include "rpc_queue.h"
 #include "value.h"
 
-/* An event is not bound to a connection: its peer is Kong as a whole, which never goes while the
- * server lives. What is bound is a request that waits for its answer, to the connection that
- * brought it. */
+/* An event is not bound to a connection: its peer is Kong as a whole, which never goes away while
+ * the server runs. Only a request that waits for its answer is bound to the connection that brought
+ * it. */
 static void unlink_request(struct event *event) {
     struct rpc *rpc = event->waiting_rpc;
     struct event_link *link = &event->by_asker;
@@ -127,7 +127,8 @@ static inline bool is_simple(const struct kong_value *args, size_t count) {
     return true;
 }
 
-/* Kong waits for a call and none is before this one: it leaves now, and nothing of it is kept. */
+/* Whether the call can be sent at once, without a copy: Kong waits for one, and none is queued
+ * before it. */
 static inline bool leaves_now(const struct event *event, const struct pdk_method *method) {
     return method != NULL && event->waiting_rpc != NULL && event->queue_head == NULL &&
            !event->finished;
@@ -261,7 +262,7 @@ static bool send_on_too_big(struct rpc *rpc, const struct rpc_call *call) {
     return sent;
 }
 
-/* What the handler gets of a Step. */
+/* Hands the result in a Step to the handler. */
 static void deliver(struct rpc *rpc, struct event *event, const struct rpc_call *call) {
     const struct kong_str none = {NULL, 0};
     struct kong_value data;
@@ -307,7 +308,7 @@ static void take_result(struct rpc *rpc, struct event *event, const struct rpc_c
     deliver(rpc, event, call);
 }
 
-/* A large one that cannot be sent on, for want of memory, may be so in few words. */
+/* Where memory is too short to pass on a large Step, a small one takes its place. */
 #define FEW_WORDS ((size_t)4 << 10)
 
 static void step(struct rpc *rpc, const struct rpc_call *call, const struct frame *frame) {
