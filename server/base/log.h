@@ -61,8 +61,7 @@ void log_set_level(struct log *log, enum log_level level); /* async-signal-safe 
 void log_shift_level(struct log *log, int steps);
 uint64_t log_dropped(const struct log *log);
 
-/* "debug", "info", "notice", "warn", "error"; -1 for another text. */
-int log_level_parse(const char *text);
+/* "debug", "info", "notice", "warn", "error". */
 const char *log_level_name(enum log_level level);
 
 #endif

@@ -2,7 +2,8 @@
 
 #include <string.h>
 
-bool quarantine_can_ask(int32_t phase) {
+/* Whether Kong tells the id of a request in this phase. */
+static bool can_ask(int32_t phase) {
     return phase == KONG_PHASE_REWRITE || phase == KONG_PHASE_ACCESS ||
            phase == KONG_PHASE_RESPONSE;
 }
@@ -170,7 +171,7 @@ enum quarantine_verdict quarantine_judge(struct quarantine *quarantine, uint64_t
     if (found->refused_until > now_ms) {
         return QUARANTINE_REFUSE;
     }
-    return quarantine_can_ask(phase) ? QUARANTINE_WATCH : QUARANTINE_FREE;
+    return can_ask(phase) ? QUARANTINE_WATCH : QUARANTINE_FREE;
 }
 
 bool quarantine_has_request(const struct quarantine *quarantine,

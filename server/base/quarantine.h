@@ -124,7 +124,4 @@ bool quarantine_has_request(const struct quarantine *quarantine,
 /* Whether it has an entry that still counts. If not, events need not be judged. */
 bool quarantine_active(const struct quarantine *quarantine, uint64_t now_ms);
 
-/* Whether Kong tells the id of a request in this phase. */
-bool quarantine_can_ask(int32_t phase);
-
 #endif

@@ -3,7 +3,7 @@
 
 #define DRAIN_TICK_MS 1
 
-size_t server_events_at_work(const struct server *server) {
+static size_t events_at_work(const struct server *server) {
     return events_alive_all(server->workers[0].events);
 }
 
@@ -108,7 +108,7 @@ static bool jobs_done(struct server *server) {
 
 static void on_drain_tick(uv_timer_t *timer) {
     struct server *server = timer->data;
-    bool reachable = server->taken_over && server_events_at_work(server) > 0;
+    bool reachable = server->taken_over && events_at_work(server) > 0;
     bool removed = remove_socket(server);
     bool idle = server_connections(server) == 0 && !reachable && removed;
     if (idle && jobs_done(server)) {
@@ -118,7 +118,7 @@ static void on_drain_tick(uv_timer_t *timer) {
     } else if (uv_now(server->loop) >= server->drain_until_ms) {
         log_write(server->options.log, LOG_LEVEL_WARN,
                   "given up after the drain time-out: %zu connections, %zu events",
-                  server_connections(server), server_events_at_work(server));
+                  server_connections(server), events_at_work(server));
         server_close_all(server);
     }
 }
@@ -138,7 +138,7 @@ void server_drain(struct server *server, const char *why) {
     server->drain_until_ms = uv_now(server->loop) + server->options.drain_ms;
     log_write(server->options.log, LOG_LEVEL_INFO,
               "ending: %s; %zu connections, %zu events at work", why, server_connections(server),
-              server_events_at_work(server));
+              events_at_work(server));
     server->taken_over =
         server->options.socket != NULL && !socket_file_is_ours(server->options.socket);
     server->unlock_until_ms = uv_now(server->loop) + LOCK_PATIENCE_MS;

@@ -87,7 +87,6 @@ void server_resume_if_room(struct server *server);
 
 /* --- server_drain.c --- */
 
-size_t server_events_at_work(const struct server *server);
 void server_drain(struct server *server, const char *why);
 /* Everything is answered, or given up: the loop runs out of handles. Idempotent. */
 void server_close_all(struct server *server);

@@ -64,7 +64,4 @@ size_t fiber_pool_mapped(const struct fiber_pool *pool);
  * overflowed. Async-signal-safe. */
 bool fiber_pool_is_guard(const struct fiber_pool *pool, const void *address);
 
-/* "fcontext" or "ucontext". */
-const char *fiber_backend(void);
-
 #endif

@@ -72,7 +72,3 @@ void fiber_context_switch(struct fiber_context *from, struct fiber_context *to) 
     ((const struct jump *)arrived.data)->from->at = arrived.fctx;
     float_control_set(control);
 }
-
-const char *fiber_backend(void) {
-    return "fcontext";
-}

@@ -42,7 +42,3 @@ void fiber_context_switch(struct fiber_context *from, struct fiber_context *to) 
     if (swapcontext(&here, to->at) != 0)
         abort(); /* going on would run the wrong flow */
 }
-
-const char *fiber_backend(void) {
-    return "ucontext";
-}

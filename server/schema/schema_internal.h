@@ -78,9 +78,6 @@ void errors_report(struct checker *checker, const struct errors *errors, const c
 
 /* --- schema_references.c ------------------------------------------------------------------ */
 
-/* {vault://...}. NULL is none. */
-bool reference_is(const json_t *value);
-
 /* Notes which values of the object came from references. */
 void references_collect(struct checker *checker, const struct kong_record *record,
                         const json_t *object);

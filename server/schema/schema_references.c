@@ -8,7 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-bool reference_is(const json_t *value) {
+/* {vault://...}. NULL is none. */
+static bool reference_is(const json_t *value) {
     static const char PREFIX[] = "{vault://";
     const char *text = json_string_value(value);
     size_t len = json_string_length(value);

