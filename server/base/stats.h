@@ -6,8 +6,8 @@
 
 #include <stddef.h>
 #include <stdint.h>
-#include <time.h>
 
+#include "clock.h"
 #include "kong_phase.h"
 #include "pdk_methods.h"
 
@@ -79,13 +79,6 @@ struct stats_plugin {
     struct stats_phase phases[STATS_PHASES]; /* by enum kong_phase; the rest is not shown */
     struct stats_histogram calls[PDK_COUNT]; /* of those that wait: until Kong's answer */
 };
-
-/* A time to measure from, in ns. */
-static inline uint64_t stats_clock(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
 
 static inline uint64_t stats_read(const uint64_t *counter) {
     return __atomic_load_n(counter, __ATOMIC_RELAXED);

@@ -6,9 +6,9 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "limit.h"
 #include "msgpack_rpc.h"
 #include "protobuf_rpc.h"
@@ -27,19 +27,13 @@ static int fail_io(struct ask *ask, const char *what) {
     return fail(ask, what, late ? "no answer in time" : strerror(errno));
 }
 
-static int64_t now_ms(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 /* Waits for the socket until the conversation's time is over: a byte now and then does not win more
  * of it. */
 static int wait_until_ready(struct ask *ask, short events, const char *what) {
     struct pollfd ready = {.fd = ask->fd, .events = events};
     int rc;
     do {
-        int64_t left = ask->deadline_ms - now_ms();
+        int64_t left = ask->deadline_ms - (int64_t)clock_ms();
         rc = left > 0 ? poll(&ready, 1, (int)left) : 0;
     } while (rc < 0 && errno == EINTR);
     if (rc == 0) {
@@ -52,7 +46,8 @@ int ask_open(struct ask *ask, const char *path, enum protocol protocol, int time
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     struct timeval timeout = {.tv_sec = timeout_ms / 1000,
                               .tv_usec = (suseconds_t)(timeout_ms % 1000) * 1000};
-    *ask = (struct ask){.fd = -1, .protocol = protocol, .deadline_ms = now_ms() + timeout_ms};
+    *ask = (struct ask){
+        .fd = -1, .protocol = protocol, .deadline_ms = (int64_t)clock_ms() + timeout_ms};
     if (strlen(path) >= sizeof address.sun_path) {
         errno = ENAMETOOLONG;
         return fail(ask, "connect", strerror(errno));

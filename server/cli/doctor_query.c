@@ -7,9 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "doctor.h"
 #include "options_table.h"
 #include "plugin_check.h"
@@ -17,12 +17,6 @@
 
 #define SHELL_MS   10000
 #define MOST_BYTES ((size_t)1 << 20)
-
-static long now_ms(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 /* What a command says, on one of its descriptors. */
 struct stream {
@@ -82,11 +76,11 @@ static bool read_stream(struct stream *stream) {
 
 /* Until the output's end. NULL, or why that does not come. */
 static const char *read_both(struct stream *out, struct stream *err) {
-    long until = now_ms() + SHELL_MS;
+    int64_t until = (int64_t)clock_ms() + SHELL_MS;
     while (out->fd >= 0) {
         struct pollfd ready[2] = {{.fd = out->fd, .events = POLLIN},
                                   {.fd = err->fd, .events = POLLIN}};
-        long left = until - now_ms();
+        int64_t left = until - (int64_t)clock_ms();
         int rc = left <= 0 ? 0 : poll(ready, 2, (int)left);
         if (rc < 0 && errno == EINTR) {
             continue;

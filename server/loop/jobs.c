@@ -46,7 +46,7 @@ static void note_failure(struct job *job, const char *text) {
     char count[64] = "";
     uint64_t times;
     stats_count(&job->stats->failures, 1);
-    if (!recurrence_due(&job->failures, stats_clock(), &times)) {
+    if (!recurrence_due(&job->failures, clock_ns(), &times)) {
         return;
     }
     if (times > 1) {
@@ -98,7 +98,7 @@ static void start_wanted(struct job *job) {
 
 static void on_ended(struct event_cleanup *cleanup, struct event *event) {
     struct job *job = (struct job *)((char *)cleanup - offsetof(struct job, ended));
-    uint64_t took_ns = stats_clock() - job->began_ns;
+    uint64_t took_ns = clock_ns() - job->began_ns;
     set(&job->stats->last_ns, took_ns);
     set(&job->stats->longest_ns,
         took_ns > job->stats->longest_ns ? took_ns : job->stats->longest_ns);
@@ -118,7 +118,7 @@ static void start(struct job *job) {
     const struct jobs_options *options = &job->all->options;
     const char *refusal;
     job->running = true;
-    job->began_ns = stats_clock();
+    job->began_ns = clock_ns();
     job->ended.run = on_ended;
     set(&job->stats->running, 1);
     set(&job->stats->last_run_ms, now_ms());

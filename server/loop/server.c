@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
-#include <sys/time.h>
 #include <unistd.h>
 
 #include "crash.h"
@@ -171,12 +170,6 @@ static struct registry *make_registry(struct server *server) {
     return registry_create(&registry);
 }
 
-static double epoch_seconds(void) {
-    struct timeval now;
-    gettimeofday(&now, NULL);
-    return (double)now.tv_sec + (double)now.tv_usec / 1e6;
-}
-
 /* As many as tell `count` apart. */
 static unsigned bits_of(uint32_t count) {
     unsigned bits = 0;
@@ -233,7 +226,7 @@ static struct worker_options worker_options_of(struct server *server) {
         .max_frame = options->max_frame,
         .max_connections = server->max_connections,
         .pid = getpid(),
-        .started_at = epoch_seconds(),
+        .started_at = clock_epoch(),
         .to_process = options->socket != NULL ? process_forward_start : NULL,
         .to_thread = server->count > 1 ? thread_forward_start : NULL,
         .tag = tag,

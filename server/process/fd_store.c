@@ -7,9 +7,9 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "fd_store_internal.h"
 
 #define SWEEP_MS  1000u /* how often ended connections are looked for */
@@ -23,12 +23,6 @@
 #define ANSWER_SIZE 512
 
 #define IN_FLIGHT_SIZE (FD_STORE_MOST * sizeof(struct in_flight))
-
-static uint64_t now_ms(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 /* --- lists --- */
 
@@ -95,7 +89,7 @@ struct fd_store *fd_store_create(struct socket_file *socket, fd_store_answer *an
     store->socket = socket;
     store->answer = answer;
     store->answer_arg = arg;
-    store->swept_ms = now_ms();
+    store->swept_ms = clock_ms();
     return store;
 }
 
@@ -211,7 +205,7 @@ static bool receive(struct fd_store *store) {
  * still want it. */
 static void sweep(struct fd_store *store) {
     struct fd_list *kept = &store->kept;
-    store->swept_ms = now_ms();
+    store->swept_ms = clock_ms();
     store->new_count = 0;
     if (kept->count == 0 || poll(kept->polls, (nfds_t)kept->count, 0) <= 0) {
         return;
@@ -302,7 +296,7 @@ void fd_store_on_death(struct fd_store *store, bool next_child) {
             list_remove(kept, i);
         }
     }
-    store->end_by_ms = now_ms() + LINGER_MS;
+    store->end_by_ms = clock_ms() + LINGER_MS;
 }
 
 /* The child has the same descriptors under the same numbers. */
@@ -321,7 +315,7 @@ void fd_store_before_child(struct fd_store *store) {
 
 static void drain_ending(struct fd_store *store) {
     struct fd_list *ending = &store->ending;
-    bool late = now_ms() >= store->end_by_ms;
+    bool late = clock_ms() >= store->end_by_ms;
     for (size_t i = ending->count; i-- > FD_STORE_FIRST_ENDING;) {
         struct pollfd *peer = &ending->polls[i];
         bool open = peer->revents == 0 || drain(peer->fd);
@@ -333,7 +327,7 @@ static void drain_ending(struct fd_store *store) {
 }
 
 static int timeout_of(const struct fd_store *store, uint64_t timeout_ms) {
-    uint64_t now = now_ms();
+    uint64_t now = clock_ms();
     if (store->ending.count > FD_STORE_FIRST_ENDING) {
         uint64_t left = store->end_by_ms > now ? store->end_by_ms - now : 0;
         timeout_ms = left < timeout_ms ? left : timeout_ms;
@@ -357,7 +351,7 @@ void fd_store_wait(struct fd_store *store, int fd, uint64_t timeout_ms) {
         (void)receive(store); /* what is left is readable again */
     }
     drain_ending(store);
-    if (store->new_count >= SWEEP_NEW || now_ms() - store->swept_ms >= SWEEP_MS) {
+    if (store->new_count >= SWEEP_NEW || clock_ms() - store->swept_ms >= SWEEP_MS) {
         sweep(store);
     }
 }

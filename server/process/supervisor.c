@@ -9,9 +9,9 @@
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "death.h"
 #include "printable.h"
 #include "stall.h"
@@ -56,12 +56,6 @@ struct supervisor {
     bool aborted;
 };
 
-static uint64_t now_ms(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 /* --- the child --- */
 
 /* Set once, before the handler is installed: it is given no argument. */
@@ -92,7 +86,7 @@ static void run_child(const struct supervisor *s, pid_t parent) {
 static int start_child(struct supervisor *s) {
     pid_t self = getpid();
     running_clear(&s->shared->running);
-    quarantine_prune(&s->quarantine, now_ms());
+    quarantine_prune(&s->quarantine, clock_ms());
     memcpy(&s->shared->running.quarantine, &s->quarantine, sizeof s->quarantine);
     atomic_store(&s->shared->returned, 0);
     fd_store_before_child(s->options->store);
@@ -106,7 +100,7 @@ static int start_child(struct supervisor *s) {
         run_child(s, self);
     }
     s->child = child;
-    s->child_since = now_ms();
+    s->child_since = clock_ms();
     stall_init(&s->stall, &s->stall_options, &s->shared->running, s->child_since);
     s->aborted = false;
     return 0;
@@ -123,12 +117,12 @@ static bool parent_is_gone(const struct supervisor *s) {
 static void end_child(struct supervisor *s, bool impatient) {
     if (!s->ending) {
         s->ending = true;
-        s->kill_at = now_ms() + s->options->drain_ms + GRACE_MS;
+        s->kill_at = clock_ms() + s->options->drain_ms + GRACE_MS;
         if (s->child != 0) {
             kill(s->child, SIGTERM);
         }
     } else if (impatient) {
-        s->kill_at = now_ms();
+        s->kill_at = clock_ms();
     }
 }
 
@@ -210,7 +204,7 @@ static bool child_is_gone(struct supervisor *s, int status, int *result) {
         return true;
     }
     struct death death;
-    uint64_t now = now_ms();
+    uint64_t now = clock_ms();
     death_examine(&death, status, &s->shared->running);
     report_death(s, &death);
     bool remembered = note_crashes(s, &death, now);
@@ -224,7 +218,7 @@ static bool child_is_gone(struct supervisor *s, int status, int *result) {
 }
 
 static void watch_for_stall(struct supervisor *s) {
-    int worker_index = stall_look(&s->stall, now_ms());
+    int worker_index = stall_look(&s->stall, clock_ms());
     if (worker_index >= 0) {
         kill(s->child, s->aborted ? SIGKILL : SIGABRT);
         s->aborted = true;
@@ -236,7 +230,7 @@ static uint64_t time_to_wait(const struct supervisor *s) {
     if (s->child != 0) {
         return s->poll_ms;
     }
-    uint64_t now = now_ms();
+    uint64_t now = clock_ms();
     return s->next_start > now ? s->next_start - now : 0;
 }
 
@@ -249,7 +243,7 @@ static void on_time(struct supervisor *s) {
     if (s->child == 0) {
         return;
     }
-    if (s->ending && now_ms() >= s->kill_at) {
+    if (s->ending && clock_ms() >= s->kill_at) {
         kill(s->child, SIGKILL);
     } else {
         watch_for_stall(s);
@@ -269,9 +263,9 @@ static int supervise(struct supervisor *s) {
             if (s->ending) {
                 return EXIT_SUCCESS;
             }
-            if (now_ms() >= s->next_start && start_child(s) != 0) {
+            if (clock_ms() >= s->next_start && start_child(s) != 0) {
                 log_write(s->options->log, LOG_LEVEL_ERROR, "fork: %s", strerror(errno));
-                s->next_start = now_ms() + 1000;
+                s->next_start = clock_ms() + 1000;
             }
         }
         int number = wait_for_signal(s, time_to_wait(s));

@@ -1,7 +1,5 @@
 #include "rpc_conversation.h"
 
-#include <sys/time.h>
-
 static void reply_error(struct rpc *rpc, struct rpc_reply *reply, const char *text,
                         struct kong_str what) {
     int shown = what.len > 64 ? 64 : (int)what.len;
@@ -87,8 +85,6 @@ static void close_instance(struct rpc *rpc, const struct rpc_call *call, struct 
 }
 
 struct status_source rpc_status_source(const struct rpc_env *env) {
-    struct timeval now;
-    gettimeofday(&now, NULL);
     struct status_source source = {.plugins = env->plugins,
                                    .stats = events_stats(env->events),
                                    .plugin_stats = events_options(env->events)->plugin_stats,
@@ -98,7 +94,7 @@ struct status_source rpc_status_source(const struct rpc_env *env) {
                                    .max_connections = env->max_connections,
                                    .pid = env->pid,
                                    .started_at = env->started_at,
-                                   .now = (double)now.tv_sec + (double)now.tv_usec / 1e6,
+                                   .now = clock_epoch(),
                                    .now_ms = env->now_ms(env->clock)};
     blocking_pool_stats(events_options(env->events)->blocking, &source.blocking);
     if (env->running != NULL) {

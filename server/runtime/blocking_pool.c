@@ -40,7 +40,7 @@ static void take_out(struct blocking_pool *pool, struct blocking_work *work) {
 }
 
 static void note_wait(struct blocking_stats *stats, const struct blocking_work *work) {
-    uint64_t waited = stats_clock() - work->queued_ns;
+    uint64_t waited = clock_ns() - work->queued_ns;
     if (waited > stats->longest_wait_ns) {
         stats->longest_wait_ns = waited;
     }
@@ -107,7 +107,7 @@ bool blocking_pool_submit(struct blocking_pool *pool, struct blocking_work *work
         work->next = NULL;
         work->prev = pool->last;
         work->queued = true;
-        work->queued_ns = stats_clock();
+        work->queued_ns = clock_ns();
         *(pool->last != NULL ? &pool->last->next : &pool->first) = work;
         pool->last = work;
         pool->stats.waiting++;

@@ -18,7 +18,7 @@ static void event_end(struct event *event) {
     }
     event->finished = true;
     if (event->cancelled != KONG_E_GONE && !event->refused) {
-        stats_add(&phase_stats(event)->latency, stats_clock() - event->started_ns);
+        stats_add(&phase_stats(event)->latency, clock_ns() - event->started_ns);
     }
     bool over = event->rc == KONG_E_GONE || (event->ended && event->rc == KONG_E_ENDED);
     if (event->rc != 0 && !over && event->job == NULL) {
@@ -159,7 +159,7 @@ bool event_start(struct events *events, struct instance *instance, enum kong_pha
     event->ops = ops;
     event->peer = peer;
     event->deadline_ms = now_ms + events->options.timeout_ms;
-    event->started_ns = stats_clock();
+    event->started_ns = clock_ns();
     events_append(events, event);
     event_set_state(event, EVENT_RUNNING);
     ops->started(event);
@@ -292,8 +292,8 @@ static struct event *first_to_cancel(struct events *events) {
 void events_tick(struct events *events, uint64_t now_ms) {
     events->room_from = NULL;
     events->room_done = false;
-    events->guarded = events->guarded && quarantine_active(&events->options.running->quarantine,
-                                                           stats_clock() / 1000000);
+    events->guarded =
+        events->guarded && quarantine_active(&events->options.running->quarantine, clock_ms());
     trim_stacks(events);
     make_room_for_others(events, now_ms);
     struct event *event = first_to_cancel(events);

@@ -112,7 +112,7 @@ struct event {
     uint64_t id; /* unique for the life of the process, below 2^53 (a Lua number) */
     uint32_t slot;
     uint64_t deadline_ms;
-    uint64_t started_ns; /* stats_clock */
+    uint64_t started_ns; /* clock_ns */
     struct event_link by_deadline;
     const struct pdk_method *waits_for; /* while WAITING */
     uint32_t awaited; /* ProtoBuf:1: … and which of Kong's answers to this event, from 0 */

@@ -54,10 +54,10 @@ static int wait_for_answer(struct event *event, const struct pdk_method *method)
     event->waits_for = method;
     event_set_state(event, EVENT_WAITING);
     event->fiber = fiber_current(event->events->fibers[event->plugin->index]);
-    uint64_t begin = stats_clock();
+    uint64_t begin = clock_ns();
     fiber_park(event->fiber);
     if (event->cancelled == 0 && method != NULL) {
-        stats_add(&event->stats->calls[method - pdk_methods], stats_clock() - begin);
+        stats_add(&event->stats->calls[method - pdk_methods], clock_ns() - begin);
     }
     return event->answer_rc;
 }

@@ -2,10 +2,6 @@
 #include "events_table.h"
 #include "identity.h"
 
-static uint64_t now_ms(void) {
-    return stats_clock() / 1000000;
-}
-
 static void refuse(struct event *event, struct kong_str why) {
     event->refused = true;
     event->rc = event_fail(event, KONG_E_FAILED, why);
@@ -15,7 +11,7 @@ void event_refuse_instance(struct event *event) {
     const struct instance *instance = event->instance;
     event->refused = true;
     event->rc = event_fail(event, KONG_E_INVALID, kong_str(instance->failure));
-    if (instance->failed_until_ms != 0 && now_ms() >= instance->failed_until_ms) {
+    if (instance->failed_until_ms != 0 && clock_ms() >= instance->failed_until_ms) {
         registry_close(event->events->options.registry, instance->id);
     }
 }
@@ -23,8 +19,8 @@ void event_refuse_instance(struct event *event) {
 void event_judge(struct event *event) {
     struct quarantine *quarantine = &event->events->options.running->quarantine;
     struct quarantine_handler *handler;
-    switch (quarantine_judge(quarantine, event->instance->identity, (int32_t)event->phase, now_ms(),
-                             &handler)) {
+    switch (quarantine_judge(quarantine, event->instance->identity, (int32_t)event->phase,
+                             clock_ms(), &handler)) {
     case QUARANTINE_FREE:
         break;
     case QUARANTINE_WATCH:
@@ -90,7 +86,7 @@ bool event_admit(struct event *event) {
     if (event->watched_request == NULL) {
         return true;
     }
-    if (quarantine_has_request(quarantine, event->watched, event->watched_request, now_ms())) {
+    if (quarantine_has_request(quarantine, event->watched, event->watched_request, clock_ms())) {
         refuse(event,
                kong_str("this request has crashed the server process: it does not run again"));
         return false;
@@ -106,7 +102,7 @@ void events_enter_configure(struct events *events, const struct plugin *plugin,
     *refusal = (struct instance_refusal){.why = NULL};
     if (events->guarded &&
         quarantine_judge(&events->options.running->quarantine, identity, QUARANTINE_CONFIGURE,
-                         now_ms(), &handler) == QUARANTINE_REFUSE) {
+                         clock_ms(), &handler) == QUARANTINE_REFUSE) {
         *refusal = (struct instance_refusal){
             .why = "configure has crashed the server process again and again with this "
                    "configuration: it does not run for a while",

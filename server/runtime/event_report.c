@@ -39,8 +39,8 @@ static void log_failure(struct event *event) {
     bool known = event->rc == event->error_rc && event->error.data != NULL;
     const char *text = known ? event->error.data : kong_strerror(event->rc);
     uint64_t times = 1;
-    bool due = registry_failed(events_options(event->events)->registry, event->instance,
-                               stats_clock(), &times);
+    bool due = registry_failed(events_options(event->events)->registry, event->instance, clock_ns(),
+                               &times);
     bool request_refused = event->refused && event->watched != NULL;
     bool each = events_options(event->events)->log_each_failure;
     if (!due && !request_refused && !each) {

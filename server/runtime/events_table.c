@@ -141,7 +141,7 @@ bool events_refusal_due(struct events *events) {
     struct events_shared *shared = events->options.shared;
     uint64_t times;
     pthread_mutex_lock(&shared->lock);
-    bool due = recurrence_due(&shared->refusals, stats_clock(), &times);
+    bool due = recurrence_due(&shared->refusals, clock_ns(), &times);
     pthread_mutex_unlock(&shared->lock);
     return due;
 }

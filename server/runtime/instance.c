@@ -2,7 +2,6 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/time.h>
 
 #include "hooks.h"
 #include "identity.h"
@@ -91,9 +90,7 @@ struct instance *instance_create(struct instance_source *source, char *error, si
         return NULL;
     }
     instance->identity = plugin_identity(source->plugin, config_identity(source->config));
-    struct timeval now;
-    gettimeofday(&now, NULL);
-    instance->started_at = (double)now.tv_sec + (double)now.tv_usec / 1e6;
+    instance->started_at = clock_epoch();
     return instance;
 }
 

@@ -220,7 +220,7 @@ static void enlist(struct registry *registry, struct instance *instance) {
 static void report_ignored(struct registry *registry, const struct instance_source *source) {
     uint64_t times;
     lock(registry);
-    bool due = recurrence_due(&registry->ignored, stats_clock(), &times);
+    bool due = recurrence_due(&registry->ignored, clock_ns(), &times);
     unlock(registry);
     if (due) {
         log_write_for(

@@ -49,7 +49,7 @@ struct instance *registry_ref(struct registry *registry, int64_t id);
 struct instance *registry_use(struct registry *registry, int64_t id, uint64_t now_ms);
 void registry_release(struct registry *registry, struct instance *instance);
 
-/* An event of it failed, at now_ns (stats_clock): counted. True when that is to be told of, with
+/* An event of it failed, at now_ns (clock_ns): counted. True when that is to be told of, with
  * how often it happened since it was told last. */
 bool registry_failed(struct registry *registry, struct instance *instance, uint64_t now_ns,
                      uint64_t *times);

@@ -23,7 +23,7 @@ static enum protocol protobuf = PROTOCOL_PROTOBUF;
 static enum protocol msgpack = PROTOCOL_MSGPACK;
 
 static uint64_t now_ms(void) {
-    return stats_clock() / 1000000;
+    return clock_ms();
 }
 
 static void pause_until(uint64_t ms) {
