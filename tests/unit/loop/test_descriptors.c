@@ -99,7 +99,7 @@ static void out_of_descriptors(void **state) {
         fds[i] = raw_connect(&process);
         assert_true(fds[i] >= 0);
     }
-    assert_says(&process, "accept: Too many open files: connections wait");
+    assert_says(&process, "accept: Too many open files: new connections wait");
     assert_calm(&process, &other, "accept: Too many open files");
     assert_true(process_descriptors(process.pid) >= 100);
     /* Nobody was turned away. */
@@ -127,7 +127,7 @@ static void table_of_files_is_full(void **state) {
     pause_ms(50);
     int waiting = raw_connect(&process);
     assert_true(waiting >= 0);
-    assert_says(&process, "accept: Too many open files in system: connections wait");
+    assert_says(&process, "accept: Too many open files in system: new connections wait");
     assert_calm(&process, &other, "accept: Too many open files in system");
     kill(process.pid, SIGURG);
     kong_peer_open(&late, &process, PROTOCOL_PROTOBUF);
