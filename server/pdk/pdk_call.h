@@ -118,31 +118,32 @@ int pdk_to_int(struct kong *kong, enum pdk_id id, const char *what, const struct
 int pdk_to_strings(struct kong *kong, enum pdk_id id, const char *what,
                    const struct kong_value *value, struct kong_strings *strings);
 
-/* Whole functions, where there is nothing to check: a getter without arguments, a getter of a
- * string by its name, headers, and those that take a name or a key and a value. */
-#define PDK_GETTER(name_, id_, type_, get_)                                                        \
-    int name_(struct kong *kong, type_ *result) {                                                  \
-        return get_(kong, id_, NO_ARGS, result);                                                   \
+/* Whole functions, where there is nothing to check: a getter without arguments (`to_`: its
+ * parameter, as the header calls it), a getter of a string by its name, headers, and those that
+ * take a name or a key and a value. */
+#define PDK_GETTER(name_, id_, type_, get_, result_)                                               \
+    int name_(struct kong *kong, type_ *result_) {                                                 \
+        return get_(kong, id_, NO_ARGS, result_);                                                  \
     }
-#define PDK_GET_STR(name_, id_)    PDK_GETTER(name_, id_, struct kong_str, pdk_get_str)
-#define PDK_GET_INT(name_, id_)    PDK_GETTER(name_, id_, int, pdk_get_int)
-#define PDK_GET_NUMBER(name_, id_) PDK_GETTER(name_, id_, double, pdk_get_number)
+#define PDK_GET_STR(name_, id_, to_)    PDK_GETTER(name_, id_, struct kong_str, pdk_get_str, to_)
+#define PDK_GET_INT(name_, id_, to_)    PDK_GETTER(name_, id_, int, pdk_get_int, to_)
+#define PDK_GET_NUMBER(name_, id_, to_) PDK_GETTER(name_, id_, double, pdk_get_number, to_)
 
 #define PDK_GET_STR_OF(name_, id_)                                                                 \
-    int name_(struct kong *kong, const char *of, struct kong_str *string) {                        \
-        return pdk_get_str(kong, id_, ARGS(kong_string(of)), string);                              \
+    int name_(struct kong *kong, const char *name, struct kong_str *value) {                       \
+        return pdk_get_str(kong, id_, ARGS(kong_string(name)), value);                             \
     }
 #define PDK_GET_HEADERS(name_, id_)                                                                \
     int name_(struct kong *kong, unsigned most, struct kong_headers *headers) {                    \
         return pdk_get_headers(kong, id_, most, false, headers);                                   \
     }
 #define PDK_POST_HEADER(name_, id_)                                                                \
-    int name_(struct kong *kong, const char *header, const char *value) {                          \
-        return pdk_post_header(kong, id_, header, kong_string(value));                             \
+    int name_(struct kong *kong, const char *name, const char *value) {                            \
+        return pdk_post_header(kong, id_, name, kong_string(value));                               \
     }
 #define PDK_POST_HEADER_VALUE(name_, id_)                                                          \
-    int name_(struct kong *kong, const char *header, struct kong_value value) {                    \
-        return pdk_post_header(kong, id_, header, value);                                          \
+    int name_(struct kong *kong, const char *name, struct kong_value value) {                      \
+        return pdk_post_header(kong, id_, name, value);                                            \
     }
 #define PDK_POST_VALUE(name_, id_)                                                                 \
     int name_(struct kong *kong, const char *key, struct kong_value value) {                       \

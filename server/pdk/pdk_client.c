@@ -5,8 +5,8 @@
 
 /* --- Addresses --- */
 
-PDK_GET_STR(kong_client_get_ip, PDK_CLIENT_GET_IP)
-PDK_GET_STR(kong_client_get_forwarded_ip, PDK_CLIENT_GET_FORWARDED_IP)
+PDK_GET_STR(kong_client_get_ip, PDK_CLIENT_GET_IP, ip)
+PDK_GET_STR(kong_client_get_forwarded_ip, PDK_CLIENT_GET_FORWARDED_IP, ip)
 
 static bool port_of(struct kong_str text, int64_t *port) {
     *port = 0;
@@ -19,7 +19,7 @@ static bool port_of(struct kong_str text, int64_t *port) {
     return text.len > 0 && text.len < 6;
 }
 
-PDK_GET_INT(kong_client_get_port, PDK_CLIENT_GET_PORT)
+PDK_GET_INT(kong_client_get_port, PDK_CLIENT_GET_PORT, port)
 
 /* Kong 2.8 gives it as a text over MsgPack:1. */
 int kong_client_get_forwarded_port(struct kong *kong, int *port) {
@@ -166,7 +166,7 @@ int kong_client_tls_disable_http2_alpn(struct kong *kong) {
 }
 
 PDK_GET_STR(kong_client_tls_get_full_client_certificate_chain,
-            PDK_CLIENT_TLS_GET_FULL_CLIENT_CERTIFICATE_CHAIN)
+            PDK_CLIENT_TLS_GET_FULL_CLIENT_CERTIFICATE_CHAIN, pem)
 
 int kong_client_tls_set_client_verify(struct kong *kong, const char *result) {
     if (result == NULL || (strcmp(result, "SUCCESS") != 0 && strcmp(result, "NONE") != 0 &&

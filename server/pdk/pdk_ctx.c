@@ -12,9 +12,9 @@ int kong_nginx_get_ctx(struct kong *kong, const char *key, struct kong_value *va
 
 PDK_POST_VALUE(kong_nginx_set_ctx, PDK_NGINX_SET_CTX)
 PDK_GET_STR_OF(kong_nginx_get_var, PDK_NGINX_GET_VAR)
-PDK_GET_STR(kong_nginx_get_tls1_version_str, PDK_NGINX_GET_TLS1_VERSION_STR)
-PDK_GET_STR(kong_nginx_get_subsystem, PDK_NGINX_GET_SUBSYSTEM)
-PDK_GET_NUMBER(kong_nginx_req_start_time, PDK_NGINX_REQ_START_TIME)
+PDK_GET_STR(kong_nginx_get_tls1_version_str, PDK_NGINX_GET_TLS1_VERSION_STR, version)
+PDK_GET_STR(kong_nginx_get_subsystem, PDK_NGINX_GET_SUBSYSTEM, subsystem)
+PDK_GET_NUMBER(kong_nginx_req_start_time, PDK_NGINX_REQ_START_TIME, seconds)
 
 int kong_nginx_get_statistics(struct kong *kong, struct kong_nginx_statistics *statistics) {
     static const struct pdk_field fields[] = {

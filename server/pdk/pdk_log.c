@@ -77,7 +77,7 @@ int kong_log_deprecation(struct kong *kong, const char *after, const char *remov
 }
 
 PDK_POST_VALUE(kong_log_set_serialize_value, PDK_LOG_SET_SERIALIZE_VALUE)
-PDK_GET_STR(kong_log_serialize, PDK_LOG_SERIALIZE)
+PDK_GET_STR(kong_log_serialize, PDK_LOG_SERIALIZE, json)
 
 static bool is_map_or_nil(struct kong_value value) {
     return value.type == KONG_MAP || value.type == KONG_NIL;

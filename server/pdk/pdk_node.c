@@ -1,9 +1,9 @@
 #include "pdk_entities.h"
 
-PDK_GET_STR(kong_node_get_id, PDK_NODE_GET_ID)
-PDK_GET_STR(kong_node_get_hostname, PDK_NODE_GET_HOSTNAME)
-PDK_GET_STR(kong_cluster_get_id, PDK_CLUSTER_GET_ID)
-PDK_GET_STR(kong_plugin_get_id, PDK_PLUGIN_GET_ID)
+PDK_GET_STR(kong_node_get_id, PDK_NODE_GET_ID, id)
+PDK_GET_STR(kong_node_get_hostname, PDK_NODE_GET_HOSTNAME, hostname)
+PDK_GET_STR(kong_cluster_get_id, PDK_CLUSTER_GET_ID, id)
+PDK_GET_STR(kong_plugin_get_id, PDK_PLUGIN_GET_ID, id)
 
 /* --- Memory --- */
 

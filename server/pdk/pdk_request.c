@@ -2,20 +2,20 @@
 
 #include <stdlib.h>
 
-PDK_GET_STR(kong_request_get_scheme, PDK_REQUEST_GET_SCHEME)
-PDK_GET_STR(kong_request_get_host, PDK_REQUEST_GET_HOST)
-PDK_GET_INT(kong_request_get_port, PDK_REQUEST_GET_PORT)
-PDK_GET_STR(kong_request_get_forwarded_scheme, PDK_REQUEST_GET_FORWARDED_SCHEME)
-PDK_GET_STR(kong_request_get_forwarded_host, PDK_REQUEST_GET_FORWARDED_HOST)
-PDK_GET_INT(kong_request_get_forwarded_port, PDK_REQUEST_GET_FORWARDED_PORT)
-PDK_GET_STR(kong_request_get_forwarded_path, PDK_REQUEST_GET_FORWARDED_PATH)
-PDK_GET_STR(kong_request_get_forwarded_prefix, PDK_REQUEST_GET_FORWARDED_PREFIX)
-PDK_GET_NUMBER(kong_request_get_http_version, PDK_REQUEST_GET_HTTP_VERSION)
-PDK_GET_STR(kong_request_get_method, PDK_REQUEST_GET_METHOD)
-PDK_GET_STR(kong_request_get_path, PDK_REQUEST_GET_PATH)
-PDK_GET_STR(kong_request_get_raw_path, PDK_REQUEST_GET_RAW_PATH)
-PDK_GET_STR(kong_request_get_path_with_query, PDK_REQUEST_GET_PATH_WITH_QUERY)
-PDK_GET_NUMBER(kong_request_get_start_time, PDK_REQUEST_GET_START_TIME)
+PDK_GET_STR(kong_request_get_scheme, PDK_REQUEST_GET_SCHEME, scheme)
+PDK_GET_STR(kong_request_get_host, PDK_REQUEST_GET_HOST, host)
+PDK_GET_INT(kong_request_get_port, PDK_REQUEST_GET_PORT, port)
+PDK_GET_STR(kong_request_get_forwarded_scheme, PDK_REQUEST_GET_FORWARDED_SCHEME, scheme)
+PDK_GET_STR(kong_request_get_forwarded_host, PDK_REQUEST_GET_FORWARDED_HOST, host)
+PDK_GET_INT(kong_request_get_forwarded_port, PDK_REQUEST_GET_FORWARDED_PORT, port)
+PDK_GET_STR(kong_request_get_forwarded_path, PDK_REQUEST_GET_FORWARDED_PATH, path)
+PDK_GET_STR(kong_request_get_forwarded_prefix, PDK_REQUEST_GET_FORWARDED_PREFIX, prefix)
+PDK_GET_NUMBER(kong_request_get_http_version, PDK_REQUEST_GET_HTTP_VERSION, version)
+PDK_GET_STR(kong_request_get_method, PDK_REQUEST_GET_METHOD, method)
+PDK_GET_STR(kong_request_get_path, PDK_REQUEST_GET_PATH, path)
+PDK_GET_STR(kong_request_get_raw_path, PDK_REQUEST_GET_RAW_PATH, path)
+PDK_GET_STR(kong_request_get_path_with_query, PDK_REQUEST_GET_PATH_WITH_QUERY, path)
+PDK_GET_NUMBER(kong_request_get_start_time, PDK_REQUEST_GET_START_TIME, ms)
 
 int kong_request_get_raw_query(struct kong *kong, struct kong_str *query) {
     int error = pdk_get_str(kong, PDK_REQUEST_GET_RAW_QUERY, NO_ARGS, query);

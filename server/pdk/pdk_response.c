@@ -10,10 +10,10 @@
 
 /* --- What it is --- */
 
-PDK_GET_INT(kong_response_get_status, PDK_RESPONSE_GET_STATUS)
+PDK_GET_INT(kong_response_get_status, PDK_RESPONSE_GET_STATUS, status)
 PDK_GET_STR_OF(kong_response_get_header, PDK_RESPONSE_GET_HEADER)
 PDK_GET_HEADERS(kong_response_get_headers, PDK_RESPONSE_GET_HEADERS)
-PDK_GET_STR(kong_response_get_source, PDK_RESPONSE_GET_SOURCE)
+PDK_GET_STR(kong_response_get_source, PDK_RESPONSE_GET_SOURCE, source)
 
 /* --- Changes --- */
 

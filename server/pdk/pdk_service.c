@@ -212,6 +212,6 @@ int kong_service_request_disable_tls(struct kong *kong) {
 
 /* --- The response of the upstream --- */
 
-PDK_GET_INT(kong_service_response_get_status, PDK_SERVICE_RESPONSE_GET_STATUS)
+PDK_GET_INT(kong_service_response_get_status, PDK_SERVICE_RESPONSE_GET_STATUS, status)
 PDK_GET_STR_OF(kong_service_response_get_header, PDK_SERVICE_RESPONSE_GET_HEADER)
 PDK_GET_HEADERS(kong_service_response_get_headers, PDK_SERVICE_RESPONSE_GET_HEADERS)
