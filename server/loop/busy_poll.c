@@ -18,7 +18,7 @@ void busy_poll_init(struct busy_poll *poll, uv_loop_t *loop, unsigned span_us,
     uv_idle_init(loop, &poll->idle); /* always 0 */
     poll->idle.data = poll;
     poll->span_ns = (uint64_t)span_us * 1000;
-    poll->now_ns = stats_clock;
+    poll->now_ns = clock_ns;
     poll->stats = stats;
 }
 
