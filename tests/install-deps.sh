@@ -12,7 +12,7 @@
 #   demo    build, and nginx with Lua, lua-cjson, lua-messagepack, curl
 #   examples  demo, unit, and what plugins/examples need: hiredis, redis-server, OpenSSL, libcurl
 #   test    demo, examples, and clang with its tools, cmocka, valgrind, gcovr, Lua 5.1, PyYAML
-#   bench   demo, and wrk, strace, valgrind, gnuplot
+#   bench   demo, and wrk, strace, valgrind
 #   other   cross compilers for i386, s390x and arm64, and qemu's user mode; not beside gcc-multilib,
 #           which excludes them
 #
@@ -171,7 +171,6 @@ want_bench() {
     tool wrk wrk
     tool strace strace
     tool valgrind valgrind
-    tool gnuplot gnuplot-nox
 }
 
 want_other() {

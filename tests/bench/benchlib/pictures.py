@@ -1,10 +1,10 @@
-"""Pictures by gnuplot: SVG files next to the JSON."""
+"""Pictures: SVG files next to the JSON, drawn here."""
 
+import math
 import os
-import shutil
-import subprocess
+from xml.sax.saxutils import escape
 
-from .sections import TITLES, loud
+from .sections import TITLES
 
 COLOURS = {
     ("ours", "protobuf"): "#1f6feb",
@@ -12,25 +12,87 @@ COLOURS = {
     ("limit", "protobuf"): "#8b949e",
     ("limit", "msgpack"): "#c9a58a",
 }
-HEAD = """set terminal svg size 960,420 font 'sans-serif,13' background 'white'
-set grid lc rgb '#dddddd'
-set key outside right center
-set logscale x 2
-set border 3
-set tics nomirror
-"""
+DASHES = ("", "7 4", "2 3")
+WIDTH, HEIGHT = 960, 420
+LEFT, RIGHT, TOP, BOTTOM = 80, 730, 46, 366
 
 
-def _gnuplot(script):
-    done = subprocess.run(
-        ("gnuplot",), input=script.encode(), stderr=subprocess.PIPE, check=False
+def _ticks(most):
+    """Round steps from 0, at most eight."""
+    step = 10 ** math.floor(math.log10(most)) if most > 0 else 1
+    for factor in (0.2, 0.5, 1, 2):
+        if most / (step * factor) <= 8:
+            step *= factor
+            break
+    return [step * i for i in range(int(most / step) + 1)]
+
+
+class Axis:
+    """From values to places. `log`: with this base, else from 0."""
+
+    def __init__(self, values, low, high, log=None):
+        self.low, self.high, self.log = low, high, log
+        if log:
+            first = math.floor(math.log(min(values), log))
+            last = max(first + 1, math.ceil(math.log(max(values), log)))
+            self.ticks = [log**i for i in range(first, last + 1)]
+            self.span = (first, last)
+        else:
+            self.ticks = _ticks(max(values))
+            self.span = (0, max(max(values), self.ticks[-1]) or 1)
+
+    def place(self, value):
+        value = math.log(value, self.log) if self.log else value
+        share = (value - self.span[0]) / (self.span[1] - self.span[0])
+        return self.low + share * (self.high - self.low)
+
+
+def _text(x, y, text, anchor="middle", more=""):
+    return '<text x="%.1f" y="%.1f" text-anchor="%s"%s>%s</text>' % (
+        x,
+        y,
+        anchor,
+        more,
+        escape(text),
     )
-    if done.returncode != 0:
-        loud("gnuplot failed: %s" % done.stderr.decode().strip())
 
 
-def _block(name, points):
-    return "$%s << END\n%s\nEND\n" % (name, "\n".join("%g %g" % point for point in points))
+def _grid(x, y):
+    lines = []
+    for tick in y.ticks:
+        at = y.place(tick)
+        lines.append('<path d="M%d %.1fH%d" stroke="#ddd"/>' % (LEFT, at, RIGHT))
+        lines.append(_text(LEFT - 8, at + 4, "{:,g}".format(tick), "end"))
+    for tick in x.ticks:
+        lines.append(_text(x.place(tick), BOTTOM + 18, "{:,g}".format(tick)))
+    lines.append('<path d="M%d %dV%dH%d" fill="none" stroke="#444"/>' % (LEFT, TOP, BOTTOM, RIGHT))
+    return lines
+
+
+def chart(path, title, labels, lines, log_x=None, log_y=None):
+    """lines: [(name, colour, dash, [(x, y)])]; labels: of both axes."""
+    points = [point for line in lines for point in line[3]]
+    if not points:
+        return
+    x = Axis([point[0] for point in points], LEFT, RIGHT, log_x)
+    y = Axis([point[1] for point in points], BOTTOM, TOP, log_y)
+    out = [
+        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" font-family="sans-serif" '
+        'font-size="13"><rect width="100%%" height="100%%" fill="white"/>' % (WIDTH, HEIGHT),
+        _text((LEFT + RIGHT) / 2, 24, title, more=' font-size="15"'),
+        _text((LEFT + RIGHT) / 2, HEIGHT - 12, labels[0]),
+        _text(16, (TOP + BOTTOM) / 2, labels[1], more=' transform="rotate(-90 16 206)"'),
+    ]
+    out += _grid(x, y)
+    for number, (name, colour, dash, line) in enumerate(lines):
+        stroke = 'stroke="%s" stroke-width="2" stroke-dasharray="%s"' % (colour, dash)
+        places = ["%.1f,%.1f" % (x.place(a), y.place(b)) for a, b in line]
+        out.append('<polyline points="%s" fill="none" %s/>' % (" ".join(places), stroke))
+        at = TOP + 10 + 20 * number
+        out.append('<path d="M%d %dh26" %s/>' % (RIGHT + 14, at, stroke))
+        out.append(_text(RIGHT + 46, at + 4, name, "start"))
+    with open(path, "w", encoding="utf-8") as file:
+        file.write("\n".join(out) + "\n</svg>\n")
 
 
 def _points(curve, protocol, server, value):
@@ -42,71 +104,39 @@ def _points(curve, protocol, server, value):
 
 
 def throughput(curve, path, title):
-    blocks, plots = [], []
-    for protocol in ("protobuf", "msgpack"):
+    lines = []
+    for dash, protocol in zip(DASHES, ("protobuf", "msgpack")):
         for server in ("ours", "limit"):
-            name = "%s_%s" % (server, protocol)
             points = _points(curve, protocol, server, lambda point: point["events_per_s"])
-            blocks.append(_block(name, points))
-            plots.append(
-                "$%s using 1:2 with linespoints lw 2 pt 7 ps 0.5 dt %d lc rgb '%s' title '%s, %s'"
-                % (
-                    name,
-                    1 if protocol == "protobuf" else 2,
-                    COLOURS[server, protocol],
-                    TITLES[protocol],
-                    server,
-                )
-            )
-    _gnuplot(
-        "%s%sset output '%s'\nset title '%s'\nset xlabel 'connections, one event under way each'\n"
-        "set ylabel 'events/s'\nset format y \"%%'.0f\"\nset yrange [0:*]\nplot %s\n"
-        % (HEAD, "".join(blocks), path, title, ", ".join(plots))
-    )
+            name = "%s, %s" % (TITLES[protocol], server)
+            lines.append((name, COLOURS[server, protocol], dash, points))
+    labels = ("connections, one event under way each", "events/s")
+    chart(path, title, labels, lines, log_x=2)
 
 
 def latency(curve, path, title):
-    blocks, plots = [], []
-    for number, key in enumerate(("p50", "p99", "p99.9")):
+    lines = []
+    for dash, key in zip(DASHES, ("p50", "p99", "p99.9")):
         for server in ("ours", "limit"):
-            name = "%s_%d" % (server, number)
             points = _points(
                 curve, "protobuf", server, lambda point, key=key: point["latency_us/" + key]
             )
-            blocks.append(_block(name, points))
-            plots.append(
-                "$%s using 1:2 with linespoints lw 2 pt 7 ps 0.5 dt %d lc rgb '%s' title '%s, %s'"
-                % (name, number + 1, COLOURS[server, "protobuf"], key, server)
-            )
-    _gnuplot(
-        "%s%sset output '%s'\nset title '%s'\nset xlabel 'connections, one event under way each'\n"
-        "set ylabel 'µs'\nset logscale y 10\nplot %s\n"
-        % (HEAD, "".join(blocks), path, title, ", ".join(plots))
-    )
+            lines.append(("%s, %s" % (key, server), COLOURS[server, "protobuf"], dash, points))
+    labels = ("connections, one event under way each", "µs")
+    chart(path, title, labels, lines, log_x=2, log_y=10)
 
 
 def memory(curve, path, title):
-    blocks, plots = [], []
-    for number, (protocol, points) in enumerate(curve.items()):
-        blocks.append(_block(protocol, [(x, y / (1 << 20)) for x, y in points]))
-        plots.append(
-            "$%s using 1:2 with linespoints lw 2 pt 7 ps 0.5 dt %d lc rgb '%s' title '%s'"
-            % (protocol, number + 1, COLOURS["ours", protocol], TITLES[protocol])
-        )
-    _gnuplot(
-        "%sunset logscale x\n%sset output '%s'\nset title '%s'\nset xlabel 'idle connections'\n"
-        "set ylabel 'MiB resident'\nset yrange [0:*]\nplot %s\n"
-        % (HEAD, "".join(blocks), path, title, ", ".join(plots))
-    )
+    lines = [
+        (TITLES[protocol], COLOURS["ours", protocol], dash, [(x, y / (1 << 20)) for x, y in points])
+        for dash, (protocol, points) in zip(DASHES, curve.items())
+    ]
+    chart(path, title, ("idle connections", "MiB resident"), lines)
 
 
 def draw(figures, directory):
     """The files that were written."""
-    if not shutil.which("gnuplot"):
-        loud("pictures are left out: no gnuplot here (Debian: gnuplot-nox)")
-        return []
     machine = "%s, %d cores" % (figures["machine"]["cpu"], figures["machine"]["cores_used"])
-    machine = machine.replace("'", "")
     names = [os.path.join(directory, name + ".svg") for name in ("throughput", "latency", "memory")]
     throughput(figures["curve"], names[0], "set-header, events/s (%s)" % machine)
     latency(figures["curve"], names[1], "set-header, ProtoBuf:1, latency (%s)" % machine)
