@@ -2,12 +2,12 @@
 
 import math
 import os
-from xml.sax.saxutils import escape
 
+from . import svg
 from .sections import TITLES
 
 COLOURS = {
-    ("ours", "protobuf"): "#1f6feb",
+    ("ours", "protobuf"): "#2f81f7",
     ("ours", "msgpack"): "#d9480f",
     ("limit", "protobuf"): "#8b949e",
     ("limit", "msgpack"): "#c9a58a",
@@ -47,26 +47,14 @@ class Axis:
         return self.low + share * (self.high - self.low)
 
 
-def _text(x, y, text, anchor="middle", more=""):
-    return '<text x="%.1f" y="%.1f" text-anchor="%s"%s>%s</text>' % (
-        x,
-        y,
-        anchor,
-        more,
-        escape(text),
-    )
-
-
-def _grid(x, y):
-    lines = []
+def _grid(picture, x, y):
     for tick in y.ticks:
         at = y.place(tick)
-        lines.append('<path d="M%d %.1fH%d" stroke="#ddd"/>' % (LEFT, at, RIGHT))
-        lines.append(_text(LEFT - 8, at + 4, "{:,g}".format(tick), "end"))
+        picture.grid(LEFT, at, RIGHT - LEFT)
+        picture.text(LEFT - 8, at + 4, "{:,g}".format(tick), text_anchor="end")
     for tick in x.ticks:
-        lines.append(_text(x.place(tick), BOTTOM + 18, "{:,g}".format(tick)))
-    lines.append('<path d="M%d %dV%dH%d" fill="none" stroke="#444"/>' % (LEFT, TOP, BOTTOM, RIGHT))
-    return lines
+        picture.text(x.place(tick), BOTTOM + 18, "{:,g}".format(tick), text_anchor="middle")
+    picture.add('<path class="box" d="M%d %dV%dH%d"/>' % (LEFT, TOP, BOTTOM, RIGHT))
 
 
 def chart(path, title, labels, lines, log_x=None, log_y=None):
@@ -76,23 +64,19 @@ def chart(path, title, labels, lines, log_x=None, log_y=None):
         return
     x = Axis([point[0] for point in points], LEFT, RIGHT, log_x)
     y = Axis([point[1] for point in points], BOTTOM, TOP, log_y)
-    out = [
-        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" font-family="sans-serif" '
-        'font-size="13"><rect width="100%%" height="100%%" fill="white"/>' % (WIDTH, HEIGHT),
-        _text((LEFT + RIGHT) / 2, 24, title, more=' font-size="15"'),
-        _text((LEFT + RIGHT) / 2, HEIGHT - 12, labels[0]),
-        _text(16, (TOP + BOTTOM) / 2, labels[1], more=' transform="rotate(-90 16 206)"'),
-    ]
-    out += _grid(x, y)
+    about = "%s against %s: %s" % (labels[1], labels[0], "; ".join(line[0] for line in lines))
+    picture = svg.Picture(WIDTH, HEIGHT, title, about, size=13)
+    middle = (LEFT + RIGHT) / 2
+    picture.text(middle, 24, title, class_="name", text_anchor="middle")
+    picture.text(middle, HEIGHT - 12, labels[0], text_anchor="middle")
+    picture.text(16, 206, labels[1], text_anchor="middle", transform="rotate(-90 16 206)")
+    _grid(picture, x, y)
     for number, (name, colour, dash, line) in enumerate(lines):
-        stroke = 'stroke="%s" stroke-width="2" stroke-dasharray="%s"' % (colour, dash)
-        places = ["%.1f,%.1f" % (x.place(a), y.place(b)) for a, b in line]
-        out.append('<polyline points="%s" fill="none" %s/>' % (" ".join(places), stroke))
+        picture.line([(x.place(a), y.place(b)) for a, b in line], colour, dash)
         at = TOP + 10 + 20 * number
-        out.append('<path d="M%d %dh26" %s/>' % (RIGHT + 14, at, stroke))
-        out.append(_text(RIGHT + 46, at + 4, name, "start"))
-    with open(path, "w", encoding="utf-8") as file:
-        file.write("\n".join(out) + "\n</svg>\n")
+        picture.line([(RIGHT + 14, at), (RIGHT + 40, at)], colour, dash)
+        picture.text(RIGHT + 46, at + 4, name)
+    picture.save(path)
 
 
 def _points(curve, protocol, server, value):

@@ -116,11 +116,13 @@ class Bench:
         self.running.append(server)
         return server
 
-    def ours(self, script="set-header", wrap=(), name="ours", more=()):
+    def ours(self, script="set-header", wrap=(), name="ours", more=(), whole=False):
+        """`more`: options; `whole`: the wrapper gets the program with its debugging information."""
         path = self.socket("%s-%s" % (name, script))
         command = self.command(script, path) + list(more)
         if wrap:
-            command = list(wrap) + [self.stripped(command[0])] + command[1:]
+            program = command[0] if whole else self.stripped(command[0])
+            command = list(wrap) + [program] + command[1:]
         plugin = self.SCRIPTS[script]
         return self._started(Server(name, command, path, ("protobuf", "msgpack"), plugin))
 
