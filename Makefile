@@ -340,6 +340,8 @@ lint: $(GEN)/pluginsocket.pb-c.h $(LIB) ## formatting, clang-tidy, dependency ru
 	@tests/lint/check-bytes.py server/docs/protocol.md tests/traces/*.trace
 	@for d in README.md server/docs/authors.md; do tests/lint/check-code.sh '$(CC)' $$d -Iserver/include -Iproto -Itests/kong || exit 1; done
 	@tests/lint/check-paths.py $(wildcard *.md .github/*.md server/*/*.md plugins/*/*.md tests/*/*.md)
+	@tests/bench/pictures_test.py --quiet
+	@tests/lint/check-pictures.py server/docs/*.svg
 	@$(call with_tool,clang-format) clang-format --dry-run --Werror $(C_FILES)
 	@echo "clang-format: $(words $(C_FILES)) files"
 	@tests/lint/check-includes.sh
