@@ -30,6 +30,21 @@ static void complain_of_name(struct rpc *rpc, struct kong_str name) {
                  names.data != NULL ? names.data : plugins->name);
 }
 
+/* Once in a process: the functions that are missing fail one by one, and do not say why. */
+static void check_protocol(const struct rpc *rpc, struct plugin *plugin) {
+    static const char text[] =
+        "Kong speaks ProtoBuf:1 to %s, which needs MsgPack:1: some of its functions fail. Have the "
+        "query commands of all plugins at this socket print Protocol MsgPack:1 (--doctor finds "
+        "those that do not), and restart Kong";
+    const char *name = plugin->what->name;
+    if (rpc->protocol != PROTOCOL_PROTOBUF || plugin->what->protocol != KONG_PROTOCOL_MSGPACK ||
+        __atomic_exchange_n(&plugin->told, true, __ATOMIC_RELAXED)) {
+        return;
+    }
+    log_write_for(rpc->env->log, name, LOG_LEVEL_ERROR, NULL, text, name);
+    notices_add(events_notices(rpc->env->events), text, name);
+}
+
 static void start_instance(struct rpc *rpc, const struct rpc_call *call, struct rpc_reply *reply) {
     struct plugin *plugin = plugins_find(rpc->env->plugins, call->name);
     if (plugin == NULL) {
@@ -37,6 +52,7 @@ static void start_instance(struct rpc *rpc, const struct rpc_call *call, struct 
         reply_error(rpc, reply, "unknown plugin", call->name);
         return;
     }
+    check_protocol(rpc, plugin);
     char error[160];
     struct instance *instance;
     struct instance_refusal refusal;

@@ -12,6 +12,7 @@ struct plugin {
     kong_handler *handlers[STATS_PHASES]; /* what->handlers, and event_job.c's for QUARANTINE_JOB */
     void *data;                           /* what `open` left, once it is open */
     bool open;
+    bool told; /* that Kong speaks a protocol that does not do for it; threads exchange it */
     uint64_t instances, expired; /* live ones; forgotten ones. Changed by the registry, under its
                                     lock; others read them by stats_read */
     struct stats_job jobs[KONG_JOBS_MOST]; /* written by the thread that runs them */

@@ -9,10 +9,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "log.h"
 #include "process_peer.h"
 #include "rig.h"
 #include "scratch.h"
@@ -115,6 +117,41 @@ static void each_fails_as_it_says(void **state) {
         assert_non_null(strstr(event.text, "three-closed: the plugin has no handler"));
     }
     rig_stop(&rig);
+}
+
+/* Kong keeps the connections of one socket for all of its plugins, so a query command that prints
+ * another protocol is that of all. */
+static void a_protocol_that_does_not_do_is_said_once(void **state) {
+    struct rig rig;
+    struct sim_event event;
+    struct sim_server_options options = three;
+    char text[8192];
+    int fd = memfd_create("log", MFD_CLOEXEC);
+    assert_true(fd >= 0);
+    struct log *log = log_create(fd, LOG_LEVEL_WARN, "three");
+    assert_non_null(log);
+    options.log = log;
+    rig_start(&rig, protocol_of(state), &options);
+    bool wanted = rig.protocol == PROTOCOL_PROTOBUF;
+    int64_t first = start(&rig, "three-open", "{}");
+    for (int i = 0; i < 3; i++) {
+        char config[32];
+        snprintf(config, sizeof config, "{\"__seq__\":%d}", i);
+        start(&rig, "three-rough", config);
+    }
+    assert_event(&rig, first, &event, SIM_EVENT_OK); /* Kong's log gets it with any event */
+    const char *line = rig.pdk->log_count > 0 ? rig.pdk->logs[0].text.data : "";
+    assert_int_equal(strstr(line, "Kong speaks ProtoBuf:1 to three-rough") != NULL, wanted);
+    rig_stop(&rig);
+    ssize_t len = pread(fd, text, sizeof text - 1, 0);
+    assert_true(len >= 0);
+    text[len] = '\0';
+    const char *found =
+        strstr(text, "Kong speaks ProtoBuf:1 to three-rough, which needs MsgPack:1");
+    assert_int_equal(found != NULL, wanted);
+    assert_null(strstr(found == NULL ? text : found + 1, "Kong speaks"));
+    log_destroy(log);
+    close(fd);
 }
 
 /* --- Figures --- */
@@ -278,9 +315,13 @@ int main(int argc, char **argv) {
         return kong_main_plugins(argc - 1, argv + 1, three_plugins, 3);
     }
     const struct CMUnitTest tests[] = {
-        RIG_TESTS(each_is_started_by_its_name), RIG_TESTS(other_names_are_refused),
-        RIG_TESTS(kong_is_told_of_each),        RIG_TESTS(each_fails_as_it_says),
-        RIG_TEST(status_is_by_plugin, msgpack), RIG_TESTS(metrics_are_by_plugin),
+        RIG_TESTS(each_is_started_by_its_name),
+        RIG_TESTS(other_names_are_refused),
+        RIG_TESTS(kong_is_told_of_each),
+        RIG_TESTS(each_fails_as_it_says),
+        RIG_TESTS(a_protocol_that_does_not_do_is_said_once),
+        RIG_TEST(status_is_by_plugin, msgpack),
+        RIG_TESTS(metrics_are_by_plugin),
         cmocka_unit_test(a_crash_is_its_own),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
