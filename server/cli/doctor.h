@@ -66,7 +66,8 @@ struct patient {
     char examined[DOCTOR_VALUE]; /* the last socket that was looked at, */
     bool listening;              /* and whether a server is there */
     unsigned servers, starts;    /* of several plugins: plugin servers so far, start commands, */
-    char shared[DOCTOR_VALUE];   /* the socket of all, and what the first one speaks */
+    char shared[DOCTOR_VALUE];   /* the socket of all, and what all are to speak: what one of them
+                                    needs, else what the first one speaks */
     char speaks[16];
     char protocol[16]; /* of the query command's answer; "": not known */
     const char *user;

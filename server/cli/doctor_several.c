@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "doctor.h"
+#include "options_table.h"
 
 /* The first one's socket is that of all. */
 void doctor_together(struct patient *p) {
@@ -12,8 +13,10 @@ void doctor_together(struct patient *p) {
         return;
     }
     if (p->speaks[0] == '\0') {
-        snprintf(p->speaks, sizeof p->speaks, "%s", p->protocol);
-    } else if (p->protocol[0] != '\0' && strcmp(p->speaks, p->protocol) != 0) {
+        bool msgpack = options_msgpack_plugin(p->doctor.options->plugins) != NULL;
+        snprintf(p->speaks, sizeof p->speaks, "%s", msgpack ? "MsgPack:1" : p->protocol);
+    }
+    if (p->protocol[0] != '\0' && strcmp(p->speaks, p->protocol) != 0) {
         doctor_mend_command(p, true, "protocol", p->speaks, mend, sizeof mend);
         doctor_fail(&p->doctor, mend,
                     "%s is to speak %s, others here %s: Kong keeps the connections of one socket "

@@ -2,7 +2,7 @@
 # The documented flow, against a real Kong where there is one (kong.sh); the script itself against a fake one, also one
 # that does wrong; and whether the README's commands for Kong are those of the script.
 #
-#   tests/e2e/e2e_test.sh BINARY
+#   tests/e2e/e2e_test.sh BINARY [THREE]   (THREE: a server of three plugins, which kong.sh tries, too)
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 binary=$(realpath "${1:-$here/../../build/apiversion-server}")
@@ -65,5 +65,5 @@ else
 fi
 
 # --- A real Kong ------------------------------------------------------------------------------------------------
-"$here/kong.sh" "$binary"
+"$here/kong.sh" "$binary" "${2:-$(dirname "$binary")/tests/gateway/three_server}"
 echo "$passed passed, 0 failed"

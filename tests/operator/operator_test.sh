@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # --print-conf, --doctor and --status as an operator uses them, with a kong.conf and a prefix made up in a new directory.
-# usage: operator_test.sh SERVER   (the example plugins' servers are in tests/plugins beside it)
+# usage: operator_test.sh SERVER   (the example plugins' servers are in tests/plugins beside it, that of three
+# plugins in tests/gateway)
 set -euo pipefail
 server=$(realpath "$1")
 dir=$(mktemp -d)
@@ -468,6 +469,43 @@ if [ -x "$(dirname "$server")/tests/plugins/key_check" ] && [ -x "$(dirname "$se
         '^note an event of access over MsgPack:1: .*not tried' '^instances: +0 live, 2 started, 2 of them .* 2 closed by Kong'
 else
     echo 'SKIPPED: the example plugins are not built (make examples): --doctor with a handler that ends the request'
+fi
+
+# --- several plugins in one process ---
+three=$(dirname "$server")/tests/gateway/three_server
+shared=$prefix/three_server.socket
+of_three() { # SED-SCRIPT…: --doctor with the lines that --print-conf prints for three plugins, changed like that
+    { echo "prefix = $prefix"; "$three" --print-conf --kong-prefix "$prefix"; } >"$conf"
+    [ $# -eq 0 ] || sed -i -E "$@" "$conf"
+    status=0
+    said=$("$three" --doctor --kong-conf "$conf" 2>&1) || status=$?
+}
+if [ -x "$three" ]; then
+    "$three" --socket "$shared" 2>"$dir/log" &
+    pid=$!
+    for _ in $(seq 200); do [ -S "$shared" ] && break; sleep 0.02; done
+    of_three
+    expect 'three plugins: all is well' 0 '^three-closed \(plugin server three-closed\):$' '^all is well: [0-9]+ ok, [0-9]+ to note, 0 FAIL$'
+    of_three "s|^(pluginserver_three_)open(_start_cmd.*)|&\n\1rough\2|"
+    expect 'three plugins: a second start command' 1 '^FAIL start command: Kong starts this program once more for three-rough, and the two take' \
+        '^     mend: take pluginserver_three_rough_start_cmd away: one start command is enough$' ', 1 FAIL$'
+    of_three '/_start_cmd/d'
+    expect 'three plugins: no start command' 0 '^note no start command at any of the plugins' ', 0 FAIL$'
+    of_three "s|^(pluginserver_three_closed_socket = ).*|\1$prefix/other.socket|"
+    expect 'three plugins: another socket' 1 "^FAIL socket $prefix/other.socket: the process that serves three-closed is at $shared, as the others are$" \
+        "^     mend: pluginserver_three_closed_socket = $shared$" "^FAIL socket $prefix/other.socket: No such file"
+    of_three 's/--plugin three-closed/& | sed s-MsgPack-ProtoBuf-/'
+    expect 'three plugins: another protocol' 1 '^FAIL three-closed is to speak ProtoBuf:1, others here MsgPack:1: Kong keeps the connections of one socket' \
+        "^     mend: pluginserver_three_closed_query_cmd = .*three_server --dump --plugin three-closed --protocol MsgPack:1$" ', 1 FAIL$'
+    # the first one is wrong, for the last one needs MsgPack:1
+    of_three 's/--plugin three-open/& | sed s-MsgPack-ProtoBuf-/'
+    expect 'three plugins: another protocol of the first one' 1 '^FAIL three-open is to speak ProtoBuf:1, others here MsgPack:1' ', 1 FAIL$'
+    of_three 's/--plugin three-rough/& | sed s-MsgPack-ProtoBuf-/'
+    expect 'a plugin that needs MsgPack:1' 1 '^FAIL what the query command prints: Protocol is ProtoBuf:1: this plugin calls functions that Kong has over MsgPack:1 only$' \
+        '^     mend: pluginserver_three_rough_query_cmd = .*three_server --dump --plugin three-rough$' ', 1 FAIL$'
+    stop
+else
+    echo "SKIPPED: $three is not built: --doctor with several plugins in one process"
 fi
 
 # --- a log in a file, supervisor and child, and logrotate ---
