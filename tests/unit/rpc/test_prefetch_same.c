@@ -162,7 +162,8 @@ static void compare(const struct rig_way *way, enum protocol protocol, enum pref
         run(&plain, plain_instance, plain_notes, sizeof plain_notes);
         run(&other, other_instance, other_notes, sizeof other_notes);
         if (strcmp(plain_notes, other_notes) != 0) {
-            fail_msg("%s, event %u: without\n%swith\n%s", way->name, i, plain_notes, other_notes);
+            fail_msg("%s, event %u: without\n%s-- with\n%s", way->name, i, plain_notes,
+                     other_notes);
         }
     }
     rig_stop(&other);
