@@ -8,7 +8,7 @@
 #   gw_config JSON [NAME]        writes the plugin's configuration, as one step; with NAME, that of
 #                                requests to /route/NAME
 #   gw_start WORKERS BINARY ARG… nginx; reads the dump of BINARY; its address is in $GW_URL, on port
-#                                $GW_WANT_PORT if that is set
+#                                $GW_WANT_PORT if that is set. $GW_PLUGINS names the plugins where the program has several.
 #                                and, by HTTP/2 without TLS, in $GW_H2_URL; $GW_HIDE names headers that nginx drops from
 #                                the upstream's answer, as Kong's nginx_proxy_proxy_hide_header has it
 #   gw_reload                    new workers for nginx; returns when the old ones have ended
@@ -167,9 +167,11 @@ gw_nginx_up_or_gone() {
 }
 
 gw_start() {
-    local workers=$1 command try
+    local workers=$1 command='' try plugin
     shift
-    command=$(printf '%q ' "$@" --dump)
+    for plugin in ${GW_PLUGINS:-''}; do
+        command+=$(printf '%q ' "$@" --dump ${plugin:+--plugin "$plugin"})$'\n'
+    done
     : >"$GW_PREFIX/error.log"
     for try in {1..10}; do
         GW_PORT=${GW_WANT_PORT:-$(gw_free_port)}

@@ -1,4 +1,4 @@
--- The plugin's configurations: one for each route, out of a JSON file that may change at any time,
+-- A plugin's configurations: one for each route, out of a JSON file that may change at any time,
 -- read again at each request. A changed text is a new configuration load, with a new __seq__, as
 -- after Kong's POST /config. What the file leaves out comes from the schema's defaults, else it is
 -- null: Kong fills a configuration in before a plugin server sees it.
@@ -8,10 +8,9 @@
 
 local cjson = require "cjson"
 
-local M = {}
+local Configuration = {}
+Configuration.__index = Configuration
 
-local base, plugin
-local routes = {} -- by NAME, "" for all others: { path = …, text = …, config = …, plugin_id = … }
 local seq = 0
 
 local function read_file(path)
@@ -49,7 +48,7 @@ local function fill_in(record, given)
   return filled
 end
 
-local function config_record()
+local function config_record(plugin)
   for _, entry in ipairs(plugin.schema.fields or {}) do
     if entry.config then
       return entry.config
@@ -58,13 +57,14 @@ local function config_record()
   return {}
 end
 
-local function load(route, text)
+function Configuration:load(route, text)
   local ok, given = pcall(cjson.decode, text)
   if not ok or type(given) ~= "table" then
     return nil, ("%s is not a JSON object: %s"):format(route.path, ok and text or given)
   end
   seq = seq + 1
-  local config = fill_in(config_record(), given)
+  local plugin = self.plugin
+  local config = fill_in(config_record(plugin), given)
   config.__key__ = ("plugins:%s::::"):format(plugin.name)
   config.__seq__ = seq
   config.__plugin_id = route.plugin_id
@@ -72,37 +72,37 @@ local function load(route, text)
   return config
 end
 
-local function plugin_id(name)
-  return name == "" and plugin.id or plugin.id:sub(1, -9) .. ("%08x"):format(ngx.crc32_short(name))
-end
-
 -- nil when there is no file of that name.
-local function route_of(name)
-  local route = routes[name]
+function Configuration:route_of(name)
+  local route = self.routes[name]
   if not route then
-    local path = name == "" and base or base:gsub("%.json$", "." .. name .. ".json")
+    local path = name == "" and self.base or self.base:gsub("%.json$", "." .. name .. ".json")
     if not read_file(path) then
       return nil
     end
-    route = { path = path, plugin_id = plugin_id(name) }
-    routes[name] = route
+    local id = self.plugin.id
+    route = { path = path,
+      plugin_id = name == "" and id or id:sub(1, -9) .. ("%08x"):format(ngx.crc32_short(name)) }
+    self.routes[name] = route
   end
   return route
 end
 
--- Raises when the file cannot be read at the start.
-function M.init(file, described_plugin)
-  base, plugin = file, described_plugin
-  local text = assert(read_file(base))
-  local route = route_of("")
-  route.text, route.config = text, assert(load(route, text))
+-- Of one plugin (dump.lua). Raises when the file cannot be read at the start.
+local function new(file, plugin)
+  -- routes: by NAME, "" for all others: { path = …, text = …, config = …, plugin_id = … }
+  local self = setmetatable({ base = file, plugin = plugin, routes = {} }, Configuration)
+  local text = assert(read_file(file))
+  local route = self:route_of("")
+  route.text, route.config = text, assert(self:load(route, text))
+  return self
 end
 
 -- The configuration of a request as it is now. A file that is gone or broken leaves the last one in
 -- force, and a line in the log.
-function M.now(uri)
+function Configuration:now(uri)
   local name = uri:match("^/route/(%w+)")
-  local route = name and route_of(name) or route_of("")
+  local route = name and self:route_of(name) or self:route_of("")
   local text, err = read_file(route.path)
   if text and text == route.text then
     return route.config
@@ -110,7 +110,7 @@ function M.now(uri)
   local config
   if text then
     route.text = text
-    config, err = load(route, text)
+    config, err = self:load(route, text)
   end
   if config then
     route.config = config
@@ -120,4 +120,4 @@ function M.now(uri)
   return route.config
 end
 
-return M
+return { new = new }

@@ -1,5 +1,6 @@
--- The gateway: nginx's phases, in each of which the plugin's event runs where its dump names the
--- phase. It plays Kong's part for one plugin, whose configuration may differ by route (config.lua).
+-- The gateway: nginx's phases, in each of which an event of each plugin runs whose dump names the
+-- phase. It plays Kong's part for the plugins of one server; configurations may differ by route
+-- (config.lua).
 
 local dump = require "gateway.dump"
 local configuration = require "gateway.config"
@@ -12,7 +13,6 @@ local node = require "gateway.pdk_node"
 local M = {}
 
 local gateway = {}
-local client
 
 local function uuid()
   local hex = {}
@@ -24,28 +24,51 @@ local function uuid()
     text:sub(16, 18), text:sub(19, 30))
 end
 
--- Before the workers are forked. options: query_cmd, socket, config (a file), upstream (host:port).
--- What raises here keeps nginx from starting.
-function M.init(options)
-  math.randomseed(ngx.time() + ngx.worker.pid())
-  local plugin = dump.load(options.query_cmd)
+local function add_plugin(command, options)
+  local plugin = dump.load(command)
   plugin.socket = options.socket
-  plugin.id, plugin.workspace_id = uuid(), uuid()
-  gateway = {
-    plugin = plugin, upstream = options.upstream, started = ngx.time(), node_id = uuid(),
-    service_id = uuid(), route_id = uuid(),
-  }
-  configuration.init(options.config, plugin)
+  plugin.id, plugin.workspace_id = uuid(), gateway.workspace_id
+  plugin.configuration = configuration.new(options.config, plugin)
   if plugin.protocol_known then
     local module = plugin.protocol == "ProtoBuf:1" and "protobuf_client" or "msgpack_client"
-    client = require("gateway." .. module).new(plugin)
+    plugin.client = require("gateway." .. module).new(plugin)
+  end
+  table.insert(gateway.plugins, plugin)
+  for phase in pairs(plugin.phases) do
+    gateway.phases[phase] = true
   end
 end
 
+-- Kong's order.
+local function runs_before(a, b)
+  if a.priority == b.priority then
+    return a.name > b.name
+  end
+  return a.priority > b.priority
+end
+
+-- Before the workers are forked. options: query_cmd (a line for each plugin), socket, config (a
+-- file), upstream (host:port). What raises here keeps nginx from starting.
+function M.init(options)
+  math.randomseed(ngx.time() + ngx.worker.pid())
+  gateway = {
+    plugins = {}, phases = {}, upstream = options.upstream, started = ngx.time(),
+    node_id = uuid(), service_id = uuid(), route_id = uuid(), workspace_id = uuid(),
+  }
+  for command in options.query_cmd:gmatch("[^\n]+") do
+    add_plugin(command, options)
+  end
+  table.sort(gateway.plugins, runs_before)
+end
+
 local function new_request()
+  local configs = {}
+  for _, plugin in ipairs(gateway.plugins) do
+    configs[plugin] = plugin.configuration:now(ngx.var.uri)
+  end
   return {
     gateway = gateway, start_time = ngx.req.start_time(), shared = {}, nginx_ctx = {},
-    serialize_values = {}, config = configuration.now(ngx.var.uri),
+    serialize_values = {}, configs = configs,
     upstream = { scheme = "http", address = gateway.upstream, host = gateway.upstream,
       path = (ngx.var.request_uri:match("^[^?]*")) },
   }
@@ -59,25 +82,28 @@ local function request()
   return ctx.gateway_request
 end
 
-local function handle_event(req, phase)
-  req.phase = phase
-  if not gateway.plugin.phases[phase] then
+local function handle_event(req, plugin, phase)
+  req.phase, req.plugin = phase, plugin
+  if not plugin.phases[phase] then
     return true
   end
-  if not client then
-    return nil, "protocol not known: " .. gateway.plugin.protocol
+  if not plugin.client then
+    return nil, "protocol not known: " .. plugin.protocol
   end
-  return xpcall(client.handle_event, function(err)
+  return xpcall(plugin.client.handle_event, function(err)
     return tostring(err)
-  end, client, req, req.config, phase)
+  end, plugin.client, req, req.configs[plugin], phase)
 end
 
--- A failed event is the client's 500.
+-- A failed event is the client's 500, and the other plugins' events do not run: send_error does not
+-- return.
 local function run(req, phase)
-  local ok, err = handle_event(req, phase)
-  if not ok then
-    ngx.log(ngx.ERR, "[", gateway.plugin.name, "] ", err)
-    response.send_error(req, 500, "An unexpected error occurred")
+  for _, plugin in ipairs(gateway.plugins) do
+    local ok, err = handle_event(req, plugin, phase)
+    if not ok then
+      ngx.log(ngx.ERR, "[", plugin.name, "] ", err)
+      response.send_error(req, 500, "An unexpected error occurred")
+    end
   end
 end
 
@@ -136,7 +162,7 @@ function M.access()
   ngx.var.upstream_address = upstream.address
   ngx.var.upstream_host = upstream.host
   ngx.var.upstream_uri = upstream.path .. (args and args ~= "" and "?" .. args or "")
-  if gateway.plugin.phases.response or req.buffered then
+  if gateway.phases.response or req.buffered then
     proxy_buffered(req)
   end
 end
@@ -154,15 +180,17 @@ function M.header_filter()
   if not req.service_response and not req.exited then
     M.upstream_answered()
   end
-  local ok, err = handle_event(req, "header_filter")
-  if not ok then
-    error(err, 0)
+  for _, plugin in ipairs(gateway.plugins) do
+    local ok, err = handle_event(req, plugin, "header_filter")
+    if not ok then
+      error(err, 0)
+    end
   end
 end
 
 -- The log phase runs later, on saved data.
 function M.log()
-  if not gateway.plugin.phases.log then
+  if not gateway.phases.log then
     return
   end
   local req = request()
@@ -179,9 +207,11 @@ function M.log()
       return
     end
     req.saved = saved
-    local ok, err = handle_event(req, "log")
-    if not ok then
-      ngx.log(ngx.ERR, "[", gateway.plugin.name, "] ", err)
+    for _, plugin in ipairs(gateway.plugins) do
+      local ok, err = handle_event(req, plugin, "log")
+      if not ok then
+        ngx.log(ngx.ERR, "[", plugin.name, "] ", err)
+      end
     end
   end))
 end

@@ -24,8 +24,10 @@ end
 local Client = {}
 Client.__index = Client
 
+local server_pid -- of the process behind the socket, whichever plugin's call has heard of it
+
 local function new(plugin)
-  return setmetatable({ plugin = plugin, msgid = 0, server_pid = nil }, Client)
+  return setmetatable({ plugin = plugin, msgid = 0 }, Client)
 end
 
 -- A map whose values are all arrays: {a = "x", b = true} gives {a = ["x"], b = []}.
@@ -68,18 +70,18 @@ local results = {
   ["kong.router.get_service"] = { method = "plugin.StepService" },
 }
 
-function Client:notified(label, pid)
+local function notified(label, pid)
   if label ~= "serverPid" then
     return
   end
-  if self.server_pid and self.server_pid ~= pid then
-    ngx.log(ngx.NOTICE, "plugin server ", self.server_pid, " is now ", pid)
+  if server_pid and server_pid ~= pid then
+    ngx.log(ngx.NOTICE, "plugin server ", server_pid, " is now ", pid)
     instances.forget()
   end
-  self.server_pid = pid
+  server_pid = pid
 end
 
-local function read_reply(self, socket, msgid)
+local function read_reply(socket, msgid)
   local next_message = mp.unpacker(function()
     return (socket:receiveany(4096))
   end)
@@ -88,7 +90,7 @@ local function read_reply(self, socket, msgid)
     if not more then
       return nil, "no data"
     elseif message[1] == 2 then
-      self:notified(message[2], message[3])
+      notified(message[2], message[3])
     else
       assert(message[1] == 1, "not a response")
       assert(message[2] == msgid, "response to another request")
@@ -114,7 +116,7 @@ function Client:call(method, argument)
     return nil, err
   end
   local result
-  result, err = read_reply(self, socket, msgid)
+  result, err = read_reply(socket, msgid)
   socket:setkeepalive()
   return result, err
 end

@@ -12,7 +12,7 @@ local function log(level)
     for i = 1, select("#", ...) do
       parts[i] = tostring((select(i, ...)))
     end
-    ngx.log(level, "[", req.gateway.plugin.name, "] ", table.concat(parts))
+    ngx.log(level, "[", req.plugin.name, "] ", table.concat(parts))
   end
 end
 
@@ -95,7 +95,7 @@ define("kong.node.get_hostname", ANY, function()
 end)
 define("kong.cluster.get_id", ANY, function() end) -- without a database there is none
 define("kong.plugin.get_id", ANY, function(req)
-  return req.gateway.plugin.id
+  return req.plugin.id
 end)
 define("kong.node.get_memory_stats", ANY, function()
   local dict = ngx.shared.gateway
