@@ -76,10 +76,18 @@ struct kong_test;
 struct kong_test_options {
     const struct kong_plugin *plugin;
     const char *config; /* the plugin's `config`, a JSON object; NULL: {} */
-    bool msgpack;       /* talk MsgPack:1, not ProtoBuf:1 */
+    /* Several in the place of `plugin`, of one program (kong_main_plugins) and enabled together: a
+     * request goes through all of them, in Kong's order, the one with the highest priority first.
+     */
+    const struct kong_plugin *const *plugins;
+    size_t plugin_count;        /* of these; 1 to KONG_PLUGINS_MOST */
+    const char *const *configs; /* one for each, NULL in it: {}; NULL: {} for all */
+    bool msgpack;               /* talk MsgPack:1, not ProtoBuf:1; so it is anyway where a plugin
+                                   needs it (kong_plugin.protocol) */
     bool kong_2_8;   /* play Kong 2.8, not 3.9, with a server that has --kong-version 2.8: functions
                         that it lacks, what it raises on, requests that go on where a server fails */
-    unsigned phases; /* KONG_PHASE_BITs that Kong calls; 0: those that the plugin advertises */
+    unsigned phases; /* KONG_PHASE_BITs that Kong calls; 0: those that the plugin advertises. Of
+                        several each is called in those of them that it advertises */
     int timeout_ms;  /* for each answer of the plugin; 0: 10,000 */
     uint64_t event_ms; /* the server's time limit of one event; 0: its default */
     size_t threads; /* that run handlers, as the server's --threads; 0: one. Several: for a plugin
@@ -110,6 +118,10 @@ void kong_test_close(struct kong_test *test);
 /* Another configuration, as after a change in the Admin API: the next event starts an instance with
  * it and closes the old one. As kong_test_open. */
 int kong_test_configure(struct kong_test *test, const char *config, char *error, size_t error_size);
+/* The same for one of several plugins, by its name; -1 also where there is none of it.
+ * kong_test_configure is for the first in the list. */
+int kong_test_configure_plugin(struct kong_test *test, const char *plugin, const char *config,
+                               char *error, size_t error_size);
 
 /* --- What Kong knows; stays from request to request. JSON texts; NULL takes it away --- */
 
@@ -183,25 +195,27 @@ void kong_test_upstream_answers(struct kong_test *test, kong_test_answer_fn *ans
 
 /* --- Running it --- */
 
-/* Calls the plugin in its phases, in Kong's order: rewrite, access; then the upstream answers; then
- * response (the answer is buffered) or header_filter (no Kong up to 3.9 can do that); then log. A
- * request that ended early still has its log phase. Kong's router works between rewrite and access,
- * as in Kong: it overwrites the path and the scheme that a plugin has set in rewrite.
+/* Calls the plugins in their phases, in Kong's order: rewrite, access; then the upstream answers;
+ * then response (the answer is buffered) or header_filter (no Kong up to 3.9 can do that); then
+ * log. A request that ended early still has its log phase. Kong's router works between rewrite and
+ * access, as in Kong: it overwrites the path and the scheme that a plugin has set in rewrite.
  *
  * A target that Kong cannot reach is answered by Kong (500, 502): KONG_TEST_FAILED, and the
  * upstream was not asked. Kong cannot reach a name where the service's own host is an IP address.
  */
 enum kong_test_outcome kong_test_run(struct kong_test *test);
 
-/* One phase alone, on the request as it is, whether or not the plugin advertises it. */
+/* One phase alone, on the request as it is, whether or not the plugin advertises it. Several: those
+ * that do. */
 enum kong_test_outcome kong_test_phase(struct kong_test *test, enum kong_phase phase);
 
 /* --- Jobs --- */
 
-/* Runs the plugin's job of this name (kong_plugin.jobs) now, or when the run that is under way is
- * over, and waits for its end. KONG_TEST_FAILED: it failed, kong_test_error has the text.
- * KONG_TEST_BROKEN: there is no such job. The server runs all jobs as it always does, besides: at
- * its start and at their intervals, and once more in kong_test_close. */
+/* Runs the plugin's job of this name (kong_plugin.jobs; "PLUGIN/JOB" where several have it) now, or
+ * when the run that is under way is over, and waits for its end. KONG_TEST_FAILED: it failed,
+ * kong_test_error has the text. KONG_TEST_BROKEN: there is no such job. The server runs all jobs as
+ * it always does, besides: at its start and at their intervals, and once more in kong_test_close.
+ */
 enum kong_test_outcome kong_test_job(struct kong_test *test, const char *name);
 
 /* --- Several requests at once --- */
@@ -227,8 +241,8 @@ enum kong_test_outcome kong_test_wait(struct kong_test *test);
 
 /* --- Looking at it. Header names without regard to case --- */
 
-/* Why the last run, phase or job failed; "" when it didn't. Of a handler it is the line that stands
- * in Kong's log: "limit: access failed: no key". */
+/* Why the last run, phase or job failed; "" when it didn't. Of a handler, the first that failed, it
+ * is the line that stands in Kong's log: "limit: access failed: no key". */
 const char *kong_test_error(const struct kong_test *test);
 
 /* The upstream was asked. */

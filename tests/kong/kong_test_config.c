@@ -133,15 +133,15 @@ static bool resolve_record(struct kong_test *test, const struct kong_record *rec
 
 /* --- All of it ---------------------------------------------------------------------------- */
 
-struct kong_str test_instance_config(struct kong_test *test) {
+struct kong_str test_instance_config(struct kong_test *test, const struct hosted *hosted) {
     struct arena *memory = &test->pdk->memory;
-    const struct kong_schema *schema = test->gateway->plugin.schema;
+    const struct kong_schema *schema = hosted->plugin.schema;
     struct kong_value config;
-    struct kong_value seq = kong_integer(test->gateway->seq);
-    struct kong_value plugin_id = kong_bytes(test->pdk->plugin_id.data, test->pdk->plugin_id.len);
+    struct kong_value seq = kong_integer(hosted->seq);
+    struct kong_value plugin_id = kong_string(hosted->id);
     struct kong_value ws_id = kong_string("0dc6f45b-8f8d-40d2-a504-473544ee190b");
     struct kong_value key = kong_string("plugins:test::::");
-    if (!json_to_value(memory, kong_str(test->gateway->config), &config) ||
+    if (!json_to_value(memory, kong_str(hosted->config), &config) ||
         (schema != NULL && !resolve_record(test, &schema->config, &config)) ||
         !sim_map_set(memory, &config, kong_str("__seq__"), &seq) ||
         !sim_map_set(memory, &config, kong_str("__plugin_id"), &plugin_id) ||

@@ -19,10 +19,25 @@ enum knowledge {
     KNOWLEDGE_COUNT
 };
 
+/* A plugin of a gateway. */
+struct hosted {
+    struct kong_plugin plugin; /* the test's, with the options' stack_size */
+    unsigned phases;           /* in which Kong calls it */
+    char id[37];               /* its entity's */
+    /* under the gateway's lock */
+    char *config;     /* JSON object, checked; owned */
+    int seq;          /* of the configuration: a new one with each change */
+    int started_seq;  /* with which the instance was started; 0: there is none */
+    int64_t instance; /* its id */
+};
+
 /* What all requests of a gateway have in common. */
 struct gateway {
-    struct kong_plugin plugin; /* the test's, with the options' stack_size */
-    unsigned phases;
+    size_t count;
+    struct hosted *plugins;                              /* as the options list them; owned */
+    struct hosted *order[KONG_PLUGINS_MOST];             /* as Kong calls them */
+    const struct kong_plugin *served[KONG_PLUGINS_MOST]; /* as the server takes them */
+    unsigned phases;                                     /* in which Kong calls one of them */
     bool msgpack;
     bool kong_2_8;
     int timeout_ms;
@@ -31,10 +46,6 @@ struct gateway {
     int log_fd;           /* the file in memory that it writes to; -1 */
     pthread_mutex_t lock; /* of what follows, where requests run at the same time */
     size_t users;         /* struct kong_test */
-    char *config;         /* JSON object, checked */
-    int seq;              /* of the configuration: a new one with each change */
-    int started_seq;      /* with which the instance was started; 0: there is none */
-    int64_t instance;     /* its id */
 };
 
 struct kong_test {
@@ -69,7 +80,7 @@ bool test_open_log(struct gateway *gateway);
 void test_close_log(struct gateway *gateway);
 
 /* The text of StartInstance; {NULL, 0} when out of memory. */
-struct kong_str test_instance_config(struct kong_test *test);
+struct kong_str test_instance_config(struct kong_test *test, const struct hosted *hosted);
 
 /* What Kong writes, by "kong.log.err" or another, among the plugin's own lines. */
 void test_log(struct kong_test *test, const char *method, const char *text);
@@ -84,7 +95,9 @@ static inline enum kong_test_outcome test_worse(enum kong_test_outcome a,
     return a > b ? a : b;
 }
 
-/* One phase's event, with all that Kong does when it fails. */
-enum kong_test_outcome test_event(struct kong_test *test, enum kong_phase phase);
+/* One phase's event of one plugin, with all that Kong does when it fails. test->error is "" where
+ * it does not. */
+enum kong_test_outcome test_event(struct kong_test *test, struct hosted *hosted,
+                                  enum kong_phase phase);
 
 #endif

@@ -7,44 +7,45 @@
 #include "sim_json.h"
 
 /* Kong keeps one instance a configuration: it starts the new one, then closes the old one. */
-static enum sim_event_outcome replace_instance(struct kong_test *test, const char **text) {
-    struct gateway *gateway = test->gateway;
-    bool replaces = gateway->started_seq != 0;
-    int64_t old = gateway->instance;
-    if (gateway->started_seq == gateway->seq) {
+static enum sim_event_outcome replace_instance(struct kong_test *test, struct hosted *hosted,
+                                               const char **text) {
+    bool replaces = hosted->started_seq != 0;
+    int64_t old = hosted->instance;
+    if (hosted->started_seq == hosted->seq) {
         return SIM_EVENT_OK;
     }
-    struct kong_str config = test_instance_config(test);
+    struct kong_str config = test_instance_config(test, hosted);
     if (config.data == NULL) {
         *text = "the configuration";
         return SIM_EVENT_REFUSED;
     }
     enum sim_event_outcome outcome =
-        sim_client_start(test->client, gateway->plugin.name, config.data, &gateway->instance);
+        sim_client_start(test->client, hosted->plugin.name, config.data, &hosted->instance);
     if (outcome != SIM_EVENT_OK) {
         *text = "starting the instance";
         return outcome;
     }
-    gateway->started_seq = gateway->seq;
+    hosted->started_seq = hosted->seq;
     if (replaces) {
         sim_client_stop(test->client, old);
     }
     return SIM_EVENT_OK;
 }
 
-static enum sim_event_outcome get_instance(struct kong_test *test, int64_t *id, const char **text) {
+static enum sim_event_outcome get_instance(struct kong_test *test, struct hosted *hosted,
+                                           int64_t *id, const char **text) {
     pthread_mutex_lock(&test->gateway->lock);
-    enum sim_event_outcome outcome = replace_instance(test, text);
-    *id = test->gateway->instance;
+    enum sim_event_outcome outcome = replace_instance(test, hosted, text);
+    *id = hosted->instance;
     pthread_mutex_unlock(&test->gateway->lock);
     return outcome;
 }
 
 /* The server knows it no more: the next event starts another, unless one has done so already. */
-static void forget_instance(struct gateway *gateway, int64_t id) {
+static void forget_instance(struct gateway *gateway, struct hosted *hosted, int64_t id) {
     pthread_mutex_lock(&gateway->lock);
-    if (gateway->instance == id) {
-        gateway->started_seq = 0;
+    if (hosted->instance == id) {
+        hosted->started_seq = 0;
     }
     pthread_mutex_unlock(&gateway->lock);
 }
@@ -68,15 +69,15 @@ static enum kong_test_outcome raised(struct kong_test *test) {
 
 /* The line that the server has Kong write for a handler that failed, or did not run, among those
  * from index `from` on; NULL. */
-static const char *failure_line(const struct kong_test *test, size_t from, enum kong_phase phase) {
+static const char *failure_line(const struct kong_test *test, const char *plugin, size_t from,
+                                enum kong_phase phase) {
     const struct sim_pdk *pdk = test->pdk;
     const char *whose[] = {kong_phase_name(phase), "configuration"};
     const char *what[] = {"failed", "refused"};
     for (size_t i = from; i < pdk->log_count; i++) {
         for (size_t k = 0; k < 4 && strcmp(pdk->logs[i].level.data, "err") == 0; k++) {
             char head[320];
-            int len = snprintf(head, sizeof head, "%s: %s %s: ", test->gateway->plugin.name,
-                               whose[k / 2], what[k % 2]);
+            int len = snprintf(head, sizeof head, "%s: %s %s: ", plugin, whose[k / 2], what[k % 2]);
             if (strncmp(pdk->logs[i].text.data, head, (size_t)len) == 0) {
                 return pdk->logs[i].text.data;
             }
@@ -124,10 +125,12 @@ static enum kong_test_outcome failed(struct kong_test *test, const struct sim_ev
     }
 }
 
-enum kong_test_outcome test_event(struct kong_test *test, enum kong_phase phase) {
+enum kong_test_outcome test_event(struct kong_test *test, struct hosted *hosted,
+                                  enum kong_phase phase) {
     struct sim_event event = {.outcome = SIM_EVENT_NO_INSTANCE};
     size_t logged = test->pdk->log_count;
     int64_t instance = 0;
+    test->pdk->plugin_id = kong_str(hosted->id);
     sim_server_arm(test->gateway->server);
     if (!sim_pdk_set_phase(test->pdk, phase)) {
         test_mistake(test, "not enough memory", NULL);
@@ -136,7 +139,7 @@ enum kong_test_outcome test_event(struct kong_test *test, enum kong_phase phase)
     /* Kong tries again without limit; a server that asks for it more than once is broken. */
     for (int tries = 0; tries < 3 && event.outcome == SIM_EVENT_NO_INSTANCE; tries++) {
         const char *text = "";
-        event.outcome = get_instance(test, &instance, &text);
+        event.outcome = get_instance(test, hosted, &instance, &text);
         if (event.outcome != SIM_EVENT_OK) {
             snprintf(event.text, sizeof event.text, "%s: %s", text,
                      sim_event_outcome_name(event.outcome));
@@ -145,11 +148,11 @@ enum kong_test_outcome test_event(struct kong_test *test, enum kong_phase phase)
         }
         sim_client_event(test->client, instance, kong_phase_name(phase), &event);
         if (event.outcome == SIM_EVENT_NO_INSTANCE) {
-            forget_instance(test->gateway, instance);
+            forget_instance(test->gateway, hosted, instance);
         }
     }
     if (event.outcome == SIM_EVENT_OK || event.outcome == SIM_EVENT_EXITED) {
-        return went_well(test, &event, failure_line(test, logged, phase));
+        return went_well(test, &event, failure_line(test, hosted->plugin.name, logged, phase));
     }
     return failed(test, &event);
 }
@@ -161,20 +164,36 @@ static bool broken(struct kong_test *test) {
     return test->mistake[0] != '\0';
 }
 
+/* An event of each plugin that Kong calls in this phase (`all`: of each), until one has ended the
+ * request; in header_filter and log it has ended already. test->error stays that of the first one
+ * that failed. */
+static void run_phase(struct kong_test *test, enum kong_phase phase, bool all,
+                      enum kong_test_outcome *outcome) {
+    bool goes_on = phase == KONG_PHASE_HEADER_FILTER || phase == KONG_PHASE_LOG;
+    for (size_t i = 0; i < test->gateway->count && !broken(test); i++) {
+        struct hosted *hosted = test->gateway->order[i];
+        char first[sizeof test->error];
+        if (!all && (hosted->phases & KONG_PHASE_BIT(phase)) == 0) {
+            continue;
+        }
+        memcpy(first, test->error, sizeof first);
+        *outcome = test_worse(*outcome, test_event(test, hosted, phase));
+        if (first[0] != '\0') {
+            memcpy(test->error, first, sizeof first);
+        }
+        if (test->pdk->exited && !goes_on) {
+            break;
+        }
+    }
+}
+
 enum kong_test_outcome kong_test_phase(struct kong_test *test, enum kong_phase phase) {
+    enum kong_test_outcome outcome = KONG_TEST_OK;
     test->error[0] = '\0';
     /* Kong reads the whole answer before this phase. */
     test->pdk->upstream.buffered = test->pdk->upstream.buffered || phase == KONG_PHASE_RESPONSE;
-    enum kong_test_outcome outcome = broken(test) ? KONG_TEST_BROKEN : test_event(test, phase);
+    run_phase(test, phase, test->gateway->count == 1, &outcome);
     return broken(test) ? KONG_TEST_BROKEN : outcome;
-}
-
-/* A phase, if Kong calls the plugin in it and the request has not ended. */
-static void run_phase(struct kong_test *test, enum kong_phase phase,
-                      enum kong_test_outcome *outcome) {
-    if ((test->gateway->phases & KONG_PHASE_BIT(phase)) != 0 && !broken(test)) {
-        *outcome = test_worse(*outcome, test_event(test, phase));
-    }
 }
 
 enum kong_test_outcome kong_test_run(struct kong_test *test) {
@@ -182,32 +201,27 @@ enum kong_test_outcome kong_test_run(struct kong_test *test) {
     enum kong_test_outcome outcome = KONG_TEST_OK;
     bool buffered = (test->gateway->phases & KONG_PHASE_BIT(KONG_PHASE_RESPONSE)) != 0;
     test->error[0] = '\0';
-    run_phase(test, KONG_PHASE_REWRITE, &outcome);
+    run_phase(test, KONG_PHASE_REWRITE, false, &outcome);
     if (!pdk->exited) {
-        run_phase(test, KONG_PHASE_ACCESS, &outcome);
+        run_phase(test, KONG_PHASE_ACCESS, false, &outcome);
     }
     if (!pdk->exited && (test->gateway->phases & KONG_PHASE_BIT(KONG_PHASE_ACCESS)) == 0 &&
         !sim_pdk_set_phase(pdk, KONG_PHASE_ACCESS)) {
         test_mistake(test, "not enough memory", NULL);
     }
     if (!pdk->exited && !broken(test) && test_ask_upstream(test, buffered, &outcome)) {
-        run_phase(test, buffered ? KONG_PHASE_RESPONSE : KONG_PHASE_HEADER_FILTER, &outcome);
+        run_phase(test, buffered ? KONG_PHASE_RESPONSE : KONG_PHASE_HEADER_FILTER, false, &outcome);
     } else if (!broken(test)) {
         /* Kong's own answers pass header_filter too. */
-        run_phase(test, KONG_PHASE_HEADER_FILTER, &outcome);
+        run_phase(test, KONG_PHASE_HEADER_FILTER, false, &outcome);
     }
     if (!sim_pdk_sent(pdk)) {
         test_mistake(test, "not enough memory", NULL);
     }
-    char first[sizeof test->error];
     int answer = pdk->service.status; /* which nobody has got when the upstream was not asked */
-    memcpy(first, test->error, sizeof first);
     pdk->service.status = test->reached_upstream ? answer : 0;
-    run_phase(test, KONG_PHASE_LOG, &outcome);
+    run_phase(test, KONG_PHASE_LOG, false, &outcome);
     pdk->service.status = answer;
-    if (first[0] != '\0') {
-        memcpy(test->error, first, sizeof first);
-    }
     return broken(test) ? KONG_TEST_BROKEN : outcome;
 }
 

@@ -13,7 +13,8 @@ bool test_open_log(struct gateway *gateway) {
     gateway->log_fd = memfd_create("kong_test log", MFD_CLOEXEC);
     gateway->log = gateway->log_fd < 0
                        ? NULL
-                       : log_create(gateway->log_fd, LOG_LEVEL_DEBUG, gateway->plugin.name);
+                       : log_create(gateway->log_fd, LOG_LEVEL_DEBUG,
+                                    gateway->count == 1 ? gateway->served[0]->name : "kong_test");
     return gateway->log != NULL;
 }
 
@@ -81,15 +82,36 @@ bool kong_test_server_logged(struct kong_test *test, const char *level, const ch
 
 /* --- Jobs --- */
 
-enum kong_test_outcome kong_test_job(struct kong_test *test, const char *name) {
-    const struct kong_job *jobs = test->gateway->plugin.jobs;
-    size_t index = 0;
-    while (index < KONG_JOBS_MOST && jobs[index].name != NULL &&
-           strcmp(jobs[index].name, name) != 0) {
-        index++;
+/* NAME, or PLUGIN/NAME. */
+static bool is_named(const struct kong_plugin *plugin, const struct kong_job *job,
+                     const char *name) {
+    const char *slash = strrchr(name, '/');
+    size_t len = slash == NULL ? 0 : (size_t)(slash - name);
+    bool its =
+        slash == NULL || (strlen(plugin->name) == len && strncmp(plugin->name, name, len) == 0);
+    return its && strcmp(job->name, slash == NULL ? name : slash + 1) == 0;
+}
+
+/* The index among the jobs of all plugins. False: there is none of this name. */
+static bool find_job(const struct gateway *gateway, const char *name, size_t *index) {
+    *index = 0;
+    for (size_t i = 0; i < gateway->count; i++) {
+        const struct kong_plugin *plugin = gateway->served[i];
+        for (size_t k = 0; k < KONG_JOBS_MOST && plugin->jobs[k].name != NULL; k++) {
+            if (is_named(plugin, &plugin->jobs[k], name)) {
+                return true;
+            }
+            ++*index;
+        }
     }
-    if (index == KONG_JOBS_MOST || jobs[index].name == NULL) {
-        snprintf(test->error, sizeof test->error, "the plugin has no job %.200s", name);
+    return false;
+}
+
+enum kong_test_outcome kong_test_job(struct kong_test *test, const char *name) {
+    size_t index;
+    if (!find_job(test->gateway, name, &index)) {
+        snprintf(test->error, sizeof test->error, "%s no job %.200s",
+                 test->gateway->count == 1 ? "the plugin has" : "the plugins have", name);
         return KONG_TEST_BROKEN;
     }
     sim_server_arm(test->gateway->server);
