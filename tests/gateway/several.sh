@@ -89,5 +89,10 @@ for protocol in ProtoBuf:1 MsgPack:1; do
     a_crash
     gw_end
 done
+scene='kong-pdk-demo'
+for name in three-open:X-First three-rough:X-Third; do
+    "$GW_HERE/kong-pdk-demo" --protocol MsgPack:1 --config '{"word": "shown"}' "$BINARY" -- --plugin "${name%:*}" >"$GW_PREFIX/demo" 2>&1
+    is "shows ${name%:*}" "${name#*:}: shown" "$(sed -n "s/.*< \(${name#*:}: [a-z]*\).*/\1/p" "$GW_PREFIX/demo")"
+done
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]
