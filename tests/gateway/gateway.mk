@@ -46,10 +46,10 @@ $(POISON) $(THREE): %: %.o $(LIB)
 	$(Q)$(LD) -o $@ $(filter %.o,$^) $(LIB) $(LIBS) $(SYS_LIBS)
 
 .PHONY: bench-poison
-test-http: $(SERVER) $(POISON) $(THREE) ## HTTP tests through nginx, both protocols
+test-http: $(SERVER) $(POISON) $(THREE) $(BUILD)/kong-pdk-load ## HTTP tests through nginx, both protocols
 	@tests/gateway/http_test.sh $(SERVER)
 	@tests/gateway/poison.sh $(POISON)
-	@tests/gateway/several.sh $(THREE)
+	@tests/gateway/several.sh $(THREE) $(BUILD)/kong-pdk-load
 
 bench-poison: $(POISON) ## measure healthy requests beside those that crash the handler
 	@tests/gateway/poison.sh $(POISON) --measure

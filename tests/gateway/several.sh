@@ -2,13 +2,14 @@
 # Three plugins in one process (tests/unit/common/three.h) behind nginx with Lua in Kong's place, over both protocols:
 # each request goes through all of them, and a crash of one leaves the others served.
 #
-#   tests/gateway/several.sh THREE-SERVER
+#   tests/gateway/several.sh THREE-SERVER KONG-PDK-LOAD
 #
 # One line a check; at the end "N passed, N failed". GW_KEEP=1 keeps the directory with nginx's and the server's logs.
 
 . "$(dirname "${BASH_SOURCE[0]}")/gateway.sh"
 
 BINARY=${1:?the plugin server three_server}
+load=${2:?the tool kong-pdk-load}
 [ -x "$BINARY" ] || gw_fail "$BINARY: not there: build it first"
 BINARY=$(realpath "$BINARY")
 GW_PLUGINS='three-rough three-open three-closed' # not in Kong's order
@@ -94,5 +95,8 @@ for name in three-open:X-First three-rough:X-Third; do
     "$GW_HERE/kong-pdk-demo" --protocol MsgPack:1 --config '{"word": "shown"}' "$BINARY" -- --plugin "${name%:*}" >"$GW_PREFIX/demo" 2>&1
     is "shows ${name%:*}" "${name#*:}: shown" "$(sed -n "s/.*< \(${name#*:}: [a-z]*\).*/\1/p" "$GW_PREFIX/demo")"
 done
+scene='kong-pdk-load'
+"$load" --seconds 0.1 --warmup 0 "$BINARY" -- --plugin three-closed >"$GW_PREFIX/load" 2>&1
+is "measures three-closed" 'three-closed 1.1, phase access, configuration {}' "$(head -n 1 "$GW_PREFIX/load")"
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]

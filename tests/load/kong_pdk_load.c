@@ -203,7 +203,7 @@ static int run_all(struct load_options *options, struct load_plugin *plugin,
         choose_phase(options, plugin, error, error_size) != 0) {
         return -1;
     }
-    if (!load_check_config(options->program, options->config, &said)) {
+    if (!load_check_config(options->program, options->server_options, options->config, &said)) {
         said[strcspn(said, "\n")] = '\0';
         snprintf(error, error_size,
                  "%s takes no configuration %.200s: %.400s (give one with "

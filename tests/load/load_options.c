@@ -37,6 +37,7 @@ static void usage(FILE *to) {
         "  --json                 one JSON object a line, for programs\n"
         "  -h, --help             this text\n"
         "  -- SERVER-OPTION…      for the server: kong-pdk-load ./hello -- --threads 2\n"
+        "                         and for a program with several plugins: -- --plugin NAME\n"
         "\n"
         "Compare only runs on one machine that does nothing else. With one connection most of the\n"
         "time is the kernel's. Exit status: 0; 1 when the handler fails, or the server does; 2 "

@@ -26,9 +26,12 @@ static void pause_ms(long ms) {
 
 /* --- A program that prints something and ends --- */
 
+/* Of the options: --plugin NAME is for what is about one plugin, all others are not. */
+enum which { ALL, OF_PLUGIN, OF_SERVER };
+
 /* program first second options…, NULL-ended; owned by the caller. NULL: no memory. */
 static char **arguments(const char *program, const char *first, const char *second,
-                        char *const *options) {
+                        char *const *options, enum which which) {
     size_t count = 0;
     while (options != NULL && options[count] != NULL) {
         count++;
@@ -41,8 +44,13 @@ static char **arguments(const char *program, const char *first, const char *seco
         if (second != NULL) {
             argv[at++] = (char *)(uintptr_t)second;
         }
+        bool names = false; /* the word before was --plugin */
         for (size_t i = 0; i < count; i++) {
-            argv[at++] = options[i];
+            bool its = names || strncmp(options[i], "--plugin", 8) == 0;
+            names = !names && strcmp(options[i], "--plugin") == 0;
+            if (which == ALL || its == (which == OF_PLUGIN)) {
+                argv[at++] = options[i];
+            }
         }
     }
     return argv;
@@ -126,7 +134,7 @@ static char *copy_phases(const json_t *list) {
 
 int load_plugin_ask(const char *server, char *const *options, struct load_plugin *plugin,
                     char *error, size_t error_size) {
-    char **argv = arguments(server, "--dump", NULL, options);
+    char **argv = arguments(server, "--dump", NULL, options, ALL);
     char *said;
     int status = run(argv, -1, false, &said);
     json_t *dump = status == 0 ? json_loads(said, 0, NULL) : NULL;
@@ -156,8 +164,8 @@ void load_plugin_free(struct load_plugin *plugin) {
     *plugin = (struct load_plugin){0};
 }
 
-bool load_check_config(const char *server, const char *config, char **said) {
-    char **argv = arguments(server, "--help-all", NULL, NULL);
+bool load_check_config(const char *server, char *const *options, const char *config, char **said) {
+    char **argv = arguments(server, "--help-all", NULL, NULL, ALL);
     *said = NULL;
     int status = run(argv, -1, false, said);
     bool checks = status == 0 && strstr(*said, "--check-config") != NULL;
@@ -170,7 +178,7 @@ bool load_check_config(const char *server, const char *config, char **said) {
     }
     fputs(config, input);
     rewind(input);
-    argv = arguments(server, "--check-config", "-", NULL);
+    argv = arguments(server, "--check-config", "-", options, OF_PLUGIN);
     status = run(argv, fileno(input), true, said);
     fclose(input);
     free(argv);
@@ -232,7 +240,7 @@ int load_server_start(struct load_server *server, const char *program, char *con
     }
     int log = open(server->log, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     int nowhere = open("/dev/null", O_RDWR | O_CLOEXEC);
-    char **argv = arguments(program, "--socket", server->socket, options);
+    char **argv = arguments(program, "--socket", server->socket, options, OF_SERVER);
     server->pid = log < 0 || nowhere < 0 || argv == NULL ? -1 : fork();
     if (server->pid == 0) {
         become(argv, nowhere, log, log);

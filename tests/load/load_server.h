@@ -21,7 +21,7 @@ void load_plugin_free(struct load_plugin *plugin);
 
 /* What --check-config says of this JSON, in *said (owned by the caller; NULL for a server that does
  * not check). True: it may be used. */
-bool load_check_config(const char *server, const char *config, char **said);
+bool load_check_config(const char *server, char *const *options, const char *config, char **said);
 
 struct load_server {
     pid_t pid;

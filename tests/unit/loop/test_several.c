@@ -223,8 +223,7 @@ static void metrics_are_by_plugin(void **state) {
         "\nkong_plugin_server_info{plugin=\"three-closed\",version=\"1.1\"} 1\n",
         "\nkong_plugin_server_events_started_total{plugin=\"three-open\",phase=\"access\"} 2\n",
         "\nkong_plugin_server_events_started_total{plugin=\"three-rough\",phase=\"access\"} 1\n",
-        "\nkong_plugin_server_event_duration_seconds_count{plugin=\"three-open\",phase=\"access\"} "
-        "2\n",
+        "event_duration_seconds_count{plugin=\"three-open\",phase=\"access\"} 2\n",
         "\nkong_plugin_server_instances{plugin=\"three-open\"} 1\n",
         "\nkong_plugin_server_instances{plugin=\"three-closed\"} 0\n",
         "\nkong_plugin_server_instances_started_total{plugin=\"three-rough\"} 1\n",
