@@ -44,7 +44,7 @@ static void each_is_started_by_its_name(void **state) {
     assert_event(&rig, third, &event, SIM_EVENT_OK);
     assert_string_equal(rig_header(&rig, "X-Third"), "third");
     for (int i = 1; i <= 2; i++) { /* its own data: the others' events do not count */
-        char count[8];
+        char count[16];
         snprintf(count, sizeof count, "%d", i);
         assert_event(&rig, second, &event, SIM_EVENT_OK);
         assert_string_equal(rig_header(&rig, "X-Second"), count);

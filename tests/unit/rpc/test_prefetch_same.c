@@ -118,7 +118,7 @@ static int handle(struct kong *kong, const void *config) {
         char value[8];
         snprintf(value, sizeof value, "%zu", i);
         if (next_random(&random) % 4 != 0) {
-            call_getter(kong, &arena, next_random(&random) % LENGTH(getters));
+            call_getter(kong, &arena, (size_t)(next_random(&random) % LENGTH(getters)));
         } else {
             const struct kong_value none = kong_nil();
             note_value("set", set_something(kong, next_random(&random) % 14, value), &none, &arena);
