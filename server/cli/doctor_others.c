@@ -78,7 +78,7 @@ static void find_command(const struct patient *p, const char *name, const char *
 
 /* Whether words behind the program name this plugin: "--plugin NAME", "-plugin=NAME". */
 static bool names_plugin(const struct shell_words *words, const char *plugin) {
-    for (size_t i = 1; i < words->count; i++) {
+    for (size_t i = 1; i < words->count && words->words[i] != NULL; i++) {
         const char *word = words->words[i] + strspn(words->words[i], "-");
         const char *value = strncmp(word, "plugin=", 7) == 0 ? word + 7
                             : strcmp(word, "plugin") == 0    ? words->words[i + 1]
