@@ -157,11 +157,14 @@ static void check_role(struct patient *p) {
 static void check_log_level(struct patient *p) {
     const char *level = doctor_get(p, "log_level", "notice");
     if (strcasecmp(level, "info") == 0 || strcasecmp(level, "debug") == 0) {
-        doctor_ok(&p->doctor, "log_level %s shows the server's own lines", level);
+        doctor_ok(&p->doctor, "log_level %s: the server's own lines are in error.log", level);
+    } else if (p->log_file[0] != '\0') {
+        doctor_ok(&p->doctor, "the server's own lines are in %.900s (--log-file)", p->log_file);
     } else {
         doctor_note(&p->doctor,
-                    "log_level %.20s hides the server's own lines; failures are there all the same "
-                    "(log_level = info shows the rest)",
+                    "log_level %.20s: error.log has the plugin's failures, but not the server's "
+                    "own lines; log_level = info shows these, and --log-file in the start command "
+                    "writes them to a file",
                     level);
     }
 }
@@ -204,7 +207,9 @@ static void examine(struct patient *p) {
     }
     doctor_keys(p);
     doctor_starts(p);
-    check_log_level(p);
+    if (!p->control_plane) {
+        check_log_level(p);
+    }
 }
 
 bool doctor_run(const struct doctor_options *options, FILE *out) {

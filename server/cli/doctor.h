@@ -69,7 +69,8 @@ struct patient {
     char shared[DOCTOR_VALUE];   /* the socket of all, and what all are to speak: what one of them
                                     needs, else what the first one speaks */
     char speaks[16];
-    char protocol[16]; /* of the query command's answer; "": not known */
+    char log_file[DOCTOR_VALUE]; /* --log-file of a start command; "": none */
+    char protocol[16];           /* of the query command's answer; "": not known */
     const char *user;
     uid_t uid; /* of Kong's workers */
     gid_t gid;

@@ -192,6 +192,9 @@ static bool check_options(struct patient *p, struct shell_words *words) {
                     (unsigned long)p->uid);
     } else {
         well = true;
+        if (options.log_file != NULL) {
+            snprintf(p->log_file, sizeof p->log_file, "%s", options.log_file);
+        }
     }
     options_free(&options);
     return well;

@@ -143,10 +143,13 @@ start
 doctor
 expect 'all is well' 0 "^ok   socket $socket: owner [^ ]+, mode 0600" \
     '^ok   an event of access over ProtoBuf:1: answered, with 1 call to Kong$' '^ok   an event of access over MsgPack:1: answered, with 1 call to Kong$' \
-    '^note log_level notice hides' '^all is well: [0-9]+ ok, [0-9]+ to note, 0 FAIL$'
+    '^note log_level notice: error.log has the plugin.s failures, but not' '^all is well: [0-9]+ ok, [0-9]+ to note, 0 FAIL$'
 settings 'log_level = info'
 doctor
 expect 'log_level info' 0 '^ok   log_level info'
+{ echo "prefix = $prefix"; "$server" --print-conf --kong-prefix "$prefix" --log-file "$dir/own.log"; } >"$conf"
+doctor
+expect 'a log of its own' 0 "^ok   the server's own lines are in $dir/own\.log \(--log-file\)$"
 settings 'plugins = bundled'
 doctor
 expect 'plugins does not name it' 1 '^FAIL plugins does not name api-version' '^     mend: plugins = bundled,api-version$'
