@@ -1,5 +1,5 @@
-/* What makes kong.h at home in C++ (C++14 or newer; schema tables need C++20, see kong_schema.h).
- * Part of kong.h. It is there without being called by name:
+/* What C++ has of kong.h beside C (C++14 or newer; schema tables need C++20, see kong_schema.h).
+ * Part of kong.h, which includes it in C++:
  *
  * - Types need no `struct` or `enum` before them, and texts become a kong_str by themselves:
  *   kong_response_exit(kong, 200, "hello", kong_nil()).

@@ -138,9 +138,40 @@ function add_comment(text) {
     comment[++comment_lines] = text
 }
 
+# The first sentence of a header's first comment.
+function first_sentence(file,    line, text, at_end) {
+    while (!at_end && (getline line <file) > 0) {
+        at_end = line ~ /\*\/ *$/ || (text != "" && line ~ /^ \*$/)
+        sub(/^\/?\*+ ?/, "", line)
+        sub(/^ \* ?/, "", line)
+        sub(/ *\*\/ *$/, "", line)
+        text = text (text == "" ? "" : " ") line
+    }
+    close(file)
+    if (match(text, /\.( |$)/)) text = substr(text, 1, RSTART)
+    return text
+}
+
+# GitHub's name of a heading that is a file's name.
+function anchor(title) {
+    gsub(/\./, "", title)
+    return title
+}
+
+function print_contents(    i, title) {
+    for (i = 1; i < ARGC; i++) {
+        if (ARGV[i] !~ /\.h$/) continue
+        title = ARGV[i]
+        sub(/.*\//, "", title)
+        print "- [" title "](#" anchor(title) "): " escape_md(first_sentence(ARGV[i]))
+    }
+    print ""
+}
+
 BEGIN {
     if (format == "md") {
         print "# kong-pdk " version "\n\nKong plugins in C. `#include <kong.h>`, and for tests `#include <kong_test.h>`.\n"
+        print_contents()
     } else {
         print ".TH KONG-PDK 3 \"" date "\" \"kong-pdk " version "\" \"Kong plugins in C\""
         print ".SH NAME\nkong\\-pdk \\- Kong plugins in C\n.SH SYNOPSIS\n.nf\n.B #include <kong.h>\n"  \
