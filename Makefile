@@ -334,6 +334,9 @@ with_tool = tests/lint/with-tool.sh $(1) $(BUILD)/lint-tools
 print-rooms:
 	@printf '%s\n' $(foreach r,$(ROOMS) plugins,'$(r) $(call sees,$(r))')
 
+# those for users
+DOCUMENTS := README.md SECURITY.md .github/CONTRIBUTING.md kong.conf.example $(wildcard server/docs/*.md server/packaging/*/README.md plugins/*/README.md)
+
 lint: $(GEN)/pluginsocket.pb-c.h $(LIB) ## formatting, clang-tidy, dependency rules
 	@test $(words $(C_FILES)) -gt 20 || { echo "lint saw no files"; exit 1; }
 	@test "$$(wc -l <README.md)" -le 130 || { echo "README.md has more than 130 lines: move some to server/docs" >&2; exit 1; }
@@ -341,6 +344,7 @@ lint: $(GEN)/pluginsocket.pb-c.h $(LIB) ## formatting, clang-tidy, dependency ru
 	@echo "codespell: no mistake that it knows"
 	@tests/lint/check-bytes.py server/docs/protocol.md tests/traces/*.trace
 	@for d in README.md server/docs/authors.md; do tests/lint/check-code.sh '$(CC)' $$d -Iserver/include -Iproto -Itests/kong || exit 1; done
+	@tests/lint/check-commands.py tests/lint/commands.txt server/cli/options_table.c $(DOCUMENTS)
 	@tests/lint/check-paths.py $(wildcard *.md .github/*.md server/*/*.md plugins/*/*.md tests/*/*.md)
 	@tests/bench/pictures_test.py --quiet
 	@tests/lint/check-pictures.py server/docs/*.svg

@@ -69,6 +69,23 @@ demo_says_why() { ! "$demo" --config '{"header": "a b"}' "./hello-${cc##*/}" >to
 check 'a demo with such a one says why' demo_says_why
 configured() { echo '{"greeting": "good day"}' >config.json && "$demo" --config config.json --protocol MsgPack:1 --path '/a?b' "./hello-${cc##*/}" >tool.out && grep -q 'X-Greeting: good day, 127.0.0.1 .*set by the plugin' tool.out && grep -qF '> GET /a?b ' tool.out; }
 check 'a demo with a configuration in a file, of another request' configured
+passes_on() { "$demo" "./hello-${cc##*/}" -- --record "$PWD/passed-on" >tool.out 2>&1 && test -s passed-on; }
+check 'a demo passes options to the server' passes_on
+cat >crash.c <<'EOT'
+#include <kong.h>
+static int *volatile nowhere;
+static int access(struct kong *kong, const void *config) {
+    (void)kong;
+    (void)config;
+    return *nowhere;
+}
+static const struct kong_plugin plugin = {.name = "crash", .version = "0.1", .handlers = {[KONG_PHASE_ACCESS] = access}};
+KONG_MAIN(plugin)
+EOT
+# shellcheck disable=SC2046
+check 'a plugin that crashes' "$cc" crash.c $(flags kong-pdk) -o crash
+says_where() { "$demo" ./crash >tool.out 2>&1 && [ "$(grep -c '^  the server: crash\[[0-9]*\]: invalid access in a handler of phase access' tool.out)" -eq 4 ] || { cat tool.out && false; }; }
+check 'a demo of it says where, twice for each protocol, and that the request goes on' says_where
 measured() { "$load" --seconds 0.05 --warmup 0 --json "$@" "./hello-${cc##*/}" >tool.out && [ "$(grep -c '"events": [1-9]' tool.out)" -eq 4 ] && ! grep -q '"p50_us": 0.0,' tool.out; }
 check 'a load: both protocols, one and sixteen connections' measured
 check 'a load: answers out of a recording' bash -c "'$load' --seconds 0.05 --connections 2 --protocol ProtoBuf:1 --recording '$tree/tests/traces/kong-3.9.1-protobuf.trace' ./hello-${cc##*/} | grep '^[1-9][0-9]* answers to calls of ProtoBuf:1 are in '"
@@ -99,8 +116,36 @@ if [ -e "$("$cc" -print-file-name=libc.a)" ]; then
     check 'that one dumps, too' dumps ./hello-alone
 fi
 
-documented_test() { bash -c "$(grep '^cc test_hello\.c ' "$tree/server/docs/authors.md") && ./test_hello"; }
-check "authors.md's command for a test" documented_test
+# authors.md's plugin with a configuration, and its test, by authors.md's commands.
+mkdir ../limit
+cd ../limit
+awk '/^```c$/ { code = 1; name = sprintf("%02d.c", ++count); next } /^```/ { code = 0 } code { print >name }' "$tree/server/docs/authors.md"
+mv "$(grep -l '^KONG_MAIN' [0-9]*.c)" limit.c
+mv "$(grep -l '^#include "limit.c"' [0-9]*.c)" test_limit.c
+sed -n '/^```sh$/,/^```$/p' "$tree/server/docs/authors.md" | sed 's/  *# .*//' >commands
+documented() { # COMMAND: it stands in authors.md, and works
+    grep -qxF -- "$1" commands || { echo "authors.md does not have it" && return 1; }
+    bash -c "$1"
+}
+while IFS= read -r command; do
+    case $command in
+    valgrind*) command -v valgrind >/dev/null || continue ;;
+    esac
+    check "authors.md: $command" documented "$command"
+done <<'EOT'
+cc limit.c $(pkg-config --cflags --libs kong-pdk-static) -o limit
+./limit --describe
+cc test_limit.c $(pkg-config --cflags --libs kong-pdk-test cmocka) -o test_limit
+./test_limit
+cc -g test_limit.c $(pkg-config --cflags --libs kong-pdk-test cmocka) -o test_limit
+valgrind ./test_limit
+cc -g -fsanitize=address,undefined test_limit.c $(pkg-config --cflags --libs kong-pdk-test cmocka) -o test_limit
+./test_limit
+EOT
+refuses() { ! documented "echo '{\"limit\": 0}' | ./limit --check-config -" >out 2>&1 && grep -qx 'config.limit: value should be between 1 and 100000' out; }
+check "authors.md: a configuration that is refused" refuses
+cd ../hello
+check "authors.md: the README's plugin with the shared library" bash -c "$(grep '^cc hello\.c .*kong-pdk) ' ../limit/commands)"
 
 # The README's plugin, by the README's commands.
 mkdir ../readme
