@@ -129,8 +129,8 @@ static void check_version(struct patient *p) {
     if (p->kong_major == 0) {
         doctor_note(&p->doctor, "no kong on PATH: its version is not known");
     } else if (p->kong_major == 1) {
-        doctor_fail(&p->doctor, "a newer Kong", "Kong %.20s has no plugin servers of this kind",
-                    digits);
+        doctor_fail(&p->doctor, "a newer Kong", "Kong %.*s has no plugin servers of this kind",
+                    (int)strcspn(digits, "\r\n"), digits);
     } else {
         doctor_ok(&p->doctor, "Kong %.*s", (int)strcspn(digits, "\r\n"), digits);
     }

@@ -1,0 +1,431 @@
+/* --doctor: what each fault in Kong's settings makes it say, and how it mends that. A server
+ * listens; its program and the command kong are scripts. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "doctor.h"
+#include "one_plugin.h"
+#include "rig.h"
+#include "scratch.h"
+
+/* {dir} is the directory with all files, {sock} the server's socket, {uid} this user's. */
+struct row {
+    const char *settings; /* behind the usual ones: the last of a key counts */
+    const char *says[6];
+    const char *variable; /* set meanwhile, NAME=VALUE */
+    const char *dump;     /* what the program prints; NULL: the usual */
+    const char *kong;     /* its version; NULL: 3.9.1 */
+    bool well;            /* no fault */
+};
+
+#define KEY "pluginserver_doctored_"
+
+static const char usual_settings[] =
+    "# made up\n"
+    "prefix = {dir}  # a comment\n"
+    "nginx_user = no-such-user-here\n"
+    "plugins = bundled,rig\n"
+    "pluginserver_names = doctored\n" KEY "socket = {sock}\n" KEY
+    "start_cmd = {dir}/server --socket {sock}\n" KEY "query_cmd = {dir}/server --dump\n";
+
+#define DUMP(protocol, version, priority, schema, phases)                                          \
+    "{" protocol "\"Plugins\":[{\"Name\":\"rig\",\"Version\":" version ",\"Priority\":" priority   \
+    "," schema "\"Phases\":[" phases "]}]}"
+#define PROTOBUF "\"Protocol\":\"ProtoBuf:1\","
+#define SCHEMA   "\"Schema\":{\"name\":\"rig\"},"
+
+static const char usual_dump[] = DUMP(PROTOBUF, "\"1.2.3\"", "7", SCHEMA, "\"access\"");
+
+static const struct row rows[] = {
+    {.settings = "",
+     .well = true,
+     .says = {"\nok   Kong 3.9.1\n", "\nok   prefix {dir} (kong.conf), Kong's user ",
+              "\nok   pluginserver_names has doctored\n", "\nok   plugins has rig\n",
+              "\nnote log_level notice hides", ", 0 FAIL\n"}},
+    {.settings = "log_level = info",
+     .well = true,
+     .says = {"\nok   query command: {dir}/server --dump: speaks ProtoBuf:1, phases access\n",
+              "\nok   start command: {dir}/server --socket {sock}\n",
+              "\nok   socket {sock}: owner ",
+              "\nok   an event of access over ProtoBuf:1: answered, with ",
+              "\nok   an event of access over MsgPack:1: answered, with ",
+              "\nok   log_level info shows the server's own lines\n"}},
+    /* names */
+    {.settings = "plugins = bundled",
+     .says = {"\nFAIL plugins does not name rig: Kong does not know it\n"
+              "     mend: plugins = bundled,rig\n",
+              ", 1 FAIL\n"}},
+    {.settings = "plugins = off", .says = {"\n     mend: plugins = bundled,rig\n"}},
+    {.settings = "plugins = bundled",
+     .variable = "KONG_PLUGINS=bundled,rig",
+     .well = true,
+     .says = {"\nok   plugins has rig\n"}},
+    {.settings = "",
+     .variable = "KONG_PLUGINS=bundled",
+     .says = {"\n     mend: KONG_PLUGINS=bundled,rig, in the environment, which wins over "
+              "kong.conf\n"}},
+    {.settings = "pluginserver_names = doctord",
+     .says =
+         {"\nFAIL pluginserver_names does not have doctored\n"
+          "     mend: pluginserver_names = doctored (if it is called otherwise there: --name)\n",
+          "\nFAIL the key " KEY "socket belongs to no name in pluginserver_names\n"
+          "     mend: pluginserver_names with doctored in it, as above\n"}},
+    {.settings = "pluginserver_names = other",
+     .says = {"\n     mend: pluginserver_names = other,doctored (if "}},
+    {.settings = "pluginserver_names =", .says = {"\n     mend: pluginserver_names = doctored\n"}},
+    {.settings = "pluginserver_names = doctord\npluginserver_doctord_socket = /x",
+     .says = {"\nFAIL pluginserver_names does not have doctored, but doctord\n"
+              "     mend: --doctor --name doctord, if that is what this server is called\n"}},
+    {.settings = "pluginserver_names = my-name\npluginserver_my_name_socket = {sock}\n"
+                 "pluginserver_my_name_query_cmd = {dir}/server --dump",
+     .says = {"\nnote this program is the plugin server my-name of pluginserver_names\n",
+              "\nok   pluginserver_names has my-name\n",
+              "\nnote no start command, and no /usr/local/bin/my-name: Kong starts nothing"}},
+    {.settings = "pluginserver_names = doctored,other",
+     .says = {"\nFAIL the plugin server other has no query command: Kong refuses to start: "
+              "query_command undefined for pluginserver other\n"
+              "     mend: pluginserver_names = doctored (or give the plugin server other its query "
+              "command)\n",
+              ", 1 FAIL\n"}},
+    {.settings = "pluginserver_names = doctored,other\n"
+                 "pluginserver_other_query_cmd = {dir}/server --dump",
+     .says = {"\nFAIL the plugin server other has rig too and stands behind doctored: Kong takes "
+              "the last one\n     mend: pluginserver_names = doctored\n"}},
+    {.settings = "pluginserver_names = other, doctored\n"
+                 "pluginserver_other_query_cmd = {dir}/server --dump",
+     .well = true,
+     .says = {"\nnote the plugin server other has rig too; Kong takes the last one, doctored\n"}},
+    {.settings = "pluginserver_names = other, doctored\n"
+                 "pluginserver_other_query_cmd = echo '{}'",
+     .well = true,
+     .says = {", 1 to note, 0 FAIL\n"}},
+    {.settings = KEY "startcmd = /x",
+     .says = {"\nFAIL the key " KEY "startcmd belongs to no name in pluginserver_names\n"
+              "     mend: " KEY "start_cmd = /x\n"}},
+    {.settings = "",
+     .variable = "KONG_PLUGINSERVER_DOCTORED_SOKET=/z",
+     .says = {"\nFAIL the variable KONG_PLUGINSERVER_DOCTORED_SOKET belongs to no name in "
+              "pluginserver_names\n     mend: the variable KONG_PLUGINSERVER_DOCTORED_SOCKET\n"}},
+    {.settings = "plugins = \"bundled,rig\"",
+     .says = {"\nFAIL plugins: there are quotes around the value, which Kong takes as part of it\n"
+              "     mend: plugins = bundled,rig\n"}},
+    /* the node */
+    {.settings = "role = control_plane",
+     .well = true,
+     .says = {"\nok   role control_plane: it proxies nothing"}},
+    {.settings = "role = data_plane", .well = true, .says = {"\nok   role data_plane: "}},
+    {.settings = "role = plane", .says = {"\nFAIL role plane: Kong does not know it\n"}},
+    {.settings = "prefix = /nowhere/kong/",
+     .says = {"\nFAIL prefix /nowhere/kong (kong.conf): No such file or directory\n"
+              "     mend: kong prepare -p /nowhere/kong (kong start does it too)\n"}},
+    {.settings = "prefix = {dir}/server",
+     .says = {"\nFAIL prefix {dir}/server (kong.conf): Not a directory\n"}},
+    {.settings = "",
+     .kong = "1.2",
+     .says = {"\nFAIL Kong 1.2 has no plugin servers of this kind\n     mend: a newer Kong\n"}},
+    {.settings = "",
+     .kong = "no number",
+     .well = true,
+     .says = {"\nnote no kong on PATH: its version is not known\n"}},
+    /* the start command */
+    {.settings = KEY "start_cmd = /nowhere/server",
+     .says = {"\nFAIL start command: /nowhere/server: there is no program /nowhere/server\n"
+              "     mend: " KEY "start_cmd = {dir}/server --socket {sock}\n"}},
+    {.settings = KEY "start_cmd = server",
+     .says = {"\nFAIL start command: server: Kong starts it without PATH\n"}},
+    {.settings = KEY "start_cmd = {dir}/server --sockt /x --log-format=json --allow-uid 54321 "
+                     "--drain-timout 3",
+     .says = {": unknown option --sockt",
+              "\n     mend: " KEY "start_cmd = {dir}/server --socket {sock} --log-format json "
+              "--allow-uid 54321 --drain-timeout 3\n"}},
+    {.settings = KEY "start_cmd = {dir}/server --socket {sock} --frobnicate",
+     .says = {"\n     mend: " KEY "start_cmd = {dir}/server --socket {sock}\n"}},
+    {.settings = KEY "start_cmd = {dir}/server --socket {sock} --log-level warn --allow-uid 54321",
+     .says = {"\nFAIL start command: its --allow-uid leaves out Kong's user ",
+              "\n     mend: " KEY "start_cmd = {dir}/server --socket {sock} --log-level warn "
+              "--allow-uid 54321,{uid}\n"}},
+    {.settings = KEY "start_cmd = {dir}/server --dump --phases access",
+     .says =
+         {"\nFAIL start command: {dir}/server --dump --phases access: that is not to serve, but "
+          "to end\n     mend: " KEY "start_cmd = {dir}/server --socket {sock}\n"}},
+    {.settings = KEY "start_cmd = /bin/sh -c 'exec {dir}/server' $X",
+     .well = true,
+     .says = {"\nnote start command: /bin/sh -c 'exec {dir}/server' $X: only a shell can tell"}},
+    /* the socket */
+    {.settings = KEY "socket = {dir}/other.socket",
+     .says = {"\nFAIL start command: it listens at {sock}, Kong connects to {dir}/other.socket\n"
+              "     mend: " KEY "start_cmd = {dir}/server --socket {dir}/other.socket\n",
+              "\nFAIL socket {dir}/other.socket: No such file or directory: no server has been "
+              "started\n     mend: kong start, or kong restart; then look into error.log\n"}},
+    {.settings = KEY "socket = here.socket",
+     .says = {"\nFAIL socket here.socket: Kong needs the whole path, from / on\n"
+              "     mend: " KEY "socket = {dir}/here.socket, and the same behind --socket\n"}},
+    {.settings = KEY "socket = /0123456789012345678901234567890123456789012345678901234567890123456"
+                     "789012345678901234567890123456789012345678",
+     .says = {": a path of 110 bytes, at most 107 are possible\n     mend: " KEY
+              "socket = /run/doctored.socket (or another short path), and the same behind "
+              "--socket\n"}},
+    {.settings = KEY "socket = {dir}/server",
+     .says = {"\nFAIL socket {dir}/server: is not a socket\n     mend: rm {dir}/server, and "
+              "restart Kong\n"}},
+    {.settings = KEY "socket = {dir}/left",
+     .says = {"\nFAIL socket {dir}/left: nobody listens: the file is left over"}},
+    /* the query command */
+    {.settings = KEY "query_cmd = echo hello",
+     .says =
+         {"\nFAIL query command: echo hello: its standard output must be JSON and nothing else: "
+          "no JSON: hello\\x0A\n     mend: " KEY "query_cmd = {dir}/server --dump\n",
+          "\nnote no event is tried: the query command names no phase\n"}},
+    {.settings = KEY "query_cmd = echo said >&2; exit 3",
+     .says = {": prints nothing; exit status 3; on standard error: said\n"}},
+    {.settings = KEY "query_cmd = kill -9 $$", .says = {": prints nothing; killed by signal 9\n"}},
+    {.settings = KEY "query_cmd = true", .says = {"\nFAIL query command: true: prints nothing\n"}},
+    {.settings = KEY "query_cmd =",
+     .says = {"\nFAIL no query command: Kong cannot learn of the plugin\n"}},
+    {.settings = "", .dump = "{}", .says = {"it is not a plugin info table"}},
+    {.settings = "",
+     .dump = DUMP("\"Protocol\":\"ProtoBuf:7\",", "\"1.2.3\"", "7", SCHEMA, "\"access\""),
+     .says = {"Protocol is neither ProtoBuf:1 nor MsgPack:1"}},
+    {.settings = "",
+     .dump = DUMP(PROTOBUF, "\"one\"", "7", SCHEMA, "\"access\""),
+     .says = {"Version is not like 1.0 or 1.0.0"}},
+    {.settings = "",
+     .dump = DUMP(PROTOBUF, "\"1.2.3\"", "\"7\"", SCHEMA, "\"access\""),
+     .says = {"Priority is not an integer"}},
+    {.settings = "",
+     .dump = DUMP(PROTOBUF, "\"1.2.3\"", "7", "", "\"access\""),
+     .says = {"there is no Schema"}},
+    {.settings = "",
+     .dump = DUMP(PROTOBUF, "\"1.2.3\"", "7", SCHEMA, "\"acess\""),
+     .says = {"Phases names none that Kong knows"}},
+    {.settings = "",
+     .dump = DUMP(PROTOBUF, "\"1.2.3\"", "7", SCHEMA, "\"response\",\"header_filter\""),
+     .says = {"Kong refuses response together with header_filter"}},
+    {.settings = "",
+     .dump = DUMP(PROTOBUF, "\"1.2.3\"", "7", SCHEMA, "\"access\",\"header_filter\""),
+     .says = {": speaks ProtoBuf:1, phases access, header_filter\n",
+              "\nFAIL header_filter: Kong up to 3.9 destroys each response\n     mend: " KEY
+              "query_cmd = {dir}/server --dump --phases access\n"}},
+    {.settings = "",
+     .dump = DUMP("", "\"1.2.3\"", "7", SCHEMA, "\"rewrite\",\"access\""),
+     .well = true,
+     .says = {": speaks MsgPack:1, phases rewrite, access\n", "\nok   an event of access over "}},
+    {.settings = "",
+     .dump = "{\"Plugins\":[{\"Name\":\"other\",\"Version\":\"1.2.3\"}]}",
+     .says = {"Name is another plugin's than this server's"}},
+    {.settings = "",
+     .kong = "2.8.5",
+     .dump = DUMP(PROTOBUF, "\"1.2.3\"", "7", "\"Schema\":{\"description\":\"x\"},", "\"access\""),
+     .says = {"it has descriptions, which Kong 2 refuses\n     mend: " KEY
+              "query_cmd = {dir}/server --dump --kong-version 2\n"}},
+};
+
+/* --- the place -------------------------------------------------------------------------- */
+
+struct place {
+    char scratch[SCRATCH_PATH];
+    char directory[PATH_MAX], program[PATH_MAX + 16], conf[PATH_MAX + 16];
+    char path[PATH_MAX];
+    struct sim_server *server;
+    struct plugin plugin;
+    struct plugins plugins;
+};
+
+static void write_file(const struct place *place, const char *name, const char *text, mode_t mode) {
+    char path[PATH_MAX + 16];
+    snprintf(path, sizeof path, "%s/%s", place->directory, name);
+    FILE *file = fopen(path, "we");
+    assert_non_null(file);
+    assert_true(fputs(text, file) >= 0);
+    assert_int_equal(fclose(file), 0);
+    assert_int_equal(chmod(path, mode), 0);
+}
+
+/* A socket that nobody listens on. */
+static void leave_socket(const struct place *place) {
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    snprintf(address.sun_path, sizeof address.sun_path, "%.90s/left", place->directory);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_true(fd >= 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
+    close(fd);
+}
+
+static int setup(void **state) {
+    static const char *const ours[] = {"KONG_PREFIX", "KONG_PLUGINS",   "KONG_PLUGINSERVER_NAMES",
+                                       "KONG_ROLE",   "KONG_LOG_LEVEL", "KONG_NGINX_USER"};
+    struct place *place = calloc(1, sizeof *place);
+    char error[256];
+    char text[PATH_MAX + 64];
+    assert_non_null(place);
+    for (size_t i = 0; i < LENGTH(ours); i++) {
+        unsetenv(ours[i]);
+    }
+    assert_true(scratch_make(place->scratch));
+    assert_non_null(realpath(place->scratch, place->directory));
+    snprintf(place->program, sizeof place->program, "%s/server", place->directory);
+    snprintf(place->conf, sizeof place->conf, "%s/kong.conf", place->directory);
+    snprintf(text, sizeof text, "#!/bin/sh\nexec cat %s/dump.json\n", place->directory);
+    write_file(place, "server", text, 0755);
+    leave_socket(place);
+    snprintf(place->path, sizeof place->path, "%s", getenv("PATH"));
+    snprintf(text, sizeof text, "%s:/usr/bin:/bin", place->directory);
+    assert_int_equal(setenv("PATH", text, 1), 0);
+    place->plugins = one_plugin(&place->plugin, &rig_plugin, NULL);
+    place->server =
+        sim_server_start(&(struct sim_server_options){.plugin = &rig_plugin}, error, sizeof error);
+    if (place->server == NULL) {
+        fail_msg("%s", error);
+    }
+    *state = place;
+    return 0;
+}
+
+static int teardown(void **state) {
+    struct place *place = *state;
+    sim_server_stop(place->server);
+    setenv("PATH", place->path, 1);
+    bool removed = scratch_remove(place->scratch);
+    free(place);
+    return removed ? 0 : -1;
+}
+
+/* malloc'ed: the text with what {dir}, {sock} and {uid} stand for. */
+static char *expand(const struct place *place, const char *text) {
+    char *expanded = NULL;
+    size_t len = 0;
+    FILE *out = open_memstream(&expanded, &len);
+    assert_non_null(out);
+    while (*text != '\0') {
+        if (strncmp(text, "{dir}", 5) == 0) {
+            fputs(place->directory, out);
+            text += 5;
+        } else if (strncmp(text, "{sock}", 6) == 0) {
+            fputs(sim_server_path(place->server), out);
+            text += 6;
+        } else if (strncmp(text, "{uid}", 5) == 0) {
+            fprintf(out, "%lu", (unsigned long)geteuid());
+            text += 5;
+        } else {
+            fputc(*text++, out);
+        }
+    }
+    fclose(out);
+    return expanded;
+}
+
+/* malloc'ed: what the doctor says. */
+static char *examine(const struct doctor_options *options, bool *well) {
+    char *said = NULL;
+    size_t len = 0;
+    FILE *out = open_memstream(&said, &len);
+    assert_non_null(out);
+    *well = doctor_run(options, out);
+    fclose(out);
+    return said;
+}
+
+static void check_row(const struct place *place, const struct row *row) {
+    char kong[64];
+    char *usual = expand(place, usual_settings);
+    char *more = expand(place, row->settings);
+    FILE *conf = fopen(place->conf, "we");
+    bool well;
+    assert_non_null(conf);
+    fprintf(conf, "%s%s\n", usual, more);
+    assert_int_equal(fclose(conf), 0);
+    free(usual);
+    free(more);
+    write_file(place, "dump.json", row->dump != NULL ? row->dump : usual_dump, 0644);
+    snprintf(kong, sizeof kong, "#!/bin/sh\necho %s\n", row->kong != NULL ? row->kong : "3.9.1");
+    write_file(place, "kong", kong, 0755);
+    char *variable = row->variable != NULL ? strdup(row->variable) : NULL;
+    char *equals = variable != NULL ? strchr(variable, '=') : NULL;
+    if (equals != NULL) {
+        *equals = '\0';
+        assert_int_equal(setenv(variable, equals + 1, 1), 0);
+    }
+    char *said = examine(&(struct doctor_options){.plugins = &place->plugins,
+                                                  .executable = place->program,
+                                                  .called = place->program,
+                                                  .name = "doctored",
+                                                  .conf = place->conf},
+                         &well);
+    if (variable != NULL) {
+        unsetenv(variable);
+    }
+    free(variable);
+    for (size_t i = 0; i < LENGTH(row->says) && row->says[i] != NULL; i++) {
+        char *wanted = expand(place, row->says[i]);
+        if (strstr(said, wanted) == NULL) {
+            fail_msg("%s\nwith \"%s\" there is no \"%s\" in:\n%s", row->well ? "well" : "not well",
+                     row->settings, wanted, said);
+        }
+        free(wanted);
+    }
+    if (well != row->well) {
+        fail_msg("%s with \"%s\":\n%s", well ? "all is well" : "a fault", row->settings, said);
+    }
+    free(said);
+}
+
+static void each_fault_has_its_line(void **state) {
+    for (size_t i = 0; i < LENGTH(rows); i++) {
+        check_row(*state, &rows[i]);
+    }
+}
+
+static void a_prefix_on_the_command_line_wins(void **state) {
+    const struct place *place = *state;
+    bool well;
+    check_row(place, &rows[0]); /* leaves the usual kong.conf */
+    char *said = examine(&(struct doctor_options){.plugins = &place->plugins,
+                                                  .executable = place->program,
+                                                  .called = place->program,
+                                                  .name = "doctored",
+                                                  .conf = place->conf,
+                                                  .prefix = "/"},
+                         &well);
+    assert_non_null(strstr(said, " prefix / (-p wins, as with kong start -p)"));
+    assert_non_null(strstr(said, ": start Kong with -p / then\n"));
+    free(said);
+}
+
+static void no_settings(void **state) {
+    const struct place *place = *state;
+    bool well;
+    char *said = examine(&(struct doctor_options){.plugins = &place->plugins,
+                                                  .executable = place->program,
+                                                  .called = place->program,
+                                                  .name = "doctored",
+                                                  .conf = "/nowhere/kong.conf"},
+                         &well);
+    assert_false(well);
+    assert_string_equal(
+        said, "FAIL /nowhere/kong.conf: No such file or directory\n"
+              "     mend: --kong-conf FILE, with the file that Kong is started with (-c)\n"
+              "see the lines that begin with FAIL: 0 ok, 0 to note, 1 FAIL\n");
+    free(said);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(each_fault_has_its_line),
+        cmocka_unit_test(a_prefix_on_the_command_line_wins),
+        cmocka_unit_test(no_settings),
+    };
+    return cmocka_run_group_tests_name("test_doctor", tests, setup, teardown);
+}
