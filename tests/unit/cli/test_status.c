@@ -222,6 +222,38 @@ static void a_hostile_status_is_printed_harmlessly(void **state) {
     free(text);
 }
 
+/* A unit begins at 1024 of the one below it. */
+static void bytes_have_units(void **state) {
+    (void)state;
+    static const struct {
+        int64_t bytes;
+        const char *shown;
+    } cases[] = {{0, "; 0 B in,"},
+                 {1023, "; 1023 B in,"},
+                 {1024, "; 1 KiB in,"},
+                 {1536, "; 1.5 KiB in,"},
+                 {(int64_t)1 << 20, "; 1 MiB in,"},
+                 {(int64_t)5 << 30, "; 5 GiB in,"},
+                 {(int64_t)1 << 40, "; 1 TiB in,"},
+                 {(int64_t)1 << 50, "; 1 PiB in,"},
+                 {(int64_t)1 << 60, "; 1024 PiB in,"}};
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        struct kong_pair in = kong_pair("In", kong_integer(cases[i].bytes));
+        struct kong_pair bytes = kong_pair("Bytes", kong_map(&in, 1));
+        struct kong_value status = kong_map(&bytes, 1);
+        char *text = NULL;
+        size_t len = 0;
+        FILE *out = open_memstream(&text, &len);
+        assert_non_null(out);
+        status_table_print(&status, out);
+        fclose(out);
+        if (strstr(text, cases[i].shown) == NULL) {
+            fail_msg("no \"%s\" in:\n%s", cases[i].shown, text);
+        }
+        free(text);
+    }
+}
+
 /* With the longest figures and texts: no line is wider than 100 columns, but for a refusal. */
 static void the_table_fits(void **state) {
     (void)state;
@@ -392,6 +424,7 @@ int main(void) {
         RIG_TESTS(limits_and_refusals_are_counted),
         RIG_TEST(the_table_has_it_all, protobuf),
         cmocka_unit_test(a_hostile_status_is_printed_harmlessly),
+        cmocka_unit_test(bytes_have_units),
         cmocka_unit_test(the_table_fits),
         cmocka_unit_test(one_that_drips_is_given_up),
         cmocka_unit_test(nobody_serves),

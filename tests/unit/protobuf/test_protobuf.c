@@ -342,6 +342,28 @@ static void test_misfits(void **state) {
     assert_int_equal(protobuf_encode_method_error(&fixture->out, kong_str("")), CODEC_E_SHAPE);
 }
 
+/* Beside the one integer that is written by hand (get_headers): one among other arguments. */
+static void test_integers_of_32_bits(void **state) {
+    static const int64_t fit[] = {INT32_MIN, -1, 0, INT32_MAX};
+    static const int64_t too_wide[] = {(int64_t)INT32_MIN - 1, (int64_t)INT32_MAX + 1, INT64_MIN,
+                                       INT64_MAX};
+    struct fixture *fixture = *state;
+
+    for (size_t i = 0; i < LENGTH(fit); i++) {
+        const struct kong_value good = INTEGER(fit[i]);
+        const struct kong_value bad = INTEGER(too_wide[i]);
+
+        buffer_clear(&fixture->out, SIZE_MAX);
+        assert_int_equal(
+            protobuf_encode_pdk_call(&fixture->out, &pdk_methods[PDK_RESPONSE_EXIT], &bad, 1),
+            CODEC_E_SHAPE);
+        assert_int_equal(fixture->out.len, 0);
+        assert_int_equal(
+            protobuf_encode_pdk_call(&fixture->out, &pdk_methods[PDK_RESPONSE_EXIT], &good, 1),
+            CODEC_OK);
+    }
+}
+
 static const struct kong_pair two_bodies[] = {PAIR("content", STRING("a")),
                                               PAIR("error", STRING("b"))};
 static const struct kong_pair wide[] = {PAIR("port", INTEGER((int64_t)1 << 40))};
@@ -409,7 +431,7 @@ int main(void) {
         TEST(test_args),           TEST(test_results),       TEST(test_msgpack_only),
         TEST(test_known_bytes),    TEST(test_known_results), TEST(test_large_numbers),
         TEST(test_nil_inside),     TEST(test_closing_nul),   TEST(test_misfits),
-        TEST(test_result_misfits), TEST(test_small_buffer),
+        TEST(test_result_misfits), TEST(test_small_buffer),  TEST(test_integers_of_32_bits),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -133,6 +133,35 @@ static void test_call_order(void **state) {
     assert_int_equal(call.sequence, -1);
 }
 
+/* The call that stands before every event costs no memory, whatever bytes its numbers take: the
+ * event's name is where it came. */
+static void test_events_are_not_copied(void **state) {
+    static const int64_t numbers[] = {0,     1,       127,           128,           255,
+                                      16383, 16384,   16384 + 16383, (1 << 21) - 1, 1 << 21,
+                                      70000, 1 << 28, INT32_MAX};
+    struct fixture *fixture = *state;
+
+    for (size_t i = 0; i < LENGTH(numbers) * LENGTH(numbers); i++) {
+        struct rpc_call call = {.command = RPC_HANDLE_EVENT,
+                                .sequence = numbers[i / LENGTH(numbers)],
+                                .instance_id = numbers[i % LENGTH(numbers)],
+                                .event = {"access", 6}};
+        struct rpc_call decoded;
+        size_t offset = 0;
+
+        buffer_clear(&fixture->out, SIZE_MAX);
+        arena_reset(&fixture->arena);
+        assert_int_equal(protobuf_encode_call(&fixture->out, &call), CODEC_OK);
+        struct kong_str frame = take_frame(&fixture->out, &offset);
+        assert_int_equal(
+            protobuf_decode_call(&fixture->arena, bytes_of(frame), frame.len, &decoded), CODEC_OK);
+        assert_int_equal(decoded.sequence, call.sequence);
+        assert_int_equal(decoded.instance_id, call.instance_id);
+        assert_true(kong_str_equal(decoded.event, call.event));
+        assert_int_equal(fixture->arena.used, 0);
+    }
+}
+
 static void test_call_misfits(void **state) {
     struct fixture *fixture = *state;
     struct rpc_call step = {.command = RPC_STEP};
@@ -243,7 +272,7 @@ static void test_reply_misfits(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(test_calls),   TEST(test_call_order),    TEST(test_call_misfits),
-        TEST(test_replies), TEST(test_reply_misfits),
+        TEST(test_replies), TEST(test_reply_misfits), TEST(test_events_are_not_copied),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -112,6 +112,8 @@ static void nesting_is_bounded(void **state) {
           "config.foo: unknown field");
     CHECK(&headers, "{\"foo\":[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]}",
           "config: nested deeper than 32");
+    /* What closes nothing is no level: the parser names the place. */
+    CHECK(&headers, "]][", "config: line 1, column 1: *");
 }
 
 /* What a user wrote is data: in no format, on one line, with any byte in it. */
