@@ -54,7 +54,7 @@ static const struct row rows[] = {
      .well = true,
      .says = {"\nok   Kong 3.9.1\n", "\nok   prefix {dir} (kong.conf), Kong's user ",
               "\nok   pluginserver_names has doctored\n", "\nok   plugins has rig\n",
-              "\nnote log_level notice hides", ", 0 FAIL\n"}},
+              "\nnote log_level notice: ", ", 0 FAIL\n"}},
     {.settings = "log_level = info",
      .well = true,
      .says = {"\nok   query command: {dir}/server --dump: speaks ProtoBuf:1, phases access\n",
