@@ -183,16 +183,19 @@ static bool receive(struct fd_store *store) {
         struct msghdr head = {.msg_iov = &bytes,
                               .msg_iovlen = 1,
                               .msg_control = control.space,
-                              .msg_controllen = sizeof control.space};
+                              .msg_controllen = CMSG_LEN(sizeof(int))}; /* of one, no more */
         ssize_t count = recvmsg(store->from_child, &head, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-        if (count != (ssize_t)sizeof message) {
-            if (count < 0 && errno == EINTR) {
-                continue;
-            }
+        if (count < 0 && errno == EINTR) {
+            continue;
+        }
+        if (count <= 0) {
             return false;
         }
         if ((head.msg_flags & MSG_CTRUNC) != 0) {
             store->new_count = SWEEP_NEW; /* out of descriptors: ended ones give theirs back */
+        }
+        if (count != (ssize_t)sizeof message) { /* of a child whose memory is damaged */
+            message = (struct fd_message){.kind = FD_MESSAGE_NONE};
         }
         carry_out(store, &message, descriptor_of(&head));
     }

@@ -10,7 +10,7 @@
 /* Of descriptors of the child from this number on it is not known what is under way. */
 #define FD_STORE_MOST 32768
 
-enum fd_message_kind { FD_MESSAGE_KEEP, FD_MESSAGE_RELEASE, FD_MESSAGE_SOCKET };
+enum fd_message_kind { FD_MESSAGE_NONE, FD_MESSAGE_KEEP, FD_MESSAGE_RELEASE, FD_MESSAGE_SOCKET };
 
 /* From the child; both sides are the same program. KEEP and SOCKET come with a descriptor. */
 struct fd_message {

@@ -532,6 +532,55 @@ static void damaged_message(void **state) {
     end(&bench);
 }
 
+/* A message of so many bytes, with so many descriptors. */
+static void send_raw(const struct bench *bench, size_t size, size_t count) {
+    struct fd_message message = {.kind = FD_MESSAGE_KEEP, .number = 5};
+    struct iovec bytes = {.iov_base = &message, .iov_len = size};
+    int fds[2] = {bench->server, bench->server};
+    union {
+        struct cmsghdr align;
+        char space[CMSG_SPACE(sizeof fds)];
+    } control = {0};
+    struct msghdr head = {.msg_iov = &bytes,
+                          .msg_iovlen = 1,
+                          .msg_control = control.space,
+                          .msg_controllen = CMSG_SPACE(count * sizeof fds[0])};
+    struct cmsghdr *rights = CMSG_FIRSTHDR(&head);
+    rights->cmsg_level = SOL_SOCKET;
+    rights->cmsg_type = SCM_RIGHTS;
+    rights->cmsg_len = CMSG_LEN(count * sizeof fds[0]);
+    memcpy(CMSG_DATA(rights), fds, count * sizeof fds[0]);
+    if (sendmsg(bench->store->to_supervisor, &head, 0) != (ssize_t)size) {
+        _exit(1);
+    }
+}
+
+static void say_too_little(struct bench *bench) {
+    send_raw(bench, 1, 1);
+    fd_store_keep(bench->store, bench->server);
+}
+
+static void give_too_many(struct bench *bench) {
+    send_raw(bench, sizeof(struct fd_message), 2);
+}
+
+/* A message that is cut, or has more than one descriptor, leaves none behind (`end` counts them),
+ * and hides none that comes behind it. */
+static void damaged_descriptors(void **state) {
+    child_fn *const damages[] = {say_too_little, give_too_many};
+    (void)state;
+    for (size_t i = 0; i < sizeof damages / sizeof *damages; i++) {
+        struct bench bench;
+        start(&bench, damages[i]);
+        await_child(&bench);
+        kill_child(&bench);
+        fd_store_on_death(bench.store, false);
+        assert_int_equal(fd_store_count(bench.store), 1);
+        supervise_until(&bench, 0);
+        end(&bench);
+    }
+}
+
 static void hand_back_a_socket(struct bench *bench) {
     struct socket_file made = {.fd = bench->server, .device = 12, .inode = 34};
     fd_store_keep_socket(bench->store, &made);
@@ -594,6 +643,7 @@ int main(void) {
         cmocka_unit_test(supervisor_is_gone),
         cmocka_unit_test(socket_is_handed_back),
         cmocka_unit_test(damaged_message),
+        cmocka_unit_test(damaged_descriptors),
         cmocka_unit_test(no_store),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
