@@ -100,11 +100,14 @@ void notice_restart(struct notices *notices, const struct plugins *plugins,
     if (atomic_load(&running->died_signal) != 0) {
         snprintf(how, sizeof how, "died of signal %d", (int)atomic_load(&running->died_signal));
     }
-    if (phase >= 0 && phase < KONG_PHASE_COUNT) {
+    if (running_is_phase(phase)) {
+        const char *of = phase == QUARANTINE_JOB ? " " : " of instance ";
         plugin = plugins_name_of(plugins, atomic_load(&running->died_plugin));
-        snprintf(doing, sizeof doing, "in %s of instance %d",
-                 kong_phase_name((enum kong_phase)phase),
-                 (int)atomic_load(&running->died_instance));
+        snprintf(doing, sizeof doing, "in %s", running_name_of(phase));
+        if (phase != QUARANTINE_CONFIGURE) { /* its instance has no id yet */
+            snprintf(doing, sizeof doing, "in %s%s%d", running_name_of(phase), of,
+                     (int)atomic_load(&running->died_instance));
+        }
     }
     notices_add(notices,
                 "%s: the plugin server's process %s %s and was started again (%u times so far)",

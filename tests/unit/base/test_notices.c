@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "event_report.h"
 #include "log.h"
 #include "notices.h"
 #include "rig.h"
@@ -149,6 +150,42 @@ static void restarts(void **state) {
     rig_stop(&rig);
 }
 
+/* What was no phase of a request is named, and whose it was. */
+static void restarts_of_others(void **state) {
+    static const struct {
+        int32_t phase, instance;
+        const char *wanted;
+    } rows[] = {
+        {QUARANTINE_CONFIGURE, 0,
+         "two: the plugin server's process died of signal 11 in configure and was started again (1 "
+         "times so far)"},
+        {QUARANTINE_JOB, 3,
+         "two: the plugin server's process died of signal 11 in job 3 and was started again (1 "
+         "times so far)"},
+        {RUNNING_NONE, 0,
+         "program: the plugin server's process died of signal 11 between two handlers and was "
+         "started again (1 times so far)"},
+    };
+    static const struct kong_plugin one = {.name = "one"}, two = {.name = "two"};
+    static const struct kong_plugin *const list[] = {&one, &two};
+    struct plugins plugins;
+    (void)state;
+    assert_int_equal(plugins_init(&plugins, "program", list, 2), 0);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct running running = {.restarts = 1,
+                                  .died_signal = 11,
+                                  .died_plugin = 1,
+                                  .died_instance = rows[i].instance,
+                                  .died_phase = rows[i].phase};
+        struct notices notices = {.count = 0};
+        char line[NOTICE_SIZE];
+        notice_restart(&notices, &plugins, &running);
+        assert_true(notices_take(&notices, line));
+        assert_string_equal(line, rows[i].wanted);
+    }
+    plugins_free(&plugins);
+}
+
 /* --- the id of the request in our own lines --- */
 
 static int fail_knowing(struct kong *kong, const void *config) {
@@ -192,6 +229,7 @@ int main(void) {
         RIG_TESTS(refused_configurations),
         RIG_TESTS(limits),
         RIG_TESTS(restarts),
+        cmocka_unit_test(restarts_of_others),
         RIG_TESTS(request_id),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
