@@ -21,9 +21,12 @@
  * kong_request_get_headers(kong, 0, ...). The names of headers may differ in case.
  *
  * The program ends with one line when it starts, where Kong would raise an error on a getter in the
- * phase, or where it could do so in the phase log. KONG_WANT_NGINX_VAR gives the variable as it was
- * before the handler ran, and KONG_WANT_REQUEST_RAW_BODY has Kong read the whole body: name it only
- * for handlers that need it.
+ * phase, or where it could do so in the phase log. On Kong 2.8 (--kong-version 2.8) the lists of
+ * headers and of the query's arguments are not asked for ahead: there Kong raises an error on them
+ * for some requests.
+ *
+ * KONG_WANT_NGINX_VAR gives the variable as it was before the handler ran, and
+ * KONG_WANT_REQUEST_RAW_BODY has Kong read the whole body: name it only for handlers that need it.
  *
  * The server learns by itself what nearly all events of a phase ask for (--prefetch auto): that
  * needs no list, but the first events of a process go without. */

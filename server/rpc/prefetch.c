@@ -133,6 +133,12 @@ static struct kong_value arg_of(const struct kong_want *want, const struct pdk_m
     }
 }
 
+/* Kong 2.8 raises on a map with a list in it, as of a header that comes twice. Such a getter is
+ * left to the handler: the request of one that does not ask must not fail. */
+static bool raises_on_repeated(const struct pdk_method *method, bool old) {
+    return old && method->result == PDK_RESULT_STRUCT;
+}
+
 /* Whether Kong may raise for what is not known before the event. */
 static bool is_conditional(const struct pdk_method *method, enum kong_phase phase) {
     return phase == KONG_PHASE_LOG && (method->flags & PDK_LOG_CONDITIONS) != 0;
@@ -187,11 +193,11 @@ int prefetch_check(const struct kong_plugin *plugin, bool old, char *error, size
     return 0;
 }
 
-static bool declare(struct batch *batch, const struct kong_want *want) {
+static bool declare(struct batch *batch, const struct kong_want *want, bool old) {
     for (; want != NULL && want->function != NULL; want++) {
         const struct pdk_method *method = pdk_method_find(kong_str(want->function));
         struct kong_value arg = arg_of(want, method);
-        if (!batch_add(batch, method, &arg)) {
+        if (!raises_on_repeated(method, old) && !batch_add(batch, method, &arg)) {
             return false;
         }
     }
@@ -239,8 +245,7 @@ static bool can_be_learned(const struct prefetch *prefetch, const struct answer 
     const struct pdk_method *method = answer->method;
     bool text = answer->arg.type == KONG_STRING;
     return answer->early && answer->from != ANSWER_DECLARED && (method->flags & PDK_SAFE) != 0 &&
-           !is_conditional(method, phase) &&
-           !(prefetch->old && method->result == PDK_RESULT_STRUCT) &&
+           !is_conditional(method, phase) && !raises_on_repeated(method, prefetch->old) &&
            (answer->arg.type == KONG_NIL || answer->arg.type == KONG_INTEGER ||
             (text && answer->arg.string.len <= TEXT_MOST));
 }
@@ -341,7 +346,8 @@ bool prefetch_create(const struct plugins *plugins, enum prefetch_mode mode, boo
         for (unsigned phase = 0; phase < KONG_PHASE_COUNT; phase++) {
             buffer_init(&ahead->declared[phase].frames, LIMIT_OUT);
             buffer_init(&ahead->learned[phase].batch.frames, LIMIT_OUT);
-            good = good && declare(&ahead->declared[phase], plugins->list[i].what->prefetch[phase]);
+            good = good &&
+                   declare(&ahead->declared[phase], plugins->list[i].what->prefetch[phase], old);
             made->declares = made->declares || ahead->declared[phase].count > 0;
         }
     }

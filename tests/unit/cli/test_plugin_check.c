@@ -35,6 +35,31 @@ static struct kong_plugin sound(void) {
                                 .handlers = {[KONG_PHASE_ACCESS] = handle}};
 }
 
+/* What the program says, on both its outputs; its status. */
+static int run_program(const struct kong_plugin *plugin, int argc, char **argv, char said[1024]) {
+    int out[2];
+    int status;
+    /* what is read is one write: several would tear the line where the pipe is shared */
+    assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM, 0, out), 0);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        dup2(out[1], STDOUT_FILENO);
+        dup2(out[1], STDERR_FILENO);
+        int result = kong_main(argc, argv, plugin);
+        fflush(NULL);
+        _exit(result);
+    }
+    close(out[1]);
+    ssize_t len = read(out[0], said, 1023);
+    assert_true(len > 0);
+    said[len] = '\0';
+    close(out[0]);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
 /* The line of the function; the program says the same with status 2, whatever it is asked for, and
  * nothing on its standard output. */
 __attribute__((format(printf, 2, 3))) static void refused(const struct kong_plugin *plugin,
@@ -54,28 +79,9 @@ __attribute__((format(printf, 2, 3))) static void refused(const struct kong_plug
     for (size_t i = 0; i < 3; i++) {
         char *argv[] = {(char[]){"server"}, (char *)(uintptr_t)options[i], NULL};
         char said[1024];
-        int out[2];
-        int status;
-        /* what is read is one write: several would tear the line where the pipe is shared */
-        assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM, 0, out), 0);
-        pid_t child = fork();
-        assert_true(child >= 0);
-        if (child == 0) {
-            dup2(out[1], STDOUT_FILENO);
-            dup2(out[1], STDERR_FILENO);
-            int result = kong_main(2, argv, plugin);
-            fflush(NULL);
-            _exit(result);
-        }
-        close(out[1]);
-        ssize_t len = read(out[0], said, sizeof said - 1);
-        assert_true(len > 0);
-        said[len] = '\0';
-        close(out[0]);
-        assert_int_equal(waitpid(child, &status, 0), child);
+        int status = run_program(plugin, 2, argv, said);
         assert_string_equal(said, line);
-        assert_true(WIFEXITED(status));
-        assert_int_equal(WEXITSTATUS(status), 2);
+        assert_int_equal(status, 2);
     }
 }
 
@@ -237,6 +243,35 @@ static void schemas(void **state) {
     refused(&plugin, "the plugin a-plugin: schema: config.word: default: length must be at most 3");
 }
 
+/* What 3.9 allows and 2.8 does not: refused with the plugin's name and the way out, but for the
+ * query command, which --print-conf gives no --prefetch. */
+static void prefetch_on_2_8(void **state) {
+    static const struct {
+        const char *options[2];
+        int status;
+    } rows[] = {{{"--socket=/nonexistent/s", "--prefetch=auto"}, 2},
+                {{"--print-conf", "--prefetch=declared"}, 2},
+                {{"--print-conf", "--prefetch=off"}, 0},
+                {{"--dump", "--priority=7"}, 0}};
+    struct kong_plugin plugin = sound();
+    (void)state;
+    plugin.prefetch[KONG_PHASE_ACCESS] = KONG_PREFETCH(KONG_WANT_REQUEST_URI_CAPTURES);
+    taken(&plugin);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char *argv[] = {(char[]){"server"}, (char[]){"--kong-version=2.8"},
+                        (char *)(uintptr_t)rows[i].options[0],
+                        (char *)(uintptr_t)rows[i].options[1], NULL};
+        char said[1024];
+        assert_int_equal(run_program(&plugin, 4, argv, said), rows[i].status);
+        if (rows[i].status == 2) {
+            assert_string_equal(said, "server: the plugin a-plugin: .prefetch of access, "
+                                      "kong.request.get_uri_captures: Kong 2.8 raises an error on "
+                                      "it in this phase: give --prefetch off, by which nothing is "
+                                      "asked for ahead\n");
+        }
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(names),
@@ -247,6 +282,7 @@ int main(void) {
         cmocka_unit_test(phases_that_cannot_run),
         cmocka_unit_test(schemas),
         cmocka_unit_test(jobs),
+        cmocka_unit_test(prefetch_on_2_8),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -389,6 +389,21 @@ static void test_learned_2_8(void **state) {
     bench_destroy(old);
 }
 
+/* … nor where they are declared: a handler that does not ask for them takes such a request, too. */
+static void test_declared_2_8(void **state) {
+    struct bench *bench = *state;
+    struct bench *old = bench_create_2_8(PROTOCOL_PROTOBUF);
+    const struct kong_want *wants =
+        KONG_PREFETCH(KONG_WANT_REQUEST_METHOD, KONG_WANT_REQUEST_PATH, KONG_WANT_REQUEST_HEADERS);
+    bench_prefetch(bench, PREFETCH_DECLARED, wants);
+    bench_prefetch(old, PREFETCH_DECLARED, wants);
+    assert_int_equal(together(bench, ask_headers), 3);
+    assert_int_equal(together(old, ask_headers), 2);
+    bench_prefetch(old, PREFETCH_DECLARED, KONG_PREFETCH(KONG_WANT_REQUEST_HEADERS));
+    assert_false(old->env.declares);
+    bench_destroy(old);
+}
+
 /* What is declared is not learned as well. */
 static void test_both(void **state) {
     struct bench *bench = *state;
@@ -519,6 +534,7 @@ int main(void) {
         TEST(test_not_learned),
         TEST(test_mixed),
         TEST(test_learned_2_8),
+        TEST(test_declared_2_8),
         TEST(test_both),
         TEST(test_off),
         cmocka_unit_test(test_check),
