@@ -20,10 +20,9 @@ static bool same_arg(const struct answer *answer, const struct kong_value *args,
     }
     switch (arg->type) {
     case KONG_STRING:
-        return arg->string.len == args->string.len &&
-               (memcmp(arg->string.data, args->string.data, arg->string.len) == 0 ||
-                (takes_header(answer->method) &&
-                 strncasecmp(arg->string.data, args->string.data, arg->string.len) == 0));
+        return kong_str_equal(arg->string, args->string) ||
+               (takes_header(answer->method) && arg->string.len == args->string.len &&
+                strncasecmp(arg->string.data, args->string.data, arg->string.len) == 0);
     case KONG_INTEGER:
         return arg->integer == args->integer;
     case KONG_BOOLEAN:

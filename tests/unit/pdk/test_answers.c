@@ -193,6 +193,26 @@ static void test_arguments(void **state) {
     assert_int_equal(bench->plugin_stats.calls[PDK_REQUEST_GET_HEADER].count, 2);
 }
 
+static int get_empty_twice(struct kong *kong, struct bench *bench) {
+    const struct kong_value names[] = {kong_string(""), kong_bytes(NULL, 0)};
+    for (size_t i = 0; i < 2; i++) {
+        struct kong_value value;
+        note_error(bench, kong_call(kong, "kong.request.get_header", &names[i], 1, &value));
+        note_str(bench, kong_to_str(&value));
+    }
+    return KONG_OK;
+}
+
+/* It is the empty text, and found as that (UBSan looks at how they are compared). */
+static void test_empty(void **state) {
+    struct bench *bench = *state;
+    static const struct bench_answer answers[] = {{.text = "\"a\""}, {.text = "\"b\""}};
+    bench_run(bench, get_empty_twice, NULL, answers, LENGTH(answers));
+    assert_true(bench->over);
+    assert_string_equal(bench_notes(bench), "ok \"a\"ok \"a\"");
+    assert_int_equal(asked(bench, "kong.request.get_header"), 1);
+}
+
 static int get_port_twice(struct kong *kong, struct bench *bench) {
     int port;
     note_error(bench, kong_request_get_port(kong, &port));
@@ -275,11 +295,9 @@ static void test_stale_ones_make_room(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        TESTS(test_between),
-        TESTS(test_arguments),
-        TESTS(test_errors_are_not_kept),
-        TESTS(test_bounded),
-        TESTS(test_stale_ones_make_room),
+        TESTS(test_between), TESTS(test_arguments),
+        TESTS(test_empty),   TESTS(test_errors_are_not_kept),
+        TESTS(test_bounded), TESTS(test_stale_ones_make_room),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
