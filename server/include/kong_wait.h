@@ -8,8 +8,9 @@
  * - Times are in milliseconds; KONG_NO_LIMIT waits for as long as the event lasts.
  * - A wait ends early with its event: KONG_E_GONE (Kong closed the connection, or the server ends)
  *   and KONG_E_TIMEOUT (the event's own time is up, --event-timeout). All later calls fail with the
- *   same code: the handler frees what it has, and returns. Behind a terminal function
- *   (kong_response_exit) nothing is waited for: KONG_E_ENDED, at once.
+ *   same code: the handler frees what it has, and returns. An event whose time is up has failed,
+ *   whatever the handler returns. Behind a terminal function (kong_response_exit) nothing is waited
+ *   for: KONG_E_ENDED, at once.
  * - That the time of the wait itself is up is no error: the result is 0, *ready is 0 and *woken
  *   false.
  * - KONG_E_IO: the loop has no memory or no descriptor for it; kong_error_text says which. */

@@ -262,12 +262,12 @@ static void handler_times_out(void **state) {
 }
 
 /* The same, and the plugin fails closed: the request ends, by whichever way Kong comes back. */
-static void closed_times_out(void **state) {
+static void assert_closed(void **state, const char *mode) {
     struct rig rig;
     struct sim_event event;
     struct sim_server_options options = {.plugin = &rig_closed_plugin, .event_ms = 200};
     rig_start(&rig, protocol_of(state), &options);
-    int64_t id = rig_instance(&rig, "wait", 1);
+    int64_t id = rig_instance(&rig, mode, 1);
     struct sim_client *client = slow_client(&rig);
     sim_client_event(client, id, "access", &event);
     assert_int_equal(rig_notes()->results[-KONG_E_TIMEOUT], 1);
@@ -285,6 +285,15 @@ static void closed_times_out(void **state) {
     sim_client_destroy(client);
     rig_alive(&rig);
     rig_stop(&rig);
+}
+
+static void closed_times_out(void **state) {
+    assert_closed(state, "wait");
+}
+
+/* … also where the handler returns 0: nothing of what it did behind its time reached Kong. */
+static void closed_times_out_unheeded(void **state) {
+    assert_closed(state, "careless");
 }
 
 static void send_call(struct wire *wire, const struct rpc_call *calls, size_t count) {
@@ -396,6 +405,7 @@ int main(void) {
         RIG_TESTS(wrong_phase),
         RIG_TESTS(handler_times_out),
         RIG_TESTS(closed_times_out),
+        RIG_TESTS(closed_times_out_unheeded),
         RIG_TEST(impatient_steps, msgpack),
         RIG_TESTS(server_ends_in_mid_event),
     };
