@@ -31,6 +31,14 @@ static void cut_comment(char *line) {
     *to = '\0';
 }
 
+/* Kong's reader of the file makes '_' of all other characters in a key (3.9.1, and a real one took
+ * pluginserver_my-server_socket): so does this. */
+static void make_identifier(char *key) {
+    for (char *c = key; *c != '\0'; c++) {
+        *c = isalnum((unsigned char)*c) ? *c : '_';
+    }
+}
+
 static int add_line(struct settings *settings, char *line) {
     cut_comment(line);
     char *equals = strchr(line, '=');
@@ -42,7 +50,11 @@ static int add_line(struct settings *settings, char *line) {
     setting->key = strdup(trim(line));
     setting->value = strdup(trim(equals + 1));
     settings->count++;
-    return setting->key == NULL || setting->value == NULL ? -1 : 0;
+    if (setting->key == NULL || setting->value == NULL) {
+        return -1;
+    }
+    make_identifier(setting->key);
+    return 0;
 }
 
 static int read_variables(struct settings *settings) {
