@@ -159,6 +159,9 @@ EOT
     yes 'the Debian package, unpacked: the binary serves' works "$dir/deb/usr/bin/apiversion-server"
     yes 'the Debian package, unpacked: the unit starts that binary' says '^ExecStart=/usr/bin/apiversion-server$' "$dir/deb/usr/lib/systemd/system/apiversion-server.service"
     yes 'the Debian package, unpacked: nothing is left to be filled in' nothing_left "$dir/deb"
+    "$dir/deb/usr/bin/apiversion-server" --print-conf | sed "/^#/d; s|$dir/deb||g" >"$dir/printed"
+    yes "README.Debian has the lines that --print-conf prints" diff "$dir/printed" \
+        <(sed -n '/--print-conf/,/^Managed/s/^  //p' "$dir/deb/usr/share/doc/apiversion-server/README.Debian")
     verify_units 'the Debian package, unpacked' "$dir/deb/usr/lib/systemd/system"
     if command -v lintian >/dev/null; then
         lintian --allow-root "$deb" "$dev" >"$dir/lintian" || true
