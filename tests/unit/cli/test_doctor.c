@@ -17,7 +17,6 @@
 #include <unistd.h>
 
 #include "doctor.h"
-#include "one_plugin.h"
 #include "rig.h"
 #include "scratch.h"
 
@@ -233,6 +232,98 @@ static const struct row rows[] = {
               "query_cmd = {dir}/server --dump --kong-version 2\n"}},
 };
 
+/* --- two plugins in one process, and a header that one of them sets ---------------------- */
+
+struct config {
+    const char *response_header;
+};
+
+static const KONG_FIELDS(struct config) fields[] = {
+    KONG_STRING_FIELD(struct config, response_header, .default_json = KONG_TEXT("X-Made-Up"))};
+static const struct kong_schema schema = KONG_SCHEMA(struct config, fields);
+
+static int set_nothing(struct kong *kong, const void *data) {
+    (void)kong;
+    (void)data;
+    return 0;
+}
+
+static const struct kong_plugin early = {.name = "early-one",
+                                         .version = "1.0",
+                                         .priority = 2,
+                                         .schema = &schema,
+                                         .handlers = {[KONG_PHASE_ACCESS] = set_nothing}};
+static const struct kong_plugin late = {.name = "late-one",
+                                        .version = "1.0",
+                                        .priority = 1,
+                                        .handlers = {[KONG_PHASE_ACCESS] = set_nothing}};
+static const struct kong_plugin *const pair[] = {&early, &late};
+
+#define EARLY "pluginserver_early_one_"
+#define LATE  "pluginserver_late_one_"
+
+static const char settings_of_pair[] =
+    "prefix = {dir}\n"
+    "nginx_user = no-such-user-here\n"
+    "log_level = info\n"
+    "plugins = bundled,early-one,late-one\n"
+    "pluginserver_names = early-one,late-one\n" EARLY "socket = {sock}\n" LATE
+    "socket = {sock}\n" EARLY "start_cmd = {dir}/server --socket {sock}\n" EARLY
+    "query_cmd = {dir}/server --dump --plugin early-one\n" LATE
+    "query_cmd = {dir}/server --dump --plugin late-one\n";
+
+#define DUMP_OF(name, protocol)                                                                    \
+    "{\"Protocol\":\"" protocol "\",\"Plugins\":[{\"Name\":\"" name                                \
+    "\",\"Version\":\"1.0\",\"Priority\":1,\"Schema\":{},\"Phases\":[\"access\"]}]}"
+
+static const char dump_of_early[] = DUMP_OF("early-one", "ProtoBuf:1");
+static const char dump_of_late[] = DUMP_OF("late-one", "ProtoBuf:1");
+
+#define HEADER_NOTE(name)                                                                          \
+    "\nnote header " name ": where an upstream sends one too, clients get both; "                  \
+    "nginx_proxy_proxy_hide_header = " name " drops the upstream's "                               \
+    "(--print-conf --replace-upstream-header"
+
+/* `dump` is the late one's. */
+static const struct row rows_of_pair[] = {
+    {.settings = "",
+     .well = true,
+     .says = {"\nearly-one (plugin server early-one):\n", "\nlate-one (plugin server late-one):\n",
+              "\nok   start command: {dir}/server --socket {sock}\n",
+              HEADER_NOTE("X-Made-Up") ")\n", ", 1 to note, 0 FAIL\n"}},
+    {.settings = LATE "socket = {sock}x",
+     .says = {"\nFAIL socket {sock}x: the process that serves late-one is at {sock}, as the others "
+              "are\n     mend: " LATE "socket = {sock}\n"}},
+    {.settings = LATE "start_cmd = {dir}/server --socket {sock}",
+     .says = {"\nFAIL start command: Kong starts this program once more for late-one, and the two "
+              "take the socket from each other\n     mend: take " LATE
+              "start_cmd away: one start command is enough\n",
+              ", 1 FAIL\n"}},
+    {.settings = "pluginserver_names = early-one,late-two\npluginserver_late_two_socket = {sock}\n"
+                 "pluginserver_late_two_query_cmd = {dir}/server --dump -plugin=late-one",
+     .says = {"\nlate-one (plugin server late-two):\n",
+              "\nok   pluginserver_names has late-two\n"}},
+    {.settings = "",
+     .dump = DUMP_OF("late-one", "MsgPack:1"),
+     .says = {"\nFAIL late-one is to speak MsgPack:1, others here ProtoBuf:1: "}},
+    {.settings = LATE "query_cmd = {dir}/server --dump --plugin early-one",
+     .says = {"Name is another plugin's than this server's\n     mend: " LATE
+              "query_cmd = {dir}/server --dump --plugin late-one\n"}},
+    {.settings = "nginx_proxy_proxy_hide_header = x-made-up",
+     .well = true,
+     .says = {"\nok   header X-Made-Up: one that an upstream sends is dropped\n"}},
+    {.settings = "declarative_config = {dir}/kong.json",
+     .well = true,
+     .says = {HEADER_NOTE("X-Other") "=X-Other)\n"}},
+    {.settings = "declarative_config = /nowhere/kong.yml",
+     .says = {"\nFAIL declarative_config /nowhere/kong.yml: No such file or directory\n     mend: "
+              "declarative_config = FILE, with one that Kong may read\n"}},
+};
+
+static const char declarative[] =
+    "{\"plugins\":[{\"name\":\"late-one\",\"config\":{\"response_header\":\"X-Late\"}},"
+    "{\"name\":\"early-one\",\"config\":{\"response_header\":\"X-Other\"}}]}";
+
 /* --- the place -------------------------------------------------------------------------- */
 
 struct place {
@@ -240,8 +331,9 @@ struct place {
     char directory[PATH_MAX], program[PATH_MAX + 16], conf[PATH_MAX + 16];
     char path[PATH_MAX];
     struct sim_server *server;
-    struct plugin plugin;
     struct plugins plugins;
+    const char *settings, *dump; /* the usual ones */
+    const char *dumped;          /* the file that a row's dump is written to */
 };
 
 static void write_file(const struct place *place, const char *name, const char *text, mode_t mode) {
@@ -264,7 +356,8 @@ static void leave_socket(const struct place *place) {
     close(fd);
 }
 
-static int setup(void **state) {
+/* A server of these plugins, with its program. */
+static struct place *place_make(const struct kong_plugin *const *list, size_t count) {
     static const char *const ours[] = {"KONG_PREFIX", "KONG_PLUGINS",   "KONG_PLUGINSERVER_NAMES",
                                        "KONG_ROLE",   "KONG_LOG_LEVEL", "KONG_NGINX_USER"};
     struct place *place = calloc(1, sizeof *place);
@@ -278,18 +371,38 @@ static int setup(void **state) {
     assert_non_null(realpath(place->scratch, place->directory));
     snprintf(place->program, sizeof place->program, "%s/server", place->directory);
     snprintf(place->conf, sizeof place->conf, "%s/kong.conf", place->directory);
-    snprintf(text, sizeof text, "#!/bin/sh\nexec cat %s/dump.json\n", place->directory);
+    snprintf(text, sizeof text, "#!/bin/sh\nexec cat %s/$3dump.json\n", place->directory);
     write_file(place, "server", text, 0755);
     leave_socket(place);
     snprintf(place->path, sizeof place->path, "%s", getenv("PATH"));
     snprintf(text, sizeof text, "%s:/usr/bin:/bin", place->directory);
     assert_int_equal(setenv("PATH", text, 1), 0);
-    place->plugins = one_plugin(&place->plugin, &rig_plugin, NULL);
-    place->server =
-        sim_server_start(&(struct sim_server_options){.plugin = &rig_plugin}, error, sizeof error);
+    assert_int_equal(plugins_init(&place->plugins, "doctored", list, count), 0);
+    place->server = sim_server_start(
+        &(struct sim_server_options){.plugins = list, .plugin_count = count}, error, sizeof error);
     if (place->server == NULL) {
         fail_msg("%s", error);
     }
+    return place;
+}
+
+static int setup(void **state) {
+    static const struct kong_plugin *const list[] = {&rig_plugin};
+    struct place *place = place_make(list, 1);
+    place->settings = usual_settings;
+    place->dump = usual_dump;
+    place->dumped = "dump.json";
+    *state = place;
+    return 0;
+}
+
+static int setup_pair(void **state) {
+    struct place *place = place_make(pair, 2);
+    place->settings = settings_of_pair;
+    place->dump = dump_of_late;
+    place->dumped = "late-onedump.json";
+    write_file(place, "early-onedump.json", dump_of_early, 0644);
+    write_file(place, "kong.json", declarative, 0644);
     *state = place;
     return 0;
 }
@@ -297,6 +410,7 @@ static int setup(void **state) {
 static int teardown(void **state) {
     struct place *place = *state;
     sim_server_stop(place->server);
+    plugins_free(&place->plugins);
     setenv("PATH", place->path, 1);
     bool removed = scratch_remove(place->scratch);
     free(place);
@@ -341,7 +455,7 @@ static char *examine(const struct doctor_options *options, bool *well) {
 /* False: it does not say what it should; that was printed. */
 static bool check_row(const struct place *place, const struct row *row) {
     char kong[64];
-    char *usual = expand(place, usual_settings);
+    char *usual = expand(place, place->settings);
     char *more = expand(place, row->settings);
     FILE *conf = fopen(place->conf, "we");
     bool well;
@@ -351,7 +465,7 @@ static bool check_row(const struct place *place, const struct row *row) {
     assert_int_equal(fclose(conf), 0);
     free(usual);
     free(more);
-    write_file(place, "dump.json", row->dump != NULL ? row->dump : usual_dump, 0644);
+    write_file(place, place->dumped, row->dump != NULL ? row->dump : place->dump, 0644);
     snprintf(kong, sizeof kong, "#!/bin/sh\necho %s\n", row->kong != NULL ? row->kong : "3.9.1");
     write_file(place, "kong", kong, 0755);
     char *variable = row->variable != NULL ? strdup(row->variable) : NULL;
@@ -394,6 +508,14 @@ static void each_fault_has_its_line(void **state) {
     assert_int_equal(wrong, 0);
 }
 
+static void several_plugins_are_looked_at_together(void **state) {
+    size_t wrong = 0;
+    for (size_t i = 0; i < LENGTH(rows_of_pair); i++) {
+        wrong += !check_row(*state, &rows_of_pair[i]);
+    }
+    assert_int_equal(wrong, 0);
+}
+
 static void a_prefix_on_the_command_line_wins(void **state) {
     const struct place *place = *state;
     bool well;
@@ -429,9 +551,11 @@ static void no_settings(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(each_fault_has_its_line),
-        cmocka_unit_test(a_prefix_on_the_command_line_wins),
-        cmocka_unit_test(no_settings),
+        cmocka_unit_test_setup_teardown(each_fault_has_its_line, setup, teardown),
+        cmocka_unit_test_setup_teardown(several_plugins_are_looked_at_together, setup_pair,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(a_prefix_on_the_command_line_wins, setup, teardown),
+        cmocka_unit_test_setup_teardown(no_settings, setup, teardown),
     };
-    return cmocka_run_group_tests_name("test_doctor", tests, setup, teardown);
+    return cmocka_run_group_tests_name("test_doctor", tests, NULL, NULL);
 }
