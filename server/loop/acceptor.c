@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #define RETRY_MS     100
+#define HOLD_MS      5
 #define COMPLAINT_MS 1000
 /* The most connections accepted in a row, so that open connections have their turn. */
 #define BATCH 64
@@ -40,12 +41,16 @@ static void complain(struct acceptor *acceptor, int error) {
     acceptor->complaint_ms = now == 0 ? 1 : now;
 }
 
+static void rest(struct acceptor *acceptor, uint64_t ms) {
+    if (uv_timer_start(&acceptor->retry, on_retry, ms, 0) == 0) {
+        uv_poll_stop(&acceptor->poll);
+    }
+}
+
 /* Out of descriptors or memory: another connection would fail too, so it waits a while. */
 static void give_way(struct acceptor *acceptor, int error) {
     complain(acceptor, error);
-    if (uv_timer_start(&acceptor->retry, on_retry, RETRY_MS, 0) == 0) {
-        uv_poll_stop(&acceptor->poll);
-    }
+    rest(acceptor, RETRY_MS);
 }
 
 static void on_ready(uv_poll_t *poll, int status, int events) {
@@ -58,6 +63,10 @@ static void on_ready(uv_poll_t *poll, int status, int events) {
                 acceptor_pause(acceptor);
                 acceptor->waiting(acceptor);
             }
+            return;
+        }
+        if (acceptor->hold != NULL && acceptor->hold(acceptor)) {
+            rest(acceptor, HOLD_MS);
             return;
         }
         int fd = accept4(acceptor->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);

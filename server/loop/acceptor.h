@@ -23,6 +23,8 @@ struct acceptor {
     bool (*full)(struct acceptor *acceptor);
     /* Somebody waits, it is full: it has paused. */
     void (*waiting)(struct acceptor *acceptor);
+    /* Whether the next one is to wait a few ms before it is accepted. NULL: never. */
+    bool (*hold)(struct acceptor *acceptor);
     void *owner;
 };
 

@@ -149,6 +149,7 @@ static int start_listening(struct server *server, char *error, size_t size) {
         return fail(error, size, "socket", -errno);
     }
     server->listener.full = server_is_full;
+    server->listener.hold = server_holds;
     server->listener.waiting = server_on_waiting;
     server->listener.accepted = server_on_accepted;
     int rc = acceptor_open(&server->listener, server->loop, fd);

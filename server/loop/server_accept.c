@@ -5,6 +5,7 @@
 #include "server_internal.h"
 
 #define COMPLAINT_MS 1000
+#define BEHIND_MS    5000         /* how long connections wait for a supervisor that is behind */
 #define SPARE_FILES  ((size_t)32) /* descriptors that are no connections */
 #define THREAD_FILES ((size_t)8)  /* … and those of each loop more */
 
@@ -68,6 +69,22 @@ void server_on_conn_closed(struct conn_env *env) {
     if (server->waiting) {
         uv_async_send(&server->news);
     }
+}
+
+/* A connection that the supervisor cannot keep ends when this process dies, and on MsgPack:1 its
+ * request then passes a plugin that fails closed. So it waits in the backlog until the supervisor
+ * has time; but not for ever, because that one may be stopped. */
+bool server_holds(struct acceptor *acceptor) {
+    struct server *server = acceptor->owner;
+    uint64_t now = uv_now(server->loop);
+    if (!fd_store_is_behind(server->options.store)) {
+        server->behind_ms = 0;
+        return false;
+    }
+    if (server->behind_ms == 0) {
+        server->behind_ms = now == 0 ? 1 : now;
+    }
+    return now - server->behind_ms < BEHIND_MS;
 }
 
 static bool is_allowed(struct server *server, int fd) {

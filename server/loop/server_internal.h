@@ -42,6 +42,7 @@ struct server {
     uint32_t ended;             /* workers that have nothing left; under the lock */
     /* When that was last logged; 0: never. */
     uint64_t full_complaint_ms, uid_complaint_ms, relay_complaint_ms;
+    uint64_t behind_ms;     /* since when the supervisor is; 0: it is not */
     size_t max_connections; /* as far as descriptors reach */
     bool watches_faults;
     struct registry *registry;
@@ -74,6 +75,7 @@ size_t server_connections(const struct server *server);
 /* The listener's. */
 bool server_is_full(struct acceptor *acceptor);
 void server_on_waiting(struct acceptor *acceptor);
+bool server_holds(struct acceptor *acceptor);
 void server_on_accepted(struct acceptor *acceptor, int fd);
 /* A connection for a worker, taken over in any case. steps_only: see struct rpc. 0, or a negative
  * uv error. */

@@ -83,6 +83,8 @@ struct fd_store *fd_store_create(struct socket_file *socket, fd_store_answer *an
         free(store);
         return NULL;
     }
+    socklen_t len = sizeof store->room;
+    getsockopt(ends[0], SOL_SOCKET, SO_SNDBUF, &store->room, &len);
     store->ending.count = FD_STORE_FIRST_ENDING;
     store->to_supervisor = ends[0];
     store->from_child = ends[1];

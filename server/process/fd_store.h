@@ -17,7 +17,7 @@
  * message when the connection is accepted; after that the child writes a few bytes of shared memory
  * when it reads and when it has answered. Where a duplicate cannot be had (no memory, no
  * descriptor, a supervisor that is too slow) the connection ends with the child, and all else
- * works.
+ * works. The server accepts no new one for some seconds while the supervisor is behind.
  *
  * As long as there is a duplicate, close() in the child is no end that a peer sees: the child
  * closes by fd_store_close. The supervisor looks for ended connections once a second and closes its
@@ -61,6 +61,9 @@ int fd_store_take(struct fd_store *store);
  * from it, then what it has read, and IN_FLIGHT_RESULTS_MOST or less when all is answered. NULL:
  * nobody wants to know. */
 struct in_flight *fd_store_in_flight(struct fd_store *store, int fd);
+
+/* Whether the supervisor has so much left to take that it could miss the next connection. */
+bool fd_store_is_behind(const struct fd_store *store);
 
 /* Keeps a connection that was just accepted. From any thread. */
 void fd_store_keep(struct fd_store *store, int fd);

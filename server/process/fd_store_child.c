@@ -1,5 +1,7 @@
 #include <errno.h>
+#include <linux/sockios.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -54,6 +56,13 @@ static bool send_message(const struct fd_store *store, struct fd_message message
         sent = sendmsg(store->to_supervisor, &head, MSG_NOSIGNAL | MSG_DONTWAIT);
     } while (sent < 0 && errno == EINTR);
     return sent == (ssize_t)sizeof message;
+}
+
+/* A quarter of the room is for what other threads say meanwhile. */
+bool fd_store_is_behind(const struct fd_store *store) {
+    int waiting = 0;
+    return store != NULL && ioctl(store->to_supervisor, SIOCOUTQ, &waiting) == 0 &&
+           waiting > store->room / 4 * 3;
 }
 
 void fd_store_keep(struct fd_store *store, int fd) {

@@ -41,6 +41,7 @@ struct fd_list {
 struct fd_store {
     int to_supervisor;           /* the child's end of a stream of messages; non-blocking */
     int from_child;              /* -1 in the child */
+    int room;                    /* for messages in the kernel, in bytes as SIOCOUTQ counts */
     struct in_flight *in_flight; /* shared memory; by the number of the child's descriptor. An entry
                                     counts while its connection is kept */
     struct socket_file *socket;

@@ -1,7 +1,8 @@
 /* The server under mixed load for long: workers of Kong over both protocols whose configurations
  * change, and peers that misbehave; then the same supervised, beside requests that crash the server
- * process again and again. Memory and descriptors (supervised: the supervisor's) must be flat after
- * a warm-up, no event may be lost. SOAK_S: for how many seconds each. */
+ * process again and again. Memory (supervised: of the supervisor and of its children) and
+ * descriptors must be flat after a warm-up, no event may be lost. SOAK_S: for how many seconds
+ * each. SOAK_ONLY: "alone" or "supervised". */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -33,6 +34,7 @@
 struct samples {
     size_t count;
     long rss_kib[MOST_SAMPLES];
+    long child_kib[MOST_SAMPLES]; /* of the supervisor's child of the moment; 0: there was none */
     size_t descriptors[MOST_SAMPLES];
 };
 
@@ -202,7 +204,25 @@ struct poisoner {
     pthread_t thread;
     _Atomic bool stop;
     unsigned requests, ended, served;
+    char first[1024]; /* what became of the first one that did not end as wanted; "": all did */
 };
+
+/* What Kong saw of a request. */
+static void note_outcome(struct poisoner *poisoner, const struct kong_retry *request,
+                         const char *wanted) {
+    if (poisoner->first[0] != '\0') {
+        return;
+    }
+    snprintf(poisoner->first, sizeof poisoner->first,
+             "request %u (%s, mode %s) should end %s, and ended %s%s, status %d, after %.3f s; "
+             "closed %u times, asked for its id %u times; the client: \"%s\"; kong.log.err: \"%s\"",
+             poisoner->requests,
+             request->protocol == PROTOCOL_PROTOBUF ? "ProtoBuf:1" : "MsgPack:1",
+             request->mode != NULL ? request->mode : "none", wanted,
+             sim_event_outcome_name(request->outcome),
+             request->not_started ? " at its StartInstance" : "", request->status, request->seconds,
+             request->closed, request->asked, request->text, request->said);
+}
 
 static void *poison(void *arg) {
     struct poisoner *poisoner = arg;
@@ -216,12 +236,19 @@ static void *poison(void *arg) {
                                      .request_id = id};
         kong_retry_run(&request);
         poisoner->requests++;
-        poisoner->ended += request.outcome == SIM_EVENT_EXITED && request.status == 500;
+        bool ended = request.outcome == SIM_EVENT_EXITED && request.status == 500;
+        poisoner->ended += ended;
+        if (!ended) {
+            note_outcome(poisoner, &request, "with 500");
+        }
         /* and one with the same configuration that does not */
         request.mode = NULL;
         request.request_id = "innocent";
         kong_retry_run(&request);
         poisoner->served += request.outcome == SIM_EVENT_OK;
+        if (request.outcome != SIM_EVENT_OK) {
+            note_outcome(poisoner, &request, "served");
+        }
         pause_ms(POISON_MS);
     }
     return NULL;
@@ -236,6 +263,9 @@ static void check_poison(struct process *process, const struct poisoner *poisone
     print_message("  %u requests that crash the server process, %u ended with 500, %u others with "
                   "their configuration served; %zu crashes in the last lines\n",
                   poisoner->requests, poisoner->ended, poisoner->served, deaths);
+    if (poisoner->first[0] != '\0') {
+        print_message("  the first that did not end as wanted: %s\n", poisoner->first);
+    }
     assert_true(poisoner->requests > 0);
     assert_int_equal(poisoner->ended, poisoner->requests);
     assert_int_equal(poisoner->served, poisoner->requests);
@@ -273,26 +303,36 @@ static void sample(struct samples *samples, const struct process *process, doubl
     while (seconds_now() < end && samples->count < MOST_SAMPLES) {
         samples->rss_kib[samples->count] = process_figure(process->pid, "VmRSS");
         samples->descriptors[samples->count] = process_descriptors(process->pid);
+        pid_t child = process_child(process->pid, 0);
+        long child_kib = child > 0 ? process_figure(child, "VmRSS") : 0;
+        samples->child_kib[samples->count] = child_kib > 0 ? child_kib : 0;
         samples->count++;
         pause_ms(seconds < 120 ? 100 : 1000);
     }
 }
 
+static void check_memory(const char *whose, const long *kib, size_t fifth, size_t last) {
+    long before = median(kib + fifth, fifth);
+    long after = median(kib + last, fifth);
+    print_message("  resident memory of %s: %ld KiB behind the warm-up, %ld KiB at the end\n",
+                  whose, before, after);
+    if (!process_is_padded()) {
+        assert_true(after <= before + before / 20 + 256);
+    }
+}
+
 /* The first fifth behind the warm-up (a fifth itself) against the last. */
-static void check_flat(const struct samples *samples) {
+static void check_flat(const struct samples *samples, bool supervised) {
     size_t fifth = samples->count / 5;
     assert_true(fifth >= 5);
     const size_t last = samples->count - fifth;
-    long rss_before = median(samples->rss_kib + fifth, fifth);
-    long rss_after = median(samples->rss_kib + last, fifth);
     size_t files_before = most(samples->descriptors + fifth, fifth);
     size_t files_after = most(samples->descriptors + last, fifth);
-    print_message("  resident memory: %ld KiB behind the warm-up, %ld KiB at the end; descriptors: "
-                  "at most %zu, then %zu\n",
-                  rss_before, rss_after, files_before, files_after);
+    print_message("  descriptors: at most %zu, then %zu\n", files_before, files_after);
     assert_true(files_after <= files_before + 8);
-    if (!process_is_padded()) {
-        assert_true(rss_after <= rss_before + rss_before / 20 + 256);
+    check_memory(supervised ? "the supervisor" : "the server", samples->rss_kib, fifth, last);
+    if (supervised) {
+        check_memory("its children", samples->child_kib, fifth, last);
     }
 }
 
@@ -384,7 +424,7 @@ static void soak(void **state) {
     } else {
         assert_int_equal(process_count(&process, " error "), told);
     }
-    check_flat(samples);
+    check_flat(samples, supervised);
     assert_orderly(process_end(&process, SIGTERM));
     free(samples);
 }
@@ -396,7 +436,10 @@ int main(int argc, char **argv) {
     }
     static bool alone = false;
     static bool supervised = true;
-    const struct CMUnitTest tests[] = {cmocka_unit_test_prestate(soak, &alone),
-                                       cmocka_unit_test_prestate(soak, &supervised)};
+    const struct CMUnitTest tests[] = {
+        {.name = "alone", .test_func = soak, .initial_state = &alone},
+        {.name = "supervised", .test_func = soak, .initial_state = &supervised},
+    };
+    cmocka_set_test_filter(getenv("SOAK_ONLY"));
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -80,6 +80,8 @@ void kong_retry_run(struct kong_retry *request) {
         note(request, peer);
     }
     request->status = request->not_started ? 500 : request->status;
+    snprintf(request->text, sizeof request->text, "%s",
+             request->outcome == SIM_EVENT_OK ? "" : sim_client_text(peer->client));
     if (request->peer == NULL) {
         kong_peer_close(&own);
         request->instance = 0;

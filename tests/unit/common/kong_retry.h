@@ -26,6 +26,7 @@ struct kong_retry {
     unsigned closed;                /* connections under its event */
     unsigned asked;                 /* times that the server asked for its id, the last time */
     char said[512];                 /* the last line of kong.log.err; "" */
+    char text[256];                 /* what the client says went wrong, the last time; "" */
     double seconds;
     pthread_t thread;
 };

@@ -195,6 +195,39 @@ static void msgpack_step_of_the_dead(void **state) {
     }
 }
 
+/* More than there is room for messages to a supervisor that takes none. */
+#define MANY_NEW 400
+
+/* A supervisor that has no time to take what its child says (a busy machine): a connection is not
+ * accepted before it can be kept. One that is not kept ends with the child, and on MsgPack:1 its
+ * request would pass a plugin that fails closed. */
+static void supervisor_is_behind(void **state) {
+    struct process process;
+    struct kong_peer peer;
+    struct kong_peer late;
+    int fds[MANY_NEW];
+    (void)state;
+    begin_as(&process, &peer, PROTOCOL_MSGPACK, true);
+    kong_peer_open(&late, &process, PROTOCOL_MSGPACK);
+    struct request request = {.peer = &late,
+                              .id = kong_peer_start(&peer, "{\"mode\":\"sleep\",\"ms\":60000}")};
+    kill(process.pid, SIGSTOP);
+    for (size_t i = 0; i < MANY_NEW; i++) {
+        fds[i] = raw_connect(&process);
+    }
+    begin_request(&request);
+    kill(process.pid, SIGCONT);
+    settle(&process); /* the connection was accepted: later ones are */
+    kill_child(&process, SIGKILL);
+    assert_int_equal(end_request(&request), SIM_EVENT_NO_INSTANCE);
+    for (size_t i = 0; i < MANY_NEW; i++) {
+        assert_true(fds[i] >= 0);
+        close(fds[i]);
+    }
+    kong_peer_close(&late);
+    end(&process, &peer);
+}
+
 /* Of a StartInstance at work the answer is an instance that nobody has: Kong's next event with it
  * starts another. An error would be a 500 for all who wait for it. */
 static void start_at_work(void **state) {
@@ -401,6 +434,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(request_at_work),
         cmocka_unit_test(msgpack_event_at_work),
         cmocka_unit_test(msgpack_step_of_the_dead),
+        cmocka_unit_test(supervisor_is_behind),
         cmocka_unit_test(start_at_work),
         cmocka_unit_test(half_a_message),
         cmocka_unit_test(results_due),
