@@ -298,14 +298,28 @@ static size_t most(const size_t *values, size_t count) {
     return found;
 }
 
+/* Of a process that may die meanwhile: 0 then. */
+static long resident_kib(pid_t pid) {
+    char path[64];
+    long size = 0;
+    long pages = 0;
+    snprintf(path, sizeof path, "/proc/%d/statm", (int)pid);
+    FILE *file = fopen(path, "re");
+    if (file == NULL) {
+        return 0;
+    }
+    bool read = fscanf(file, "%ld %ld", &size, &pages) == 2;
+    fclose(file);
+    return read ? pages * (sysconf(_SC_PAGESIZE) / 1024) : 0;
+}
+
 static void sample(struct samples *samples, const struct process *process, double seconds) {
     double end = seconds_now() + seconds;
     while (seconds_now() < end && samples->count < MOST_SAMPLES) {
         samples->rss_kib[samples->count] = process_figure(process->pid, "VmRSS");
         samples->descriptors[samples->count] = process_descriptors(process->pid);
         pid_t child = process_child(process->pid, 0);
-        long child_kib = child > 0 ? process_figure(child, "VmRSS") : 0;
-        samples->child_kib[samples->count] = child_kib > 0 ? child_kib : 0;
+        samples->child_kib[samples->count] = child > 0 ? resident_kib(child) : 0;
         samples->count++;
         pause_ms(seconds < 120 ? 100 : 1000);
     }
