@@ -208,8 +208,8 @@ const struct option_row option_rows[] = {
     {.section = "Installing",
      ACTION("print-conf", OPTIONS_PRINT_CONF),
      .common = true,
-     .help = "print the lines of kong.conf for this program where it stands, with the other "
-             "options that are given, and exit"},
+     .help = "print the lines of kong.conf for this program, with its path and the other options "
+             "that are given, and exit"},
     {FLAG("env", env), .only_with = OPTIONS_PRINT_CONF,
      .help = "with --print-conf: as variables of the environment"},
     {FLAG("docker", docker), .only_with = OPTIONS_PRINT_CONF,

@@ -1,4 +1,4 @@
-/* --print-conf: what to write into kong.conf for this binary where it stands. */
+/* --print-conf: what to write into kong.conf for this binary, by the path that it has. */
 #ifndef SERVER_PRINT_CONF_H
 #define SERVER_PRINT_CONF_H
 
