@@ -125,6 +125,8 @@ static void test_call_order(void **state) {
     assert_int_equal(DECODE_CALL(fixture, "\x53\x54", &call), CODEC_E_MALFORMED);
     assert_int_equal(DECODE_CALL(fixture, "\x00\x01", &call), CODEC_E_MALFORMED);
     assert_int_equal(DECODE_CALL(fixture, "\xf8\xff\xff\xff\x1f\x01", &call), CODEC_E_MALFORMED);
+    assert_int_equal(DECODE_CALL(fixture, "\xf8\xff\xff\xff\x0f\x01", &call),
+                     CODEC_OK); /* it is not */
     assert_int_equal(
         DECODE_CALL(fixture, "\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", &call),
         CODEC_E_MALFORMED);
