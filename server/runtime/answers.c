@@ -91,6 +91,8 @@ struct answer *answers_add(struct answers *answers, struct arena *arena,
     }
     struct answer *answer = take_place(answers, arena);
     if (answer != NULL) {
+        answers->methods |= answers_bit(method);
+        answers->reads |= method->reads;
         *answer = (struct answer){.method = method, .arg = arg, .state = ANSWER_STALE};
     }
     return answer;

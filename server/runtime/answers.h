@@ -36,9 +36,16 @@ struct answer {
 
 struct answers {
     struct answer *items; /* in the event's arena */
+    uint64_t methods;     /* a bit of answers_bit for each of them: most are asked for once */
     uint16_t count, room;
     uint8_t changed; /* enum pdk_of: all that was changed by this event */
+    uint8_t reads;   /* … and all that its answers have depended on */
 };
+
+/* Several methods share one. */
+static inline uint64_t answers_bit(const struct pdk_method *method) {
+    return (uint64_t)1 << ((size_t)(method - pdk_methods) % 64);
+}
 
 struct answer *answers_look_up(const struct answers *answers, const struct pdk_method *method,
                                const struct kong_value *args, size_t count);
@@ -47,7 +54,9 @@ struct answer *answers_look_up(const struct answers *answers, const struct pdk_m
 static inline struct answer *answers_find(const struct answers *answers,
                                           const struct pdk_method *method,
                                           const struct kong_value *args, size_t count) {
-    return answers->count == 0 ? NULL : answers_look_up(answers, method, args, count);
+    return (answers->methods & answers_bit(method)) == 0
+               ? NULL
+               : answers_look_up(answers, method, args, count);
 }
 
 /* A place for an answer: stale, until the caller says what it is. NULL: it is not one that is kept,
@@ -64,7 +73,7 @@ void answers_forget(struct answers *answers, uint8_t changes);
 /* A call is about to be sent that may change so much. */
 static inline void answers_change(struct answers *answers, uint8_t changes) {
     answers->changed |= changes;
-    if (answers->count > 0 && changes != 0) {
+    if ((answers->reads & changes) != 0) {
         answers_forget(answers, changes);
     }
 }
