@@ -65,8 +65,9 @@ ifeq ($(LTO)$(SAN),auto)
 LTO_CC   := $(shell echo 'int main(void) { return 0; }' | $(CC) -Werror -O2 -flto=auto -ffat-lto-objects -x c -o /dev/null - 2>/dev/null && echo -flto=auto -ffat-lto-objects)
 endif
 LTO_LINK := $(if $(LTO_CC),-fno-lto)
-# names that gcc makes up in objects for it: the same each time
-LTO_SEED  = $(if $(LTO_CC),-frandom-seed=$<)
+# The same bytes each time: names that gcc makes up, and the directory, of which it does not tell the assembler here.
+MAP_AS   := "-Wa,--debug-prefix-map=$(CURDIR)=."
+LTO_SAME  = $(if $(LTO_CC),-frandom-seed=$< $(MAP_AS))
 # The same bytes wherever it is built (the build-id is made of the debugging information too).
 MAP      := "-fdebug-prefix-map=$(CURDIR)=."
 BASE     := $(MAP) -std=gnu11 -D_GNU_SOURCE -pthread $(CFLAGS) $(HARDEN) $(SANFLAGS) -MMD -MP
@@ -196,7 +197,7 @@ endef
 
 define room_rule
 $(BUILD)/$(1)/%.o: $(1)/%.c $(FLAGS)
-	$$(call compile,$$(LTO_CC) $$(LTO_SEED) $$(call sees,$(1)) -DFIBER_BACKEND_$(FIBER_BACKEND))
+	$$(call compile,$$(LTO_CC) $$(LTO_SAME) $$(call sees,$(1)) -DFIBER_BACKEND_$(FIBER_BACKEND))
 endef
 $(foreach r,$(ROOMS),$(eval $(call room_rule,$(r))))
 
@@ -204,7 +205,7 @@ $(foreach r,$(ROOMS),$(eval $(call room_rule,$(r))))
 GNU_SOURCE := -U_GNU_SOURCE -include server/template/gnu_source.h
 
 $(BUILD)/plugins/%.o: plugins/%.c $(FLAGS)
-	$(call compile,$(LTO_CC) $(LTO_SEED) $(call sees,plugins) $(GNU_SOURCE) $(PLUGIN_CFLAGS))
+	$(call compile,$(LTO_CC) $(LTO_SAME) $(call sees,plugins) $(GNU_SOURCE) $(PLUGIN_CFLAGS))
 
 $(PLUGIN_UNIT:%=%.o): $(BUILD)/%.o: %.c $(FLAGS)
 	$(call compile,$(call sees,plugins) -Itests/kong $(GNU_SOURCE) $(PLUGIN_CFLAGS))
