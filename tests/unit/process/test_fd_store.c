@@ -19,6 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "checkers.h"
 #include "fd_store_internal.h"
 
 #define PATIENCE_MS 10000
