@@ -222,36 +222,58 @@ static void a_hostile_status_is_printed_harmlessly(void **state) {
     free(text);
 }
 
+/* A table of this alone has that in it. */
+static void check_shown(const char *map, const char *key, struct kong_value value,
+                        const char *wanted) {
+    struct kong_pair inside[] = {kong_pair(key, value), kong_pair("Threads", kong_integer(1)),
+                                 kong_pair("Spun", kong_number(1))};
+    struct kong_pair pair = kong_pair(key, value);
+    if (map != NULL) {
+        pair = kong_pair(map, kong_map(inside, LENGTH(inside)));
+    }
+    struct kong_value status = kong_map(&pair, 1);
+    char *text = NULL;
+    size_t len = 0;
+    FILE *out = open_memstream(&text, &len);
+    assert_non_null(out);
+    status_table_print(&status, out);
+    fclose(out);
+    if (strstr(text, wanted) == NULL) {
+        fail_msg("no \"%s\" in:\n%s", wanted, text);
+    }
+    free(text);
+}
+
 /* A unit begins at 1024 of the one below it. */
 static void bytes_have_units(void **state) {
     (void)state;
-    static const struct {
-        int64_t bytes;
-        const char *shown;
-    } cases[] = {{0, "; 0 B in,"},
-                 {1023, "; 1023 B in,"},
-                 {1024, "; 1 KiB in,"},
-                 {1536, "; 1.5 KiB in,"},
-                 {(int64_t)1 << 20, "; 1 MiB in,"},
-                 {(int64_t)5 << 30, "; 5 GiB in,"},
-                 {(int64_t)1 << 40, "; 1 TiB in,"},
-                 {(int64_t)1 << 50, "; 1 PiB in,"},
-                 {(int64_t)1 << 60, "; 1024 PiB in,"}};
-    for (size_t i = 0; i < LENGTH(cases); i++) {
-        struct kong_pair in = kong_pair("In", kong_integer(cases[i].bytes));
-        struct kong_pair bytes = kong_pair("Bytes", kong_map(&in, 1));
-        struct kong_value status = kong_map(&bytes, 1);
-        char *text = NULL;
-        size_t len = 0;
-        FILE *out = open_memstream(&text, &len);
-        assert_non_null(out);
-        status_table_print(&status, out);
-        fclose(out);
-        if (strstr(text, cases[i].shown) == NULL) {
-            fail_msg("no \"%s\" in:\n%s", cases[i].shown, text);
-        }
-        free(text);
-    }
+    check_shown("Bytes", "In", kong_integer(0), "; 0 B in,");
+    check_shown("Bytes", "In", kong_integer(1023), "; 1023 B in,");
+    check_shown("Bytes", "In", kong_integer(1024), "; 1 KiB in,");
+    check_shown("Bytes", "In", kong_integer(1536), "; 1.5 KiB in,");
+    check_shown("Bytes", "In", kong_integer((int64_t)1 << 20), "; 1 MiB in,");
+    check_shown("Bytes", "In", kong_integer((int64_t)5 << 30), "; 5 GiB in,");
+    check_shown("Bytes", "In", kong_integer((int64_t)1 << 40), "; 1 TiB in,");
+    check_shown("Bytes", "In", kong_integer((int64_t)1 << 50), "; 1 PiB in,");
+    check_shown("Bytes", "In", kong_integer((int64_t)1 << 60), "; 1024 PiB in,");
+}
+
+static void times_and_counts_have_units(void **state) {
+    (void)state;
+    check_shown("Blocking", "LongestWait", kong_number(9.9e-5), "longest wait 99 us\n");
+    check_shown("Blocking", "LongestWait", kong_number(1e-4), "longest wait 100 us\n");
+    check_shown("Blocking", "LongestWait", kong_number(0.000999), "longest wait 999 us\n");
+    check_shown("Blocking", "LongestWait", kong_number(1e-3), "longest wait 1 ms\n");
+    check_shown("Blocking", "LongestWait", kong_number(0.5), "longest wait 500 ms\n");
+    check_shown("Blocking", "LongestWait", kong_number(1), "longest wait 1 s\n");
+    check_shown(NULL, "Uptime", kong_number(60), ", up 1 min 00 s\n");
+    check_shown(NULL, "Uptime", kong_number(3599), ", up 59 min 59 s\n");
+    check_shown(NULL, "Uptime", kong_number(3600), ", up 1 h 00 min\n");
+    check_shown(NULL, "Uptime", kong_number(86399), ", up 23 h 59 min\n");
+    check_shown(NULL, "Uptime", kong_number(86400), ", up 1 d 00 h\n");
+    check_shown("BusyPoll", "Hits", kong_integer(9999999), " 9999999 reads");
+    check_shown("BusyPoll", "Hits", kong_integer(10000000), " 10000k reads");
+    check_shown("BusyPoll", "Hits", kong_integer(100000000), " 100M reads");
 }
 
 /* With the longest figures and texts: no line is wider than 100 columns, but for a refusal. */
@@ -425,6 +447,7 @@ int main(void) {
         RIG_TEST(the_table_has_it_all, protobuf),
         cmocka_unit_test(a_hostile_status_is_printed_harmlessly),
         cmocka_unit_test(bytes_have_units),
+        cmocka_unit_test(times_and_counts_have_units),
         cmocka_unit_test(the_table_fits),
         cmocka_unit_test(one_that_drips_is_given_up),
         cmocka_unit_test(nobody_serves),
