@@ -460,6 +460,8 @@ install-server:
 	$(INSTALL) -m 644 server/packaging/fish-completion $(call into,share/fish/vendor_completions.d/apiversion-server.fish)
 	$(INSTALL) -m 644 server/packaging/bash-completion $(call into,share/bash-completion/completions/apiversion-server)
 	$(INSTALL) -m 644 kong.conf.example README.md LICENSE server/packaging/CHANGELOG.md $(call into,share/doc/apiversion-server/)
+	$(INSTALL) -d $(call into,share/doc/apiversion-server/server/docs)
+	$(INSTALL) -m 644 $(wildcard server/docs/*.md server/docs/*.svg) $(call into,share/doc/apiversion-server/server/docs/)
 	$(INSTALL) -d $(foreach d,lib/systemd/system share/apiversion-server/grafana share/apiversion-server/prometheus share/apiversion-server/logrotate,$(call into,$(d)))
 	$(INSTALL) -m 644 server/packaging/logrotate $(call into,share/apiversion-server/logrotate/apiversion-server)
 	$(INSTALL) -m 644 $(SERVICE_UNIT) server/packaging/systemd/apiversion-server.socket $(call into,lib/systemd/system/)
