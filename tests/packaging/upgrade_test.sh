@@ -50,7 +50,7 @@ yes() { # TEXT COMMAND…
     passed=$((passed + 1))
     echo "ok - $text"
 }
-in_root() ( exec chroot "$root" /usr/bin/env LC_ALL=C DEBIAN_FRONTEND=noninteractive PATH=/usr/sbin:/usr/bin:/sbin:/bin "$@" ) # its pid is the program's
+in_root() ( exec chroot "$root" /usr/bin/env LC_ALL=C DEBIAN_FRONTEND=noninteractive PATH=/usr/sbin:/usr/bin:/sbin:/bin "$@" )
 package() { in_root dpkg --force-confold "$@" >"$dir/out" 2>&1; }
 said() { cat "$root/said" 2>/dev/null; }
 links() { find "$root/etc/systemd/system" -name 'apiversion-server*' | sort; }
@@ -81,7 +81,8 @@ yes 'an administrator enables it' test "$(wc -l <<<"$enabled")" -ge 2
 
 # systemd's part: the socket is held over a restart of the service.
 cat >"$root/manager.py" <<'EOT'
-import os, signal, socket, subprocess, sys
+import os, signal, socket, subprocess, sys, time
+parent = os.getppid()
 listener = socket.socket(socket.AF_UNIX)
 listener.bind("/run/apiversion-server.socket")
 listener.listen(128)
@@ -114,10 +115,12 @@ signal.signal(signal.SIGUSR1, restart)
 signal.signal(signal.SIGTERM, end)
 with open("/manager.pid", "w") as file:
     file.write(str(os.getpid()))
-while True:
-    signal.pause()
+while os.getppid() == parent: # it ends with the test, however that ends
+    time.sleep(0.2)
+end()
 EOT
-in_root python3 /manager.py 2>"$dir/service.log" &
+# not by in_root: the pid must be the program's
+chroot "$root" /usr/bin/python3 /manager.py </dev/null >"$dir/service.log" 2>&1 &
 pids="$pids $!"
 for _ in $(seq 500); do [ ! -s "$root/manager.pid" ] || break; sleep 0.02; done
 ask() { "$dir/client" --status --socket "$root/run/apiversion-server.socket" >/dev/null 2>>"$dir/asked.errors"; }
