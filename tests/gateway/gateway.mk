@@ -9,10 +9,12 @@ DEMO_BINARY := $(BUILD)/$(if $(filter-out api-version,$(PLUGIN)),$(PLUGIN),apive
 shell_word   = '$(subst ','\'',$(1))'
 DEMO_ARGS    = $(if $(CONFIG),--config $(call shell_word,$(CONFIG))) $(if $(PORT),--port $(PORT)) $(DEMO_BINARY)
 
-.PHONY: demo run demo-kong test-http demo-build
-# A second make, which sees the libraries that were just installed.
-demo-build:
+.PHONY: demo run demo-kong test-http demo-build plugin-is-here
+plugin-is-here:
 	@$(if $(filter $(or $(PLUGIN),api-version),$(DEMO_PLUGINS)),,echo 'no plugin "$(subst ','\'',$(PLUGIN))" in plugins/: PLUGIN= is one of $(DEMO_PLUGINS); make new-plugin NAME=... makes another' >&2; exit 2)
+
+# A second make, which sees the libraries that were just installed.
+demo-build: plugin-is-here
 	@sh tests/install-deps.sh demo
 	@$(MAKE) -s all $(if $(filter-out api-version,$(PLUGIN)),$(DEMO_BINARY))
 
@@ -24,7 +26,7 @@ run: demo-build ## the demo, left running, with what to type (PLUGIN=, CONFIG=, 
 
 # A build of its own, which is not optimised as a whole: what follows an edit is one object and a link.
 .PHONY: dev
-dev: ## the demo, for after each edit: builds that plugin alone, and fast (PLUGIN=, CONFIG=, PORT=)
+dev: plugin-is-here ## the demo, for after each edit: builds that plugin alone, and fast (PLUGIN=, CONFIG=, PORT=)
 	@$(MAKE) --no-print-directory BUILD=$(BUILD)/dev LTO=no CFLAGS='-O1 -g' dev-run
 
 .PHONY: dev-run

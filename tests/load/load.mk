@@ -6,7 +6,9 @@ $(LOAD_TOOL): $(call obj,$(wildcard tests/load/*.c) tests/bench/wire.c tests/ben
 	$(Q)$(LD) -o $@ $(filter %.o,$^) $(KONG_LIB) $(LIB) $(LIBS) $(SYS_LIBS)
 
 .PHONY: load
-load: $(LOAD_TOOL) $(DEMO_BINARY) ## measure a plugin: events a second and latency (PLUGIN=, CONFIG= JSON or a file)
+# A second make: only then is it known that there is such a plugin.
+load: $(LOAD_TOOL) plugin-is-here ## measure a plugin: events a second and latency (PLUGIN=, CONFIG= JSON or a file)
+	@$(MAKE) -s $(DEMO_BINARY)
 	@$(LOAD_TOOL) $(if $(CONFIG),--config $(call shell_word,$(CONFIG))) $(DEMO_BINARY)
 
 # Its Kong is tested with the rest.

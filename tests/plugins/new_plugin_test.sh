@@ -87,6 +87,9 @@ shows() { [ "$(grep -c 'X-Greeting: hello, 127.0.0.1 .*set by the plugin' "$SCRA
 check 'make demo shows it at work over both protocols' shows
 check 'make demo with a configuration as JSON' bash -c "'$make' demo PLUGIN=rate-card CONFIG='{\"greeting\": \"it'\\''s\"}' | grep \"X-Greeting: it's, 127\""
 check 'make dev does the same in a build of its own' bash -c "'$make' -n dev PLUGIN=rate-card | grep 'BUILD=build/dev LTO=no'"
+for target in demo run dev load demo-kong; do
+    check "make $target of a plugin that is not there says so" bash -c "! '$make' $target PLUGIN=none >none.out 2>&1 && grep -q '^no plugin \"none\" in plugins/' none.out && ! grep -q 'No rule' none.out"
+done
 
 # Libraries of a plugin's own, by pkg-config: in its server and in its test.
 mkdir "$SCRATCH/fortune"
