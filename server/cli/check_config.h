@@ -19,8 +19,8 @@ struct check_config {
  * violation is a line on `out`, "config.response_header: required field missing", of broken JSON
  * "config: line 3, column 7: ...", of `configure` "config: its text"; `error` is "", or a hint in
  * one line when the whole entity of Kong's Admin API was given instead. -1: the file could not be
- * read, or is larger than max_config, or the plugin does not open, or there is no memory, or `out`
- * did not take the lines; `error` says which in one line, without the program's name. */
+ * read, or is larger than max_config, or the plugin does not open, or there is no memory; `error`
+ * says which in one line, without the program's name. */
 int check_config(const struct check_config *wanted, FILE *out, char *error, size_t error_size);
 
 #endif

@@ -49,14 +49,21 @@ struct program {
     struct options options;
 };
 
+/* All is printed; what of it did not arrive is an error. */
+static int end_output(const struct program *program) {
+    return fflush(stdout) == 0 && !ferror(stdout)
+               ? EXIT_SUCCESS
+               : complain(program->name, "cannot write to standard output", EXIT_FAILURE);
+}
+
 static int write_out(const struct program *program, char *text, const char *end) {
     if (text == NULL) {
         return complain(program->name, "out of memory", EXIT_FAILURE);
     }
-    bool written = fputs(text, stdout) >= 0 && fputs(end, stdout) >= 0 && fflush(stdout) == 0;
+    fputs(text, stdout);
+    fputs(end, stdout);
     free(text);
-    return written ? EXIT_SUCCESS
-                   : complain(program->name, "cannot write to standard output", EXIT_FAILURE);
+    return end_output(program);
 }
 
 /* Standard output is all JSON (or all Lua), or Kong does not start. */
@@ -87,7 +94,8 @@ static int print_violations(const struct program *program) {
     if (error[0] != '\0') {
         complain(program->name, error, EXIT_FAILURE);
     }
-    return result == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    int status = end_output(program);
+    return result == 0 ? status : EXIT_FAILURE;
 }
 
 /* Whether Kong finds this executable by itself. */
@@ -112,7 +120,7 @@ static int print_kong_conf(const struct program *program) {
     }
     wanted.in_place = program->plugins.count == 1 && is_in_place(own.real, wanted.name);
     return print_conf(&wanted, stdout, error, sizeof error) == 0
-               ? EXIT_SUCCESS
+               ? end_output(program)
                : complain(program->name, error, EXIT_USAGE);
 }
 
@@ -139,7 +147,9 @@ static int examine(const struct program *program) {
                                     .conf = options->kong_conf,
                                     .admin_url = options->admin_url,
                                     .prefix = options->prefix_given ? options->kong_prefix : NULL};
-    return doctor_run(&wanted, stdout) ? EXIT_SUCCESS : EXIT_FAILURE;
+    bool well = doctor_run(&wanted, stdout);
+    int status = end_output(program);
+    return well ? status : EXIT_FAILURE;
 }
 
 static int print_status(const struct program *program) {
@@ -162,13 +172,13 @@ static int print_version(const struct program *program) {
         printf("%s %s\n", plugin->name, plugin->version);
     }
     printf("%s\n", build_version());
-    return EXIT_SUCCESS;
+    return end_output(program);
 }
 
 static int print_help(const struct program *program) {
     bool all = program->options.action == OPTIONS_HELP_ALL;
-    return options_print_help(program->name, &program->plugins, all, stdout) == 0 ? EXIT_SUCCESS
-                                                                                  : EXIT_FAILURE;
+    options_print_help(program->name, &program->plugins, all, stdout);
+    return end_output(program);
 }
 
 /* What the options say. */
@@ -178,8 +188,8 @@ static int act(struct program *program) {
     case OPTIONS_HELP_ALL:
         return print_help(program);
     case OPTIONS_MAN:
-        return options_print_man(program->name, &program->plugins, stdout) == 0 ? EXIT_SUCCESS
-                                                                                : EXIT_FAILURE;
+        options_print_man(program->name, &program->plugins, stdout);
+        return end_output(program);
     case OPTIONS_VERSION:
         return print_version(program);
     case OPTIONS_DUMP:

@@ -129,10 +129,10 @@ struct options options_for(const struct options *options, const struct plugins *
 void options_free(struct options *options);
 
 /* The text of --help (at most 60 lines: the common options) or of --help-all, at most 80 columns
- * wide; `program` as options_program_name gives it. 0, or -1 when it could not be written. */
-int options_print_help(const char *program, const struct plugins *plugins, bool all, FILE *out);
+ * wide; `program` as options_program_name gives it. Whether it could be written: ferror(out). */
+void options_print_help(const char *program, const struct plugins *plugins, bool all, FILE *out);
 
 /* The manual page, in roff. Else as options_print_help. */
-int options_print_man(const char *program, const struct plugins *plugins, FILE *file);
+void options_print_man(const char *program, const struct plugins *plugins, FILE *file);
 
 #endif

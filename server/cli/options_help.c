@@ -90,7 +90,7 @@ static void print_purpose(const struct plugins *plugins, FILE *out) {
     print_wrapped(out, text, 0);
 }
 
-int options_print_help(const char *program, const struct plugins *plugins, bool all, FILE *out) {
+void options_print_help(const char *program, const struct plugins *plugins, bool all, FILE *out) {
     struct options defaults;
     char text[640];
     options_defaults(&defaults, plugins, options_only_plugin(plugins));
@@ -113,5 +113,4 @@ int options_print_help(const char *program, const struct plugins *plugins, bool 
             "unambiguous. Errors in them end with status 2.",
             0);
     }
-    return fflush(out) == 0 && ferror(out) == 0 ? 0 : -1;
 }

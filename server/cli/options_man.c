@@ -33,7 +33,7 @@ static void print_heading(const struct option_row *row, FILE *file) {
     fputc('\n', file);
 }
 
-int options_print_man(const char *program, const struct plugins *plugins, FILE *file) {
+void options_print_man(const char *program, const struct plugins *plugins, FILE *file) {
     struct options defaults;
     char text[640];
     char names[400];
@@ -86,5 +86,4 @@ int options_print_man(const char *program, const struct plugins *plugins, FILE *
           "standard error says "
           "what to do.\n",
           file);
-    return ferror(file) || fflush(file) != 0 ? -1 : 0;
 }

@@ -19,7 +19,7 @@ static char *help_of(const struct kong_plugin *of, bool all) {
     FILE *out = open_memstream(&text, &size);
 
     assert_non_null(out);
-    assert_int_equal(options_print_help("apiversion-server", &plugins, all, out), 0);
+    options_print_help("apiversion-server", &plugins, all, out);
     fclose(out);
     return text;
 }
@@ -143,15 +143,6 @@ static void test_help_of_another_plugin(void **state) {
     free(text);
 }
 
-static void test_help_not_written(void **state) {
-    FILE *full = fopen("/dev/full", "w");
-
-    (void)state;
-    assert_non_null(full);
-    assert_int_equal(options_print_help("apiversion-server", options_plugins(), true, full), -1);
-    fclose(full);
-}
-
 /* --- The manual page --- */
 
 static void test_man(void **state) {
@@ -170,16 +161,12 @@ static void test_man(void **state) {
 
     (void)state;
     assert_non_null(out);
-    assert_int_equal(options_print_man("apiversion-server", options_plugins(), out), 0);
+    options_print_man("apiversion-server", options_plugins(), out);
     fclose(out);
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
         if (!strstr(text, parts[i]))
             fail_msg("not in the page: %s\n%s", parts[i], text);
     free(text);
-    out = fopen("/dev/full", "w");
-    assert_non_null(out);
-    assert_int_equal(options_print_man("apiversion-server", options_plugins(), out), -1);
-    fclose(out);
 }
 
 /* --- The table itself --- */
@@ -211,13 +198,9 @@ static void test_table(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_help_says),
-        cmocka_unit_test(test_help_fits_the_screen),
-        cmocka_unit_test(test_help_is_short),
-        cmocka_unit_test(test_help_of_another_plugin),
-        cmocka_unit_test(test_help_not_written),
-        cmocka_unit_test(test_man),
-        cmocka_unit_test(test_table),
+        cmocka_unit_test(test_help_says),     cmocka_unit_test(test_help_fits_the_screen),
+        cmocka_unit_test(test_help_is_short), cmocka_unit_test(test_help_of_another_plugin),
+        cmocka_unit_test(test_man),           cmocka_unit_test(test_table),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

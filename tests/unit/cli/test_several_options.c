@@ -214,7 +214,7 @@ static void help_tells_of_all(void **state) {
     (void)state;
     assert_non_null(out);
     assert_int_equal(plugins_init(&plugins, "three-server", three_plugins, 3), 0);
-    assert_int_equal(options_print_help("three-server", &plugins, false, out), 0);
+    options_print_help("three-server", &plugins, false, out);
     fclose(out);
     assert_non_null(strstr(text, "Serves the plugins three-open 1.0, three-closed 1.1, "
                                  "three-rough 1.2 to Kong"));
