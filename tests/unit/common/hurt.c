@@ -88,10 +88,16 @@ static int mode_overflow(struct kong *kong, const struct config *config) {
     return deeper(1) == 7 ? mark(kong) : KONG_OK;
 }
 
+/* For tests that go on when the handler is at work. */
+static void say_at_work(void) {
+    (void)!write(STDERR_FILENO, HURT_AT_WORK "\n", sizeof HURT_AT_WORK);
+}
+
 static int mode_hang(struct kong *kong, const struct config *config) {
     volatile unsigned turns = 0;
     (void)kong;
     (void)config;
+    say_at_work();
     while (turns < UINT_MAX) {
         turns = turns + (turns < UINT_MAX - 1);
     }
@@ -99,6 +105,7 @@ static int mode_hang(struct kong *kong, const struct config *config) {
 }
 
 static int mode_sleep(struct kong *kong, const struct config *config) {
+    say_at_work();
     int rc = kong_sleep(kong, (uint64_t)config->ms);
     return rc == KONG_OK ? mark(kong) : rc;
 }
@@ -125,6 +132,7 @@ static int mode_blocking(struct kong *kong, const struct config *config) {
 
 static void wait_for(void *arg) {
     const struct config *config = arg;
+    say_at_work();
     usleep((useconds_t)config->ms * 1000);
 }
 
@@ -183,6 +191,7 @@ static int configure(const void *data, void **state, char *error, size_t error_s
         write_nowhere((void *)((uintptr_t)config->ms * 8));
     }
     if (strcmp(config->mode, "configure-hang") == 0) {
+        say_at_work();
         sleep(60);
     }
     return 0;

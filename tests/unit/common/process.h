@@ -22,9 +22,11 @@
  * blocking: as segv, in a function of kong_run_blocking
  * header: what the request's header X-Mode says; without one as ok
  * refuse: configure fails, with text in its error
- * configure-segv: as segv, in configure
+ * configure-segv: as segv, in configure; configure-hang: it sleeps for a minute
  * With HURT_JOB in the environment it has a job that crashes, each time that it runs.
  * It fails closed where the environment says HURT_ON_ERROR=closed, else open. */
+#define HURT_AT_WORK                                                                               \
+    "hurt: at work" /* a line of sleep, block and both that hang, when they begin */
 extern const struct kong_plugin hurt_plugin;
 
 /* First thing in main: true, and *status, when the program was executed to serve. */

@@ -86,6 +86,13 @@ void assert_says(struct process *process, const char *text) {
     }
 }
 
+void assert_at_work(struct process *process, size_t handlers) {
+    for (int i = 0; i < PATIENCE_MS && process_count(process, HURT_AT_WORK) < handlers; i++) {
+        pause_ms(1);
+    }
+    assert_true(process_count(process, HURT_AT_WORK) >= handlers);
+}
+
 void assert_orderly(int status) {
     if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
         fail_msg("ended with status %#x", (unsigned)status);

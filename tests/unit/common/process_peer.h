@@ -30,6 +30,8 @@ bool raw_closed(int fd, int timeout_ms);
 
 /* Fails the test unless it says that within PATIENCE_MS. */
 void assert_says(struct process *process, const char *text);
+/* ... that so many handlers of the modes sleep, block or hang have begun. */
+void assert_at_work(struct process *process, size_t handlers);
 /* ... unless its end was exit(0). */
 void assert_orderly(int status);
 

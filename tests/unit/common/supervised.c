@@ -68,13 +68,15 @@ static void *run_slow(void *arg) {
 }
 
 void slow_start(struct slow *slow) {
+    struct process *process = &slow->bench->process;
+    size_t before = process_count(process, HURT_AT_WORK);
     assert_int_equal(pthread_create(&slow->thread, NULL, run_slow, slow), 0);
+    assert_at_work(process, before + 1);
 }
 
 void slow_begin(struct slow *slow, struct supervised *bench) {
     *slow = (struct slow){.bench = bench, .id = bench_instance(bench, "sleep")};
     slow_start(slow);
-    pause_ms(100);
 }
 
 enum sim_event_outcome slow_end(struct slow *slow) {

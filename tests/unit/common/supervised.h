@@ -31,7 +31,7 @@ void bench_serves(struct supervised *bench);
 
 void process_kill_child(const struct process *process, int signal_number);
 
-/* An event that takes 300 ms, from a thread. */
+/* An event that takes its time, from a thread. */
 struct slow {
     struct supervised *bench;
     int64_t id;
@@ -39,9 +39,9 @@ struct slow {
     enum sim_event_outcome outcome;
 };
 
-/* Returns when the handler is at work. */
+/* Returns when the handler is at work; it takes 300 ms. */
 void slow_begin(struct slow *slow, struct supervised *bench);
-/* The same on an instance of yours (slow->bench and slow->id are set); returns at once. */
+/* The same on an instance of yours of "sleep" or "hang" (slow->bench and slow->id are set). */
 void slow_start(struct slow *slow);
 enum sim_event_outcome slow_end(struct slow *slow);
 

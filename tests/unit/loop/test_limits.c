@@ -343,10 +343,10 @@ static void too_many_events(void **state) {
     begin(&bench, options);
     for (int i = 0; i < 2; i++) {
         kong_peer_open(&slow[i].peer, &bench.process, PROTOCOL_PROTOBUF);
-        slow[i].id = kong_peer_start(&slow[i].peer, "{\"mode\":\"sleep\",\"ms\":500}");
+        slow[i].id = kong_peer_start(&slow[i].peer, "{\"mode\":\"sleep\",\"ms\":2000}");
         assert_int_equal(pthread_create(&slow[i].thread, NULL, run_slow, &slow[i]), 0);
     }
-    pause_ms(200);
+    assert_at_work(&bench.process, 2);
     kong_peer_event(&bench.other, kong_peer_start(&bench.other, "{}"), &event);
     assert_int_equal(event.outcome, SIM_EVENT_OK); /* without the plugin */
     assert_string_equal(bench.other.pdk->logs[0].text.data,

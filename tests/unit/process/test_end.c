@@ -138,7 +138,7 @@ static void function_that_does_not_return(void **state) {
         struct call call = {.peer = &peer,
                             .id = kong_peer_start(&peer, "{\"mode\":\"block\",\"ms\":60000}")};
         assert_int_equal(pthread_create(&call.thread, NULL, run_call, &call), 0);
-        pause_ms(200); /* it has begun, most likely: the process ends in time if not */
+        assert_at_work(&process, 1);
         assert_int_equal(kill(process.pid, SIGTERM), 0);
         assert_true(process_gone(process.pid, PATIENCE_MS));
         assert_int_equal(pthread_join(call.thread, NULL), 0);

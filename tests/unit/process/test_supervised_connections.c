@@ -77,7 +77,6 @@ static void *run_request(void *arg) {
 
 static void begin_request(struct request *request) {
     assert_int_equal(pthread_create(&request->thread, NULL, run_request, request), 0);
-    pause_ms(100); /* it is written, most likely: the outcome is the same if not */
 }
 
 static enum sim_event_outcome end_request(struct request *request) {
@@ -97,6 +96,7 @@ static void unread_request(void **state) {
     settle(&process);
     kill_child(&process, SIGSTOP);
     begin_request(&request);
+    pause_ms(100); /* it is written, most likely: the outcome is the same if not */
     kill_child(&process, SIGKILL);
     assert_int_equal(end_request(&request), SIM_EVENT_OK);
     assert_int_equal(sim_client_counts(peer.client)->connections, connections);
@@ -114,6 +114,7 @@ static void request_at_work(void **state) {
     struct request request = {.peer = &peer,
                               .id = kong_peer_start(&peer, "{\"mode\":\"sleep\",\"ms\":60000}")};
     begin_request(&request);
+    assert_at_work(&process, 1);
     kill_child(&process, SIGKILL);
     assert_int_equal(end_request(&request), SIM_EVENT_CLOSED);
     assert_string_equal(request.event.text, "closed");
@@ -133,6 +134,7 @@ static void msgpack_event_at_work(void **state) {
             .peer = &peer, .id = kong_peer_start(&peer, "{\"mode\":\"sleep\",\"ms\":60000}")};
         size_t connections = sim_client_counts(peer.client)->connections;
         begin_request(&request);
+        assert_at_work(&process, 1);
         kill_child(&process, SIGKILL);
         assert_int_equal(end_request(&request), SIM_EVENT_NO_INSTANCE);
         assert_string_equal(request.event.text, "no plugin instance: the server process died while "
@@ -218,6 +220,7 @@ static void supervisor_is_behind(void **state) {
     begin_request(&request);
     kill(process.pid, SIGCONT);
     settle(&process); /* the connection was accepted: later ones are */
+    assert_at_work(&process, 1);
     kill_child(&process, SIGKILL);
     assert_int_equal(end_request(&request), SIM_EVENT_NO_INSTANCE);
     for (size_t i = 0; i < MANY_NEW; i++) {
@@ -239,6 +242,7 @@ static void start_at_work(void **state) {
         begin_as(&process, &peer, protocols[i], false);
         struct request request = {.peer = &peer, .config = "{\"mode\":\"configure-hang\"}"};
         begin_request(&request);
+        assert_at_work(&process, 1);
         kill_child(&process, SIGKILL);
         assert_int_equal(end_request(&request), SIM_EVENT_OK);
         assert_int_equal(request.id, -1);

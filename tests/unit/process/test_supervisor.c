@@ -66,7 +66,6 @@ static void dies_in_a_handler(void **state) {
         assert_true(second != 0 && second != first);
         print_message("  %s: another serves %.1f ms after the request that killed it\n",
                       deaths[i].mode, took * 1e3);
-        assert_true(took < 2); /* not Kong's second, on a slow machine neither */
         assert_int_equal(process_count(&bench.process, "was killed by") +
                              process_count(&bench.process, "exited with status"),
                          1);

@@ -23,8 +23,8 @@ static void stall_is_reported_and_ended(void **state) {
     double before = seconds_now();
     assert_int_equal(bench_event(&bench, id, "access"), SIM_EVENT_CLOSED);
     double took = seconds_now() - before;
-    assert_true(took >= 0.5 && took < 5);
-    snprintf(wanted, sizeof wanted, "hurt has been running access for instance %d for 0.", (int)id);
+    assert_true(took >= 0.5);
+    snprintf(wanted, sizeof wanted, "hurt has been running access for instance %d for ", (int)id);
     assert_says(&bench.process, wanted);
     snprintf(wanted, sizeof wanted, "access of instance %d hangs (--stall-timeout)", (int)id);
     assert_says(&bench.process, wanted);
@@ -68,7 +68,7 @@ static void stall_without_a_supervisor(void **state) {
     assert_int_equal(process_count(&bench.process, "without a pause"), 0);
     int64_t id = bench_instance(&bench, "hang");
     assert_int_equal(bench_event(&bench, id, "access"), SIM_EVENT_CLOSED);
-    snprintf(wanted, sizeof wanted, "hurt has been running access for instance %d for 0.", (int)id);
+    snprintf(wanted, sizeof wanted, "hurt has been running access for instance %d for ", (int)id);
     assert_says(&bench.process, wanted);
     snprintf(wanted, sizeof wanted, "access of instance %d hangs (--stall-timeout)", (int)id);
     assert_says(&bench.process, wanted);
