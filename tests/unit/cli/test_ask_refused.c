@@ -1,0 +1,94 @@
+/* Why a server does not answer: its command line is read, here of this program, executed by
+ * another name. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "ask.h"
+#include "one_plugin.h"
+
+static int handle(struct kong *kong, const void *config) {
+    (void)kong;
+    (void)config;
+    return 0;
+}
+
+static const struct kong_plugin plugin = {
+    .name = "a-plugin", .version = "1.0", .handlers = {[KONG_PHASE_ACCESS] = handle}};
+
+/* A process with that command line: this program, which waits where it is called so. */
+static pid_t start(const char *option) {
+    char *argv[] = {(char[]){"a-server"}, (char *)(uintptr_t)option, NULL};
+    char self[512] = "";
+    int told[2];
+    char byte;
+    assert_true(readlink("/proc/self/exe", self, sizeof self - 1) > 0);
+    assert_int_equal(pipe(told), 0);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        dup2(told[1], STDOUT_FILENO);
+        execv(self, argv);
+        _exit(127);
+    }
+    close(told[1]);
+    assert_int_equal(read(told[0], &byte, 1), 1);
+    close(told[0]);
+    return child;
+}
+
+static void check(const char *option, const char *wanted) {
+    struct plugin place;
+    const struct plugins plugins = one_plugin(&place, &plugin, NULL);
+    char text[300] = "";
+    struct ask ask = {.dropped = true, .peer = option == NULL ? 0 : start(option)};
+    assert_int_equal(ask_find_refusal(&ask, &plugins, text, sizeof text), wanted[0] != '\0');
+    if (option != NULL) {
+        kill(ask.peer, SIGKILL);
+        assert_int_equal(waitpid(ask.peer, NULL, 0), ask.peer);
+    }
+    assert_string_equal(text, wanted);
+}
+
+static void who_is_refused(void **state) {
+    unsigned long self = (unsigned long)geteuid();
+    char option[64], wanted[300];
+    (void)state;
+    snprintf(option, sizeof option, "--allow-uid=%lu,%lu", self + 1, self + 2);
+    snprintf(wanted, sizeof wanted,
+             "user id %lu is refused by the server's --allow-uid %lu,%lu: run this as such a user, "
+             "or start the server with %lu in that list",
+             self, self + 1, self + 2, self);
+    check(option, wanted);
+    snprintf(option, sizeof option, "--allow-uid=%lu,%lu", self + 1, self);
+    check(option, "");
+    check("--threads=1", ""); /* nobody is refused */
+    snprintf(wanted, sizeof wanted,
+             "the server closed the connection before any answer: does its --allow-uid leave out "
+             "user id %lu?",
+             self);
+    check("no option", wanted);
+    check(NULL, wanted); /* whose process is not known */
+    struct ask answered = {.peer = getpid()};
+    assert_false(ask_find_refusal(&answered, NULL, wanted, sizeof wanted));
+}
+
+int main(int argc, char **argv) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(who_is_refused)};
+    if (argc > 0 && strcmp(argv[0], "a-server") == 0) {
+        (void)!write(STDOUT_FILENO, "", 1);
+        pause();
+    }
+    return cmocka_run_group_tests_name("test_ask_refused", tests, NULL, NULL);
+}
