@@ -37,21 +37,12 @@ static bool read_uids(pid_t pid, const struct plugins *plugins, struct option_ui
     return true;
 }
 
-static bool has_uid(const struct option_uids *uids, uid_t uid) {
-    for (size_t i = 0; i < uids->count; i++) {
-        if (uids->list[i] == uid) {
-            return true;
-        }
-    }
-    return false;
-}
-
 bool ask_find_refusal(const struct ask *ask, const struct plugins *plugins, char *text,
                       size_t size) {
     struct option_uids uids = {0};
     unsigned long self = (unsigned long)geteuid();
-    char list[128] = "";
-    size_t len = 0;
+    char ids[128];
+    struct text list = TEXT_IN(ids);
     if (!ask->dropped) {
         return false;
     }
@@ -62,16 +53,13 @@ bool ask_find_refusal(const struct ask *ask, const struct plugins *plugins, char
                  self);
         return true;
     }
-    if (uids.count == 0 || has_uid(&uids, geteuid())) {
+    if (uids.count == 0 || options_has_uid(&uids, geteuid())) {
         return false;
     }
-    for (size_t i = 0; i < uids.count && len < sizeof list; i++) {
-        len += (size_t)snprintf(list + len, sizeof list - len, "%s%lu", i > 0 ? "," : "",
-                                (unsigned long)uids.list[i]);
-    }
+    options_list_uids(&uids, &list);
     snprintf(text, size,
              "user id %lu is refused by the server's --allow-uid %s: run this as such a user, or "
              "start the server with %lu in that list",
-             self, list, self);
+             self, ids, self);
     return true;
 }

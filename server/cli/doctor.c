@@ -22,15 +22,15 @@ static const char *get_own(const struct patient *p, const char *what, const char
 
 static bool read_settings(struct patient *p) {
     static const char *const usual[] = {"/etc/kong/kong.conf", "/etc/kong.conf"};
-    const char *path = p->doctor.options->conf;
+    const char *path = p->options->conf;
     for (size_t i = 0; i < 2 && path == NULL; i++) {
         path = access(usual[i], F_OK) == 0 ? usual[i] : NULL;
     }
     if (path == NULL) {
-        doctor_note(&p->doctor, "no kong.conf in /etc/kong or /etc: variables KONG_… only");
+        doctor_note(p, "no kong.conf in /etc/kong or /etc: variables KONG_… only");
     }
     if (settings_read(&p->settings, path) != 0) {
-        doctor_fail(&p->doctor,
+        doctor_fail(p,
                     errno == EACCES ? "run --doctor as root or as a user who may read that file"
                                     : "--kong-conf FILE, with the file that Kong is started with "
                                       "(-c)",
@@ -38,14 +38,14 @@ static bool read_settings(struct patient *p) {
         return false;
     }
     if (path != NULL) {
-        doctor_ok(&p->doctor, "settings: %s, and variables KONG_…, which win", path);
+        doctor_ok(p, "settings: %s, and variables KONG_…, which win", path);
     }
     return true;
 }
 
 /* What Kong takes where nothing is said. */
 static void fill_in_node(struct patient *p) {
-    const char *prefix = p->doctor.options->prefix;
+    const char *prefix = p->options->prefix;
     snprintf(p->prefix, sizeof p->prefix, "%s",
              prefix != NULL ? prefix : doctor_get(p, "prefix", "/usr/local/kong"));
     size_t len = strlen(p->prefix);
@@ -79,62 +79,58 @@ static void fill_in_server(struct patient *p) {
 
 /* Kong's own order: kong start -p, a variable, the file, a default. */
 static const char *prefix_source(const struct patient *p) {
-    char variable[32];
-    return p->doctor.options->prefix != NULL ? "-p wins, as with kong start -p"
-           : settings_variable("prefix", variable, sizeof variable) != NULL ? "KONG_PREFIX"
-           : doctor_get(p, "prefix", NULL) != NULL                          ? "kong.conf"
-                                                                            : "Kong's default";
+    return p->options->prefix != NULL              ? "-p wins, as with kong start -p"
+           : getenv("KONG_PREFIX") != NULL         ? "KONG_PREFIX"
+           : doctor_get(p, "prefix", NULL) != NULL ? "kong.conf"
+                                                   : "Kong's default";
 }
 
 static void check_prefix(struct patient *p) {
     struct stat status;
     struct statvfs system;
-    char mend[VALUE + 100];
     const char *set = doctor_get(p, "prefix", "");
     const char *source = prefix_source(p);
     int error = stat(p->prefix, &status) != 0 ? errno : S_ISDIR(status.st_mode) ? 0 : ENOTDIR;
     if (error != 0) {
-        if (!doctor_not_allowed(p, error, mend, sizeof mend)) {
-            snprintf(mend, sizeof mend, "kong prepare -p %s (kong start does it too)", p->prefix);
+        const char *mend = doctor_mend_user(p, error);
+        if (mend == NULL) {
+            mend = doctor_mend(p, "kong prepare -p %s (kong start does it too)", p->prefix);
         }
-        doctor_fail(&p->doctor, mend, "prefix %.900s (%s): %s", p->prefix, source, strerror(error));
+        doctor_fail(p, mend, "prefix %.900s (%s): %s", p->prefix, source, strerror(error));
     } else if (statvfs(p->prefix, &system) == 0 && (system.f_flag & ST_RDONLY) != 0) {
-        doctor_fail(&p->doctor,
+        doctor_fail(p,
                     "mount something writable there (a tmpfs will do), or set prefix to another "
                     "directory",
                     "prefix %.900s (%s): its file system is read-only", p->prefix, source);
     } else if (!doctor_may(p, &status, 3)) {
-        snprintf(mend, sizeof mend, "chown %s %s", p->user, p->prefix);
-        doctor_fail(&p->doctor, mend, "prefix %.900s (%s): Kong's user %s cannot write there",
-                    p->prefix, source, p->user);
+        doctor_fail(p, doctor_mend(p, "chown %s %s", p->user, p->prefix),
+                    "prefix %.900s (%s): Kong's user %s cannot write there", p->prefix, source,
+                    p->user);
     } else {
-        doctor_ok(&p->doctor, "prefix %.900s (%s), Kong's user %s writes there", p->prefix, source,
-                  p->user);
+        doctor_ok(p, "prefix %.900s (%s), Kong's user %s writes there", p->prefix, source, p->user);
     }
-    if (p->doctor.options->prefix != NULL && set[0] != '\0' && strcmp(set, p->prefix) != 0) {
-        doctor_note(&p->doctor, "the settings have prefix %.600s: start Kong with -p %.600s then",
-                    set, p->prefix);
+    if (p->options->prefix != NULL && set[0] != '\0' && strcmp(set, p->prefix) != 0) {
+        doctor_note(p, "the settings have prefix %.600s: start Kong with -p %.600s then", set,
+                    p->prefix);
     }
 }
 
 /* --- Kong --- */
 
 static void check_version(struct patient *p) {
-    int status;
-    const char *reason;
-    char errors[80];
-    char *text = doctor_shell("kong version", &status, &reason, errors, sizeof errors);
-    const char *digits = text == NULL ? "" : text + strcspn(text, "0123456789");
+    struct doctor_output said;
+    doctor_shell("kong version", &said);
+    const char *digits = said.text == NULL ? "" : said.text + strcspn(said.text, "0123456789");
     p->kong_major = (int)strtol(digits, NULL, 10);
     if (p->kong_major == 0) {
-        doctor_note(&p->doctor, "no kong on PATH: its version is not known");
+        doctor_note(p, "no kong on PATH: its version is not known");
     } else if (p->kong_major == 1) {
-        doctor_fail(&p->doctor, "a newer Kong", "Kong %.*s has no plugin servers of this kind",
+        doctor_fail(p, "a newer Kong", "Kong %.*s has no plugin servers of this kind",
                     (int)strcspn(digits, "\r\n"), digits);
     } else {
-        doctor_ok(&p->doctor, "Kong %.*s", (int)strcspn(digits, "\r\n"), digits);
+        doctor_ok(p, "Kong %.*s", (int)strcspn(digits, "\r\n"), digits);
     }
-    free(text);
+    free(said.text);
 }
 
 /* Which side of a hybrid Kong this node is. */
@@ -142,14 +138,14 @@ static void check_role(struct patient *p) {
     const char *role = doctor_get(p, "role", "traditional");
     p->control_plane = strcasecmp(role, "control_plane") == 0;
     if (p->control_plane) {
-        doctor_ok(&p->doctor,
+        doctor_ok(p,
                   "role control_plane: it proxies nothing and needs no server; the names and the "
                   "query command are examined");
     } else if (strcasecmp(role, "data_plane") == 0) {
-        doctor_ok(&p->doctor, "role data_plane: the control plane needs the names, the socket key "
-                              "and the query command too (--print-conf --role control_plane)");
+        doctor_ok(p, "role data_plane: the control plane needs the names, the socket key "
+                     "and the query command too (--print-conf --role control_plane)");
     } else if (strcasecmp(role, "traditional") != 0) {
-        doctor_fail(&p->doctor, "role = traditional, control_plane or data_plane",
+        doctor_fail(p, "role = traditional, control_plane or data_plane",
                     "role %.100s: Kong does not know it", role);
     }
 }
@@ -157,11 +153,11 @@ static void check_role(struct patient *p) {
 static void check_log_level(struct patient *p) {
     const char *level = doctor_get(p, "log_level", "notice");
     if (strcasecmp(level, "info") == 0 || strcasecmp(level, "debug") == 0) {
-        doctor_ok(&p->doctor, "log_level %s: the server's own lines are in error.log", level);
+        doctor_ok(p, "log_level %s: the server's own lines are in error.log", level);
     } else if (p->log_file[0] != '\0') {
-        doctor_ok(&p->doctor, "the server's own lines are in %.900s (--log-file)", p->log_file);
+        doctor_ok(p, "the server's own lines are in %.900s (--log-file)", p->log_file);
     } else {
-        doctor_note(&p->doctor,
+        doctor_note(p,
                     "log_level %.20s: error.log has the plugin's failures, but not the server's "
                     "own lines; log_level = info shows these, and --log-file in the start command "
                     "writes them to a file",
@@ -171,14 +167,14 @@ static void check_log_level(struct patient *p) {
 
 /* The plugin server of one plugin. */
 static void examine_server(struct patient *p, const struct kong_plugin *plugin) {
-    const struct doctor_options *options = p->doctor.options;
+    const struct doctor_options *options = p->options;
     p->plugin = plugin;
     bool own_name = doctor_has_several(p) && !options->name_given;
-    doctor_set_name(p, own_name ? plugin->name : options->name);
+    settings_lower(own_name ? plugin->name : options->name, p->name, sizeof p->name);
     doctor_find_name(p);
     fill_in_server(p);
     if (doctor_has_several(p)) {
-        fprintf(p->doctor.out, "%s (plugin server %s):\n", plugin->name, p->name);
+        fprintf(p->out, "%s (plugin server %s):\n", plugin->name, p->name);
     }
     doctor_names(p);
     doctor_twins(p);
@@ -193,7 +189,7 @@ static void examine_server(struct patient *p, const struct kong_plugin *plugin) 
 
 /* Of the whole node first, so that what is said of a plugin server stands together. */
 static void examine(struct patient *p) {
-    const struct doctor_options *options = p->doctor.options;
+    const struct doctor_options *options = p->options;
     doctor_quotes(p);
     fill_in_node(p);
     check_version(p);
@@ -217,16 +213,16 @@ bool doctor_run(const struct doctor_options *options, FILE *out) {
     if (p == NULL) {
         return false;
     }
-    p->doctor = (struct doctor){.options = options,
-                                .out = out,
-                                .colours = isatty(fileno(out)) && getenv("NO_COLOR") == NULL};
+    p->options = options;
+    p->out = out;
+    p->colours = isatty(fileno(out)) && getenv("NO_COLOR") == NULL;
     if (read_settings(p)) {
         examine(p);
     }
-    bool well = p->doctor.failed == 0;
+    bool well = p->findings[DOCTOR_FAIL] == 0;
     fprintf(out, "%s: %u ok, %u to note, %u FAIL\n",
-            well ? "all is well" : "see the lines that begin with FAIL", p->doctor.well,
-            p->doctor.notes, p->doctor.failed);
+            well ? "all is well" : "see the lines that begin with FAIL", p->findings[DOCTOR_OK],
+            p->findings[DOCTOR_NOTE], p->findings[DOCTOR_FAIL]);
     settings_free(&p->settings);
     free(p);
     return well;

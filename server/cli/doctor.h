@@ -34,24 +34,16 @@ bool doctor_run(const struct doctor_options *options, FILE *out);
 
 #define DOCTOR_VALUE 1024
 
-struct doctor {
-    const struct doctor_options *options;
-    FILE *out;
-    bool colours; /* a terminal shows it */
-    unsigned well, notes, failed;
-};
-
-__attribute__((format(printf, 2, 3))) void doctor_ok(struct doctor *doctor, const char *format,
-                                                     ...);
-__attribute__((format(printf, 2, 3))) void doctor_note(struct doctor *doctor, const char *format,
-                                                       ...);
-/* `mend`: the command or line. */
-__attribute__((format(printf, 3, 4))) void doctor_fail(struct doctor *doctor, const char *mend,
-                                                       const char *format, ...);
+enum doctor_kind { DOCTOR_OK, DOCTOR_NOTE, DOCTOR_FAIL };
 
 /* What is examined, filled in on the way. */
 struct patient {
-    struct doctor doctor;
+    const struct doctor_options *options;
+    FILE *out;
+    bool colours;                /* a terminal shows it */
+    unsigned findings[3];        /* how many of each enum doctor_kind */
+    char mend[4 * DOCTOR_VALUE]; /* of doctor_mend and the like */
+
     const struct kong_plugin *plugin; /* that is looked at; what follows is of its plugin server */
     struct settings settings;
     char name[64]; /* the plugin server's, as Kong has it */
@@ -76,17 +68,34 @@ struct patient {
     gid_t gid;
 };
 
+/* Prints a finding. `mend`: the command or line that mends it; only a FAIL has one. */
+__attribute__((format(printf, 4, 5))) void doctor_say(struct patient *p, enum doctor_kind kind,
+                                                      const char *mend, const char *format, ...);
+#define doctor_ok(p_, ...)          doctor_say((p_), DOCTOR_OK, NULL, __VA_ARGS__)
+#define doctor_note(p_, ...)        doctor_say((p_), DOCTOR_NOTE, NULL, __VA_ARGS__)
+#define doctor_fail(p_, mend_, ...) doctor_say((p_), DOCTOR_FAIL, (mend_), __VA_ARGS__)
+
 const char *doctor_get(const struct patient *p, const char *key, const char *otherwise);
-/* Into p->name. */
-void doctor_set_name(struct patient *p, const char *name);
+
+/* --- mends: each returns p->mend, which the next one overwrites --- */
 
 /* "key = value", or, where a variable sets the key, that variable: the file would change nothing.
  */
-void doctor_mend_setting(const char *key, const char *value, char *out, size_t size);
-
-/* Whether `error` is that this user may not look (neither root nor Kong's user is that): then who
- * may is in `out`, as a mend. */
-bool doctor_not_allowed(const struct patient *p, int error, char *out, size_t size);
+const char *doctor_mend_setting(struct patient *p, const char *key, const char *value);
+/* The same of this plugin server's key, "socket" or "start_cmd". */
+const char *doctor_mend_own(struct patient *p, const char *what, const char *value);
+/* Appends to the mend. */
+__attribute__((format(printf, 2, 3))) const char *doctor_mend_more(struct patient *p,
+                                                                   const char *format, ...);
+#define doctor_mend(p_, ...) ((p_)->mend[0] = '\0', doctor_mend_more((p_), __VA_ARGS__))
+/* Who may look, where `error` is that this user may not (neither root nor Kong's user is that);
+ * else NULL. */
+const char *doctor_mend_user(struct patient *p, int error);
+/* A whole line that starts (or, for `query`, asks) this server as it is set now, its misspelt
+ * options mended and the socket of Kong's: with `option` in the place of what it says of that
+ * option. option NULL: none. doctor_command.c has it. */
+const char *doctor_mend_command(struct patient *p, bool query, const char *option,
+                                const char *argument);
 
 /* Whether Kong's user may do what the bits (as of the others: 2 write, 1 enter or run) say. */
 bool doctor_may(const struct patient *p, const struct stat *status, unsigned bits);
@@ -110,20 +119,20 @@ size_t doctor_distance(const char *a, const char *b);
 void doctor_start(struct patient *p);
 /* Whether a word of a command is this program. */
 bool doctor_is_own(const struct patient *p, const char *program);
-/* A whole line that starts (or, for `query`, asks) this server as it is set now, its misspelt
- * options mended and the socket of Kong's: with `option` in the place of what it says of that
- * option. option NULL: none. */
-void doctor_mend_command(const struct patient *p, bool query, const char *option,
-                         const char *argument, char *out, size_t size);
 
 /* doctor_socket.c: the socket, and a server that listens there. */
 void doctor_server(struct patient *p);
 
-/* Runs a command by the shell, in its own process group, for at most 10 s. What it printed,
- * malloc'ed and NUL-terminated, at most 1 MiB; NULL with a reason. *status is as of waitpid; what
- * it says on standard error begins in `errors`, as one printable line. */
-char *doctor_shell(const char *command, int *status, const char **reason, char *errors,
-                   size_t errors_size);
+/* What a command said. */
+struct doctor_output {
+    char *text;         /* malloc'ed, with a NUL at its end, at most 1 MiB; NULL: see `reason` */
+    const char *reason; /* why there is no text */
+    int status;         /* as of waitpid */
+    char errors[300];   /* how standard error begins, as one printable line */
+};
+
+/* Runs a command by the shell, in its own process group, for at most 10 s. */
+void doctor_shell(const char *command, struct doctor_output *output);
 
 /* doctor_several.c: plugin servers of several plugins, which are one process. Called for each,
  * behind doctor_query; and once behind all. */
@@ -132,7 +141,7 @@ void doctor_starts(struct patient *p);
 
 /* Whether the program has several plugins, so that a query command must say which. */
 static inline bool doctor_has_several(const struct patient *p) {
-    return p->doctor.options->plugins->count > 1;
+    return p->options->plugins->count > 1;
 }
 
 /* doctor_headers.c: the plugin's header and an upstream's of the same name. */

@@ -7,6 +7,7 @@
 #include "doctor.h"
 #include "options_table.h"
 #include "shell_words.h"
+#include "text.h"
 
 /* The option that a word names, in full or shortened, with one dash or two. NULL: it names none, or
  * several. */
@@ -64,12 +65,7 @@ static void append_options(struct buffer *out, const struct shell_words *words, 
                          strcmp(row->name, "kong-prefix") == 0 ||
                          (but != NULL && strcmp(row->name, but) == 0);
         if (!said_anew && (row->argument == NULL) == (value == NULL)) {
-            char option[64];
-            snprintf(option, sizeof option, "--%s", row->name);
-            shell_append(out, option);
-            if (value != NULL) {
-                shell_append(out, value);
-            }
+            shell_append_option(out, row->name, value);
         }
     }
 }
@@ -77,36 +73,30 @@ static void append_options(struct buffer *out, const struct shell_words *words, 
 /* "/opt/x/server --socket ... [options]", ends with NUL. Without `words` no more than that. */
 static void make_command(const struct patient *p, bool query, const struct shell_words *words,
                          const char *option, const char *argument, struct buffer *out) {
-    char name[64];
     buffer_init(out, (size_t)16 << 10);
-    shell_append(out, p->doctor.options->called);
-    shell_append(out, query ? "--dump" : "--socket");
-    if (!query) {
-        shell_append(out, p->socket);
-    } else if (doctor_has_several(p)) {
-        shell_append(out, "--plugin");
-        shell_append(out, p->plugin->name);
+    shell_append(out, p->options->called);
+    shell_append_option(out, query ? "dump" : "socket", query ? NULL : p->socket);
+    if (query && doctor_has_several(p)) {
+        shell_append_option(out, "plugin", p->plugin->name);
     }
     if (words != NULL) {
         append_options(out, words, query ? OPTION_FOR_QUERY : OPTION_FOR_START, option);
     }
     if (option != NULL) {
-        snprintf(name, sizeof name, "--%s", option);
-        shell_append(out, name);
-        shell_append(out, argument);
+        shell_append_option(out, option, argument);
     }
     buffer_append_byte(out, '\0');
 }
 
 bool doctor_is_own(const struct patient *p, const char *program) {
     char real[PATH_MAX];
-    return realpath(program, real) != NULL && strcmp(real, p->doctor.options->executable) == 0;
+    return realpath(program, real) != NULL && strcmp(real, p->options->executable) == 0;
 }
 
 static int parse(const struct patient *p, struct shell_words *words, struct options *options,
                  char *error, size_t size) {
-    return options_parse(options, p->doctor.options->plugins, (int)words->count, words->words,
-                         error, size);
+    return options_parse(options, p->options->plugins, (int)words->count, words->words, error,
+                         size);
 }
 
 /* A command that this server takes, too. */
@@ -126,68 +116,46 @@ static bool is_sound(const struct patient *p, const struct buffer *command, bool
     return sound;
 }
 
-void doctor_mend_command(const struct patient *p, bool query, const char *option,
-                         const char *argument, char *out, size_t size) {
+const char *doctor_mend_command(struct patient *p, bool query, const char *option,
+                                const char *argument) {
     struct shell_words words;
     struct buffer command;
-    char key[160];
     bool split = shell_split(&words, query ? p->query : p->start) == 0;
     make_command(p, query, split ? &words : NULL, option, argument, &command);
     if (split && !is_sound(p, &command, query)) {
         buffer_free(&command);
         make_command(p, query, NULL, option, argument, &command);
     }
-    settings_server_key(p->name, query ? "query_cmd" : "start_cmd", key, sizeof key);
-    doctor_mend_setting(key, command.failed ? "" : (const char *)command.data, out, size);
+    doctor_mend_own(p, query ? "query_cmd" : "start_cmd",
+                    command.failed ? "" : (const char *)command.data);
     buffer_free(&command);
     shell_words_free(&words);
-}
-
-static bool has_uid(const struct option_uids *uids, uid_t uid) {
-    for (size_t i = 0; i < uids->count; i++) {
-        if (uids->list[i] == uid) {
-            return true;
-        }
-    }
-    return uids->count == 0;
-}
-
-/* The list with Kong's user in it. */
-static void add_uid(const struct patient *p, const struct option_uids *uids, char *out,
-                    size_t size) {
-    size_t len = 0;
-    for (size_t i = 0; i < uids->count && len < size; i++) {
-        len += (size_t)snprintf(out + len, size - len, "%lu,", (unsigned long)uids->list[i]);
-    }
-    if (len < size) {
-        snprintf(out + len, size - len, "%lu", (unsigned long)p->uid);
-    }
+    return p->mend;
 }
 
 /* What the options say, when the program is this one. False: something was wrong. */
 static bool check_options(struct patient *p, struct shell_words *words) {
     struct options options;
     char error[512];
-    char uids[1024];
-    char mend[4 * DOCTOR_VALUE];
     if (parse(p, words, &options, error, sizeof error) != 0) {
-        doctor_mend_command(p, false, NULL, NULL, mend, sizeof mend);
-        doctor_fail(&p->doctor, mend, "start command: %.600s: %.400s", p->start, error);
+        doctor_fail(p, doctor_mend_command(p, false, NULL, NULL), "start command: %.600s: %.400s",
+                    p->start, error);
         return false;
     }
     bool well = false;
-    doctor_mend_command(p, false, NULL, NULL, mend, sizeof mend);
     if (options.action != OPTIONS_RUN) {
-        doctor_fail(&p->doctor, mend, "start command: %.900s: that is not to serve, but to end",
-                    p->start);
+        doctor_fail(p, doctor_mend_command(p, false, NULL, NULL),
+                    "start command: %.900s: that is not to serve, but to end", p->start);
     } else if (strcmp(options.socket, p->socket) != 0) {
-        doctor_fail(&p->doctor, mend,
+        doctor_fail(p, doctor_mend_command(p, false, NULL, NULL),
                     "start command: it listens at %.600s, Kong connects to %.600s", options.socket,
                     p->socket);
-    } else if (!has_uid(&options.allow_uids, p->uid)) {
-        add_uid(p, &options.allow_uids, uids, sizeof uids);
-        doctor_mend_command(p, false, "allow-uid", uids, mend, sizeof mend);
-        doctor_fail(&p->doctor, mend,
+    } else if (options.allow_uids.count > 0 && !options_has_uid(&options.allow_uids, p->uid)) {
+        char uids[1024];
+        struct text list = TEXT_IN(uids);
+        options_list_uids(&options.allow_uids, &list);
+        text_add(&list, ",%lu", (unsigned long)p->uid);
+        doctor_fail(p, doctor_mend_command(p, false, "allow-uid", uids),
                     "start command: its --allow-uid leaves out Kong's user %s, id %lu", p->user,
                     (unsigned long)p->uid);
     } else {
@@ -202,19 +170,17 @@ static bool check_options(struct patient *p, struct shell_words *words) {
 
 /* Whether Kong can run it. */
 static bool check_program(struct patient *p, const char *program) {
-    char mend[4 * DOCTOR_VALUE];
     struct stat status;
-    doctor_mend_command(p, false, NULL, NULL, mend, sizeof mend);
     if (program[0] != '/') {
-        doctor_fail(&p->doctor, mend, "start command: %.900s: Kong starts it without PATH",
-                    p->start);
+        doctor_fail(p, doctor_mend_command(p, false, NULL, NULL),
+                    "start command: %.900s: Kong starts it without PATH", p->start);
     } else if (stat(program, &status) != 0 || !S_ISREG(status.st_mode)) {
-        doctor_fail(&p->doctor, mend, "start command: %.900s: there is no program %.900s", p->start,
-                    program);
+        doctor_fail(p, doctor_mend_command(p, false, NULL, NULL),
+                    "start command: %.900s: there is no program %.900s", p->start, program);
     } else if (!doctor_may(p, &status, 1)) {
-        snprintf(mend, sizeof mend, "chmod a+x %s", program);
-        doctor_fail(&p->doctor, mend, "start command: %.900s: Kong's user %s cannot run %.900s",
-                    p->start, p->user, program);
+        doctor_fail(p, doctor_mend(p, "chmod a+x %s", program),
+                    "start command: %.900s: Kong's user %s cannot run %.900s", p->start, p->user,
+                    program);
     } else {
         return true;
     }
@@ -223,23 +189,20 @@ static bool check_program(struct patient *p, const char *program) {
 
 void doctor_start(struct patient *p) {
     struct shell_words words;
-    if (p->start[0] == '\0' && doctor_has_several(p)) {
-        return; /* one of the others has it: doctor_starts */
-    }
     if (p->start[0] == '\0') {
-        doctor_note(&p->doctor,
-                    "no start command, and no /usr/local/bin/%s: Kong starts nothing, something "
-                    "else must",
-                    p->name);
+        if (!doctor_has_several(p)) { /* else one of the others has it: doctor_starts */
+            doctor_note(p,
+                        "no start command, and no /usr/local/bin/%s: Kong starts nothing, "
+                        "something else must",
+                        p->name);
+        }
         return;
     }
     if (shell_split(&words, p->start) != 0 || words.count == 0) {
-        doctor_note(&p->doctor, "start command: %.900s: only a shell can tell what that does",
-                    p->start);
-    } else if (check_program(p, words.words[0])) {
-        if (!doctor_is_own(p, words.words[0]) || check_options(p, &words)) {
-            doctor_ok(&p->doctor, "start command: %.900s", p->start);
-        }
+        doctor_note(p, "start command: %.900s: only a shell can tell what that does", p->start);
+    } else if (check_program(p, words.words[0]) &&
+               (!doctor_is_own(p, words.words[0]) || check_options(p, &words))) {
+        doctor_ok(p, "start command: %.900s", p->start);
     }
     shell_words_free(&words);
 }

@@ -8,13 +8,14 @@
 #include "declarative.h"
 #include "doctor.h"
 #include "response_header.h"
+#include "text.h"
 
 #define MOST_FILE ((size_t)64 << 20)
 
 /* Names behind proxy_hide_header, in one of Kong's settings: "A; proxy_hide_header B". */
 static bool setting_hides(const struct patient *p, const char *key, const char *header) {
     char words[DOCTOR_VALUE];
-    char *rest = words;
+    char *rest;
     snprintf(words, sizeof words, "%s", doctor_get(p, key, ""));
     for (char *word = strtok_r(words, "; \t\"'", &rest); word != NULL;
          word = strtok_r(NULL, "; \t\"'", &rest)) {
@@ -39,7 +40,7 @@ static void read_file(struct patient *p, const char *usual, struct header_names 
     FILE *file = path[0] == '\0' ? NULL : fopen(path, "re");
     if (file == NULL) {
         if (path[0] != '\0') {
-            doctor_fail(&p->doctor, "declarative_config = FILE, with one that Kong may read",
+            doctor_fail(p, "declarative_config = FILE, with one that Kong may read",
                         "declarative_config %.600s: %s", path, strerror(errno));
         }
         return;
@@ -60,56 +61,52 @@ static void read_file(struct patient *p, const char *usual, struct header_names 
 
 /* The list of plugins: its first 1000. */
 static void ask_admin(struct patient *p, const char *usual, struct header_names *names) {
-    const char *url = p->doctor.options->admin_url;
+    const char *url = p->options->admin_url;
     char command[DOCTOR_VALUE];
-    char errors[200];
-    const char *reason = "";
-    int status = 0;
+    struct doctor_output said;
     if (url == NULL) {
         return;
     }
     snprintf(command, sizeof command, "curl -sS -f -m 8 '%.300s/plugins?size=1000'", url);
-    char *text = doctor_shell(command, &status, &reason, errors, sizeof errors);
-    if (text == NULL || status != 0 ||
-        !declarative_read_json(text, strlen(text), p->plugin->name, usual, names)) {
-        doctor_fail(&p->doctor, "--admin-url URL, as curl URL/status reaches it",
-                    "Admin API %.300s: %.300s", url,
-                    text == NULL        ? reason
-                    : errors[0] != '\0' ? errors
-                                        : "no answer of Kong");
+    doctor_shell(command, &said);
+    if (said.text == NULL || said.status != 0 ||
+        !declarative_read_json(said.text, strlen(said.text), p->plugin->name, usual, names)) {
+        doctor_fail(p, "--admin-url URL, as curl URL/status reaches it", "Admin API %.300s: %.200s",
+                    url,
+                    said.text == NULL        ? said.reason
+                    : said.errors[0] != '\0' ? said.errors
+                                             : "no answer of Kong");
     }
-    free(text);
+    free(said.text);
 }
 
 static const char hide_key[] = "nginx_proxy_proxy_hide_header";
 
 /* What hides all of the names, and what is hidden already. Kong writes `proxy_hide_header VALUE;`
  * for the one setting, so a second name takes a directive of its own. */
-static void hide_all(const struct patient *p, const struct header_names *names, char *out,
-                     size_t size) {
-    size_t len = (size_t)snprintf(out, size, "%.900s", doctor_get(p, hide_key, ""));
-    for (size_t i = 0; i < names->count && len < size; i++) {
+static const char *hide_all(struct patient *p, const struct header_names *names) {
+    char value[2 * DOCTOR_VALUE];
+    struct text hidden = TEXT_IN(value);
+    text_add(&hidden, "%.900s", doctor_get(p, hide_key, ""));
+    for (size_t i = 0; i < names->count; i++) {
         if (!is_hidden(p, names->names[i])) {
-            len += (size_t)snprintf(out + len, size - len, "%s%s",
-                                    len > 0 ? "; proxy_hide_header " : "", names->names[i]);
+            text_add_item(&hidden, "; proxy_hide_header ", names->names[i]);
         }
     }
+    return doctor_mend_setting(p, hide_key, value);
 }
 
 static void say_hidden(struct patient *p, const struct header_names *names, const char *usual) {
-    char value[2 * DOCTOR_VALUE];
-    char mend[3 * DOCTOR_VALUE];
-    hide_all(p, names, value, sizeof value);
-    doctor_mend_setting(hide_key, value, mend, sizeof mend);
+    const char *mend = hide_all(p, names);
     bool alone = names->count == 1 && doctor_get(p, hide_key, "")[0] == '\0';
     for (size_t i = 0; i < names->count; i++) {
         const char *name = names->names[i];
         bool as_usual = strcasecmp(name, usual) == 0;
         if (is_hidden(p, name)) {
-            doctor_ok(&p->doctor, "header %s: one that an upstream sends is dropped", name);
+            doctor_ok(p, "header %s: one that an upstream sends is dropped", name);
             continue;
         }
-        doctor_note(&p->doctor,
+        doctor_note(p,
                     "header %s: where an upstream sends one too, clients get both; %s drops the "
                     "upstream's%s%s%s%s",
                     name, mend, alone ? " (--print-conf --replace-upstream-header" : "",

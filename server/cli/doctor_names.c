@@ -2,9 +2,9 @@
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "doctor.h"
+#include "text.h"
 
 #define MOST_LETTERS 128
 #define FAR          ((size_t)99)
@@ -45,38 +45,29 @@ static bool is_meant(const char *text, const char *name) {
 
 /* The list with the item in it: in the place of one that is a misspelling of it, else behind. */
 static void complete_list(const char *list, const char *item, char *out, size_t size) {
-    char items[DOCTOR_VALUE];
-    char *rest = items;
-    size_t len = 0;
+    struct text completed = text_in(out, size);
+    char next[DOCTOR_VALUE];
     bool there = false;
-    snprintf(items, sizeof items, "%s", list);
-    out[0] = '\0';
-    for (char *next = strtok_r(items, ", \t", &rest); next != NULL && len < size;
-         next = strtok_r(NULL, ", \t", &rest)) {
+    while (settings_list_next(&list, next, sizeof next)) {
         bool meant = !there && is_meant(next, item);
         there = there || meant;
-        len += (size_t)snprintf(out + len, size - len, "%s%s", len > 0 ? "," : "",
-                                meant ? item : next);
+        text_add_item(&completed, ",", meant ? item : next);
     }
-    if (!there && len < size) {
-        snprintf(out + len, size - len, "%s%s", len > 0 ? "," : "", item);
+    if (!there) {
+        text_add_item(&completed, ",", item);
     }
 }
+
+static const char *const ends[] = {"socket", "start_cmd", "query_cmd"};
 
 /* Another name in the list that has a start command or socket of its own, which may be this one's.
  */
 static bool find_other_name(const struct patient *p, const char *names, char *out, size_t size) {
-    static const char *const ends[] = {"socket", "start_cmd", "query_cmd"};
-    char items[DOCTOR_VALUE];
-    char *rest = items;
-    snprintf(items, sizeof items, "%s", names);
-    for (char *name = strtok_r(items, ", \t", &rest); name != NULL;
-         name = strtok_r(NULL, ", \t", &rest)) {
+    while (settings_list_next(&names, out, size)) {
         for (size_t i = 0; i < 3; i++) {
             char key[160];
-            settings_server_key(name, ends[i], key, sizeof key);
-            if (doctor_get(p, key, NULL) != NULL && is_meant(name, p->name)) {
-                snprintf(out, size, "%s", name);
+            settings_server_key(out, ends[i], key, sizeof key);
+            if (doctor_get(p, key, NULL) != NULL && is_meant(out, p->name)) {
                 return true;
             }
         }
@@ -84,50 +75,42 @@ static bool find_other_name(const struct patient *p, const char *names, char *ou
     return false;
 }
 
-static void check_names(struct patient *p) {
+void doctor_names(struct patient *p) {
     char value[DOCTOR_VALUE];
-    char mend[DOCTOR_VALUE + 512];
     char other[64];
     const char *names = doctor_get(p, "pluginserver_names", "");
     const char *plugin = p->plugin->name;
     const char *plugins = doctor_get(p, "plugins", "bundled");
     if (settings_list_has(names, p->name)) {
-        doctor_ok(&p->doctor, "pluginserver_names has %s", p->name);
+        doctor_ok(p, "pluginserver_names has %s", p->name);
     } else if (find_other_name(p, names, other, sizeof other)) {
-        snprintf(mend, sizeof mend, "--doctor --name %s, if that is what this server is called",
-                 other);
-        doctor_fail(&p->doctor, mend, "pluginserver_names does not have %s, but %s", p->name,
-                    other);
+        doctor_fail(
+            p, doctor_mend(p, "--doctor --name %s, if that is what this server is called", other),
+            "pluginserver_names does not have %s, but %s", p->name, other);
     } else {
         complete_list(names, p->name, value, sizeof value);
-        doctor_mend_setting("pluginserver_names", value, mend, sizeof mend);
-        size_t len = strlen(mend);
-        snprintf(mend + len, sizeof mend - len, "%s",
-                 names[0] != '\0' ? " (if it is called otherwise there: --name)" : "");
-        doctor_fail(&p->doctor, mend, "pluginserver_names does not have %s", p->name);
+        doctor_mend_setting(p, "pluginserver_names", value);
+        if (names[0] != '\0') {
+            doctor_mend_more(p, " (if it is called otherwise there: --name)");
+        }
+        doctor_fail(p, p->mend, "pluginserver_names does not have %s", p->name);
     }
     if (settings_list_has(plugins, plugin)) {
-        doctor_ok(&p->doctor, "plugins has %s", plugin);
+        doctor_ok(p, "plugins has %s", plugin);
         return;
     }
     complete_list(settings_list_has(plugins, "off") ? "bundled" : plugins, plugin, value,
                   sizeof value);
-    doctor_mend_setting("plugins", value, mend, sizeof mend);
-    doctor_fail(&p->doctor, mend, "plugins does not name %s: Kong does not know it", plugin);
+    doctor_fail(p, doctor_mend_setting(p, "plugins", value),
+                "plugins does not name %s: Kong does not know it", plugin);
 }
 
-/* Finds the key that is most like `key`, among the keys of the names in the list and of this
- * server. Returns the distance; 0: the same. */
-static size_t nearest_key(const struct patient *p, const char *key, bool listed_only, char *out,
-                          size_t size) {
-    static const char *const ends[] = {"socket", "start_cmd", "query_cmd"};
-    char names[DOCTOR_VALUE];
-    char *rest = names;
+/* Finds the key that is most like `key`, among the keys of these names. Returns the distance; 0:
+ * the same. */
+static size_t nearest_key(const char *names, const char *key, char *out, size_t size) {
+    char name[DOCTOR_VALUE];
     size_t nearest = FAR;
-    snprintf(names, sizeof names, "%.900s%s%s", doctor_get(p, "pluginserver_names", ""),
-             listed_only ? "" : ",", listed_only ? "" : p->name);
-    for (char *name = strtok_r(names, ", \t", &rest); name != NULL;
-         name = strtok_r(NULL, ", \t", &rest)) {
+    while (settings_list_next(&names, name, sizeof name)) {
         for (size_t i = 0; i < 3; i++) {
             char candidate[160];
             settings_server_key(name, ends[i], candidate, sizeof candidate);
@@ -141,58 +124,36 @@ static size_t nearest_key(const struct patient *p, const char *key, bool listed_
     return nearest;
 }
 
-/* Keys of plugin servers that no name goes with: Kong passes over them without a word. `variable`:
- * what it is called in the environment; NULL: it stands in the file. */
-static void check_key(struct patient *p, const char *key, const char *value, const char *variable) {
+/* Keys of plugin servers that no name goes with: Kong passes over them without a word. */
+static void check_key(struct patient *p, const struct setting *setting) {
     char right[160];
-    char mend[2 * DOCTOR_VALUE];
-    if (strncmp(key, "pluginserver_", 13) != 0 || strcmp(key, "pluginserver_names") == 0 ||
-        nearest_key(p, key, true, right, sizeof right) == 0) {
+    char name[160];
+    char names[DOCTOR_VALUE];
+    const char *listed = doctor_get(p, "pluginserver_names", "");
+    if (strncmp(setting->key, "pluginserver_", 13) != 0 ||
+        strcmp(setting->key, "pluginserver_names") == 0 ||
+        nearest_key(listed, setting->key, right, sizeof right) == 0) {
         return;
     }
-    size_t distance = nearest_key(p, key, false, right, sizeof right);
-    if (distance > 8) {
-        settings_server_key(p->name, "{socket,start_cmd,query_cmd}", mend, sizeof mend);
-    } else if (variable == NULL) {
-        snprintf(mend, sizeof mend, "%s = %.900s", right, value);
-    } else {
-        for (char *c = right; *c != '\0'; c++) {
-            *c = (char)toupper((unsigned char)*c);
-        }
-        snprintf(mend, sizeof mend, "the variable KONG_%s", right);
-    }
+    snprintf(names, sizeof names, "%.900s,%s", listed, p->name);
+    size_t distance = nearest_key(names, setting->key, right, sizeof right);
     if (distance == 0) { /* the list is wrong, which was reported above */
-        snprintf(mend, sizeof mend, "pluginserver_names with %s in it, as above", p->name);
+        doctor_mend(p, "pluginserver_names with %s in it, as above", p->name);
+    } else if (distance > 8) {
+        settings_server_key(p->name, "{socket,start_cmd,query_cmd}", p->mend, sizeof p->mend);
+    } else if (setting->variable) {
+        settings_variable(right, name, sizeof name);
+        doctor_mend(p, "the variable %s", name);
+    } else {
+        doctor_mend(p, "%s = %.900s", right, setting->value);
     }
-    doctor_fail(&p->doctor, mend, "the %s %.100s belongs to no name in pluginserver_names",
-                variable != NULL ? "variable" : "key", variable != NULL ? variable : key);
-}
-
-static void check_variable(struct patient *p, const char *text) {
-    char variable[160];
-    char key[160];
-    const char *equals = strchr(text, '=');
-    if (strncmp(text, "KONG_PLUGINSERVER_", 18) != 0 || equals == NULL ||
-        (size_t)(equals - text) >= sizeof variable) {
-        return;
-    }
-    snprintf(variable, sizeof variable, "%.*s", (int)(equals - text), text);
-    snprintf(key, sizeof key, "%s", variable + 5);
-    for (char *c = key; *c != '\0'; c++) {
-        *c = (char)tolower((unsigned char)*c);
-    }
-    check_key(p, key, equals + 1, variable);
-}
-
-void doctor_names(struct patient *p) {
-    check_names(p);
+    settings_variable(setting->key, name, sizeof name);
+    doctor_fail(p, p->mend, "the %s %.100s belongs to no name in pluginserver_names",
+                setting->variable ? "variable" : "key", setting->variable ? name : setting->key);
 }
 
 void doctor_keys(struct patient *p) {
     for (size_t i = 0; i < p->settings.count; i++) {
-        check_key(p, p->settings.settings[i].key, p->settings.settings[i].value, NULL);
-    }
-    for (char **variable = environ; *variable != NULL; variable++) {
-        check_variable(p, *variable);
+        check_key(p, &p->settings.list[i]);
     }
 }

@@ -3,10 +3,12 @@
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include "doctor.h"
 #include "shell_words.h"
+#include "text.h"
 
 /* --- quotes --- */
 
@@ -36,28 +38,20 @@ static bool is_quoted_program(const struct setting *setting) {
     return program;
 }
 
-static void check_quotes(struct patient *p, struct setting *setting, bool variable) {
-    char mend[2 * DOCTOR_VALUE];
-    char name[160];
-    if (!concerns_us(setting->key) || is_quoted_program(setting) || !setting_unquote(setting)) {
-        return;
-    }
-    doctor_mend_setting(setting->key, setting->value, mend, sizeof mend);
-    snprintf(name, sizeof name, "%s", setting->key);
-    if (variable) {
-        settings_variable(setting->key, name, sizeof name);
-    }
-    doctor_fail(&p->doctor, mend,
-                "%.150s: there are quotes around the value, which Kong takes as part of it%s", name,
-                variable ? " (an env file and a list in docker-compose.yml pass them on)" : "");
-}
-
 void doctor_quotes(struct patient *p) {
     for (size_t i = 0; i < p->settings.count; i++) {
-        check_quotes(p, &p->settings.settings[i], false);
-    }
-    for (size_t i = 0; i < p->settings.variable_count; i++) {
-        check_quotes(p, &p->settings.variables[i], true);
+        struct setting *setting = &p->settings.list[i];
+        char name[160];
+        if (!concerns_us(setting->key) || is_quoted_program(setting) || !setting_unquote(setting)) {
+            continue;
+        }
+        settings_variable(setting->key, name, sizeof name);
+        doctor_fail(p, doctor_mend_setting(p, setting->key, setting->value),
+                    "%.150s: there are quotes around the value, which Kong takes as part of it%s",
+                    setting->variable ? name : setting->key,
+                    setting->variable
+                        ? " (an env file and a list in docker-compose.yml pass them on)"
+                        : "");
     }
 }
 
@@ -67,9 +61,11 @@ void doctor_quotes(struct patient *p) {
 static void find_command(const struct patient *p, const char *name, const char *what, char *out,
                          size_t size) {
     char key[160];
+    char plain[101];
     char usual[160];
     settings_server_key(name, what, key, sizeof key);
-    snprintf(usual, sizeof usual, "/usr/local/bin/%.100s", name);
+    settings_lower(name, plain, sizeof plain);
+    snprintf(usual, sizeof usual, "/usr/local/bin/%s", plain);
     bool there = access(usual, F_OK) == 0;
     bool query = strcmp(what, "query_cmd") == 0;
     snprintf(out, size, "%s%s", doctor_get(p, key, there ? usual : ""),
@@ -110,37 +106,26 @@ static bool runs_this_program(const struct patient *p, const char *name) {
     return false;
 }
 
-/* The names in the list, one after the other, in lower case; `rest` goes from call to call. */
-static char *next_name(char **rest) {
-    char *name = strtok_r(NULL, ", \t", rest);
-    for (char *c = name; c != NULL && *c != '\0'; c++) {
-        *c = *c >= 'A' && *c <= 'Z' ? (char)(*c + 'a' - 'A') : *c;
-    }
-    return name;
-}
-
 void doctor_find_name(struct patient *p) {
-    char names[DOCTOR_VALUE];
+    char name[DOCTOR_VALUE];
     char found[sizeof p->name] = "";
-    char *rest = names;
-    if (p->doctor.options->name_given ||
-        (settings_list_has(doctor_get(p, "pluginserver_names", ""), p->name) &&
-         (!doctor_has_several(p) || runs_this_program(p, p->name)))) {
+    const char *names = doctor_get(p, "pluginserver_names", "");
+    if (p->options->name_given || (settings_list_has(names, p->name) &&
+                                   (!doctor_has_several(p) || runs_this_program(p, p->name)))) {
         return;
     }
-    snprintf(names, sizeof names, "%s", doctor_get(p, "pluginserver_names", ""));
-    for (char *name = next_name(&rest); name != NULL; name = next_name(&rest)) {
+    while (settings_list_next(&names, name, sizeof name)) {
         if (strlen(name) < sizeof found && runs_this_program(p, name)) {
-            snprintf(found, sizeof found, "%s", name);
+            settings_lower(name, found, sizeof found);
         }
     }
-    if (found[0] != '\0') {
-        if (!doctor_has_several(p)) {
-            doctor_note(&p->doctor, "this program is the plugin server %s of pluginserver_names",
-                        found);
-        }
-        doctor_set_name(p, found);
+    if (found[0] == '\0') {
+        return;
     }
+    if (!doctor_has_several(p)) {
+        doctor_note(p, "this program is the plugin server %s of pluginserver_names", found);
+    }
+    snprintf(p->name, sizeof p->name, "%s", found);
 }
 
 /* --- twins --- */
@@ -148,69 +133,59 @@ void doctor_find_name(struct patient *p) {
 /* Whether the server's query command tells of this plugin. */
 static bool has_plugin(const struct patient *p, const char *name) {
     char command[DOCTOR_VALUE];
-    char errors[80];
-    const char *reason;
-    int status;
+    struct doctor_output said = {.text = NULL};
     find_command(p, name, "query_cmd", command, sizeof command);
-    char *text =
-        command[0] == '\0' ? NULL : doctor_shell(command, &status, &reason, errors, sizeof errors);
-    json_t *json = text == NULL ? NULL : json_loads(text, 0, NULL);
+    if (command[0] != '\0') {
+        doctor_shell(command, &said);
+    }
+    json_t *json = said.text == NULL ? NULL : json_loads(said.text, 0, NULL);
     json_t *plugins = json_object_get(json, "Plugins");
     json_t *plugin = json_array_get(plugins != NULL ? plugins : json, 0);
     const char *plugin_name = json_string_value(json_object_get(plugin, "Name"));
     bool same = plugin_name != NULL && strcmp(plugin_name, p->plugin->name) == 0;
     json_decref(json);
-    free(text);
+    free(said.text);
     return same;
 }
 
-/* The list without that name. */
-static void leave_out(const char *list, const char *name, char *out, size_t size) {
-    char names[DOCTOR_VALUE];
-    char *rest = names;
-    size_t len = 0;
-    snprintf(names, sizeof names, "%s", list);
-    out[0] = '\0';
-    for (char *next = next_name(&rest); next != NULL && len < size; next = next_name(&rest)) {
-        if (strcmp(next, name) != 0) {
-            len += (size_t)snprintf(out + len, size - len, "%s%s", len > 0 ? "," : "", next);
+/* The setting pluginserver_names without that name, as a mend. */
+static const char *leave_out(struct patient *p, const char *list, const char *name) {
+    char rest[DOCTOR_VALUE];
+    char next[DOCTOR_VALUE];
+    struct text names = TEXT_IN(rest);
+    while (settings_list_next(&list, next, sizeof next)) {
+        if (strcasecmp(next, name) != 0) {
+            text_add_item(&names, ",", next);
         }
     }
+    return doctor_mend_setting(p, "pluginserver_names", rest);
 }
 
 /* Kong asks each name in the list, whether or not its plugin is used. The server's own name is
  * doctor_query's. */
 static void check_commands(struct patient *p, const char *list) {
-    char names[DOCTOR_VALUE];
-    char value[DOCTOR_VALUE];
+    const char *names = list;
+    char name[DOCTOR_VALUE];
     char command[DOCTOR_VALUE];
-    char mend[DOCTOR_VALUE + 300];
-    char *rest = names;
-    snprintf(names, sizeof names, "%s", list);
-    for (char *name = next_name(&rest); name != NULL; name = next_name(&rest)) {
+    while (settings_list_next(&names, name, sizeof name)) {
         find_command(p, name, "query_cmd", command, sizeof command);
-        if (command[0] != '\0' || strcmp(name, p->name) == 0) {
+        if (command[0] != '\0' || strcasecmp(name, p->name) == 0) {
             continue;
         }
-        leave_out(list, name, value, sizeof value);
-        doctor_mend_setting("pluginserver_names", value, mend, sizeof mend);
-        size_t len = strlen(mend);
-        snprintf(mend + len, sizeof mend - len,
-                 " (or give the plugin server %.60s its query command)", name);
-        doctor_fail(&p->doctor, mend,
-                    "the plugin server %.60s has no query command: Kong refuses to start: "
-                    "query_command undefined for pluginserver %.60s",
-                    name, name);
+        leave_out(p, list, name);
+        doctor_fail(
+            p, doctor_mend_more(p, " (or give the plugin server %.60s its query command)", name),
+            "the plugin server %.60s has no query command: Kong refuses to start: "
+            "query_command undefined for pluginserver %.60s",
+            name, name);
     }
 }
 
 void doctor_twins(struct patient *p) {
-    char names[DOCTOR_VALUE];
-    char value[DOCTOR_VALUE];
-    char mend[DOCTOR_VALUE + 300];
-    char *rest = names;
+    char name[DOCTOR_VALUE];
     bool behind = false;
     const char *list = doctor_get(p, "pluginserver_names", "");
+    const char *names = list;
     const char *plugin = p->plugin->name;
     if (!settings_list_has(list, p->name)) {
         return; /* doctor_names tells of it: one of the others may be meant */
@@ -218,20 +193,18 @@ void doctor_twins(struct patient *p) {
     if (p->servers == 0) {
         check_commands(p, list);
     }
-    snprintf(names, sizeof names, "%s", list);
-    for (char *name = next_name(&rest); name != NULL; name = next_name(&rest)) {
-        if (strcmp(name, p->name) == 0) {
+    while (settings_list_next(&names, name, sizeof name)) {
+        if (strcasecmp(name, p->name) == 0) {
             behind = true;
-        } else if (behind && has_plugin(p, name)) {
-            leave_out(list, name, value, sizeof value);
-            doctor_mend_setting("pluginserver_names", value, mend, sizeof mend);
-            doctor_fail(&p->doctor, mend,
+        } else if (!has_plugin(p, name)) {
+            continue;
+        } else if (behind) {
+            doctor_fail(p, leave_out(p, list, name),
                         "the plugin server %.60s has %s too and stands behind %s: Kong takes the "
                         "last one",
                         name, plugin, p->name);
-        } else if (!behind && has_plugin(p, name)) {
-            doctor_note(&p->doctor,
-                        "the plugin server %.60s has %s too; Kong takes the last one, %s", name,
+        } else {
+            doctor_note(p, "the plugin server %.60s has %s too; Kong takes the last one, %s", name,
                         plugin, p->name);
         }
     }

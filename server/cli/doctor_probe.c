@@ -153,8 +153,8 @@ static void find(const struct patient *p, enum protocol protocol, struct doctor_
     arena_init(&arena, LIMIT_EVENT_MEMORY);
     finding->calls = probe(p, &ask, &arena, &finding->untried);
     if (finding->calls < 0) {
-        finding->refused = ask_find_refusal(&ask, p->doctor.options->plugins, finding->error,
-                                            sizeof finding->error);
+        finding->refused =
+            ask_find_refusal(&ask, p->options->plugins, finding->error, sizeof finding->error);
         if (!finding->refused) {
             snprintf(finding->error, sizeof finding->error, "%s",
                      ask.error[0] != '\0' ? ask.error : "an answer that Kong does not take");
@@ -173,7 +173,7 @@ static void find_as_kong(const struct patient *p, enum protocol protocol,
     if (pipe2(ends, O_CLOEXEC) != 0) {
         return;
     }
-    fflush(p->doctor.out);
+    fflush(p->out);
     pid_t child = fork();
     if (child == 0) {
         struct doctor_finding found;

@@ -104,39 +104,33 @@ static const char *read_both(struct stream *out, struct stream *err) {
     return NULL;
 }
 
-char *doctor_shell(const char *command, int *status, const char **reason, char *errors,
-                   size_t errors_size) {
+void doctor_shell(const char *command, struct doctor_output *output) {
     char said[512];
     struct stream out = {.fd = -1, .most = MOST_BYTES};
     struct stream err = {.fd = -1, .text = said, .most = sizeof said};
-    errors[0] = '\0';
+    *output = (struct doctor_output){.text = NULL};
     out.text = malloc(MOST_BYTES + 1);
     pid_t child = out.text == NULL ? -1 : start_shell(command, &out, &err);
-    if (child < 0) {
-        *reason = strerror(errno);
-        close_stream(&out);
-        close_stream(&err);
-        free(out.text);
-        return NULL;
-    }
-    *reason = read_both(&out, &err);
+    output->reason = child < 0 ? strerror(errno) : read_both(&out, &err);
     close_stream(&out);
     close_stream(&err);
-    if (*reason != NULL) {
-        kill(-child, SIGKILL);
-    }
-    while (waitpid(child, status, 0) < 0 && errno == EINTR) {
+    if (child > 0) {
+        if (output->reason != NULL) {
+            kill(-child, SIGKILL);
+        }
+        while (waitpid(child, &output->status, 0) < 0 && errno == EINTR) {
+        }
     }
     while (err.len > 0 && said[err.len - 1] == '\n') {
         err.len--;
     }
-    printable_copy(errors, errors_size, said, err.len);
-    if (*reason != NULL) {
+    printable_copy(output->errors, sizeof output->errors, said, err.len);
+    if (output->reason != NULL) {
         free(out.text);
-        return NULL;
+        return;
     }
     out.text[out.len] = '\0';
-    return out.text;
+    output->text = out.text;
 }
 
 /* The bits of the phases; 0, with the reason, for what Kong does not take. */
@@ -199,14 +193,12 @@ static const char *check(const struct patient *p, json_t *json, unsigned *phases
 }
 
 static void report(struct patient *p, json_t *json) {
-    struct doctor *doctor = &p->doctor;
     unsigned phases = 0;
-    char mend[4 * DOCTOR_VALUE];
     const char *wrong = check(p, json, &phases);
     if (wrong != NULL) {
-        bool old = p->kong_major == 2;
-        doctor_mend_command(p, true, old ? "kong-version" : NULL, "2", mend, sizeof mend);
-        doctor_fail(doctor, mend, "what the query command prints: %s", wrong);
+        const char *option = p->kong_major == 2 ? "kong-version" : NULL;
+        doctor_fail(p, doctor_mend_command(p, true, option, "2"),
+                    "what the query command prints: %s", wrong);
         return;
     }
     char names[128];
@@ -217,55 +209,50 @@ static void report(struct patient *p, json_t *json) {
     json_t *protocol = json_object_get(json, "Protocol");
     snprintf(p->protocol, sizeof p->protocol, "%s",
              protocol == NULL ? "MsgPack:1" : json_string_value(protocol));
-    doctor_ok(doctor, "query command: %.300s: speaks %s, phases %s", p->query,
-              protocol == NULL ? "MsgPack:1" : json_string_value(protocol), names);
+    doctor_ok(p, "query command: %.300s: speaks %s, phases %s", p->query, p->protocol, names);
     if ((phases & KONG_PHASE_BIT(KONG_PHASE_HEADER_FILTER)) != 0) {
-        doctor_mend_command(p, true, "phases", "access", mend, sizeof mend);
-        doctor_fail(doctor, mend, "header_filter: Kong up to 3.9 destroys each response");
+        doctor_fail(p, doctor_mend_command(p, true, "phases", "access"),
+                    "header_filter: Kong up to 3.9 destroys each response");
     }
 }
 
-/* "status 2; on standard error: ..." */
-static void describe_end(int status, const char *errors, char *out, size_t size) {
+/* "; exit status 2; on standard error: ..." */
+static void describe_end(const struct doctor_output *said, char *out, size_t size) {
     char how[64] = "";
-    if (WIFSIGNALED(status)) {
-        snprintf(how, sizeof how, "; killed by signal %d", WTERMSIG(status));
-    } else if (WEXITSTATUS(status) != 0) {
-        snprintf(how, sizeof how, "; exit status %d", WEXITSTATUS(status));
+    if (WIFSIGNALED(said->status)) {
+        snprintf(how, sizeof how, "; killed by signal %d", WTERMSIG(said->status));
+    } else if (WEXITSTATUS(said->status) != 0) {
+        snprintf(how, sizeof how, "; exit status %d", WEXITSTATUS(said->status));
     }
-    snprintf(out, size, "%s%s%s", how, errors[0] != '\0' ? "; on standard error: " : "", errors);
+    snprintf(out, size, "%s%s%s", how, said->errors[0] != '\0' ? "; on standard error: " : "",
+             said->errors);
 }
 
 void doctor_query(struct patient *p) {
-    const char *reason = "";
-    int status = 0;
-    char mend[4 * DOCTOR_VALUE];
-    char errors[300];
+    struct doctor_output said;
+    char begin[60];
     char end[400];
-    json_error_t error;
-    doctor_mend_command(p, true, NULL, NULL, mend, sizeof mend);
     if (p->query[0] == '\0') {
-        doctor_fail(&p->doctor, mend, "no query command: Kong cannot learn of the plugin");
+        doctor_fail(p, doctor_mend_command(p, true, NULL, NULL),
+                    "no query command: Kong cannot learn of the plugin");
         return;
     }
-    char *text = doctor_shell(p->query, &status, &reason, errors, sizeof errors);
-    if (text == NULL) {
-        doctor_fail(&p->doctor, mend, "query command: %.300s: %s", p->query, reason);
-        return;
-    }
-    json_t *json = json_loads(text, 0, &error);
-    if (json != NULL) {
+    doctor_shell(p->query, &said);
+    json_t *json = said.text == NULL ? NULL : json_loads(said.text, 0, NULL);
+    if (said.text == NULL) {
+        doctor_fail(p, doctor_mend_command(p, true, NULL, NULL), "query command: %.300s: %s",
+                    p->query, said.reason);
+    } else if (json != NULL) {
         report(p, json);
     } else {
-        char begin[60];
-        printable_copy(begin, sizeof begin, text, strlen(text));
-        describe_end(status, errors, end, sizeof end);
-        doctor_fail(&p->doctor, mend, "query command: %.300s: %s%s%s", p->query,
-                    text[0] == '\0'
-                        ? "prints nothing"
-                        : "its standard output must be JSON and nothing else: no JSON: ",
-                    begin, end);
+        printable_copy(begin, sizeof begin, said.text, strlen(said.text));
+        describe_end(&said, end, sizeof end);
+        doctor_fail(
+            p, doctor_mend_command(p, true, NULL, NULL), "query command: %.300s: %s%s%s", p->query,
+            said.text[0] == '\0' ? "prints nothing"
+                                 : "its standard output must be JSON and nothing else: no JSON: ",
+            begin, end);
     }
     json_decref(json);
-    free(text);
+    free(said.text);
 }

@@ -15,23 +15,20 @@
 
 /* getopt does not tell an unknown option from one that is short for several. */
 static int refuse_unknown(const struct option_parser *parser, const char *argument) {
-    char candidates[256] = "";
-    size_t len = 0;
+    char names[256];
+    struct text candidates = TEXT_IN(names);
     size_t count = 0;
     const char *name = argument + strspn(argument, "-");
     size_t name_len = strcspn(name, "=");
     for (size_t i = 0; i < option_row_count; i++) {
         if (name_len > 0 && strncmp(option_rows[i].name, name, name_len) == 0) {
-            len += (size_t)snprintf(candidates + len, sizeof candidates - len, "%s--%s",
-                                    count++ > 0 ? ", " : "", option_rows[i].name);
-            assert(len < sizeof candidates);
+            text_add(&candidates, "%s--%s", count++ > 0 ? ", " : "", option_rows[i].name);
         }
     }
-    if (count > 1) {
-        return options_fail(parser, "%.100s is short for more than one option: %s", argument,
-                            candidates);
-    }
-    return options_fail(parser, "unknown option %.200s: --help-all lists the options", argument);
+    return count > 1 ? options_fail(parser, "%.100s is short for more than one option: %s",
+                                    argument, names)
+                     : options_fail(parser, "unknown option %.200s: --help-all lists the options",
+                                    argument);
 }
 
 static const struct option_row *row_of(int value) {
@@ -54,44 +51,56 @@ static int refuse_usage(const struct option_parser *parser, int result, const ch
                : options_fail(parser, "--%s takes no argument: %.200s", row->name, argument);
 }
 
-/* The table as getopt wants it. */
-static void make_getopt(struct option longs[MOST_ROWS + 1], char letters[2 * MOST_ROWS + 3]) {
+/* One walk over a command line. */
+struct scan {
+    int argc;
+    char **argv;
+    struct option longs[MOST_ROWS + 1]; /* the table as getopt wants it */
+    char letters[2 * MOST_ROWS + 3];
+};
+
+static void scan_begin(struct scan *scan, int argc, char **argv) {
     size_t len = 0;
     assert(option_row_count <= MOST_ROWS);
-    letters[len++] = '+'; /* the first word that is no option ends the options */
-    letters[len++] = ':'; /* a missing argument has a result of its own */
+    *scan = (struct scan){.argc = argc, .argv = argv};
+    scan->letters[len++] = '+'; /* the first word that is no option ends the options */
+    scan->letters[len++] = ':'; /* a missing argument has a result of its own */
     for (size_t i = 0; i < option_row_count; i++) {
         const struct option_row *row = &option_rows[i];
-        longs[i] = (struct option){.name = row->name,
-                                   .has_arg = row->argument == NULL     ? no_argument
-                                              : options_takes_word(row) ? required_argument
-                                                                        : optional_argument,
-                                   .val = LONG_VALUE + (int)i};
+        scan->longs[i] = (struct option){.name = row->name,
+                                         .has_arg = row->argument == NULL     ? no_argument
+                                                    : options_takes_word(row) ? required_argument
+                                                                              : optional_argument,
+                                         .val = LONG_VALUE + (int)i};
         if (row->letter != 0) {
-            letters[len++] = row->letter;
+            scan->letters[len++] = row->letter;
             if (row->argument != NULL) {
-                letters[len++] = ':';
+                scan->letters[len++] = ':';
             }
         }
     }
-    longs[option_row_count] = (struct option){0};
-    letters[len] = '\0';
+    opterr = 0;
+    optind = 0; /* glibc: forget an earlier scan */
+}
+
+/* The next option; its argument is in optarg. Returns getopt's result: -1 is the end, and with '?'
+ * and ':', for what is wrong, *row is NULL. */
+static int scan_next(struct scan *scan, const struct option_row **row) {
+    int result = getopt_long_only(scan->argc, scan->argv, scan->letters, scan->longs, NULL);
+    *row = result == '?' || result == ':' ? NULL : row_of(result);
+    return result;
 }
 
 /* --plugin says what others may be: it is looked for before they are read. What else is there, and
  * what is wrong with it, is parse_arguments'. */
 static const struct kong_plugin *find_plugin(const struct plugins *plugins, int argc, char **argv) {
-    struct option longs[MOST_ROWS + 1];
-    char letters[2 * MOST_ROWS + 3];
+    struct scan scan;
+    const struct option_row *row;
     const struct kong_plugin *plugin = options_only_plugin(plugins);
-    int result;
-    make_getopt(longs, letters);
-    opterr = 0;
-    optind = 0; /* glibc: forget an earlier scan */
-    while ((result = getopt_long_only(argc, argv, letters, longs, NULL)) != -1) {
-        const struct option_row *row = result == '?' || result == ':' ? NULL : row_of(result);
-        if (row != NULL && row->offset == offsetof(struct options, plugin_name) &&
-            row->kind == OPTION_TEXT) {
+    scan_begin(&scan, argc, argv);
+    while (scan_next(&scan, &row) != -1) {
+        if (row != NULL && row->kind == OPTION_TEXT &&
+            row->offset == offsetof(struct options, plugin_name)) {
             const struct plugin *named = plugins_find(plugins, kong_str(optarg));
             plugin = named == NULL ? NULL : named->what;
         }
@@ -100,14 +109,11 @@ static const struct kong_plugin *find_plugin(const struct plugins *plugins, int 
 }
 
 static int parse_arguments(const struct option_parser *parser, int argc, char **argv) {
-    struct option longs[MOST_ROWS + 1];
-    char letters[2 * MOST_ROWS + 3];
+    struct scan scan;
+    const struct option_row *row;
     int result;
-    make_getopt(longs, letters);
-    opterr = 0;
-    optind = 0; /* glibc: forget an earlier scan */
-    while ((result = getopt_long_only(argc, argv, letters, longs, NULL)) != -1) {
-        const struct option_row *row = result == '?' || result == ':' ? NULL : row_of(result);
+    scan_begin(&scan, argc, argv);
+    while ((result = scan_next(&scan, &row)) != -1) {
         if (row == NULL) {
             return refuse_usage(parser, result, argv[optind - 1]);
         }
@@ -145,33 +151,28 @@ static const char *executable_name(const char *argv0, char *buffer, size_t size)
     return options_program_name(buffer);
 }
 
+/* Whether an option has another value than without any option. */
+static bool is_given(const struct option_row *row, const struct options *options,
+                     const struct options *defaults) {
+    char given[1024];
+    char usual[1024];
+    return strcmp(options_show(row, options, given, sizeof given),
+                  options_show(row, defaults, usual, sizeof usual)) != 0;
+}
+
 /* Refuses options that do nothing without another one. */
 static int check_company(const struct option_parser *parser) {
     struct options defaults;
-    char given[64];
-    char usual[64];
     options_defaults(&defaults, parser->plugins, parser->options->plugin);
     for (size_t i = 0; i < option_row_count; i++) {
         const struct option_row *row = &option_rows[i];
         if (row->only_with != OPTIONS_RUN && row->only_with != parser->options->action &&
-            strcmp(options_show(row, parser->options, given, sizeof given),
-                   options_show(row, &defaults, usual, sizeof usual)) != 0) {
+            is_given(row, parser->options, &defaults)) {
             return options_fail(parser, "--%s goes with --%s: give both, or leave it out",
                                 row->name, options_name_of(row->only_with));
         }
     }
     return 0;
-}
-
-static bool is_given(const struct option_row *row, const struct options *options,
-                     const struct options *defaults) {
-    char given[1024];
-    char usual[1024];
-    if (row->number != 0 && options->action == (enum options_action)row->number) {
-        return true;
-    }
-    return strcmp(options_show(row, options, given, sizeof given),
-                  options_show(row, defaults, usual, sizeof usual)) != 0;
 }
 
 /* Which plugin it is about. */
@@ -191,8 +192,10 @@ static int check_plugin(const struct option_parser *parser) {
     }
     options_defaults(&defaults, parser->plugins, options->plugin);
     for (size_t i = 0; options->plugin == NULL && i < option_row_count; i++) {
-        if (option_rows[i].of_plugin && is_given(&option_rows[i], options, &defaults)) {
-            return options_need_plugin(parser, option_rows[i].name);
+        const struct option_row *row = &option_rows[i];
+        bool acts = row->number != 0 && options->action == (enum options_action)row->number;
+        if (row->of_plugin && (acts || is_given(row, options, &defaults))) {
+            return options_need_plugin(parser, row->name);
         }
     }
     const struct kong_plugin *msgpack = options_msgpack_plugin(parser->plugins);
@@ -273,17 +276,11 @@ int options_parse(struct options *options, const struct plugins *plugins, int ar
 }
 
 void options_free(struct options *options) {
-    free(options->check_config);
-    free(options->metrics_listen);
-    free(options->record);
-    free(options->log_file);
-    free(options->name);
-    free(options->plugin_name);
-    free(options->kong_conf);
-    free(options->admin_url);
-    free(options->replace_headers);
-    free(options->kong_prefix);
-    free(options->socket);
-    free(options->socket_group);
+    for (size_t i = 0; i < option_row_count; i++) {
+        const struct option_row *row = &option_rows[i];
+        if (row->kind == OPTION_TEXT || row->kind == OPTION_HEADERS) {
+            free(*(char **)((char *)options + row->offset));
+        }
+    }
     *options = (struct options){0};
 }

@@ -14,6 +14,7 @@
 #include "plugins.h"
 #include "prefetch_mode.h"
 #include "protocol.h"
+#include "text.h"
 
 enum options_action {
     OPTIONS_RUN,
@@ -124,6 +125,11 @@ int options_parse(struct options *options, const struct plugins *plugins, int ar
  * those of `options` and of the plugin. */
 struct options options_for(const struct options *options, const struct plugins *plugins,
                            const struct kong_plugin *plugin);
+
+/* Whether the list has it. */
+bool options_has_uid(const struct option_uids *uids, uid_t uid);
+/* "0,33" */
+void options_list_uids(const struct option_uids *uids, struct text *out);
 
 /* Idempotent; zeroed options are allowed. */
 void options_free(struct options *options);

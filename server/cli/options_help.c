@@ -73,21 +73,17 @@ static bool has_rows(size_t from, bool all) {
 
 /* "Serves the plugin a, version 1.0, to Kong ..." */
 static void print_purpose(const struct plugins *plugins, FILE *out) {
-    char text[640];
-    size_t len =
-        (size_t)snprintf(text, sizeof text, "Serves the plugin%s ", plugins->count > 1 ? "s" : "");
-    for (size_t i = 0; i < plugins->count && len < sizeof text; i++) {
+    char line[640];
+    struct text text = TEXT_IN(line);
+    bool several = plugins->count > 1;
+    text_add(&text, "Serves the plugin%s ", several ? "s" : "");
+    for (size_t i = 0; i < plugins->count; i++) {
         const struct kong_plugin *plugin = plugins->list[i].what;
-        len += (size_t)snprintf(text + len, sizeof text - len, "%s%s%s%s", i > 0 ? ", " : "",
-                                plugin->name, plugins->count > 1 ? " " : ", version ",
-                                plugin->version);
+        text_add(&text, "%s%s%s%s", i > 0 ? ", " : "", plugin->name, several ? " " : ", version ",
+                 plugin->version);
     }
-    if (len < sizeof text) {
-        snprintf(text + len, sizeof text - len,
-                 "%sto Kong Gateway on a Unix socket, until SIGTERM.",
-                 plugins->count > 1 ? " " : ", ");
-    }
-    print_wrapped(out, text, 0);
+    text_add(&text, "%sto Kong Gateway on a Unix socket, until SIGTERM.", several ? " " : ", ");
+    print_wrapped(out, line, 0);
 }
 
 void options_print_help(const char *program, const struct plugins *plugins, bool all, FILE *out) {

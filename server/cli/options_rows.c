@@ -1,5 +1,4 @@
 /* Default values, and questions to the table of options. */
-#include <assert.h>
 #include <stdio.h>
 
 #include "dump.h"
@@ -85,13 +84,10 @@ bool options_belongs(const struct option_row *row, enum option_use use) {
 }
 
 void options_list_phases(unsigned phases, const char *between, char *out, size_t size) {
-    size_t len = 0;
-    out[0] = '\0';
+    struct text names = text_in(out, size);
     for (unsigned phase = 0; phase < KONG_PHASE_COUNT; phase++) {
         if ((phases & KONG_PHASE_BIT(phase)) != 0) {
-            len += (size_t)snprintf(out + len, size - len, "%s%s", len > 0 ? between : "",
-                                    kong_phase_name((enum kong_phase)phase));
-            assert(len < size);
+            text_add_item(&names, between, kong_phase_name((enum kong_phase)phase));
         }
     }
 }
@@ -101,11 +97,9 @@ void options_list_handlers(const struct kong_plugin *plugin, char *out, size_t s
 }
 
 void options_list_plugins(const struct plugins *plugins, char *out, size_t size) {
-    size_t len = 0;
-    out[0] = '\0';
-    for (size_t i = 0; i < plugins->count && len < size; i++) {
-        len += (size_t)snprintf(out + len, size - len, "%s%s", i > 0 ? ", " : "",
-                                plugins->list[i].what->name);
+    struct text names = text_in(out, size);
+    for (size_t i = 0; i < plugins->count; i++) {
+        text_add_item(&names, ", ", plugins->list[i].what->name);
     }
 }
 

@@ -20,19 +20,25 @@ static void show_name(const struct option_name *name, unsigned value, char *out,
     snprintf(out, size, "%s", name->name);
 }
 
-static void show_uids(const struct option_uids *uids, char *out, size_t size) {
-    size_t len = 0;
-    out[0] = '\0';
-    for (size_t i = 0; i < uids->count && len < size; i++) {
-        len += (size_t)snprintf(out + len, size - len, "%s%lu", i > 0 ? "," : "",
-                                (unsigned long)uids->list[i]);
+void options_list_uids(const struct option_uids *uids, struct text *out) {
+    for (size_t i = 0; i < uids->count; i++) {
+        text_add(out, "%s%lu", i > 0 ? "," : "", (unsigned long)uids->list[i]);
     }
+}
+
+bool options_has_uid(const struct option_uids *uids, uid_t uid) {
+    for (size_t i = 0; i < uids->count; i++) {
+        if (uids->list[i] == uid) {
+            return true;
+        }
+    }
+    return false;
 }
 
 const char *options_show(const struct option_row *row, const struct options *options, char *scratch,
                          size_t size) {
     const void *value = (const char *)options + row->offset;
-    scratch[0] = '\0';
+    struct text text = text_in(scratch, size);
     switch (row->kind) {
     case OPTION_ACTION:
         break;
@@ -40,7 +46,7 @@ const char *options_show(const struct option_row *row, const struct options *opt
         snprintf(scratch, size, "%s", *(const bool *)value ? row->name : "");
         break;
     case OPTION_UIDS:
-        show_uids(value, scratch, size);
+        options_list_uids(value, &text);
         break;
     case OPTION_TEXT:
         return *(char *const *)value != NULL ? *(char *const *)value : scratch;

@@ -10,9 +10,10 @@
 #include "metrics_address.h"
 #include "running.h"
 
-#define SECOND      ((uint64_t)1000)
-#define HOUR        (3600 * SECOND)
-#define MOST_EVENTS (((uint64_t)1 << 18) - 1) /* an id has so many slots */
+#define SECOND       ((uint64_t)1000)
+#define HOUR         (3600 * SECOND)
+#define NAME_LETTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+#define MOST_EVENTS  (((uint64_t)1 << 18) - 1) /* an id has so many slots */
 
 static const struct option_name log_levels[] = {
     {"debug", LOG_LEVEL_DEBUG}, {"info", LOG_LEVEL_INFO},   {"notice", LOG_LEVEL_NOTICE},
@@ -38,9 +39,7 @@ static const struct option_name switches[] = {
 
 int options_check_name(const char *name, char *error, size_t error_size) {
     size_t len = strlen(name);
-    if (len > 0 && len < 64 &&
-        name[strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-")] ==
-            '\0') {
+    if (len > 0 && len < 64 && name[strspn(name, NAME_LETTERS)] == '\0') {
         return 0;
     }
     snprintf(error, error_size,
@@ -54,13 +53,23 @@ static int check_metrics(const char *text, char *error, size_t error_size) {
 }
 
 static int check_url(const char *text, char *error, size_t error_size) {
-    static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
-                                ":/.-_~[]%@";
     bool http = strncmp(text, "http://", 7) == 0 || strncmp(text, "https://", 8) == 0;
-    if (http && text[strspn(text, plain)] == '\0' && strlen(text) < 256) {
+    if (http && text[strspn(text, NAME_LETTERS ":/.~[]%@")] == '\0' && strlen(text) < 256) {
         return 0;
     }
     snprintf(error, error_size, "not an address like http://127.0.0.1:8001");
+    return -1;
+}
+
+/* Names of headers, as they go into Kong's settings and from there into nginx' configuration. */
+static int check_headers(const char *text, char *error, size_t error_size) {
+    size_t len = strlen(text);
+    if (len > 0 && len <= 500 && text[strspn(text, NAME_LETTERS ",")] == '\0' && text[0] != ',' &&
+        text[len - 1] != ',' && strstr(text, ",,") == NULL) {
+        return 0;
+    }
+    snprintf(error, error_size,
+             "not names of headers like Version,X-Version: letters, digits, - and _");
     return -1;
 }
 
@@ -218,7 +227,7 @@ const struct option_row option_rows[] = {
      .help =
          "with --print-conf: the lines for one side of a hybrid Kong, control_plane or data_plane"},
     {OPTION(HEADERS, "replace-upstream-header", "[=NAME,...]", replace_headers), .common = true,
-     .of_plugin = true, .only_with = OPTIONS_PRINT_CONF,
+     .of_plugin = true, .only_with = OPTIONS_PRINT_CONF, .check = check_headers,
      .help = "with --print-conf: nginx drops these headers of every upstream's answer, so that the "
              "plugin's stands alone (default: the one that the plugin sets by default)"},
     {OPTION(TEXT, "name", "NAME", name), .of_plugin = true, .check = options_check_name,

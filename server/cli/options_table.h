@@ -4,6 +4,7 @@
 
 #include "options.h"
 #include "printable.h"
+#include "text.h"
 
 enum option_kind {
     OPTION_ACTION,       /* no argument; `number` is the enum options_action */
@@ -43,7 +44,7 @@ struct option_row {
     uint64_t least, most; /* SECONDS (in ms), COUNT, BYTES */
     const struct option_name *names;
     const char *text; /* TEXT: the default; NULL: none, or the help says it */
-    /* TEXT: may be NULL. -1, with what is wrong in `error` */
+    /* TEXT, HEADERS: may be NULL. -1, with what is wrong in `error` */
     int (*check)(const char *text, char *error, size_t error_size);
     enum option_kind kind;
     unsigned number;

@@ -80,53 +80,50 @@ static bool read_ms(const char *text, uint64_t *ms) {
     return *text == '\0';
 }
 
-static int parse_seconds(const struct option_parser *parser, const struct option_row *row,
-                         const char *text, uint64_t *ms) {
+/* Bytes, perhaps with K or M behind them. */
+static bool read_bytes(const char *text, uint64_t most, uint64_t *bytes) {
+    if (!read_number(&text, most, bytes)) {
+        return false;
+    }
+    unsigned shift = *text == 'K' || *text == 'k' ? 10 : *text == 'M' || *text == 'm' ? 20 : 0;
+    text += shift > 0;
+    bool fits = *text == '\0' && *bytes <= most >> shift;
+    *bytes <<= fits ? shift : 0;
+    return fits;
+}
+
+/* SECONDS, COUNT or BYTES. */
+static int parse_amount(const struct option_parser *parser, const struct option_row *row,
+                        const char *text, uint64_t *amount) {
     char instead[128];
-    uint64_t value;
-    if (read_ms(text, &value) && value >= row->least && value <= row->most) {
-        *ms = value;
+    const char *end = text;
+    unsigned long long least = row->least, most = row->most;
+    bool good = row->kind == OPTION_SECONDS ? read_ms(text, amount)
+                : row->kind == OPTION_BYTES ? read_bytes(text, most, amount)
+                                            : read_number(&end, most, amount) && *end == '\0';
+    if (good && *amount >= least && *amount <= most) {
         return 0;
     }
-    snprintf(instead, sizeof instead, "not a number of seconds from %.12g to %.12g, like 5 or 0.25",
-             (double)row->least / 1000, (double)row->most / 1000);
+    if (row->kind == OPTION_SECONDS) {
+        snprintf(instead, sizeof instead,
+                 "not a number of seconds from %.12g to %.12g, like 5 or 0.25",
+                 (double)least / 1000, (double)most / 1000);
+    } else if (row->kind == OPTION_BYTES) {
+        snprintf(instead, sizeof instead,
+                 "not a number of bytes from %lluK to %lluM, like 65536, 64K or 16M", least >> 10,
+                 most >> 20);
+    } else {
+        snprintf(instead, sizeof instead, "not a whole number from %llu to %llu", least, most);
+    }
     return refuse(parser, row, text, instead);
 }
 
-static int parse_count(const struct option_parser *parser, const struct option_row *row,
-                       const char *text, size_t *count) {
-    char instead[128];
-    const char *end = text;
-    uint64_t value;
-    if (read_number(&end, row->most, &value) && *end == '\0' && value >= row->least) {
-        *count = (size_t)value;
-        return 0;
-    }
-    snprintf(instead, sizeof instead, "not a whole number from %llu to %llu",
-             (unsigned long long)row->least, (unsigned long long)row->most);
-    return refuse(parser, row, text, instead);
-}
-
-static int parse_bytes(const struct option_parser *parser, const struct option_row *row,
-                       const char *text, size_t *bytes) {
-    char instead[128];
-    const char *end = text;
-    uint64_t value;
-    unsigned shift = 0;
-    if (read_number(&end, row->most, &value)) {
-        if (*end == 'K' || *end == 'k' || *end == 'M' || *end == 'm') {
-            shift = *end == 'K' || *end == 'k' ? 10 : 20;
-            end++;
-        }
-        if (*end == '\0' && value <= row->most >> shift && value << shift >= row->least) {
-            *bytes = (size_t)(value << shift);
-            return 0;
-        }
-    }
-    snprintf(instead, sizeof instead,
-             "not a number of bytes from %lluK to %lluM, like 65536, 64K or 16M",
-             (unsigned long long)row->least >> 10, (unsigned long long)row->most >> 20);
-    return refuse(parser, row, text, instead);
+static int parse_size(const struct option_parser *parser, const struct option_row *row,
+                      const char *text, size_t *size) {
+    uint64_t amount;
+    int rc = parse_amount(parser, row, text, &amount);
+    *size = rc == 0 ? (size_t)amount : *size;
+    return rc;
 }
 
 static int parse_priority(const struct option_parser *parser, const struct option_row *row,
@@ -143,18 +140,17 @@ static int parse_priority(const struct option_parser *parser, const struct optio
 
 static int parse_name(const struct option_parser *parser, const struct option_row *row,
                       const char *text, unsigned *value) {
-    char instead[128] = "not one of";
-    size_t len = strlen(instead);
+    char names[128];
+    struct text instead = TEXT_IN(names);
+    text_add(&instead, "not one of");
     for (const struct option_name *name = row->names; name->name != NULL; name++) {
         if (strcasecmp(name->name, text) == 0) {
             *value = name->value;
             return 0;
         }
-        len += (size_t)snprintf(instead + len, sizeof instead - len, "%s %s",
-                                name == row->names ? "" : ",", name->name);
-        assert(len < sizeof instead);
+        text_add(&instead, "%s %s", name == row->names ? "" : ",", name->name);
     }
-    return refuse(parser, row, text, instead);
+    return refuse(parser, row, text, names);
 }
 
 static int parse_kong_version(const struct option_parser *parser, const struct option_row *row,
@@ -248,34 +244,15 @@ static int parse_phases(const struct option_parser *parser, const char *text, un
 
 /* --- one option --- */
 
+/* text: NULL only where the argument may be left out. */
 static int parse_text(const struct option_parser *parser, const struct option_row *row,
                       const char *text, char **value) {
-    if (*text == '\0') {
+    char reason[300];
+    if (text != NULL && *text == '\0' && row->kind == OPTION_TEXT) {
         return options_fail(parser, "--%s: its argument %s is empty", row->name, row->argument);
     }
-    char reason[300];
-    if (row->check != NULL && row->check(text, reason, sizeof reason) != 0) {
+    if (text != NULL && row->check != NULL && row->check(text, reason, sizeof reason) != 0) {
         return refuse(parser, row, text, reason);
-    }
-    char *copy = strdup(text);
-    if (copy == NULL) {
-        return options_fail(parser, "out of memory");
-    }
-    free(*value);
-    *value = copy;
-    return 0;
-}
-
-/* Names of headers, as they go into Kong's settings and from there into nginx' configuration. */
-static int parse_headers(const struct option_parser *parser, const struct option_row *row,
-                         const char *text, char **value) {
-    static const char letters[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_,";
-    size_t len = text == NULL ? 0 : strlen(text);
-    if (text != NULL && (len == 0 || len > 500 || strspn(text, letters) != len || text[0] == ',' ||
-                         text[len - 1] == ',' || strstr(text, ",,") != NULL)) {
-        return refuse(parser, row, text,
-                      "not names of headers like Version,X-Version: letters, digits, - and _");
     }
     char *copy = strdup(text == NULL ? "" : text);
     if (copy == NULL) {
@@ -311,23 +288,22 @@ int options_set(const struct option_parser *parser, const struct option_row *row
         if (row->number != 0 && choose(parser, row) != 0) {
             return -1;
         }
+        __attribute__((fallthrough));
+    case OPTION_HEADERS:
         return parse_text(parser, row, text, value);
     case OPTION_MODE:
         return parse_mode(parser, row, text, value);
     case OPTION_SECONDS:
-        return parse_seconds(parser, row, text, value);
+        return parse_amount(parser, row, text, value);
     case OPTION_COUNT:
-        return parse_count(parser, row, text, value);
     case OPTION_BYTES:
-        return parse_bytes(parser, row, text, value);
+        return parse_size(parser, row, text, value);
     case OPTION_PRIORITY:
         return parse_priority(parser, row, text, value);
     case OPTION_NAME:
         return parse_name(parser, row, text, value);
     case OPTION_PHASES:
         return parse_phases(parser, text, value);
-    case OPTION_HEADERS:
-        return parse_headers(parser, row, text, value);
     case OPTION_UIDS:
         return parse_uids(parser, row, text, value);
     case OPTION_KONG_VERSION:

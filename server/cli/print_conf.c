@@ -1,6 +1,5 @@
 #include "print_conf.h"
 
-#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -43,7 +42,6 @@ static void append_options(const struct print_conf *wanted, const struct options
     struct options defaults;
     char shown[SHOWN];
     char usual[SHOWN];
-    char name[64];
     options_defaults(&defaults, wanted->plugins, options->plugin);
     for (size_t i = 0; i < option_row_count; i++) {
         const struct option_row *row = &option_rows[i];
@@ -55,11 +53,7 @@ static void append_options(const struct print_conf *wanted, const struct options
         if (skip || strcmp(value, options_show(row, &defaults, usual, sizeof usual)) == 0) {
             continue;
         }
-        snprintf(name, sizeof name, "--%s", row->name);
-        shell_append(out, name);
-        if (row->argument != NULL) {
-            shell_append(out, value);
-        }
+        shell_append_option(out, row->name, row->argument != NULL ? value : NULL);
     }
 }
 
@@ -123,14 +117,6 @@ static void add_query(struct conf *conf, const struct print_conf *wanted,
     buffer_free(&told);
 }
 
-static void set_name(struct conf *conf, const char *name) {
-    size_t len = 0;
-    for (; name[len] != '\0' && len + 1 < sizeof conf->name; len++) {
-        conf->name[len] = (char)tolower((unsigned char)name[len]);
-    }
-    conf->name[len] = '\0';
-}
-
 /* What the plugin server of a plugin is called. */
 static const char *name_of(const struct print_conf *wanted, size_t index) {
     const struct kong_plugin *plugin = wanted->plugins->list[index].what;
@@ -154,7 +140,7 @@ static void add_names(struct conf *conf, const struct print_conf *wanted) {
                        : "one name for each plugin, all of one process; further ones behind them");
     for (size_t i = 0; i < count; i++) {
         buffer_append_text(names, i > 0 ? "," : "");
-        set_name(conf, name_of(wanted, i));
+        settings_lower(name_of(wanted, i), conf->name, sizeof conf->name);
         buffer_append_text(names, conf->name);
     }
 }
@@ -163,7 +149,7 @@ static void add_names(struct conf *conf, const struct print_conf *wanted) {
 static void add_server(struct conf *conf, const struct print_conf *wanted, size_t index) {
     const struct options own =
         options_for(wanted->options, wanted->plugins, wanted->plugins->list[index].what);
-    set_name(conf, name_of(wanted, index));
+    settings_lower(name_of(wanted, index), conf->name, sizeof conf->name);
     if (index == 0) {
         add_start(conf, wanted);
     } else {
@@ -203,14 +189,12 @@ static void print_file(const struct conf *conf, FILE *out) {
 }
 
 static bool print_variable(const struct line *line, FILE *out) {
+    char name[sizeof line->key + 8];
     struct buffer quoted;
     buffer_init(&quoted, 4 * VALUE);
     shell_append(&quoted, (const char *)line->value.data);
-    fputs("KONG_", out);
-    for (const char *c = line->key; *c != '\0'; c++) {
-        fputc(toupper((unsigned char)*c), out);
-    }
-    fprintf(out, "=%.*s", (int)quoted.len, (const char *)quoted.data);
+    settings_variable(line->key, name, sizeof name);
+    fprintf(out, "%s=%.*s", name, (int)quoted.len, (const char *)quoted.data);
     bool whole = !quoted.failed;
     buffer_free(&quoted);
     return whole;

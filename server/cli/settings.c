@@ -39,52 +39,48 @@ static void make_identifier(char *key) {
     }
 }
 
-static int add_line(struct settings *settings, char *line) {
-    cut_comment(line);
-    char *equals = strchr(line, '=');
-    if (equals == NULL || settings->count == SETTINGS_MOST) {
-        return 0;
-    }
-    *equals = '\0';
-    struct setting *setting = &settings->settings[settings->count];
-    setting->key = strdup(trim(line));
-    setting->value = strdup(trim(equals + 1));
-    settings->count++;
-    if (setting->key == NULL || setting->value == NULL) {
+/* Takes over key and value. */
+static int add(struct settings *settings, char *key, char *value, bool variable) {
+    struct setting *list = reallocarray(settings->list, settings->count + 1, sizeof *list);
+    settings->list = list != NULL ? list : settings->list;
+    if (list == NULL || key == NULL || value == NULL) {
+        free(key);
+        free(value);
         return -1;
     }
-    make_identifier(setting->key);
+    list[settings->count++] = (struct setting){key, value, variable};
     return 0;
 }
 
-static int read_variables(struct settings *settings) {
-    size_t count = 0;
-    for (char **variable = environ; *variable != NULL; variable++) {
-        count += strncmp(*variable, "KONG_", 5) == 0;
+static int add_line(struct settings *settings, char *line) {
+    cut_comment(line);
+    char *equals = strchr(line, '=');
+    if (equals == NULL) {
+        return 0;
     }
-    settings->variables = calloc(count + 1, sizeof *settings->variables);
-    if (settings->variables == NULL) {
-        return -1;
-    }
+    *equals = '\0';
+    make_identifier(line = trim(line));
+    return add(settings, strdup(line), strdup(trim(equals + 1)), false);
+}
+
+static int add_variables(struct settings *settings) {
     for (char **variable = environ; *variable != NULL; variable++) {
         const char *equals = strchr(*variable, '=');
         if (strncmp(*variable, "KONG_", 5) != 0 || equals == NULL) {
             continue;
         }
-        struct setting *setting = &settings->variables[settings->variable_count++];
-        setting->key = strndup(*variable + 5, (size_t)(equals - *variable) - 5);
-        setting->value = strdup(equals + 1);
-        if (setting->key == NULL || setting->value == NULL) {
-            return -1;
-        }
-        for (char *c = setting->key; *c != '\0'; c++) {
+        char *key = strndup(*variable + 5, (size_t)(equals - *variable) - 5);
+        for (char *c = key; c != NULL && *c != '\0'; c++) {
             *c = (char)tolower((unsigned char)*c);
+        }
+        if (add(settings, key, strdup(equals + 1), true) != 0) {
+            return -1;
         }
     }
     return 0;
 }
 
-static int read_file(struct settings *settings, const char *path) {
+static int add_file(struct settings *settings, const char *path) {
     char *line = NULL;
     size_t size = 0;
     int rc = 0;
@@ -107,7 +103,7 @@ static int read_file(struct settings *settings, const char *path) {
 
 int settings_read(struct settings *settings, const char *path) {
     *settings = (struct settings){.count = 0};
-    if (read_variables(settings) == 0 && (path == NULL || read_file(settings, path) == 0)) {
+    if ((path == NULL || add_file(settings, path) == 0) && add_variables(settings) == 0) {
         return 0;
     }
     int error = errno;
@@ -118,17 +114,11 @@ int settings_read(struct settings *settings, const char *path) {
 
 void settings_free(struct settings *settings) {
     for (size_t i = 0; i < settings->count; i++) {
-        free(settings->settings[i].key);
-        free(settings->settings[i].value);
+        free(settings->list[i].key);
+        free(settings->list[i].value);
     }
-    settings->count = 0;
-    for (size_t i = 0; i < settings->variable_count; i++) {
-        free(settings->variables[i].key);
-        free(settings->variables[i].value);
-    }
-    free(settings->variables);
-    settings->variables = NULL;
-    settings->variable_count = 0;
+    free(settings->list);
+    *settings = (struct settings){.count = 0};
 }
 
 bool setting_unquote(struct setting *setting) {
@@ -143,6 +133,13 @@ bool setting_unquote(struct setting *setting) {
     return true;
 }
 
+void settings_lower(const char *name, char *out, size_t size) {
+    snprintf(out, size, "%s", name);
+    for (char *c = out; *c != '\0'; c++) {
+        *c = (char)tolower((unsigned char)*c);
+    }
+}
+
 void settings_server_key(const char *name, const char *what, char *out, size_t size) {
     snprintf(out, size, "pluginserver_%.100s_%s", name, what);
     for (char *c = out; *c != '\0'; c++) {
@@ -150,43 +147,36 @@ void settings_server_key(const char *name, const char *what, char *out, size_t s
     }
 }
 
-static void name_variable(const char *key, char *out, size_t size) {
-    size_t len = (size_t)snprintf(out, size, "KONG_");
-    for (; *key != '\0' && len + 1 < size; key++) {
-        out[len++] = (char)toupper((unsigned char)*key);
+void settings_variable(const char *key, char *out, size_t size) {
+    snprintf(out, size, "KONG_%s", key);
+    for (char *c = out; *c != '\0'; c++) {
+        *c = (char)toupper((unsigned char)*c);
     }
-    out[len] = '\0';
-}
-
-const char *settings_variable(const char *key, char *out, size_t size) {
-    name_variable(key, out, size);
-    return getenv(out) != NULL ? out : NULL;
 }
 
 const char *settings_get(const struct settings *settings, const char *key, const char *otherwise) {
-    for (size_t i = 0; i < settings->variable_count; i++) {
-        if (strcasecmp(settings->variables[i].key, key) == 0) {
-            return settings->variables[i].value;
-        }
-    }
-    /* The last one counts. */
     for (size_t i = settings->count; i > 0; i--) {
-        if (strcasecmp(settings->settings[i - 1].key, key) == 0) {
-            return settings->settings[i - 1].value;
+        if (strcasecmp(settings->list[i - 1].key, key) == 0) {
+            return settings->list[i - 1].value;
         }
     }
     return otherwise;
 }
 
+bool settings_list_next(const char **list, char *item, size_t size) {
+    *list += strspn(*list, ", \t");
+    size_t len = strcspn(*list, ", \t");
+    snprintf(item, size, "%.*s", (int)len, *list);
+    *list += len;
+    return len > 0;
+}
+
 bool settings_list_has(const char *list, const char *item) {
-    while (*list != '\0') {
-        size_t len;
-        list += strspn(list, ", \t");
-        len = strcspn(list, ", \t");
-        if (len > 0 && len == strlen(item) && strncasecmp(list, item, len) == 0) {
+    char one[256];
+    while (settings_list_next(&list, one, sizeof one)) {
+        if (strcasecmp(one, item) == 0) {
             return true;
         }
-        list += len;
     }
     return false;
 }

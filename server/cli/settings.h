@@ -6,18 +6,15 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define SETTINGS_MOST 256
-
 struct setting {
     char *key, *value;
+    bool variable; /* of the environment; its key is as in the file, without KONG_ */
 };
 
 /* Owned by whoever embeds it. */
 struct settings {
-    struct setting settings[SETTINGS_MOST]; /* of the file */
+    struct setting *list; /* a later one wins over an earlier one of the same key */
     size_t count;
-    struct setting *variables; /* of the environment; keys as in the file, without KONG_ */
-    size_t variable_count;
 };
 
 /* Reads "key = value" lines; # begins a comment unless \ stands before it; other lines are skipped.
@@ -29,17 +26,22 @@ void settings_free(struct settings *settings);
  * settings. */
 const char *settings_get(const struct settings *settings, const char *key, const char *otherwise);
 
+/* A plugin server's name as Kong has it, in lower case; cut to `size`. */
+void settings_lower(const char *name, char *out, size_t size);
+
 /* "pluginserver_<name>_<what>", as Kong makes it of a name: in lower case, '-' is '_'. */
 void settings_server_key(const char *name, const char *what, char *out, size_t size);
 
-/* The variable of the environment that a key is set by, "KONG_PLUGINS", written to `out`; NULL when
- * none sets it: the file does, or nothing. */
-const char *settings_variable(const char *key, char *out, size_t size);
+/* The variable of the environment that sets a key, "KONG_PLUGINS"; whether or not it is set. */
+void settings_variable(const char *key, char *out, size_t size);
 
 /* Takes away quotes around a whole value, which Kong takes as part of it. False: there are none. */
 bool setting_unquote(struct setting *setting);
 
-/* Whether a list "a, b" or "a b" has `item`, in either case. */
+/* The next item of a list "a, b" or "a b", with *list moved behind it. False: there is none. */
+bool settings_list_next(const char **list, char *item, size_t size);
+
+/* Whether a list has `item`, in either case. */
 bool settings_list_has(const char *list, const char *item);
 
 #endif

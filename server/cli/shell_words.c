@@ -1,5 +1,6 @@
 #include "shell_words.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,6 +27,15 @@ void shell_append(struct buffer *out, const char *word) {
         }
     }
     buffer_append_byte(out, '\'');
+}
+
+void shell_append_option(struct buffer *out, const char *name, const char *value) {
+    char option[64];
+    snprintf(option, sizeof option, "--%s", name);
+    shell_append(out, option);
+    if (value != NULL) {
+        shell_append(out, value);
+    }
 }
 
 /* Whether only a shell can tell what such a character makes of the command. */

@@ -11,6 +11,9 @@
 /* Appends a word, quoted where the shell asks for it, behind a blank unless it is the first. */
 void shell_append(struct buffer *out, const char *word);
 
+/* "--name", and its value unless that is NULL. */
+void shell_append_option(struct buffer *out, const char *name, const char *value);
+
 /* Owned by whoever embeds it. */
 struct shell_words {
     char *text;                        /* the words are in it */
