@@ -30,9 +30,9 @@ static int read_all(FILE *file, struct buffer *text) {
     return ferror(file) ? errno : 0;
 }
 
-static int read_config(const struct check_config *wanted, struct buffer *text, char *error,
+static int read_config(const struct options *options, struct buffer *text, char *error,
                        size_t error_size) {
-    const char *path = wanted->path;
+    const char *path = options->check_config;
     bool is_input = strcmp(path, "-") == 0;
     char limit[80];
     FILE *file = is_input ? stdin : fopen(path, "re");
@@ -43,8 +43,8 @@ static int read_config(const struct check_config *wanted, struct buffer *text, c
     if (!is_input) {
         fclose(file);
     }
-    if (reason == EFBIG || (reason == 0 && text->len > wanted->max_config)) {
-        snprintf(limit, sizeof limit, "more than %zu bytes (--max-config)", wanted->max_config);
+    if (reason == EFBIG || (reason == 0 && text->len > options->max_config)) {
+        snprintf(limit, sizeof limit, "more than %zu bytes (--max-config)", options->max_config);
         return fail(path, limit, error, error_size);
     }
     return reason == 0 ? 0 : fail(path, strerror(reason), error, error_size);
@@ -97,9 +97,9 @@ static int run_configure(const struct kong_plugin *plugin, const void *config, F
     return rc != 0;
 }
 
-static int check_text(const struct check_config *wanted, struct kong_str text, FILE *out,
-                      char *error, size_t error_size) {
-    const struct kong_schema *schema = wanted->plugin->schema;
+static int check_text(const struct options *options, struct kong_str text, FILE *out, char *error,
+                      size_t error_size) {
+    const struct kong_schema *schema = options->plugin->schema;
     struct schema_result result;
     struct arena arena;
     const char *other = find_other(text);
@@ -114,8 +114,8 @@ static int check_text(const struct check_config *wanted, struct kong_str text, F
     }
     if (rc < 0) {
         printable_error(error, error_size, "out of memory");
-    } else if (rc == 0 && wanted->configure) {
-        rc = run_configure(wanted->plugin, result.config, out, error, error_size);
+    } else if (rc == 0 && !options->no_configure) {
+        rc = run_configure(options->plugin, result.config, out, error, error_size);
     } else if (rc > 0 && !has_field(schema, "config") &&
                json_is_object(json_object_get(result.tree, "config"))) {
         /* the whole entity, as in Kong's Admin API and its declarative files */
@@ -128,15 +128,15 @@ static int check_text(const struct check_config *wanted, struct kong_str text, F
     return rc < 0 ? -1 : rc;
 }
 
-int check_config(const struct check_config *wanted, FILE *out, char *error, size_t error_size) {
+int check_config(const struct options *options, FILE *out, char *error, size_t error_size) {
     struct buffer text;
     error[0] = '\0';
-    buffer_init(&text, wanted->max_config + PIECE); /* the end is found by reading on */
-    int result = read_config(wanted, &text, error, error_size);
+    buffer_init(&text, options->max_config + PIECE); /* the end is found by reading on */
+    int result = read_config(options, &text, error, error_size);
     if (result == 0) {
         /* An empty file is not an absent configuration. */
         struct kong_str json = {text.len == 0 ? "" : (const char *)text.data, text.len};
-        result = check_text(wanted, json, out, error, error_size);
+        result = check_text(options, json, out, error, error_size);
     }
     buffer_free(&text);
     return result;

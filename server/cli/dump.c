@@ -22,16 +22,6 @@ unsigned dump_default_phases(const struct kong_plugin *plugin) {
     return plugin->phases != 0 ? plugin->phases : dump_handled_phases(plugin) & ~header_filter;
 }
 
-struct dump_options dump_options_of(const struct kong_plugin *plugin,
-                                    const struct options *options) {
-    return (struct dump_options){.plugin = plugin,
-                                 .phases = options->phases,
-                                 .priority = options->priority,
-                                 .protocol = options->protocol,
-                                 .kong_major = options->kong_major,
-                                 .socket_path = options->socket};
-}
-
 static int append(const char *data, size_t len, void *to) {
     struct buffer *text = to;
     buffer_append(text, data, len);
@@ -52,7 +42,7 @@ static char *to_text(const json_t *json, size_t flags) {
     return (char *)text.data;
 }
 
-int dump_init(struct dump *dump, const struct dump_options *options) {
+int dump_init(struct dump *dump, const struct options *options) {
     const struct kong_plugin *plugin = options->plugin;
     *dump = (struct dump){0};
     json_t *schema = schema_to_json(plugin->schema, plugin->name, dump_default_phases(plugin),
@@ -97,11 +87,11 @@ static json_t *phases_to_json(unsigned phases) {
     return names;
 }
 
-char *dump_json(const struct dump_options *options) {
+char *dump_json(const struct options *options) {
     const struct kong_plugin *plugin = options->plugin;
     json_t *all = json_pack("{s:s, s:s, s:[{s:s, s:s, s:i, s:o, s:o}]}", "Protocol",
                             options->protocol == PROTOCOL_MSGPACK ? "MsgPack:1" : "ProtoBuf:1",
-                            "SocketPath", options->socket_path, "Plugins", "Name", plugin->name,
+                            "SocketPath", options->socket, "Plugins", "Name", plugin->name,
                             "Version", plugin->version, "Priority", options->priority, "Phases",
                             phases_to_json(options->phases), "Schema",
                             schema_to_json(plugin->schema, plugin->name,

@@ -3,24 +3,8 @@
 #ifndef SERVER_DUMP_H
 #define SERVER_DUMP_H
 
-#include "kong.h"
-#include "protocol.h"
+#include "options.h"
 #include "rpc_message.h"
-
-struct dump_options {
-    const struct kong_plugin *plugin;
-    unsigned phases; /* KONG_PHASE_BITs to advertise */
-    int priority;
-    enum protocol protocol;
-    int kong_major; /* what the schema may contain: below 3 no descriptions */
-    const char *socket_path;
-};
-
-struct options;
-
-/* With what the options say. */
-struct dump_options dump_options_of(const struct kong_plugin *plugin,
-                                    const struct options *options);
 
 /* Owned by whoever embeds it. */
 struct dump {
@@ -34,18 +18,18 @@ struct dump {
 unsigned dump_handled_phases(const struct kong_plugin *plugin);
 unsigned dump_default_phases(const struct kong_plugin *plugin);
 
-/* 0, or -1 when out of memory. */
-int dump_init(struct dump *dump, const struct dump_options *options);
+/* Of options->plugin, with what the options say of it. 0, or -1 when out of memory. */
+int dump_init(struct dump *dump, const struct options *options);
 void dump_free(struct dump *dump);
 
 /* Kong's JSON, with a newline at its end: {"Protocol", "SocketPath", "Plugins": [{Name, Version,
  * Priority, Phases, Schema}]} (Kong: kong/runloop/plugin_servers/process.lua). malloc'ed; NULL when
  * out of memory. */
-char *dump_json(const struct dump_options *options);
+char *dump_json(const struct options *options);
 
 /* The schema alone, as schema.lua has it: "return { name = ..., fields = { ... } }" for Lua 5.1
  * with Kong's typedefs at hand, without a newline at its end. malloc'ed; NULL when out of memory.
  */
-char *dump_lua(const struct dump_options *options);
+char *dump_lua(const struct options *options);
 
 #endif

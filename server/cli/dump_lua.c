@@ -164,7 +164,7 @@ static void append_value(struct buffer *out, json_t *json, unsigned depth) {
     }
 }
 
-char *dump_lua(const struct dump_options *options) {
+char *dump_lua(const struct options *options) {
     const struct kong_plugin *plugin = options->plugin;
     struct buffer text;
     struct buffer body;

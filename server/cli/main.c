@@ -21,6 +21,8 @@
 #include "serve.h"
 #include "status_show.h"
 
+#define STATUS_TIMEOUT_MS 5000
+
 /* A descriptor that is opened later must not take the place of a closed stdin, stdout or stderr. */
 static void open_standard_descriptors(void) {
     int fd;
@@ -75,8 +77,7 @@ static int print_dump(const struct program *program) {
                  "advertises header_filter",
                  0);
     }
-    struct dump_options wanted = dump_options_of(options->plugin, options);
-    return write_out(program, options->lua ? dump_lua(&wanted) : dump_json(&wanted), "\n");
+    return write_out(program, options->lua ? dump_lua(options) : dump_json(options), "\n");
 }
 
 static int print_description(const struct program *program) {
@@ -84,13 +85,8 @@ static int print_description(const struct program *program) {
 }
 
 static int print_violations(const struct program *program) {
-    const struct options *options = &program->options;
-    struct check_config wanted = {.plugin = options->plugin,
-                                  .path = options->check_config,
-                                  .max_config = options->max_config,
-                                  .configure = !options->no_configure};
     char error[512];
-    int result = check_config(&wanted, stdout, error, sizeof error);
+    int result = check_config(&program->options, stdout, error, sizeof error);
     if (error[0] != '\0') {
         complain(program->name, error, EXIT_FAILURE);
     }
@@ -153,17 +149,12 @@ static int examine(const struct program *program) {
 }
 
 static int print_status(const struct program *program) {
-    const struct options *options = &program->options;
-    struct status_show_options wanted = {.socket = options->socket,
-                                         .plugins = &program->plugins,
-                                         .json = options->json,
-                                         .watch = options->watch,
-                                         .quiet = options->quiet};
     char error[512];
-    if (status_show(&wanted, stdout, error, sizeof error) == 0) {
+    if (status_show(&program->options, &program->plugins, STATUS_TIMEOUT_MS, stdout, error,
+                    sizeof error) == 0) {
         return EXIT_SUCCESS;
     }
-    return options->quiet ? EXIT_FAILURE : complain(program->name, error, EXIT_FAILURE);
+    return program->options.quiet ? EXIT_FAILURE : complain(program->name, error, EXIT_FAILURE);
 }
 
 static int print_version(const struct program *program) {

@@ -309,8 +309,7 @@ static int make_dumps(struct service *service) {
     for (size_t i = 0; made && i < count; i++) {
         const struct kong_plugin *plugin = service->plugins->list[i].what;
         const struct options own = options_for(service->options, service->plugins, plugin);
-        struct dump_options wanted = dump_options_of(plugin, &own);
-        made = dump_init(&service->dumps[i], &wanted) == 0;
+        made = dump_init(&service->dumps[i], &own) == 0;
         service->infos[i] = service->dumps[i].info;
     }
     return made ? 0 : -1;

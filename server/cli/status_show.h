@@ -2,23 +2,14 @@
 #ifndef SERVER_STATUS_SHOW_H
 #define SERVER_STATUS_SHOW_H
 
-#include <stdio.h>
+#include "options.h"
 
-#include "arena.h"
-
-struct status_show_options {
-    const char *socket;            /* of the server */
-    const struct plugins *plugins; /* that it serves */
-    bool json;                     /* the map as it comes (status.h), as one line */
-    bool watch;                    /* again every 2 s, until interrupted */
-    bool quiet;                    /* ask only: `out` gets nothing */
-    int timeout_ms;                /* for the whole answer; 0: 5 s */
-};
-
-/* Asks and prints. 0; or -1 with one line in `error` that says what to do: nobody answers, or
- * refuses this user, or
- * does not answer in time, or `out` takes no more. With `watch` it returns for an error only. */
-int status_show(const struct status_show_options *options, FILE *out, char *error,
-                size_t error_size);
+/* Asks the server at options->socket, which serves these plugins, and prints what it says: a table,
+ * with `json` the map as it comes (status.h) as one line, with `quiet` nothing; with `watch` again
+ * every 2 s, until interrupted or until an error. timeout_ms: for one whole answer. 0; or -1 with
+ * one line in `error` that says what to do: nobody answers, or refuses this user, or does not
+ * answer in time, or `out` takes no more. */
+int status_show(const struct options *options, const struct plugins *plugins, int timeout_ms,
+                FILE *out, char *error, size_t error_size);
 
 #endif

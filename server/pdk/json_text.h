@@ -19,4 +19,9 @@ int json_read(struct arena *arena, struct kong_str text, struct kong_value *valu
 int json_write(struct arena *arena, const struct kong_value *value, struct kong_str *text,
                const char **what);
 
+/* The same of a value from anywhere, for a terminal: its strings become lines of printable UTF-8,
+ * as in logs (printable_copy). */
+int json_write_printable(struct arena *arena, const struct kong_value *value,
+                         struct kong_str *text);
+
 #endif

@@ -9,6 +9,8 @@
 #include "printable.h"
 
 struct writer {
+    struct arena *arena;
+    bool printable;
     struct buffer out;
     const char *what;
 };
@@ -32,6 +34,14 @@ static void put_escape(struct writer *writer, unsigned char byte) {
 }
 
 static int write_string(struct writer *writer, struct kong_str string) {
+    if (writer->printable) {
+        size_t size = 4 * string.len + 4; /* each byte as \xNN */
+        char *copy = arena_alloc(writer->arena, size);
+        if (copy == NULL) {
+            return KONG_E_NOMEM;
+        }
+        string = (struct kong_str){copy, printable_copy(copy, size, string.data, string.len)};
+    }
     const unsigned char *data = (const unsigned char *)(string.len > 0 ? string.data : "");
     size_t plain = 0; /* bytes before `at` that go out as they are */
     buffer_append_byte(&writer->out, '"');
@@ -133,20 +143,31 @@ static int write_value(struct writer *writer, const struct kong_value *value, un
     return KONG_OK;
 }
 
-int json_write(struct arena *arena, const struct kong_value *value, struct kong_str *text,
-               const char **what) {
-    struct writer writer = {.what = NULL};
+static int write_all(struct writer *writer, const struct kong_value *value, struct kong_str *text) {
     *text = (struct kong_str){NULL, 0};
-    buffer_init(&writer.out, LIMIT_EVENT_MEMORY);
-    int error = write_value(&writer, value, 0);
-    if (error == 0 && writer.out.failed) {
+    buffer_init(&writer->out, LIMIT_EVENT_MEMORY);
+    int error = write_value(writer, value, 0);
+    if (error == 0 && writer->out.failed) {
         error = KONG_E_NOMEM;
     }
     if (error == 0) {
-        *text = arena_copy(arena, writer.out.data, writer.out.len);
+        *text = arena_copy(writer->arena, writer->out.data, writer->out.len);
         error = text->data == NULL ? KONG_E_NOMEM : KONG_OK;
     }
-    buffer_free(&writer.out);
+    buffer_free(&writer->out);
+    return error;
+}
+
+int json_write(struct arena *arena, const struct kong_value *value, struct kong_str *text,
+               const char **what) {
+    struct writer writer = {.arena = arena};
+    int error = write_all(&writer, value, text);
     *what = writer.what;
     return error;
+}
+
+int json_write_printable(struct arena *arena, const struct kong_value *value,
+                         struct kong_str *text) {
+    struct writer writer = {.arena = arena, .printable = true};
+    return write_all(&writer, value, text);
 }

@@ -161,11 +161,12 @@ static void instances_start(void **state) {
 /* --- what is printed --- */
 
 static void dumps(void **state) {
-    struct dump_options options = {.plugin = &plugin,
-                                   .phases = KONG_PHASE_BIT(KONG_PHASE_ACCESS),
-                                   .protocol = PROTOCOL_MSGPACK,
-                                   .kong_major = 3,
-                                   .socket_path = "/tmp/x"};
+    char socket[] = "/tmp/x";
+    struct options options = {.plugin = &plugin,
+                              .phases = KONG_PHASE_BIT(KONG_PHASE_ACCESS),
+                              .protocol = PROTOCOL_MSGPACK,
+                              .kong_major = 3,
+                              .socket = socket};
     struct dump dump;
     char *text;
     int rc;
@@ -269,8 +270,8 @@ static void files_are_checked(void **state) {
     do {                                                                                           \
         assert_true(rc == 0 || ((failed) && rc < 0));                                              \
     } while (0)
-    const struct check_config wanted = {
-        .plugin = &plugin, .path = path, .max_config = LIMIT_CONFIG, .configure = true};
+    const struct options wanted = {
+        .plugin = &plugin, .check_config = path, .max_config = LIMIT_CONFIG};
     EACH_CALL(SEAM_MEMORY, rc = check_config(&wanted, out, error, sizeof error));
 #undef check
     fclose(out);

@@ -86,12 +86,12 @@ static bool make_plugins(struct sim_server *server, const struct sim_server_opti
                              count) == 0;
     for (size_t i = 0; made && i < count; i++) {
         const struct kong_plugin *plugin = server->plugins.list[i].what;
-        struct dump_options dump = {.plugin = plugin,
-                                    .phases = dump_default_phases(plugin),
-                                    .priority = plugin->priority,
-                                    .protocol = PROTOCOL_PROTOBUF,
-                                    .kong_major = 3,
-                                    .socket_path = server->path};
+        struct options dump = {.plugin = plugin,
+                               .phases = dump_default_phases(plugin),
+                               .priority = plugin->priority,
+                               .protocol = PROTOCOL_PROTOBUF,
+                               .kong_major = 3,
+                               .socket = server->path};
         made = dump_init(&server->dumps[i], &dump) == 0;
         server->infos[i] = server->dumps[i].info;
     }

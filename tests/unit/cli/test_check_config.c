@@ -12,15 +12,15 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "check_config.h"
+#include "limit.h"
+#include "schema.h"
+
 /* The plugin is a program: its main function is called by another name. */
 int plugin_main(int argc, char **argv);
 #define main plugin_main
 #include "../../../plugins/api_version/api_version.c"
 #undef main
-
-#include "check_config.h"
-#include "limit.h"
-#include "schema.h"
 
 struct outcome {
     int status;
@@ -215,8 +215,8 @@ static int check_with_hooks(const char *config, bool configure, char *out, char 
                                                .configure = hook_configure,
                                                .destroy = hook_destroy};
     char path[] = "/tmp/check-config.XXXXXX";
-    const struct check_config wanted = {
-        .plugin = &checked, .path = path, .max_config = 4096, .configure = configure};
+    const struct options wanted = {
+        .plugin = &checked, .check_config = path, .max_config = 4096, .no_configure = !configure};
     FILE *lines = tmpfile();
     int fd = mkstemp(path);
     assert_true(fd >= 0 && lines != NULL);

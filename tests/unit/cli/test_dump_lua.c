@@ -54,7 +54,7 @@ static void lua_has_its_own_words(void **state) {
         "between = { -1, 9007199254740992 },",
         "eq = ngx.null,",
     };
-    struct dump_options options = {.plugin = &plugin, .socket_path = "/s"};
+    struct options options = {.plugin = &plugin};
     char *text = dump_lua(&options);
     (void)state;
     assert_non_null(text);
@@ -68,7 +68,7 @@ static void lua_has_its_own_words(void **state) {
 }
 
 static void descriptions_go_with_an_old_kong(void **state) {
-    struct dump_options options = {.plugin = &plugin, .socket_path = "/s", .kong_major = 2};
+    struct options options = {.plugin = &plugin, .kong_major = 2};
     char *text = dump_lua(&options);
     (void)state;
     assert_non_null(text);
@@ -79,7 +79,7 @@ static void descriptions_go_with_an_old_kong(void **state) {
 static void a_plugin_without_configuration(void **state) {
     static const struct kong_plugin bare = {
         .name = "bare", .version = "1.0", .handlers = {[KONG_PHASE_ACCESS] = handle}};
-    struct dump_options options = {.plugin = &bare, .socket_path = "/s"};
+    struct options options = {.plugin = &bare};
     char *text = dump_lua(&options);
     (void)state;
     assert_non_null(text);

@@ -14,7 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "json_value.h"
+#include "json_text.h"
 #include "limit.h"
 #include "rig.h"
 #include "scope.h"
@@ -23,6 +23,8 @@
 #include "status_show.h"
 #include "status_table.h"
 #include "value.h"
+
+#define TIMEOUT_MS 5000
 
 static enum protocol protobuf = PROTOCOL_PROTOBUF, msgpack = PROTOCOL_MSGPACK;
 
@@ -34,8 +36,9 @@ static struct kong_value ask_status(struct rig *rig) {
     struct kong_value status;
     FILE *out = open_memstream(&text, &len);
     assert_non_null(out);
-    struct status_show_options options = {.socket = sim_server_path(rig->server), .json = true};
-    if (status_show(&options, out, error, sizeof error) != 0) {
+    char *socket = (char *)(uintptr_t)sim_server_path(rig->server);
+    const struct options options = {.socket = socket, .json = true};
+    if (status_show(&options, NULL, TIMEOUT_MS, out, error, sizeof error) != 0) {
         fail_msg("%s", error);
     }
     fclose(out);
@@ -157,8 +160,8 @@ static void the_table_has_it_all(void **state) {
     size_t len = 0;
     FILE *out = open_memstream(&text, &len);
     assert_non_null(out);
-    struct status_show_options options = {.socket = sim_server_path(rig.server)};
-    assert_int_equal(status_show(&options, out, error, sizeof error), 0);
+    const struct options options = {.socket = (char *)(uintptr_t)sim_server_path(rig.server)};
+    assert_int_equal(status_show(&options, NULL, TIMEOUT_MS, out, error, sizeof error), 0);
     fclose(out);
     static const char *const wanted[] = {"rig 1.2.3, process ",
                                          "limits reached: none\n",
@@ -214,12 +217,14 @@ static void a_hostile_status_is_printed_harmlessly(void **state) {
         }
     }
     free(text);
-    text = json_value_text(&status);
-    assert_non_null(text);
-    for (const char *c = text; *c != '\0'; c++) {
+    struct arena arena;
+    struct kong_str json;
+    arena_init(&arena, LIMIT_EVENT_MEMORY);
+    assert_int_equal(json_write_printable(&arena, &status, &json), KONG_OK);
+    for (const char *c = json.data; *c != '\0'; c++) {
         assert_true(*c >= 0x20); /* C1 is not printed as UTF-8 either */
     }
-    free(text);
+    arena_free(&arena);
 }
 
 /* A table of this alone has that in it. */
@@ -372,8 +377,8 @@ static void one_that_drips_is_given_up(void **state) {
         }
         _exit(0);
     }
-    struct status_show_options options = {.socket = address.sun_path, .timeout_ms = 300};
-    assert_int_equal(status_show(&options, stdout, error, sizeof error), -1);
+    const struct options options = {.socket = address.sun_path};
+    assert_int_equal(status_show(&options, NULL, 300, stdout, error, sizeof error), -1);
     if (strstr(error, "no answer in time") == NULL) {
         fail_msg("%s", error);
     }
@@ -386,8 +391,9 @@ static void one_that_drips_is_given_up(void **state) {
 static void nobody_serves(void **state) {
     (void)state;
     char error[256];
-    struct status_show_options options = {.socket = "/nonexistent/x.socket"};
-    assert_int_equal(status_show(&options, stdout, error, sizeof error), -1);
+    char socket[] = "/nonexistent/x.socket";
+    const struct options options = {.socket = socket};
+    assert_int_equal(status_show(&options, NULL, TIMEOUT_MS, stdout, error, sizeof error), -1);
     assert_string_equal(error, "/nonexistent/x.socket: connect: No such file or directory: no "
                                "server is running there (see --socket and --kong-prefix)");
 }
@@ -426,17 +432,22 @@ static void scopes(void **state) {
 static void values_as_json(void **state) {
     (void)state;
     struct kong_value items[] = {kong_nil(), kong_boolean(true), kong_integer(-3), kong_number(0.5),
-                                 kong_bytes("a\xff", 2)};
+                                 kong_bytes("a\xff\xc2\x9b\n", 5)};
     struct kong_pair pair = kong_pair("list", kong_list(items, 5));
     struct kong_value map = kong_map(&pair, 1);
-    char *text = json_value_text(&map);
-    assert_string_equal(text, "{\"list\":[null,true,-3,0.5,\"a\\\\xFF\"]}");
-    free(text);
+    struct arena arena;
+    struct kong_str text;
+    arena_init(&arena, LIMIT_EVENT_MEMORY);
+    assert_int_equal(json_write_printable(&arena, &map, &text), KONG_OK);
+    assert_string_equal(text.data,
+                        "{\"list\":[null,true,-3,0.5,\"a\\\\xFF\\\\xC2\\\\x9B\\\\x0A\"]}");
     struct kong_value deep[LIMIT_NESTING + 2] = {[LIMIT_NESTING + 1] = kong_nil()};
     for (int i = LIMIT_NESTING; i >= 0; i--) {
         deep[i] = kong_list(&deep[i + 1], 1);
     }
-    assert_null(json_value_text(&deep[0]));
+    assert_int_equal(json_write_printable(&arena, &deep[0], &text), KONG_E_TOO_BIG);
+    assert_null(text.data);
+    arena_free(&arena);
 }
 
 int main(void) {

@@ -70,11 +70,11 @@ static void start(struct bench *bench, size_t max_connections) {
     assert_int_equal(listen(bench->listener, 16), 0);
     bench->socket = (struct socket_file){
         .fd = dup(bench->listener), .path = strdup(bench->address.sun_path), .inherited = true};
-    struct dump_options dump = {.plugin = &plugin,
-                                .phases = dump_default_phases(&plugin),
-                                .protocol = PROTOCOL_PROTOBUF,
-                                .kong_major = 3,
-                                .socket_path = bench->address.sun_path};
+    struct options dump = {.plugin = &plugin,
+                           .phases = dump_default_phases(&plugin),
+                           .protocol = PROTOCOL_PROTOBUF,
+                           .kong_major = 3,
+                           .socket = bench->address.sun_path};
     assert_int_equal(dump_init(&bench->dump, &dump), 0);
     server_options_init(&options);
     bench->plugins = one_plugin(&bench->hosted, &plugin, NULL);
