@@ -1,6 +1,7 @@
 #include "plugin_check.h"
 
 #include <ctype.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -11,7 +12,8 @@
 #include "schema.h"
 #include "settings.h"
 
-#define DAY_MS 86400000u
+#define DAY_MS    86400000u
+#define NAME_RULE "lower case letters, digits, - and _ only, and a letter or digit first"
 
 bool plugin_check_version(const char *version) {
     int parts = 0;
@@ -46,133 +48,121 @@ static bool is_bundled(const char *name) {
     return settings_list_has(names, name);
 }
 
-static int check_names(const struct kong_plugin *plugin, char *error, size_t error_size) {
-    if (plugin->name == NULL || plugin->name[0] == '\0') {
+/* The plugin that is looked at, and where the line about it goes. */
+struct check {
+    const struct kong_plugin *plugin;
+    char *error;
+    size_t error_size;
+};
+
+/* "the plugin NAME" and the text. Always -1. */
+static int wrong(const struct check *check, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static int wrong(const struct check *check, const char *format, ...) {
+    char text[400];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    return printable_error(check->error, check->error_size, "the plugin %.100s%s",
+                           check->plugin->name, text);
+}
+
+static int check_names(const struct check *check) {
+    const char *name = check->plugin->name, *version = check->plugin->version;
+    if (name == NULL || name[0] == '\0') {
         return printable_error(
-            error, error_size,
+            check->error, check->error_size,
             "the plugin has no name: set .name, as in Kong's `plugins`, like \"rate-card\"");
     }
-    if (!is_name(plugin->name)) {
-        return printable_error(
-            error, error_size,
-            "the plugin's name \"%.100s\": lower case letters, digits, - and _ only, and a "
-            "letter or digit first",
-            plugin->name);
+    if (!is_name(name)) {
+        return printable_error(check->error, check->error_size,
+                               "the plugin's name \"%.100s\": " NAME_RULE, name);
     }
-    if (is_bundled(plugin->name)) {
-        return printable_error(
-            error, error_size,
-            "the plugin's name \"%.100s\" is that of a plugin bundled with Kong, "
-            "which Kong loads instead: give it another",
-            plugin->name);
+    if (is_bundled(name)) {
+        return printable_error(check->error, check->error_size,
+                               "the plugin's name \"%.100s\" is that of a plugin bundled with "
+                               "Kong, which Kong loads instead: give it another",
+                               name);
     }
-    if (plugin->version == NULL || plugin->version[0] == '\0') {
-        return printable_error(
-            error, error_size,
-            "the plugin %.100s has no version, without which Kong does not start: set "
-            ".version, like \"1.0\" or \"1.0.0\"",
-            plugin->name);
+    if (version == NULL || version[0] == '\0') {
+        return wrong(check, " has no version, without which Kong does not start: set .version, "
+                            "like \"1.0\" or \"1.0.0\"");
     }
-    if (!plugin_check_version(plugin->version)) {
-        return printable_error(
-            error, error_size,
-            "the plugin %.100s: version \"%.100s\", with which Kong does not start: it "
-            "must be like \"1.0\" or \"1.0.0\"",
-            plugin->name, plugin->version);
+    if (!plugin_check_version(version)) {
+        return wrong(check,
+                     ": version \"%.100s\", with which Kong does not start: it must be like "
+                     "\"1.0\" or \"1.0.0\"",
+                     version);
     }
     return 0;
 }
 
-static int check_phases(const struct kong_plugin *plugin, char *error, size_t error_size) {
+static int check_phases(const struct check *check) {
+    const struct kong_plugin *plugin = check->plugin;
     const unsigned both =
         KONG_PHASE_BIT(KONG_PHASE_RESPONSE) | KONG_PHASE_BIT(KONG_PHASE_HEADER_FILTER);
     const unsigned handled = dump_handled_phases(plugin);
     if (handled == 0) {
-        return printable_error(
-            error, error_size,
-            "the plugin %.100s has no handler: set .handlers, like [KONG_PHASE_ACCESS]",
-            plugin->name);
+        return wrong(check, " has no handler: set .handlers, like [KONG_PHASE_ACCESS]");
     }
     if (handled == KONG_PHASE_BIT(KONG_PHASE_HEADER_FILTER)) {
-        return printable_error(
-            error, error_size,
-            "the plugin %.100s has a handler for header_filter only, where no Kong up to 3.9 can "
-            "call it: add one for access or response",
-            plugin->name);
+        return wrong(check, " has a handler for header_filter only, where no Kong up to 3.9 can "
+                            "call it: add one for access or response");
     }
     for (unsigned phase = 0; phase < 32; phase++) {
         if ((plugin->phases & ~handled & KONG_PHASE_BIT(phase)) != 0) {
-            return printable_error(
-                error, error_size,
-                "the plugin %.100s names %s in .phases, and has no handler for it", plugin->name,
-                phase < KONG_PHASE_COUNT ? kong_phase_name((enum kong_phase)phase)
-                                         : "an unknown phase");
+            return wrong(check, " names %s in .phases, and has no handler for it",
+                         phase < KONG_PHASE_COUNT ? kong_phase_name((enum kong_phase)phase)
+                                                  : "an unknown phase");
         }
     }
     if ((plugin->phases & both) == both) {
-        return printable_error(
-            error, error_size,
-            "the plugin %.100s names response and header_filter in .phases: Kong refuses a "
-            "plugin that has both",
-            plugin->name);
+        return wrong(check, " names response and header_filter in .phases: Kong refuses a plugin "
+                            "that has both");
     }
     return 0;
 }
 
-static int check_stack(const struct kong_plugin *plugin, char *error, size_t error_size) {
-    size_t size = plugin->stack_size;
+static int check_stack(const struct check *check) {
+    size_t size = check->plugin->stack_size;
     if (size != 0 && (size < LIMIT_STACK_LEAST || size > LIMIT_STACK_MOST)) {
-        return printable_error(
-            error, error_size,
-            "the plugin %.100s: .stack_size is %zu bytes: it must be from %zu to %zu, or 0 "
-            "for %zu",
-            plugin->name, size, LIMIT_STACK_LEAST, LIMIT_STACK_MOST, LIMIT_STACK);
+        return wrong(check, ": .stack_size is %zu bytes: it must be from %zu to %zu, or 0 for %zu",
+                     size, LIMIT_STACK_LEAST, LIMIT_STACK_MOST, LIMIT_STACK);
     }
     return 0;
 }
 
-static int check_job(const struct kong_plugin *plugin, size_t index, char *error,
-                     size_t error_size) {
-    const struct kong_job *job = &plugin->jobs[index];
+static int check_job(const struct check *check, size_t index) {
+    const struct kong_job *jobs = check->plugin->jobs, *job = &jobs[index];
     if (!is_name(job->name)) {
-        return printable_error(
-            error, error_size,
-            "the plugin %.100s: the job's name \"%.100s\": lower case letters, digits, - and "
-            "_ only, and a letter or digit first",
-            plugin->name, job->name);
+        return wrong(check, ": the job's name \"%.100s\": " NAME_RULE, job->name);
     }
     for (size_t i = 0; i < index; i++) {
-        if (strcmp(plugin->jobs[i].name, job->name) == 0) {
-            return printable_error(error, error_size,
-                                   "the plugin %.100s has two jobs of the name %.100s",
-                                   plugin->name, job->name);
+        if (strcmp(jobs[i].name, job->name) == 0) {
+            return wrong(check, " has two jobs of the name %.100s", job->name);
         }
     }
     if (job->run == NULL) {
-        return printable_error(error, error_size,
-                               "the plugin %.100s: the job %.100s has no function", plugin->name,
-                               job->name);
+        return wrong(check, ": the job %.100s has no function", job->name);
     }
     if (job->interval_ms < 1 || job->interval_ms > DAY_MS) {
-        return printable_error(
-            error, error_size,
-            "the plugin %.100s: the job %.100s: its interval is %llu ms: it must be from 1 "
-            "to %u",
-            plugin->name, job->name, (unsigned long long)job->interval_ms, DAY_MS);
+        return wrong(check, ": the job %.100s: its interval is %llu ms: it must be from 1 to %u",
+                     job->name, (unsigned long long)job->interval_ms, DAY_MS);
     }
     return 0;
 }
 
-static int check_jobs(const struct kong_plugin *plugin, char *error, size_t error_size) {
+static int check_jobs(const struct check *check) {
     bool ended = false;
     for (size_t i = 0; i < KONG_JOBS_MOST; i++) {
-        const struct kong_job *job = &plugin->jobs[i];
+        const struct kong_job *job = &check->plugin->jobs[i];
         ended = ended || job->name == NULL;
         if (ended && (job->name != NULL || job->run != NULL)) {
-            return printable_error(error, error_size, "the plugin %.100s: the job %zu has no name",
-                                   plugin->name, job->name == NULL ? i + 1 : i);
+            return wrong(check, ": the job %zu has no name", job->name == NULL ? i + 1 : i);
         }
-        if (!ended && check_job(plugin, i, error, error_size) != 0) {
+        if (!ended && check_job(check, i) != 0) {
             return -1;
         }
     }
@@ -180,17 +170,17 @@ static int check_jobs(const struct kong_plugin *plugin, char *error, size_t erro
 }
 
 int plugin_check(const struct kong_plugin *plugin, char *error, size_t error_size) {
+    const struct check check = {plugin, error, error_size};
     char text[400];
-    if (check_names(plugin, error, error_size) != 0 ||
-        check_phases(plugin, error, error_size) != 0 ||
-        check_stack(plugin, error, error_size) != 0 || check_jobs(plugin, error, error_size) != 0) {
+    if (check_names(&check) != 0 || check_phases(&check) != 0 || check_stack(&check) != 0 ||
+        check_jobs(&check) != 0) {
         return -1;
     }
     if (prefetch_check(plugin, false, text, sizeof text) != 0 ||
         schema_check_protocols(plugin->schema, dump_default_phases(plugin), text, sizeof text) !=
             0 ||
         schema_check(plugin->schema, text, sizeof text) != 0) {
-        return printable_error(error, error_size, "the plugin %.100s: %s", plugin->name, text);
+        return wrong(&check, ": %s", text);
     }
     return 0;
 }

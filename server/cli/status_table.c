@@ -2,14 +2,16 @@
  * it goes to the terminal as it is. */
 #include "status_table.h"
 
+#include <stdarg.h>
 #include <string.h>
 
 #include "printable.h"
 #include "value.h"
 
-#define WIDTH  100
-#define FIGURE 32 /* bytes, for any figure */
-#define NAME   41 /* of a phase or call, with its NUL */
+#define LENGTH(array) (sizeof(array) / sizeof *(array))
+#define WIDTH         100
+#define FIGURE        32 /* bytes, for any figure */
+#define NAME          41 /* of a phase or call, with its NUL */
 
 /* --- looking into the map: what is not there is 0, or "" --- */
 
@@ -125,10 +127,24 @@ static void list_end(const struct list *list, const char *none) {
     fprintf(list->out, "%s\n", list->empty ? none : "");
 }
 
-static void list_count(struct list *list, unsigned long long count, const char *what) {
-    char text[80];
-    snprintf(text, sizeof text, "%llu %s", count, what);
+static void list_addf(struct list *list, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static void list_addf(struct list *list, const char *format, ...) {
+    char text[WIDTH + NAME];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
     list_add(list, text);
+}
+
+/* Counters of a map, each behind its number. */
+static void list_counts(struct list *list, const struct kong_value *map,
+                        const char *const (*counters)[2], size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        list_addf(list, "%llu %s", count_at(map, counters[i][0]), counters[i][1]);
+    }
 }
 
 /* --- the table --- */
@@ -163,22 +179,19 @@ static void print_head(const struct kong_value *status, FILE *out) {
 
 /* Nothing as long as no handler has asked for a thread. */
 static void print_blocking(const struct kong_value *blocking, FILE *out) {
+    static const char *const counters[][2] = {{"Running", "calls run"},
+                                              {"Waiting", "wait"},
+                                              {"Ran", "got a thread so far"},
+                                              {"Withdrawn", "did not"}};
     char figure[FIGURE];
-    char text[80];
     if (count_at(blocking, "Threads") == 0) {
         return;
     }
     struct list list = list_begin(out, "blocking:", 16);
-    snprintf(text, sizeof text, "%llu threads of %llu", count_at(blocking, "Threads"),
-             count_at(blocking, "Most"));
-    list_add(&list, text);
-    list_count(&list, count_at(blocking, "Running"), "calls run");
-    list_count(&list, count_at(blocking, "Waiting"), "wait");
-    list_count(&list, count_at(blocking, "Ran"), "got a thread so far");
-    list_count(&list, count_at(blocking, "Withdrawn"), "did not");
-    snprintf(text, sizeof text, "longest wait %s",
-             show_latency(seconds_at(blocking, "LongestWait"), figure));
-    list_add(&list, text);
+    list_addf(&list, "%llu threads of %llu", count_at(blocking, "Threads"),
+              count_at(blocking, "Most"));
+    list_counts(&list, blocking, counters, LENGTH(counters));
+    list_addf(&list, "longest wait %s", show_latency(seconds_at(blocking, "LongestWait"), figure));
     list_end(&list, "");
 }
 
@@ -213,13 +226,11 @@ static void print_limits(const struct kong_value *status, FILE *out) {
     struct list list = list_begin(out, "limits reached:", 16);
     for (size_t i = 0; limits->type == KONG_MAP && i < limits->map.count; i++) {
         char name[NAME];
-        char text[NAME + 40];
         int64_t count = 0;
         value_to_integer(&limits->map.pairs[i].value, &count);
         if (count > 0) {
-            snprintf(text, sizeof text, "%s %lld times",
-                     show_text(limits->map.pairs[i].key, name, sizeof name), (long long)count);
-            list_add(&list, text);
+            list_addf(&list, "%s %lld times",
+                      show_text(limits->map.pairs[i].key, name, sizeof name), (long long)count);
         }
     }
     list_end(&list, "none");
@@ -249,14 +260,14 @@ static void print_phases(const struct kong_value *phases, FILE *out) {
         return;
     }
     fprintf(out, "\n%-14s", "phase");
-    for (size_t k = 0; k < sizeof columns / sizeof *columns; k++) {
+    for (size_t k = 0; k < LENGTH(columns); k++) {
         fprintf(out, " %8s", columns[k][1]);
     }
     fprintf(out, " %8s %8s %8s\n", "p50", "p99", "max");
     for (size_t i = 0; i < phases->map.count; i++) {
         const struct kong_value *phase = &phases->map.pairs[i].value;
         fprintf(out, "%-14s", show_text(phases->map.pairs[i].key, name, 15));
-        for (size_t k = 0; k < sizeof columns / sizeof *columns; k++) {
+        for (size_t k = 0; k < LENGTH(columns); k++) {
             fprintf(out, " %8s", show_count(count_at(phase, columns[k][0]), figure));
         }
         print_latency(at(phase, "Latency"), out);
@@ -308,13 +319,10 @@ static void print_instance(const struct kong_value *instance, bool named, FILE *
             show_count(count_at(instance, "Failed"), figure[3]));
     fputc('\n', out);
     struct list list = list_begin(out, "", 12);
-    for (size_t i = named ? 0 : 1; i < sizeof keys / sizeof *keys; i++) {
+    for (size_t i = named ? 0 : 1; i < LENGTH(keys); i++) {
         const struct kong_value *value = at(instance, keys[i][0]);
         if (value->type == KONG_STRING) {
-            char item[WIDTH];
-            snprintf(item, sizeof item, "%s %s", keys[i][1],
-                     show_text(value->string, text, sizeof text));
-            list_add(&list, item);
+            list_addf(&list, "%s %s", keys[i][1], show_text(value->string, text, sizeof text));
         }
     }
     list_end(&list, "global");
@@ -326,16 +334,17 @@ static void print_instance(const struct kong_value *instance, bool named, FILE *
 }
 
 static void print_instances(const struct kong_value *status, FILE *out) {
+    static const char *const counters[][2] = {{"Live", "live"},
+                                              {"Started", "started"},
+                                              {"Refused", "of them with a refused configuration"},
+                                              {"Closed", "closed by Kong"},
+                                              {"Expired", "forgotten unused"},
+                                              {"Unknown", "asked for that were not here"}};
     const struct kong_value *rows = at(status, "InstanceList");
     const struct kong_value *instances = at(status, "Instances");
     fputc('\n', out);
     struct list list = list_begin(out, "instances:", 16);
-    list_count(&list, count_at(instances, "Live"), "live");
-    list_count(&list, count_at(instances, "Started"), "started");
-    list_count(&list, count_at(instances, "Refused"), "of them with a refused configuration");
-    list_count(&list, count_at(instances, "Closed"), "closed by Kong");
-    list_count(&list, count_at(instances, "Expired"), "forgotten unused");
-    list_count(&list, count_at(instances, "Unknown"), "asked for that were not here");
+    list_counts(&list, instances, counters, LENGTH(counters));
     list_end(&list, "");
     if (rows->type != KONG_LIST || rows->list.count == 0) {
         return;
@@ -352,16 +361,14 @@ static void print_instances(const struct kong_value *status, FILE *out) {
 
 /* Nothing as long as no getter was spared a wait. */
 static void print_answers(const struct kong_value *answers, FILE *out) {
-    char text[80];
+    static const char *const counters[][2] = {{"Prefetched", "asked for ahead"},
+                                              {"PrefetchUsed", "of them used"},
+                                              {"Kept", "answered from memory"}};
     if (count_at(answers, "Prefetched") + count_at(answers, "Kept") == 0) {
         return;
     }
     struct list list = list_begin(out, "getters:", 16);
-    snprintf(text, sizeof text, "%llu asked for ahead", count_at(answers, "Prefetched"));
-    list_add(&list, text);
-    snprintf(text, sizeof text, "%llu of them used", count_at(answers, "PrefetchUsed"));
-    list_add(&list, text);
-    list_count(&list, count_at(answers, "Kept"), "answered from memory");
+    list_counts(&list, answers, counters, LENGTH(counters));
     list_end(&list, "");
 }
 
