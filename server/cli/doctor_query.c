@@ -125,7 +125,7 @@ void doctor_shell(const char *command, struct doctor_output *output) {
         err.len--;
     }
     printable_copy(output->errors, sizeof output->errors, said, err.len);
-    if (output->reason != NULL) {
+    if (out.text == NULL || output->reason != NULL) {
         free(out.text);
         return;
     }

@@ -94,14 +94,20 @@ static bool read_bytes(const char *text, uint64_t most, uint64_t *bytes) {
 
 /* SECONDS, COUNT or BYTES. */
 static int parse_amount(const struct option_parser *parser, const struct option_row *row,
-                        const char *text, uint64_t *amount) {
+                        const char *text, void *value) {
     char instead[128];
     const char *end = text;
+    uint64_t amount = 0;
     unsigned long long least = row->least, most = row->most;
-    bool good = row->kind == OPTION_SECONDS ? read_ms(text, amount)
-                : row->kind == OPTION_BYTES ? read_bytes(text, most, amount)
-                                            : read_number(&end, most, amount) && *end == '\0';
-    if (good && *amount >= least && *amount <= most) {
+    bool good = row->kind == OPTION_SECONDS ? read_ms(text, &amount)
+                : row->kind == OPTION_BYTES ? read_bytes(text, most, &amount)
+                                            : read_number(&end, most, &amount) && *end == '\0';
+    if (good && amount >= least && amount <= most) {
+        if (row->kind == OPTION_SECONDS) {
+            *(uint64_t *)value = amount;
+        } else {
+            *(size_t *)value = (size_t)amount;
+        }
         return 0;
     }
     if (row->kind == OPTION_SECONDS) {
@@ -116,14 +122,6 @@ static int parse_amount(const struct option_parser *parser, const struct option_
         snprintf(instead, sizeof instead, "not a whole number from %llu to %llu", least, most);
     }
     return refuse(parser, row, text, instead);
-}
-
-static int parse_size(const struct option_parser *parser, const struct option_row *row,
-                      const char *text, size_t *size) {
-    uint64_t amount;
-    int rc = parse_amount(parser, row, text, &amount);
-    *size = rc == 0 ? (size_t)amount : *size;
-    return rc;
 }
 
 static int parse_priority(const struct option_parser *parser, const struct option_row *row,
@@ -294,10 +292,9 @@ int options_set(const struct option_parser *parser, const struct option_row *row
     case OPTION_MODE:
         return parse_mode(parser, row, text, value);
     case OPTION_SECONDS:
-        return parse_amount(parser, row, text, value);
     case OPTION_COUNT:
     case OPTION_BYTES:
-        return parse_size(parser, row, text, value);
+        return parse_amount(parser, row, text, value);
     case OPTION_PRIORITY:
         return parse_priority(parser, row, text, value);
     case OPTION_NAME:
