@@ -12,18 +12,24 @@
 
 enum in_flight_what {
     IN_FLIGHT_MSGPACK_EVENT = 0xe0, /* a HandleEvent or a Step, all of it read */
+    IN_FLIGHT_MSGPACK_EVENT_OPEN,   /* … whose request goes on where the event is lost */
     IN_FLIGHT_MSGPACK_START,        /* a StartInstance */
     IN_FLIGHT_PROTOBUF_START,
-    IN_FLIGHT_OTHER = 0xff, /* anything else */
+    IN_FLIGHT_READING,      /* whatever is in the read buffer with the number `id` */
+    IN_FLIGHT_OTHER = 0xff, /* anything else, as an answer of which a part is written */
 };
+
+/* Bytes at the start of a read buffer that are zero before something is read: room for all that
+ * says what a message of MsgPack is. */
+#define IN_FLIGHT_HEAD 40
 
 /* With one of MsgPack's: its message is not all read. */
 #define IN_FLIGHT_HALF 0x10
 
-/* Written by the thread that has the connection; read when that is no more. `id` counts with the
- * three that name a request. */
+/* Written by the thread that has the connection; read when that is no more. `id` counts with those
+ * that name a request, or a buffer. */
 struct in_flight {
-    _Atomic uint32_t id; /* its msgid or sequence */
+    _Atomic uint32_t id; /* the request's msgid or sequence; the buffer's number */
     _Atomic uint8_t what;
 };
 

@@ -171,10 +171,10 @@ static int serve(void *arg, struct running *running) {
 }
 
 /* In a dead child's place (fd_store.h). */
-static size_t answer_orphan(void *arg, uint8_t what, uint32_t id, bool next_child, uint8_t *out,
-                            size_t size) {
+static size_t answer_orphan(void *arg, uint8_t what, uint32_t id, const uint8_t *read,
+                            bool next_child, uint8_t *out, size_t size) {
     const struct service *service = arg;
-    return rpc_answer_orphan(service->plugins, what, id, next_child, out, size);
+    return rpc_answer_orphan(service->plugins, what, id, read, next_child, out, size);
 }
 
 static int serve_supervised(struct service *service) {

@@ -12,6 +12,8 @@
 
 /* Connections that are looked at when another one has said something. */
 #define NUDGE_LOOKS 16u
+/* Of an answer, the kernel takes so much whole or not at all. */
+#define SENT_WHOLE ((size_t)4 << 10)
 /* Memory is given back to the system when a connection has nothing to say. */
 #define KEEP_OUT ((size_t)4 << 10)
 
@@ -145,6 +147,9 @@ static int send_unsent(struct conn *conn) {
 static int write_out(struct conn *conn) {
     struct buffer *out = &conn->rpc.out;
     struct stats *stats = events_stats(conn->env->rpc.events);
+    if (out->len > SENT_WHOLE && conn->rpc.in_flight != NULL) {
+        in_flight_set(conn->rpc.in_flight, IN_FLIGHT_OTHER); /* before a part of it is written */
+    }
     if (conn->rpc.unwritten == 0) {
         ssize_t sent = send_now(conn->fd, out->data, out->len);
         if (sent < 0) {
@@ -179,8 +184,8 @@ static void conn_end(struct conn *conn) {
     rpc_end(&conn->rpc);
 }
 
-/* What is still under way, after all was done for what was read. A request that is not answered yet
- * stays as it was noted. */
+/* What is still under way, after all was done for what was read: nothing of that is in the buffer
+ * only. A request that is not answered yet stays as it was noted. */
 static void say_what_is_left(struct conn *conn) {
     const struct rpc *rpc = &conn->rpc;
     if (rpc->in_flight == NULL) {
@@ -190,6 +195,8 @@ static void say_what_is_left(struct conn *conn) {
         in_flight_set(rpc->in_flight, IN_FLIGHT_OTHER);
     } else if (rpc_quiet(rpc) && rpc->results_due <= IN_FLIGHT_RESULTS_MOST) {
         in_flight_set(rpc->in_flight, (uint8_t)rpc->results_due);
+    } else if (rpc->in_flight->what == IN_FLIGHT_READING) {
+        in_flight_set(rpc->in_flight, IN_FLIGHT_OTHER);
     }
 }
 
@@ -256,17 +263,27 @@ static void after_feed(struct conn *conn, int rc) {
     conn_flush(conn);
 }
 
+/* Something new is about to be read. Kong waits for an answer only where it speaks MsgPack: then
+ * the buffer tells which. */
+static void note_reading(const struct conn *conn) {
+    if (conn->rpc.protocol == PROTOCOL_PROTOBUF) {
+        in_flight_set(conn->rpc.in_flight, IN_FLIGHT_OTHER);
+        return;
+    }
+    memset(conn->env->read_buffer, 0, IN_FLIGHT_HEAD);
+    in_flight_set_request(conn->rpc.in_flight, conn->env->worker_index, IN_FLIGHT_READING);
+}
+
 /* False when nothing was there. */
 static bool on_readable(struct conn *conn) {
     struct in_flight *in_flight = conn->rpc.in_flight;
-    uint8_t before = in_flight != NULL ? in_flight->what : 0;
-    if (in_flight != NULL) {
-        in_flight_set(in_flight, IN_FLIGHT_OTHER);
+    uint8_t before = in_flight != NULL ? in_flight->what : IN_FLIGHT_OTHER;
+    if (before <= IN_FLIGHT_RESULTS_MOST) {
+        note_reading(conn);
     }
-    ssize_t count =
-        socket_recv(conn->fd, conn->env->read_buffer, conn->env->read_size, MSG_DONTWAIT);
+    ssize_t count = socket_recv(conn->fd, conn->env->read_buffer, FD_STORE_READ_SIZE, MSG_DONTWAIT);
     if (count < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)) {
-        if (in_flight != NULL) {
+        if (before <= IN_FLIGHT_RESULTS_MOST) {
             in_flight_set(in_flight, before);
         }
         return false;

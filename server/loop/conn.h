@@ -15,8 +15,9 @@ struct conn;
 struct conn_env {
     struct rpc_env rpc;
     uv_loop_t *loop;
-    char *read_buffer; /* one for all: what is left of a message is copied, nothing else */
-    size_t read_size;
+    char *read_buffer; /* of FD_STORE_READ_SIZE; one for all: what is left of a message is copied,
+                          nothing else */
+    uint32_t worker_index; /* its number for the store */
     struct busy_poll *busy_poll;
     uint64_t peer_patience_ms; /* a connection whose request ended in a terminal call is Kong's to
                            close; ours after so long */

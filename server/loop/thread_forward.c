@@ -102,7 +102,7 @@ static void on_recall(struct message *message, struct worker *worker) {
 
 /* --- both --- */
 
-bool thread_forward_start(struct rpc *rpc, uint32_t worker_index, int64_t msgid,
+bool thread_forward_start(struct rpc *rpc, uint32_t worker_index, const struct rpc_call *step,
                           const uint8_t *data, size_t len) {
     struct worker *from =
         (struct worker *)((char *)(uintptr_t)rpc->env - offsetof(struct worker, conns.rpc));
@@ -120,8 +120,8 @@ bool thread_forward_start(struct rpc *rpc, uint32_t worker_index, int64_t msgid,
     forward->to = &from->options.all[worker_index];
     forward->len = len;
     memcpy(forward->data, data, len);
-    forward->forward = (struct forward){.recall = recall, .msgid = msgid, .len = len};
-    forward_link(&forward->forward, rpc);
+    forward->forward = (struct forward){.recall = recall};
+    forward_link(&forward->forward, rpc, step, len);
     from->forwards_sent++;
     worker_post(forward->to, &forward->step);
     return true;

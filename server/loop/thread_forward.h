@@ -7,7 +7,7 @@
 #include "worker.h"
 
 /* rpc_env.to_thread: to the worker with that index. */
-bool thread_forward_start(struct rpc *rpc, uint32_t worker_index, int64_t msgid,
+bool thread_forward_start(struct rpc *rpc, uint32_t worker_index, const struct rpc_call *step,
                           const uint8_t *data, size_t len);
 
 #endif

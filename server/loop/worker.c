@@ -13,7 +13,6 @@
 #define TICK_MS       1000 /* and less where a tenth of the time of an event is */
 #define TICK_LEAST_MS 20
 #define DRAIN_TICK_MS 1
-#define READ_SIZE     ((size_t)64 << 10)
 
 static uint64_t loop_now(void *clock) {
     return uv_now(clock);
@@ -206,7 +205,7 @@ static void fill_conns(struct worker *worker) {
     worker->conns = options->conns;
     worker->conns.loop = worker->loop;
     worker->conns.read_buffer = buffer;
-    worker->conns.read_size = READ_SIZE;
+    worker->conns.worker_index = worker->index;
     worker->conns.busy_poll = &worker->busy_poll;
     struct rpc_env *rpc = &worker->conns.rpc;
     rpc->events = worker->events;
@@ -267,7 +266,10 @@ int worker_open(struct worker *worker, uint32_t index, uv_loop_t *loop,
     events.budget = &worker->budget;
     arena_init(&worker->scratch, LIMIT_EVENT_MEMORY);
     arena_set_budget(&worker->scratch, &worker->budget);
-    worker->conns.read_buffer = malloc(READ_SIZE);
+    worker->conns.read_buffer = fd_store_read_buffer(options->conns.store, index);
+    if (worker->conns.read_buffer == NULL) {
+        worker->conns.read_buffer = worker->own_read_buffer = malloc(FD_STORE_READ_SIZE);
+    }
     worker->plugin_stats = calloc(options->plugins->count, sizeof *worker->plugin_stats);
     worker->plugin_sum = calloc(options->plugins->count, sizeof *worker->plugin_sum);
     events.plugin_stats = worker->plugin_stats;
@@ -349,7 +351,7 @@ void worker_destroy(struct worker *worker) {
     events_destroy(worker->events);
     prefetch_destroy(worker->prefetch);
     arena_free(&worker->scratch);
-    free(worker->conns.read_buffer);
+    free(worker->own_read_buffer);
     free(worker->plugin_stats);
     free(worker->plugin_sum);
 }

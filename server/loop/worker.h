@@ -59,6 +59,7 @@ struct worker {
     struct arena scratch;
     struct events *events; /* NULL: not open */
     struct conn_env conns;
+    char *own_read_buffer; /* NULL: it is the store's */
     struct process_forward_env relays;
     struct busy_poll busy_poll;
     struct prefetch *prefetch; /* NULL: off, or not open */

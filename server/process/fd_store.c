@@ -22,8 +22,6 @@
 /* Of an answer. */
 #define ANSWER_SIZE 512
 
-#define IN_FLIGHT_SIZE (FD_STORE_MOST * sizeof(struct in_flight))
-
 /* --- lists --- */
 
 static int list_make_room(struct fd_list *list, bool about) {
@@ -70,15 +68,15 @@ struct fd_store *fd_store_create(struct socket_file *socket, fd_store_answer *an
     if (store == NULL) {
         return NULL;
     }
-    store->in_flight =
-        mmap(NULL, IN_FLIGHT_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (store->in_flight == MAP_FAILED) {
+    store->shared = mmap(NULL, sizeof *store->shared, PROT_READ | PROT_WRITE,
+                         MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (store->shared == MAP_FAILED) {
         free(store);
         return NULL;
     }
     if (list_make_room(&store->ending, false) != 0 ||
         socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) != 0) {
-        munmap(store->in_flight, IN_FLIGHT_SIZE);
+        munmap(store->shared, sizeof *store->shared);
         free(store->ending.polls);
         free(store);
         return NULL;
@@ -105,7 +103,7 @@ void fd_store_destroy(struct fd_store *store) {
         close(store->from_child);
     }
     close(store->to_supervisor);
-    munmap(store->in_flight, IN_FLIGHT_SIZE);
+    munmap(store->shared, sizeof *store->shared);
     free(store);
 }
 
@@ -251,12 +249,12 @@ static void end(struct fd_store *store, int fd) {
 
 /* In the dead child's place. False: there is no answer to it. */
 static bool answer(const struct fd_store *store, int fd, const struct in_flight *in_flight,
-                   bool next_child) {
+                   const uint8_t *read, bool next_child) {
     uint8_t bytes[ANSWER_SIZE];
     size_t len = store->answer == NULL
                      ? 0
-                     : store->answer(store->answer_arg, in_flight->what, in_flight->id, next_child,
-                                     bytes, sizeof bytes);
+                     : store->answer(store->answer_arg, in_flight->what, in_flight->id, read,
+                                     next_child, bytes, sizeof bytes);
     return len > 0 && send(fd, bytes, len, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)len;
 }
 
@@ -270,21 +268,38 @@ static bool is_answered(int fd) {
            (ioctl(fd, FIONREAD, &unread) == 0 && unread > 0);
 }
 
+/* The child died before it noted what it had read, if it had read anything: then that may be more
+ * than one message, or less. True: it had not. */
+static bool was_reading(const struct fd_store *store, int fd, const struct in_flight *in_flight,
+                        bool next_child) {
+    static const uint8_t nothing[IN_FLIGHT_HEAD];
+    uint8_t read[IN_FLIGHT_HEAD];
+    memcpy(read, store->shared->read[in_flight->id], sizeof read);
+    if (memcmp(read, nothing, sizeof read) == 0) {
+        return next_child;
+    }
+    answer(store, fd, in_flight, read, next_child);
+    return false;
+}
+
 /* What becomes of a connection: true when it goes on to the next child. */
 static bool goes_on(struct fd_store *store, struct fd_about *about, int fd, bool next_child) {
     static const struct in_flight unknown = {.what = IN_FLIGHT_OTHER};
     const struct in_flight *in_flight =
-        about->number < FD_STORE_MOST ? &store->in_flight[about->number] : &unknown;
+        about->number < FD_STORE_MOST ? &store->shared->in_flight[about->number] : &unknown;
     about->owed = 0;
     if (in_flight->what <= IN_FLIGHT_RESULTS_MOST) {
         about->owed = in_flight->what;
         return next_child;
     }
+    if (in_flight->what == IN_FLIGHT_READING && in_flight->id < RUNNING_WORKERS) {
+        return was_reading(store, fd, in_flight, next_child);
+    }
     if ((in_flight->what & IN_FLIGHT_HALF) != 0) {
-        answer(store, fd, in_flight, next_child);
+        answer(store, fd, in_flight, NULL, next_child);
         return false;
     }
-    return (is_answered(fd) || answer(store, fd, in_flight, next_child)) && next_child;
+    return (is_answered(fd) || answer(store, fd, in_flight, NULL, next_child)) && next_child;
 }
 
 void fd_store_on_death(struct fd_store *store, bool next_child) {
@@ -313,7 +328,7 @@ void fd_store_before_child(struct fd_store *store) {
         int fd = store->kept.polls[i].fd;
         store->kept.about[i].number = fd < FD_STORE_MOST ? fd : FD_STORE_MOST;
         if (fd < FD_STORE_MOST) {
-            in_flight_set(&store->in_flight[fd], store->kept.about[i].owed);
+            in_flight_set(&store->shared->in_flight[fd], store->kept.about[i].owed);
         }
     }
 }

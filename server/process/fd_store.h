@@ -37,10 +37,14 @@
 
 struct fd_store;
 
+/* What a child reads with one call, from any of its connections. */
+#define FD_STORE_READ_SIZE ((size_t)64 << 10)
+
 /* The bytes that answer a request of a dead child, in `out`; how many, 0: there is no answer to it.
+ * `read`: its first IN_FLIGHT_HEAD bytes, where `what` and `id` say nothing of it; else NULL.
  * next_child: the request can go on in another one. */
-typedef size_t fd_store_answer(void *arg, uint8_t what, uint32_t id, bool next_child, uint8_t *out,
-                               size_t size);
+typedef size_t fd_store_answer(void *arg, uint8_t what, uint32_t id, const uint8_t *read,
+                               bool next_child, uint8_t *out, size_t size);
 
 /* Before the first fork. *socket is the supervisor's, borrowed: fd_store_keep_socket in the child
  * changes it. answer may be NULL: there is none. NULL: no memory or no descriptor. NULL is allowed
@@ -57,10 +61,14 @@ void fd_store_enter_child(struct fd_store *store);
  * on. -1: there is no other. */
 int fd_store_take(struct fd_store *store);
 
-/* What is under way on a connection that is kept. The child writes IN_FLIGHT_OTHER before it reads
- * from it, then what it has read, and IN_FLIGHT_RESULTS_MOST or less when all is answered. NULL:
- * nobody wants to know. */
+/* What is under way on a connection that is kept. The child writes IN_FLIGHT_READING or
+ * IN_FLIGHT_OTHER before it reads from it, then what it has read, and IN_FLIGHT_RESULTS_MOST or
+ * less when all is answered. NULL: nobody wants to know. */
 struct in_flight *fd_store_in_flight(struct fd_store *store, int fd);
+
+/* Where the child's thread of this number reads to, FD_STORE_READ_SIZE bytes: the supervisor looks
+ * there for what was not noted yet. NULL: anywhere. */
+char *fd_store_read_buffer(struct fd_store *store, uint32_t number);
 
 /* Whether the supervisor has so much left to take that it could miss the next connection. */
 bool fd_store_is_behind(const struct fd_store *store);

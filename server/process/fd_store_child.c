@@ -23,7 +23,11 @@ int fd_store_take(struct fd_store *store) {
 }
 
 struct in_flight *fd_store_in_flight(struct fd_store *store, int fd) {
-    return store != NULL && fd < FD_STORE_MOST ? &store->in_flight[fd] : NULL;
+    return store != NULL && fd < FD_STORE_MOST ? &store->shared->in_flight[fd] : NULL;
+}
+
+char *fd_store_read_buffer(struct fd_store *store, uint32_t number) {
+    return store != NULL && number < RUNNING_WORKERS ? store->shared->read[number] : NULL;
 }
 
 /* For a new connection of this number, or for the next one. */

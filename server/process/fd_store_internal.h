@@ -6,9 +6,11 @@
 #include <poll.h>
 
 #include "fd_store.h"
+#include "running.h"
 
-/* Of descriptors of the child from this number on it is not known what is under way. */
-#define FD_STORE_MOST 32768
+/* Of descriptors of the child from this number on it is not known what is under way. Linux has no
+ * higher ones unless it is told so (fs.nr_open). */
+#define FD_STORE_MOST 1048576
 
 enum fd_message_kind { FD_MESSAGE_NONE, FD_MESSAGE_KEEP, FD_MESSAGE_RELEASE, FD_MESSAGE_SOCKET };
 
@@ -35,15 +37,21 @@ struct fd_list {
     size_t room;
 };
 
+/* Memory of both; of most of it no page is ever touched. */
+struct fd_shared {
+    struct in_flight in_flight[FD_STORE_MOST]; /* by the number of the child's descriptor. An entry
+                                                  counts while its connection is kept */
+    char read[RUNNING_WORKERS][FD_STORE_READ_SIZE];
+};
+
 /* The first two entries of `ending` are the caller's descriptor and from_child. */
 #define FD_STORE_FIRST_ENDING 2
 
 struct fd_store {
-    int to_supervisor;           /* the child's end of a stream of messages; non-blocking */
-    int from_child;              /* -1 in the child */
-    int room;                    /* for messages in the kernel, in bytes as SIOCOUTQ counts */
-    struct in_flight *in_flight; /* shared memory; by the number of the child's descriptor. An entry
-                                    counts while its connection is kept */
+    int to_supervisor;        /* the child's end of a stream of messages; non-blocking */
+    int from_child;           /* -1 in the child */
+    int room;                 /* for messages in the kernel, in bytes as SIOCOUTQ counts */
+    struct fd_shared *shared; /* with the child */
     struct socket_file *socket;
     fd_store_answer *answer;
     void *answer_arg;

@@ -3,7 +3,11 @@
 #include "rpc_conversation.h"
 #include "rpc_msgpack_answer.h"
 
-void forward_link(struct forward *forward, struct rpc *rpc) {
+void forward_link(struct forward *forward, struct rpc *rpc, const struct rpc_call *step,
+                  size_t len) {
+    forward->msgid = step->sequence;
+    forward->closed = (step->event_id & EVENT_CLOSED) != 0;
+    forward->len = len;
     forward->rpc = rpc;
     forward->next = rpc->forwards;
     if (rpc->forwards != NULL) {
@@ -17,7 +21,7 @@ void forward_answer(struct forward *forward, const uint8_t *data, size_t len) {
     struct rpc *rpc = forward->rpc;
     forward_unlink(forward);
     if (rpc != NULL) {
-        rpc_msgpack_forwarded(rpc, forward->msgid, data, len);
+        rpc_msgpack_forwarded(rpc, forward->msgid, forward->closed, data, len);
     }
 }
 
@@ -25,7 +29,7 @@ void forward_fail(struct forward *forward, const char *why) {
     struct rpc *rpc = forward->rpc;
     forward_unlink(forward);
     if (rpc != NULL) {
-        rpc_msgpack_lost(rpc, forward->msgid, why);
+        rpc_msgpack_lost(rpc, forward->msgid, forward->closed, why);
     }
 }
 

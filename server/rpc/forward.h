@@ -12,11 +12,13 @@ struct forward {
     /* The rpc is going: drop the Step. The forward is unlinked already. */
     void (*recall)(struct forward *forward);
     int64_t msgid;
-    size_t len; /* of the message */
+    bool closed; /* its request ends where its event is lost */
+    size_t len;  /* of the message */
 };
 
-/* The carrier has set recall, msgid and len. */
-void forward_link(struct forward *forward, struct rpc *rpc);
+/* The carrier has set recall. `len`: of the Step's message. */
+void forward_link(struct forward *forward, struct rpc *rpc, const struct rpc_call *step,
+                  size_t len);
 
 /* Idempotent. */
 static inline void forward_unlink(struct forward *forward) {

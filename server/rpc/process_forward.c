@@ -219,15 +219,15 @@ static struct process_forward *forward_create(const struct rpc_env *rpc_env, int
     return forward;
 }
 
-bool process_forward_start(struct rpc *rpc, uint32_t tag, int64_t msgid, const uint8_t *data,
-                           size_t len) {
+bool process_forward_start(struct rpc *rpc, uint32_t tag, const struct rpc_call *step,
+                           const uint8_t *data, size_t len) {
     struct process_forward_env *env = rpc->env->process_forward_env;
     int fd = connect_to(env, tag);
     struct process_forward *forward = fd < 0 ? NULL : forward_create(rpc->env, fd, data, len);
     if (forward == NULL) {
         return false;
     }
-    forward->forward = (struct forward){.recall = recall, .msgid = msgid, .len = len};
-    forward_link(&forward->forward, rpc);
+    forward->forward = (struct forward){.recall = recall};
+    forward_link(&forward->forward, rpc, step, len);
     return true;
 }

@@ -26,7 +26,7 @@ struct process_forward_env {
 int process_forward_listen(struct process_forward_env *env, const char *path, uint32_t *tag);
 
 /* rpc_env.to_process: to the server with that tag. */
-bool process_forward_start(struct rpc *rpc, uint32_t tag, int64_t msgid, const uint8_t *data,
-                           size_t len);
+bool process_forward_start(struct rpc *rpc, uint32_t tag, const struct rpc_call *step,
+                           const uint8_t *data, size_t len);
 
 #endif

@@ -23,8 +23,8 @@ struct prefetch;
 
 /* Sends a Step (a whole message) to the thread or the server `to`; its answer, or an error, comes
  * into rpc->out later. False: it could not be sent. */
-typedef bool forward_start(struct rpc *rpc, uint32_t to, int64_t msgid, const uint8_t *data,
-                           size_t len);
+typedef bool forward_start(struct rpc *rpc, uint32_t to, const struct rpc_call *step,
+                           const uint8_t *data, size_t len);
 
 /* What all conversations of one loop share. Everything is borrowed. */
 struct rpc_env {
@@ -159,10 +159,11 @@ bool rpc_nudge(struct rpc *rpc);
 bool rpc_nudgeable(const struct rpc *rpc);
 
 /* The answer to a request that a dead process left unanswered (in_flight.h), in `out`; how many
- * bytes, 0: there is none. An event, or the start of an instance, is sent again by Kong where
- * next_process says that there is somebody to send it to. Else the event's request ends when the
- * plugin fails closed. */
+ * bytes, 0: there is none. `read`: IN_FLIGHT_HEAD bytes of it, which nobody has looked at; NULL:
+ * `what` and `id` say what it is. An event, or the start of an instance, is sent again by Kong
+ * where next_process says that there is somebody to send it to. Else the event's request ends when
+ * the plugin fails closed. */
 size_t rpc_answer_orphan(const struct plugins *plugins, uint8_t what, uint32_t id,
-                         bool next_process, uint8_t *out, size_t size);
+                         const uint8_t *read, bool next_process, uint8_t *out, size_t size);
 
 #endif

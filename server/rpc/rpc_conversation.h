@@ -48,8 +48,10 @@ void rpc_command(struct rpc *rpc, const struct rpc_call *call, struct rpc_reply 
 struct instance *rpc_find_instance(struct rpc *rpc, const struct rpc_call *call,
                                    enum kong_phase *phase, const char **error);
 
-/* What became of a forwarded Step: the answer, a whole message. */
-void rpc_msgpack_forwarded(struct rpc *rpc, int64_t msgid, const uint8_t *data, size_t len);
+/* What became of a forwarded Step: the answer, a whole message. closed: its request ends where that
+ * cannot be passed on. */
+void rpc_msgpack_forwarded(struct rpc *rpc, int64_t msgid, bool closed, const uint8_t *data,
+                           size_t len);
 
 /* A copy (scratch arena) of "NAME: TEXT", or of the text where name is "", that Kong does not take
  * for its sign of a lost instance: "no plugin instance" anywhere in an error makes it forget all

@@ -23,38 +23,44 @@ static uint8_t what_of(const uint8_t *method, size_t len) {
                : IN_FLIGHT_OTHER;
 }
 
-/* [0, msgid, method, …; false where that has not come, or is none. */
-static bool note_head(struct rpc *rpc, const uint8_t *data, size_t len) {
+/* [0, msgid, method, …: what it is and its msgid. IN_FLIGHT_OTHER where that has not come, or is
+ * none. */
+static uint8_t look_at_head(const uint8_t *data, size_t len, int64_t *id) {
     static const uint8_t request[] = {0x94, 0x00};
     struct msgpack_head msgid;
     struct msgpack_head method;
     if (len < sizeof request || memcmp(data, request, sizeof request) != 0 ||
         msgpack_head_read(data + 2, len - 2, &msgid) != 1 || msgid.kind != MSGPACK_INTEGER) {
-        return false;
+        return IN_FLIGHT_OTHER;
     }
     size_t at = sizeof request + msgid.size;
     if (msgpack_head_read(data + at, len - at, &method) != 1 || method.kind != MSGPACK_STRING) {
-        return false;
+        return IN_FLIGHT_OTHER;
     }
     at += method.size;
     size_t left = len - at < method.count ? len - at : method.count;
-    rpc_note_request(rpc, msgid.integer, what_of(data + at, left));
-    return true;
+    *id = msgid.integer;
+    return what_of(data + at, left);
 }
 
 void rpc_msgpack_note_half(struct rpc *rpc) {
-    if (rpc->requests != NULL || rpc->held || note_head(rpc, rpc->in.data, rpc->in.len)) {
+    if (rpc->requests != NULL || rpc->held) {
         return; /* one that is all read goes first */
     }
-    if (rpc->skipping && rpc->skip.sequence > 0) {
+    int64_t msgid;
+    uint8_t what = look_at_head(rpc->in.data, rpc->in.len, &msgid);
+    if (what != IN_FLIGHT_OTHER) {
+        rpc_note_request(rpc, msgid, what);
+    } else if (rpc->skipping && rpc->skip.sequence > 0) {
         rpc_note_request(rpc, rpc->skip.sequence, IN_FLIGHT_MSGPACK_EVENT | IN_FLIGHT_HALF);
     }
 }
 
 /* --- What is said when the process is dead --- */
 
-/* False: nothing helps. */
-static bool fill_event(struct rpc_reply *reply, const struct plugins *plugins, bool next_process) {
+/* False: nothing helps. `open`: its request goes on. */
+static bool fill_event(struct rpc_reply *reply, const struct plugins *plugins, bool open,
+                       bool next_process) {
     static const struct kong_value args[] = {
         {.type = KONG_INTEGER, .integer = 500},
         {.type = KONG_STRING, .string = {EVENT_FAILED_BODY, sizeof EVENT_FAILED_BODY - 1}}};
@@ -69,17 +75,22 @@ static bool fill_event(struct rpc_reply *reply, const struct plugins *plugins, b
     reply->method = exit->name;
     reply->args = args;
     reply->arg_count = 2;
-    return rpc_msgpack_one_fails_closed(plugins);
+    return !open && rpc_msgpack_one_fails_closed(plugins);
 }
 
 size_t rpc_answer_orphan(const struct plugins *plugins, uint8_t what, uint32_t id,
-                         bool next_process, uint8_t *out, size_t size) {
+                         const uint8_t *read, bool next_process, uint8_t *out, size_t size) {
     struct rpc_reply reply = {.sequence = id};
     struct buffer bytes;
+    if (read != NULL) {
+        what = look_at_head(read, IN_FLIGHT_HEAD, &reply.sequence);
+    }
     uint8_t whole = what == IN_FLIGHT_OTHER ? what : (uint8_t)(what & ~IN_FLIGHT_HALF);
+    bool open = whole == IN_FLIGHT_MSGPACK_EVENT_OPEN;
     int rc = CODEC_E_SHAPE;
     buffer_init(&bytes, size);
-    if (whole == IN_FLIGHT_MSGPACK_EVENT && fill_event(&reply, plugins, next_process)) {
+    if ((open || whole == IN_FLIGHT_MSGPACK_EVENT) &&
+        fill_event(&reply, plugins, open, next_process)) {
         rc = msgpack_encode_reply(&bytes, &reply);
     } else if (next_process &&
                (whole == IN_FLIGHT_MSGPACK_START || whole == IN_FLIGHT_PROTOBUF_START)) {

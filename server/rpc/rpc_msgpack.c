@@ -42,13 +42,21 @@ static bool is_terminal(const struct queued_call *call) {
     return call->method != NULL && (call->method->flags & PDK_TERMINAL) != 0;
 }
 
+static bool event_id_fails_closed(uint64_t event_id) {
+    return (event_id & EVENT_CLOSED) != 0;
+}
+
+static void note_event(struct rpc *rpc, int64_t msgid, bool closed) {
+    rpc_note_request(rpc, msgid, closed ? IN_FLIGHT_MSGPACK_EVENT : IN_FLIGHT_MSGPACK_EVENT_OPEN);
+}
+
 /* A call that cannot be written, for want of memory: no Step comes. Kong would log an error and go
  * on with a request that the handler meant to end, or that its plugin ends where it fails. */
 static void end_unsent(struct event *event, struct rpc *rpc, bool terminal, int codec_error) {
     const char *why = codec_strerror(codec_error);
     rpc_complain(rpc->env, LOG_LEVEL_ERROR, "a call could not be sent to Kong: %s", why);
     const struct kong_plugin *plugin = event->plugin->what;
-    if (terminal || rpc_msgpack_fails_closed(plugin, KONG_PHASE_BIT(event->phase))) {
+    if (terminal || event_id_fails_closed(event->id)) {
         rpc_msgpack_send_exit(rpc, event->request, plugin->name,
                               "a call could not be sent, its request ended", why);
     } else {
@@ -202,7 +210,7 @@ static void refuse(struct rpc *rpc, int64_t msgid, const struct kong_plugin *plu
     if (due) {
         log_write_for(rpc->env->log, plugin->name, LOG_LEVEL_ERROR, NULL, "event refused: %s", why);
     }
-    if (rpc_msgpack_fails_closed(plugin, KONG_PHASE_BIT(phase))) {
+    if (event_fails_closed(plugin, phase)) {
         rpc_msgpack_send_exit(rpc, msgid, plugin->name, due ? "event refused" : NULL, why);
         return;
     }
@@ -222,6 +230,7 @@ static void handle_event(struct rpc *rpc, const struct rpc_call *call) {
         return;
     }
     const char *refusal;
+    note_event(rpc, call->sequence, event_fails_closed(instance->plugin->what, phase));
     rpc->sequence = call->sequence;
     if (!event_start(rpc->env->events, instance, phase, &msgpack_events, rpc,
                      rpc->env->now_ms(rpc->env->clock), &refusal)) {
@@ -245,7 +254,7 @@ static bool send_on(struct rpc *rpc, const struct rpc_call *call, const uint8_t 
         start = env->to_thread;
         to = worker_index;
     }
-    return start != NULL && start(rpc, to, call->sequence, data, len);
+    return start != NULL && start(rpc, to, call, data, len);
 }
 
 /* The same for a Step that was over a limit, and is gone: one that says so goes in its place. A
@@ -284,7 +293,8 @@ static void lose(struct rpc *rpc, const struct rpc_call *call) {
         !rpc->steps_only) {
         rpc_msgpack_gone(rpc, call->sequence);
     } else {
-        rpc_msgpack_lost(rpc, call->sequence, "no such event");
+        rpc_msgpack_lost(rpc, call->sequence, event_id_fails_closed(call->event_id),
+                         "no such event");
     }
 }
 
@@ -328,13 +338,16 @@ static void step(struct rpc *rpc, const struct rpc_call *call, const struct fram
 }
 
 /* The stream is in order, this message is not, or there is no memory for it. Of an event nothing
- * but an error would follow, behind which Kong goes on with the request: as in rpc_msgpack_lost. */
+ * but an error would follow, behind which Kong goes on with the request: as in rpc_msgpack_lost.
+ * event_id: 0 where it has not been found. */
 static int refuse_call(struct rpc *rpc, const struct rpc_call *call, int codec_error) {
     const char *why =
         codec_error == CODEC_E_NOMEM ? "no memory" : "arguments that this method does not take";
     bool of_event = call->command == RPC_HANDLE_EVENT || call->command == RPC_STEP;
     if (call->sequence >= 0 && of_event) {
-        rpc_msgpack_lost(rpc, call->sequence, why);
+        bool closed = call->event_id != 0 ? event_id_fails_closed(call->event_id)
+                                          : rpc_msgpack_one_fails_closed(rpc->env->plugins);
+        rpc_msgpack_lost(rpc, call->sequence, closed, why);
     } else if (call->sequence >= 0) {
         rpc_msgpack_send_error(rpc, call->sequence, why);
     }
@@ -352,7 +365,7 @@ int rpc_msgpack_too_big(struct rpc *rpc) {
     if (!rpc->skip.has_event_id) {
         return refuse_call(rpc, &call, CODEC_E_SHAPE);
     }
-    rpc_note_request(rpc, call.sequence, IN_FLIGHT_MSGPACK_EVENT);
+    note_event(rpc, call.sequence, event_id_fails_closed(call.event_id));
     struct event *event = events_find(rpc->env->events, call.event_id);
     if (event != NULL || !send_on_too_big(rpc, &call)) {
         take_result(rpc, event, &call);
@@ -368,10 +381,9 @@ static int take_call(struct rpc *rpc, const struct frame *frame, const struct rp
         return rpc_fail(rpc, RPC_NO_STEP);
     }
     if (call->command == RPC_HANDLE_EVENT) {
-        rpc_note_request(rpc, call->sequence, IN_FLIGHT_MSGPACK_EVENT);
         handle_event(rpc, call);
     } else if (call->command == RPC_STEP) {
-        rpc_note_request(rpc, call->sequence, IN_FLIGHT_MSGPACK_EVENT);
+        note_event(rpc, call->sequence, event_id_fails_closed(call->event_id));
         step(rpc, call, frame);
     } else {
         struct rpc_reply reply;
@@ -414,13 +426,15 @@ int rpc_msgpack_fast(struct rpc *rpc, const uint8_t *data, size_t len, size_t *t
     return take_call(rpc, &frame, &call) == 0 ? 1 : -1;
 }
 
-void rpc_msgpack_forwarded(struct rpc *rpc, int64_t msgid, const uint8_t *data, size_t len) {
+void rpc_msgpack_forwarded(struct rpc *rpc, int64_t msgid, bool closed, const uint8_t *data,
+                           size_t len) {
     bool announced = rpc_msgpack_announce(rpc) == CODEC_OK;
     size_t before = rpc->out.len;
     buffer_append(&rpc->out, data, len);
     if (rpc->out.failed || !announced) {
         buffer_truncate(&rpc->out, before);
-        rpc_msgpack_lost(rpc, msgid, "no memory for the answer of the server that has the event");
+        rpc_msgpack_lost(rpc, msgid, closed,
+                         "no memory for the answer of the server that has the event");
     }
     rpc_wake(rpc);
 }

@@ -54,11 +54,6 @@ void rpc_msgpack_send_error(struct rpc *rpc, int64_t msgid, const char *text) {
     rpc_msgpack_send(rpc, &reply);
 }
 
-bool rpc_msgpack_fails_closed(const struct kong_plugin *plugin, unsigned phases) {
-    return plugin->on_error == KONG_FAIL_CLOSED &&
-           (pdk_methods[PDK_RESPONSE_EXIT].phases & phases) != 0;
-}
-
 void rpc_msgpack_send_exit(struct rpc *rpc, int64_t msgid, const char *plugin, const char *line,
                            const char *why) {
     struct kong_value args[] = {kong_integer(500), kong_string(EVENT_FAILED_BODY)};
@@ -75,23 +70,21 @@ void rpc_msgpack_send_exit(struct rpc *rpc, int64_t msgid, const char *plugin, c
 
 bool rpc_msgpack_one_fails_closed(const struct plugins *plugins) {
     for (size_t i = 0; i < plugins->count; i++) {
-        unsigned phases = 0;
+        const struct plugin *plugin = &plugins->list[i];
         for (unsigned phase = 0; phase < KONG_PHASE_COUNT; phase++) {
-            phases |= plugins->list[i].handlers[phase] == NULL ? 0 : KONG_PHASE_BIT(phase);
-        }
-        if (rpc_msgpack_fails_closed(plugins->list[i].what, phases)) {
-            return true;
+            if (plugin->handlers[phase] != NULL &&
+                event_fails_closed(plugin->what, (enum kong_phase)phase)) {
+                return true;
+            }
         }
     }
     return false;
 }
 
 /* Kong sends no Step behind an end, so one that finds nothing is always in the middle of a request.
- * Its phase is not known, and an exit in a phase that has none is an error in Kong's log, as it
- * would be without. */
-void rpc_msgpack_lost(struct rpc *rpc, int64_t msgid, const char *why) {
-    const struct plugins *plugins = rpc->env->plugins;
-    if (!rpc_msgpack_one_fails_closed(plugins)) {
+ */
+void rpc_msgpack_lost(struct rpc *rpc, int64_t msgid, bool closed, const char *why) {
+    if (!closed) {
         rpc_msgpack_send_error(rpc, msgid, why);
         return;
     }
@@ -99,8 +92,8 @@ void rpc_msgpack_lost(struct rpc *rpc, int64_t msgid, const char *why) {
     if (due) {
         log_write(rpc->env->log, LOG_LEVEL_ERROR, "event lost, its request ended: %s", why);
     }
-    rpc_msgpack_send_exit(rpc, msgid, plugins->name, due ? "event lost, its request ended" : NULL,
-                          why);
+    rpc_msgpack_send_exit(rpc, msgid, rpc->env->plugins->name,
+                          due ? "event lost, its request ended" : NULL, why);
 }
 
 void rpc_msgpack_gone(struct rpc *rpc, int64_t msgid) {

@@ -14,10 +14,7 @@ int rpc_msgpack_try_to_send(struct rpc *rpc, const struct rpc_reply *reply);
 void rpc_msgpack_send(struct rpc *rpc, const struct rpc_reply *reply);
 void rpc_msgpack_send_error(struct rpc *rpc, int64_t msgid, const char *text);
 
-/* Whether a plugin fails closed and Kong can exit in one of these phases. */
-bool rpc_msgpack_fails_closed(const struct kong_plugin *plugin, unsigned phases);
-
-/* Of several plugins it is not known whose event was lost: one that fails closed decides. */
+/* Where it is not known whose event was lost: one plugin that fails closed decides. */
 bool rpc_msgpack_one_fails_closed(const struct plugins *plugins);
 
 /* The answer of a plugin that fails closed: it ends the request. It is all that the answer can be,
@@ -28,7 +25,7 @@ void rpc_msgpack_send_exit(struct rpc *rpc, int64_t msgid, const char *plugin, c
 /* The answer to a Step whose event was given up: Kong took longer over its call than the event had
  * time, or there was no memory. Kong would go on with the request after an error; a plugin that
  * fails closed ends it. */
-void rpc_msgpack_lost(struct rpc *rpc, int64_t msgid, const char *why);
+void rpc_msgpack_lost(struct rpc *rpc, int64_t msgid, bool closed, const char *why);
 
 /* … whose event is gone with the server that had it: Kong sends the event again, from its start. */
 void rpc_msgpack_gone(struct rpc *rpc, int64_t msgid);

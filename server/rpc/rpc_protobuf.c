@@ -103,9 +103,6 @@ static void send_method_error(struct rpc *rpc, const char *text) {
  * failing closed the client gets 500 where the phase allows an answer. */
 static void refuse(struct rpc *rpc, const struct kong_plugin *plugin, enum kong_phase phase,
                    const char *why) {
-    const struct pdk_method *exit = &pdk_methods[PDK_RESPONSE_EXIT];
-    bool closed =
-        plugin->on_error == KONG_FAIL_CLOSED && (exit->phases & KONG_PHASE_BIT(phase)) != 0;
     if (events_refusal_due(rpc->env->events)) {
         log_write_for(rpc->env->log, plugin->name, LOG_LEVEL_ERROR, NULL, "event refused: %s", why);
         struct kong_value line = kong_string(rpc_error_text(rpc, plugin->name, why));
@@ -113,7 +110,7 @@ static void refuse(struct rpc *rpc, const struct kong_plugin *plugin, enum kong_
             rpc->results_due++;
         }
     }
-    if (!closed) {
+    if (!event_fails_closed(plugin, phase)) {
         send_return(rpc, rpc->sequence);
         return;
     }
@@ -121,7 +118,7 @@ static void refuse(struct rpc *rpc, const struct kong_plugin *plugin, enum kong_
         kong_pair("Content-Type", kong_string("application/json; charset=utf-8"));
     struct kong_value args[] = {kong_integer(500), kong_string(EVENT_FAILED_BODY),
                                 kong_map(&type, 1)};
-    if (protobuf_encode_pdk_call(&rpc->out, exit, args, 3) != 0) {
+    if (protobuf_encode_pdk_call(&rpc->out, &pdk_methods[PDK_RESPONSE_EXIT], args, 3) != 0) {
         rpc_fail(rpc, "no memory for an answer");
     }
     rpc->results_due++;

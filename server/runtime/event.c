@@ -155,6 +155,7 @@ bool event_start(struct events *events, struct instance *instance, enum kong_pha
     }
     stats_count(&stats->phases[phase].started, instance->failure == NULL);
     stats_count(&stats->phases[phase].running, 1);
+    event->id |= event_fails_closed(plugin->what, phase) ? EVENT_CLOSED : 0;
     event->phase = phase;
     event->instance = instance;
     event->plugin = plugin;

@@ -26,24 +26,33 @@
 struct event;
 struct events;
 
-/* An event id, 53 bits, which a Lua number holds: whose it is, a count, a slot, and on which of the
- * server's threads it lives. The last two take as many bits as there are slots and threads; all
- * others are the count's, so that an id comes again as late as can be. */
+/* An event id, 53 bits, which a Lua number holds: whose it is, how its request ends where the event
+ * is lost, a count, a slot, and on which of the server's threads it lives. The last two take as
+ * many bits as there are slots and threads; all others are the count's, so that an id comes again
+ * as late as can be. */
 #define EVENT_TAG_BITS   12u
-#define EVENT_COUNT_BITS 41u /* count, slot and thread */
+#define EVENT_TAG_SHIFT  41u
+#define EVENT_COUNT_BITS 40u /* count, slot and thread */
 #define EVENT_TAG_MASK   ((1u << EVENT_TAG_BITS) - 1)
+#define EVENT_CLOSED     ((uint64_t)1 << EVENT_COUNT_BITS)
 
-/* Of max_events; the count has 17 bits at least, with 64 threads. */
+/* Of max_events; the count has 16 bits at least, with 64 threads. */
 #define EVENT_SLOT_BITS_MOST 18u
 
 /* Which server an id is from, among the generations on one socket path. */
 static inline uint32_t event_tag(uint64_t id) {
-    return (uint32_t)(id >> EVENT_COUNT_BITS) & EVENT_TAG_MASK;
+    return (uint32_t)(id >> EVENT_TAG_SHIFT) & EVENT_TAG_MASK;
 }
 
 /* On which of the server's threads it lives. */
 static inline uint32_t event_worker(uint64_t id, unsigned worker_bits) {
     return (uint32_t)id & ((1u << worker_bits) - 1);
+}
+
+/* Whether an event that fails ends its request: the plugin says so, and Kong can exit there. */
+static inline bool event_fails_closed(const struct kong_plugin *plugin, enum kong_phase phase) {
+    return plugin->on_error == KONG_FAIL_CLOSED &&
+           (pdk_methods[PDK_RESPONSE_EXIT].phases & KONG_PHASE_BIT(phase)) != 0;
 }
 
 /* What the client gets, with status 500, from a plugin that fails closed: Kong's own words for a

@@ -76,8 +76,8 @@ void event_report_failure(struct event *event) {
     int cancelled = event->cancelled;
     event->cancelled = 0;
     log_failure(event);
-    if (event->peer != NULL && !event->ended && event->plugin->what->on_error == KONG_FAIL_CLOSED &&
-        (exit->phases & KONG_PHASE_BIT(event->phase)) != 0) {
+    if (event->peer != NULL && !event->ended &&
+        event_fails_closed(event->plugin->what, event->phase)) {
         struct kong_pair type =
             kong_pair("Content-Type", kong_string("application/json; charset=utf-8"));
         struct kong_value args[] = {kong_integer(500), kong_string(EVENT_FAILED_BODY),

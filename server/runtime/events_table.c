@@ -59,7 +59,7 @@ struct events *events_create(const struct events_options *options) {
         events->slot_bits++;
     }
     events->count_step = (uint64_t)1 << (events->slot_bits + options->worker_bits);
-    events->whose = (uint64_t)options->tag << EVENT_COUNT_BITS | options->worker_index;
+    events->whose = (uint64_t)options->tag << EVENT_TAG_SHIFT | options->worker_index;
     events->stats = options->stats;
     snprintf(events->too_many, sizeof events->too_many,
              "too many events at work: limit %zu (--max-events)", events->options.max_events);

@@ -109,7 +109,7 @@ static void peer_dies(struct peer *peer) {
     uint8_t said[512];
     for (int next = 0; next < 2; next++) {
         size_t len = rpc_answer_orphan(peer->rpc.env->plugins, peer->in_flight.what,
-                                       peer->in_flight.id, next, said, sizeof said);
+                                       peer->in_flight.id, NULL, next, said, sizeof said);
         REQUIRE(len <= sizeof said);
         if (len > 0 && peer->in_flight.what != IN_FLIGHT_PROTOBUF_START) {
             struct kong_end kong;

@@ -149,6 +149,10 @@ enum sim_event_outcome client_wire_outcome(struct sim_client *client, const stru
     case WIRE_OK:
         return SIM_EVENT_OK;
     case WIRE_CLOSED:
+        if (client->options.protocol == PROTOCOL_MSGPACK && wire->in.len > wire->consumed) {
+            client_text(client, "missing bytes"); /* MessagePack.lua raises */
+            return SIM_EVENT_RAISED;
+        }
         client_text(client, "%s",
                     wire->error == ECONNRESET ? "connection reset by peer"
                     : wire->error == EPIPE    ? "broken pipe"

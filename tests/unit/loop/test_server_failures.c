@@ -12,6 +12,7 @@
 
 #include "event.h"
 #include "limit.h"
+#include "msgpack_peer.h"
 #include "msgpack_rpc.h"
 #include "rig.h"
 #include "sim_wire.h"
@@ -119,6 +120,35 @@ static void fails_closed(void **state) {
     int64_t failing = rig_instance(&rig, "no-such-mode", 1);
     assert_int_equal(sim_client_event(rig.client, failing, "log", &event), SIM_EVENT_OK);
     assert_string_equal(rig.pdk->logs[0].text.data, "rig: log failed: the plugin failed");
+    rig_stop(&rig);
+}
+
+/* MsgPack:1: Kong can be told to exit in access, and raises on that in log. */
+static void lost_in_a_phase(void **state) {
+    static const struct {
+        const char *phase;
+        enum rpc_reply_kind kind;
+    } rows[] = {{"access", RPC_REPLY_PDK_CALL}, {"log", RPC_REPLY_ERROR}};
+    struct rig rig;
+    struct sim_server_options options = {.plugin = &rig_closed_plugin};
+    (void)state;
+    rig_start(&rig, PROTOCOL_MSGPACK, &options);
+    for (size_t i = 0; i < LENGTH(rows); i++) {
+        struct msgpack_peer peer;
+        struct rpc_call call = {.command = RPC_HANDLE_EVENT,
+                                .instance_id = rig_instance(&rig, "post", 1),
+                                .event = kong_str(rows[i].phase)};
+        msgpack_peer_open(&peer, sim_server_path(rig.server));
+        struct rpc_reply reply = msgpack_peer_ask(&peer, call, &rig.arena);
+        assert_int_equal(reply.kind, RPC_REPLY_PDK_CALL);
+        struct rpc_call step = {.command = RPC_STEP, .event_id = reply.event_id};
+        while (reply.kind == RPC_REPLY_PDK_CALL) {
+            reply = msgpack_peer_ask(&peer, step, &rig.arena);
+        }
+        assert_int_equal(reply.kind, RPC_REPLY_RETURN);
+        assert_int_equal(msgpack_peer_ask(&peer, step, &rig.arena).kind, rows[i].kind);
+        msgpack_peer_close(&peer);
+    }
     rig_stop(&rig);
 }
 
@@ -398,6 +428,7 @@ int main(void) {
         RIG_TESTS(unknown_instance),
         RIG_TESTS(fails_open),
         RIG_TESTS(fails_closed),
+        cmocka_unit_test(lost_in_a_phase),
         RIG_TESTS(refused_open),
         RIG_TESTS(refused_closed),
         RIG_TEST(posts_more_than_fits, protobuf),

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "log.h"
+#include "msgpack_peer.h"
 #include "process_peer.h"
 #include "rig.h"
 #include "scratch.h"
@@ -116,6 +117,36 @@ static void each_fails_as_it_says(void **state) {
                      error ? SIM_EVENT_ERROR : SIM_EVENT_OK);
     if (error) {
         assert_non_null(strstr(event.text, "three-closed: the plugin has no handler"));
+    }
+    rig_stop(&rig);
+}
+
+/* MsgPack:1: the Step of an event that is gone says by its id how the request ends. */
+static void lost_events_end_as_their_plugin_says(void **state) {
+    static const struct {
+        const char *plugin;
+        enum rpc_reply_kind kind;
+    } rows[] = {{"three-open", RPC_REPLY_ERROR},
+                {"three-closed", RPC_REPLY_PDK_CALL},
+                {"three-rough", RPC_REPLY_ERROR}};
+    struct rig rig;
+    (void)state;
+    rig_start(&rig, PROTOCOL_MSGPACK, &three);
+    for (size_t i = 0; i < LENGTH(rows); i++) {
+        struct msgpack_peer peer;
+        msgpack_peer_open(&peer, sim_server_path(rig.server));
+        struct rpc_call call = {.command = RPC_HANDLE_EVENT,
+                                .instance_id = start(&rig, rows[i].plugin, "{}"),
+                                .event = kong_str("access")};
+        struct rpc_reply reply = msgpack_peer_ask(&peer, call, &rig.arena);
+        assert_int_equal(reply.kind, RPC_REPLY_PDK_CALL);
+        struct rpc_call step = {.command = RPC_STEP, .event_id = reply.event_id};
+        while (reply.kind == RPC_REPLY_PDK_CALL) {
+            reply = msgpack_peer_ask(&peer, step, &rig.arena);
+        }
+        assert_int_equal(reply.kind, RPC_REPLY_RETURN);
+        assert_int_equal(msgpack_peer_ask(&peer, step, &rig.arena).kind, rows[i].kind);
+        msgpack_peer_close(&peer);
     }
     rig_stop(&rig);
 }
@@ -319,6 +350,7 @@ int main(int argc, char **argv) {
         RIG_TESTS(other_names_are_refused),
         RIG_TESTS(kong_is_told_of_each),
         RIG_TESTS(each_fails_as_it_says),
+        cmocka_unit_test(lost_events_end_as_their_plugin_says),
         RIG_TESTS(a_protocol_that_does_not_do_is_said_once),
         RIG_TEST(status_is_by_plugin, msgpack),
         RIG_TESTS(metrics_are_by_plugin),

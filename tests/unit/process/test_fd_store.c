@@ -46,9 +46,13 @@ struct bench {
 };
 
 /* "(WHAT ID NEXT)", to events of MsgPack only. */
-static size_t bench_answer(void *arg, uint8_t what, uint32_t id, bool next_child, uint8_t *out,
-                           size_t size) {
+static size_t bench_answer(void *arg, uint8_t what, uint32_t id, const uint8_t *read,
+                           bool next_child, uint8_t *out, size_t size) {
     (void)arg;
+    if (read != NULL) {
+        return (size_t)snprintf((char *)out, size, "(%.*s %d)", IN_FLIGHT_HEAD, (const char *)read,
+                                next_child);
+    }
     if ((what & ~IN_FLIGHT_HALF) != IN_FLIGHT_MSGPACK_EVENT) {
         return 0;
     }
@@ -315,6 +319,50 @@ static void answer_that_was_not_noted(void **state) {
         close(fd);
         end(&bench);
     }
+}
+
+static void read_something(struct bench *bench, const char *bytes) {
+    char *buffer = fd_store_read_buffer(bench->store, 3);
+    fd_store_keep(bench->store, bench->server);
+    memset(buffer, 0, IN_FLIGHT_HEAD);
+    in_flight_set_request(fd_store_in_flight(bench->store, bench->server), 3, IN_FLIGHT_READING);
+    memcpy(buffer, bytes, strlen(bytes));
+}
+
+static void be_about_to_read(struct bench *bench) {
+    read_something(bench, "");
+}
+
+static void have_just_read(struct bench *bench) {
+    read_something(bench, "request");
+}
+
+/* The child died before it could note what it had read: that is in its buffer. Where nothing is
+ * there, the request goes on to the next child. */
+static void unnoted_request_is_answered(void **state) {
+    struct bench bench;
+    char byte;
+    (void)state;
+    start(&bench, have_just_read);
+    await_child(&bench);
+    kill_child(&bench);
+    fd_store_on_death(bench.store, true);
+    assert_reads(bench.peer, "(request 1)");
+    assert_int_equal(recv(bench.peer, &byte, 1, 0), 0);
+    assert_int_equal(fd_store_take(bench.store), -1);
+    supervise_until(&bench, 0);
+    end(&bench);
+
+    start(&bench, be_about_to_read);
+    await_child(&bench);
+    assert_int_equal(send(bench.peer, "unread", 6, MSG_NOSIGNAL), 6);
+    kill_child(&bench);
+    fd_store_on_death(bench.store, true);
+    int fd = fd_store_take(bench.store);
+    assert_true(fd >= 0);
+    assert_reads(fd, "unread");
+    close(fd);
+    end(&bench);
 }
 
 /* An id that does not fit is none. */
@@ -638,6 +686,7 @@ int main(void) {
         cmocka_unit_test(half_request_is_answered),
         cmocka_unit_test(answer_that_was_not_noted),
         cmocka_unit_test(takes_turns),
+        cmocka_unit_test(unnoted_request_is_answered),
         cmocka_unit_test(id_that_does_not_fit),
         cmocka_unit_test(others_go_on),
         cmocka_unit_test(close_is_seen_at_once),

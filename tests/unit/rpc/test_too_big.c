@@ -310,17 +310,16 @@ static void calls_without_memory(void **state) {
  * where the plugin fails closed, and the connection lives. */
 static void answers_from_elsewhere(void **state) {
     static const uint8_t answer[BODY];
-    static const enum kong_on_error both[] = {KONG_FAIL_OPEN, KONG_FAIL_CLOSED};
     static const char *const seen[] = {"no memory", "kong.response.exit"};
     (void)state;
-    for (size_t i = 0; i < 2 * LENGTH(both); i++) {
+    for (size_t i = 0; i < 2 * LENGTH(seen); i++) {
         struct bench *bench = bench_create(PROTOCOL_MSGPACK, NULL);
-        struct forward step = {.msgid = 7};
+        const struct rpc_call call = {.sequence = 7, .event_id = i / 2 == 1 ? EVENT_CLOSED : 0};
+        struct forward step = {.recall = NULL};
         struct rpc rpc;
-        bench->plugin.on_error = both[i / 2];
         bench->env.budget = nothing_left();
         rpc_init(&rpc, &bench->env, no_wake);
-        forward_link(&step, &rpc);
+        forward_link(&step, &rpc, &call, 0);
         if (i % 2 == 0) {
             forward_answer(&step, answer, BODY);
         } else {

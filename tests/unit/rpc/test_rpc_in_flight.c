@@ -1,0 +1,115 @@
+/* What is said in the place of a process that has died (rpc_in_flight.c). */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "rpc.h"
+#include "three.h"
+
+#define LENGTH(array) (sizeof(array) / sizeof *(array))
+#define HALF(what)    ((what) | IN_FLIGHT_HALF)
+
+/* One of them fails closed. */
+static struct plugins three;
+
+static int setup(void **state) {
+    (void)state;
+    return plugins_init(&three, "three", three_plugins, 3);
+}
+
+static int teardown(void **state) {
+    (void)state;
+    plugins_free(&three);
+    return 0;
+}
+
+/* "": there is no answer. */
+static void assert_said(const uint8_t *said, size_t len, const char *wanted) {
+    if (wanted[0] == '\0') {
+        assert_int_equal(len, 0);
+    } else {
+        assert_non_null(memmem(said, len, wanted, strlen(wanted)));
+    }
+}
+
+/* An answer to MsgPack's request 7. */
+static void assert_answers(const uint8_t *said, size_t len) {
+    assert_true(len > 4);
+    assert_memory_equal(said, "\x94\x01\x07", 3);
+}
+
+static void what_was_noted(void **state) {
+    static const char again[] = "no plugin instance";
+    static const char exits[] = "kong.response.exit";
+    static const struct {
+        uint8_t what;
+        const char *with_next, *without;
+    } rows[] = {
+        {IN_FLIGHT_MSGPACK_EVENT, again, exits},
+        {IN_FLIGHT_MSGPACK_EVENT_OPEN, again, ""},
+        {IN_FLIGHT_MSGPACK_START, "three", ""},
+        {IN_FLIGHT_READING, "", ""},
+        {IN_FLIGHT_OTHER, "", ""},
+        {HALF(IN_FLIGHT_MSGPACK_EVENT), again, exits},
+        {HALF(IN_FLIGHT_MSGPACK_START), "three", ""},
+    };
+    uint8_t said[512];
+    (void)state;
+    for (size_t i = 0; i < LENGTH(rows); i++) {
+        for (int next = 0; next < 2; next++) {
+            const char *wanted = next ? rows[i].with_next : rows[i].without;
+            size_t len =
+                rpc_answer_orphan(&three, rows[i].what, 7, NULL, next != 0, said, sizeof said);
+            assert_said(said, len, wanted);
+            if (len > 0) {
+                assert_answers(said, len);
+            }
+        }
+    }
+}
+
+/* What nobody has looked at: the start of a message, with zeros where nothing came. */
+static void what_was_only_read(void **state) {
+    static const struct {
+        const char *read;
+        size_t len;
+        const char *wanted;
+    } rows[] = {
+        {"\x94\x00\x07\xabplugin.Step\x91\x82\xa7", 18, "no plugin instance"},
+        {"\x94\x00\x07\xb2plugin.HandleEvent\x91", 23, "no plugin instance"},
+        {"\x94\x00\xcd\x00\x07\xb2plugin.HandleEvent\x91\x82\xa7Inst", 31, "no plugin instance"},
+        {"\x94\x00\x07\xb4plugin.StartInstance\x91\x82\xa6", 27, "three"},
+        {"\x94\x00\x07\xb4plugin.CloseInstance\x91\x01", 26, ""},
+        {"\x94\x00\x07\xb2plugin.Handle", 17, ""}, /* more is to come */
+        {"\x94\x00\x07", 3, ""},
+        {"\x94\x00\x00\x00\x08\x01", 6, ""}, /* a frame of ProtoBuf's */
+        {"\x94\x02\x07\xabplugin.Step", 15, ""},
+    };
+    uint8_t said[512];
+    (void)state;
+    for (size_t i = 0; i < LENGTH(rows); i++) {
+        uint8_t *read = calloc(1, IN_FLIGHT_HEAD); /* exactly so many: a look behind them is seen */
+        assert_non_null(read);
+        memcpy(read, rows[i].read, rows[i].len);
+        size_t len = rpc_answer_orphan(&three, IN_FLIGHT_READING, 3, read, true, said, sizeof said);
+        assert_said(said, len, rows[i].wanted);
+        if (len > 0) {
+            assert_answers(said, len);
+        }
+        free(read);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_was_noted),
+        cmocka_unit_test(what_was_only_read),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
