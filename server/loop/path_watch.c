@@ -48,13 +48,16 @@ static void listen_again(struct path_watch *watch, struct socket_file *socket,
                   error);
         return;
     }
-    fd_store_keep_socket(watch->store, socket);
+    watch->untold = !fd_store_keep_socket(watch->store, socket);
     watch->not_accepting_yet = true;
     listen_there(watch, socket, listener, log);
 }
 
 void path_watch_tick(struct path_watch *watch, struct socket_file *socket,
                      struct acceptor *listener, struct log *log, uint64_t now_ms) {
+    if (watch->untold) {
+        watch->untold = !fd_store_keep_socket(watch->store, socket);
+    }
     if (now_ms - watch->looked_ms < LOOK_MS) {
         return;
     }

@@ -13,6 +13,7 @@ struct path_watch {
     bool told;              /* that another has the path, or that it cannot be had again */
     bool not_accepting_yet; /* the path is ours again, and the listener not yet there */
     struct fd_store *store; /* told of the new socket; borrowed; may be NULL */
+    bool untold;            /* … which has not been done yet */
     bool locked;            /* the last look found the directory locked */
 };
 

@@ -81,8 +81,8 @@ void fd_store_keep(struct fd_store *store, int fd);
 void fd_store_close(struct fd_store *store, int fd, bool orderly);
 
 /* The listening socket is another one from now on: the supervisor gets a duplicate of it, and gives
- * it to the next child. */
-void fd_store_keep_socket(struct fd_store *store, const struct socket_file *socket);
+ * it to the next child. False: the supervisor is too slow, try again later. */
+bool fd_store_keep_socket(struct fd_store *store, const struct socket_file *socket);
 
 /* --- In the supervisor --- */
 

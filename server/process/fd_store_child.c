@@ -93,12 +93,9 @@ void fd_store_close(struct fd_store *store, int fd, bool orderly) {
     close(fd);
 }
 
-void fd_store_keep_socket(struct fd_store *store, const struct socket_file *socket) {
-    if (store != NULL) {
-        send_message(store,
-                     (struct fd_message){.kind = FD_MESSAGE_SOCKET,
-                                         .device = (uint64_t)socket->device,
-                                         .inode = (uint64_t)socket->inode},
-                     socket->fd);
-    }
+bool fd_store_keep_socket(struct fd_store *store, const struct socket_file *socket) {
+    struct fd_message message = {.kind = FD_MESSAGE_SOCKET,
+                                 .device = (uint64_t)socket->device,
+                                 .inode = (uint64_t)socket->inode};
+    return store == NULL || send_message(store, message, socket->fd);
 }

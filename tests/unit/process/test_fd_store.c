@@ -21,6 +21,7 @@
 
 #include "checkers.h"
 #include "fd_store_internal.h"
+#include "path_watch.h"
 
 #define PATIENCE_MS 10000
 #define MANY        5000
@@ -633,6 +634,43 @@ static void damaged_descriptors(void **state) {
     }
 }
 
+/* Messages that say nothing, as many as there is room for. */
+static void fill_the_stream(struct bench *bench) {
+    static const struct fd_message nothing = {.kind = FD_MESSAGE_NONE};
+    while (send(bench->store->to_supervisor, &nothing, sizeof nothing, MSG_DONTWAIT) > 0) {
+    }
+}
+
+static void hand_back_a_socket_late(struct bench *bench) {
+    struct socket_file made = {.fd = bench->server, .device = 12, .inode = 34};
+    struct path_watch watch = {.store = bench->store, .untold = true};
+    fill_the_stream(bench);
+    path_watch_tick(&watch, &made, NULL, NULL, 0);
+    bool untold = watch.untold;
+    while (fd_store_is_behind(bench->store)) {
+        usleep(1000);
+    }
+    path_watch_tick(&watch, &made, NULL, NULL, 0);
+    if (!untold || watch.untold) {
+        _exit(1);
+    }
+}
+
+/* A supervisor that was too slow to be told of it gets it later. */
+static void the_socket_comes_late(void **state) {
+    struct bench bench;
+    (void)state;
+    start(&bench, hand_back_a_socket_late);
+    for (int i = 0; bench.socket.fd < 0; i++) {
+        assert_true(i < PATIENCE_MS / 10);
+        fd_store_wait(bench.store, -1, 10);
+    }
+    await_child(&bench);
+    kill_child(&bench);
+    assert_int_equal(bench.socket.inode, 34);
+    end(&bench);
+}
+
 static void hand_back_a_socket(struct bench *bench) {
     struct socket_file made = {.fd = bench->server, .device = 12, .inode = 34};
     fd_store_keep_socket(bench->store, &made);
@@ -695,6 +733,7 @@ int main(void) {
         cmocka_unit_test(supervisor_without_descriptors),
         cmocka_unit_test(supervisor_is_gone),
         cmocka_unit_test(socket_is_handed_back),
+        cmocka_unit_test(the_socket_comes_late),
         cmocka_unit_test(damaged_message),
         cmocka_unit_test(damaged_descriptors),
         cmocka_unit_test(no_store),
