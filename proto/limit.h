@@ -32,8 +32,8 @@
 #define LIMIT_EVENT_MEMORY ((size_t)256 << 20)
 
 /* Bytes that wait to be written to one peer. At the first limit the server stops reading from it,
- * at the second it drops the connection. It also drops a peer that takes none of them for as long
- * as an event may last. */
+ * at the second no more are taken: a handler's call fails with KONG_E_NOMEM. The server drops a
+ * peer that takes none of them for as long as an event may last. */
 #define LIMIT_OUT_PAUSE ((size_t)1 << 20)
 #define LIMIT_OUT       ((size_t)128 << 20)
 

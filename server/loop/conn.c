@@ -120,6 +120,13 @@ static ssize_t send_now(int fd, const uint8_t *data, size_t len) {
     }
 }
 
+/* So many bytes more wait outside of `out`: with those in it there are never more than LIMIT_OUT.
+ */
+static void count_unwritten(struct conn *conn, ssize_t more) {
+    conn->rpc.unwritten = (size_t)((ssize_t)conn->rpc.unwritten + more);
+    conn->rpc.out.limit = LIMIT_OUT - conn->rpc.unwritten;
+}
+
 /* Sends what was queued, as far as the kernel takes it. 0, or a negative uv error. */
 static int send_unsent(struct conn *conn) {
     while (conn->unsent != NULL) {
@@ -130,7 +137,7 @@ static int send_unsent(struct conn *conn) {
             return (int)sent;
         }
         write->sent += (size_t)sent;
-        conn->rpc.unwritten -= (size_t)sent;
+        count_unwritten(conn, -sent);
         if (write->sent == bytes->len) {
             conn->unsent = write->next;
             buffer_free(&write->bytes);
@@ -142,8 +149,7 @@ static int send_unsent(struct conn *conn) {
 }
 
 /* Hands what is in `out` to the kernel, without a copy where it takes all of it at once, and queues
- * the rest. Where there is no memory for that, or more than LIMIT_OUT would wait, it stays in `out`
- * until the peer has read. */
+ * the rest. Where there is no memory for that, it stays in `out` until the peer has read. */
 static int write_out(struct conn *conn) {
     struct buffer *out = &conn->rpc.out;
     struct stats *stats = events_stats(conn->env->rpc.events);
@@ -163,8 +169,7 @@ static int write_out(struct conn *conn) {
             return 0;
         }
     }
-    bool fits = conn->rpc.unwritten + out->len <= LIMIT_OUT;
-    struct write *write = fits ? malloc(sizeof *write) : NULL;
+    struct write *write = malloc(sizeof *write);
     if (write == NULL) {
         return 0;
     }
@@ -172,7 +177,7 @@ static int write_out(struct conn *conn) {
     buffer_move(&write->bytes, out);
     *conn->unsent_end = write;
     conn->unsent_end = &write->next;
-    conn->rpc.unwritten += write->bytes.len;
+    count_unwritten(conn, (ssize_t)write->bytes.len);
     stats_count(&stats->bytes_out, write->bytes.len);
     record_bytes(conn->env->record, conn->recorded, '<', write->bytes.data, write->bytes.len);
     return 0;
