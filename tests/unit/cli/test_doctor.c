@@ -8,12 +8,15 @@
 #include <cmocka.h>
 
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "doctor.h"
@@ -516,6 +519,84 @@ static void several_plugins_are_looked_at_together(void **state) {
     assert_int_equal(wrong, 0);
 }
 
+/* --- A server that does not let this user in --- */
+
+/* What its command line says decides what the doctor says of it. */
+static int serve_nobody(const char *path) {
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof address) != 0 ||
+        listen(fd, 8) != 0 || write(STDOUT_FILENO, "", 1) != 1) {
+        return 1;
+    }
+    for (;;) {
+        close(accept(fd, NULL, NULL));
+    }
+}
+
+static pid_t start_serving_nobody(const struct place *place) {
+    char allowed[32];
+    char path[PATH_MAX + 16];
+    char self[PATH_MAX] = "";
+    char *argv[] = {(char[]){"serves-nobody"},
+                    (char[]){"--socket"},
+                    path,
+                    (char[]){"--allow-uid"},
+                    allowed,
+                    NULL};
+    int told[2];
+    char byte;
+    snprintf(allowed, sizeof allowed, "%lu", (unsigned long)geteuid() + 1);
+    snprintf(path, sizeof path, "%s/nobody", place->directory);
+    assert_true(readlink("/proc/self/exe", self, sizeof self - 1) > 0);
+    assert_int_equal(pipe(told), 0);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        dup2(told[1], STDOUT_FILENO);
+        execv(self, argv);
+        _exit(127);
+    }
+    close(told[1]);
+    assert_int_equal(read(told[0], &byte, 1), 1);
+    close(told[0]);
+    return child;
+}
+
+#define NOBODY "{dir}/nobody"
+#define REFUSED                                                                                    \
+    "\nFAIL an event of access over ProtoBuf:1: user id {uid} is refused by the server's "         \
+    "--allow-uid "
+
+static void who_is_not_let_in(void **state) {
+    static const struct row refused[] = {
+        {.settings = KEY "socket = " NOBODY "\n" KEY "start_cmd = {dir}/server --socket " NOBODY,
+         .says = {REFUSED,
+                  "\n     mend: end that server, which Kong did not start; then kong "
+                  "restart\n",
+                  ", 1 FAIL\n"}},
+        {.settings = KEY "socket = " NOBODY "\n" KEY "start_cmd = {dir}/server --socket " NOBODY
+                         " --allow-uid {uid}",
+         .says = {REFUSED,
+                  "\n     mend: kong restart, for the server to run with the start "
+                  "command's --allow-uid\n",
+                  ", 1 FAIL\n"}},
+        {.settings = KEY "socket = " NOBODY "\n" KEY "start_cmd =",
+         .says = {REFUSED, "\n     mend: start that server with {uid} in its --allow-uid\n",
+                  ", 1 FAIL\n"}},
+    };
+    size_t wrong = 0;
+    pid_t child = start_serving_nobody(*state);
+    for (size_t i = 0; i < LENGTH(refused); i++) {
+        wrong += !check_row(*state, &refused[i]);
+    }
+    kill(child, SIGKILL);
+    assert_int_equal(waitpid(child, NULL, 0), child);
+    assert_int_equal(wrong, 0);
+}
+
 static void a_prefix_on_the_command_line_wins(void **state) {
     const struct place *place = *state;
     bool well;
@@ -549,11 +630,15 @@ static void no_settings(void **state) {
     free(said);
 }
 
-int main(void) {
+int main(int argc, char **argv) {
+    if (argc > 2 && strcmp(argv[0], "serves-nobody") == 0) {
+        return serve_nobody(argv[2]);
+    }
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(each_fault_has_its_line, setup, teardown),
         cmocka_unit_test_setup_teardown(several_plugins_are_looked_at_together, setup_pair,
                                         teardown),
+        cmocka_unit_test_setup_teardown(who_is_not_let_in, setup, teardown),
         cmocka_unit_test_setup_teardown(a_prefix_on_the_command_line_wins, setup, teardown),
         cmocka_unit_test_setup_teardown(no_settings, setup, teardown),
     };
