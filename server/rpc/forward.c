@@ -6,7 +6,7 @@
 void forward_link(struct forward *forward, struct rpc *rpc, const struct rpc_call *step,
                   size_t len) {
     forward->msgid = step->sequence;
-    forward->closed = (step->event_id & EVENT_CLOSED) != 0;
+    forward->closed = event_id_fails_closed(step->event_id);
     forward->len = len;
     forward->rpc = rpc;
     forward->next = rpc->forwards;

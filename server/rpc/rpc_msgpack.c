@@ -42,10 +42,6 @@ static bool is_terminal(const struct queued_call *call) {
     return call->method != NULL && (call->method->flags & PDK_TERMINAL) != 0;
 }
 
-static bool event_id_fails_closed(uint64_t event_id) {
-    return (event_id & EVENT_CLOSED) != 0;
-}
-
 static void note_event(struct rpc *rpc, int64_t msgid, bool closed) {
     rpc_note_request(rpc, msgid, closed ? IN_FLIGHT_MSGPACK_EVENT : IN_FLIGHT_MSGPACK_EVENT_OPEN);
 }

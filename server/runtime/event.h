@@ -49,6 +49,11 @@ static inline uint32_t event_worker(uint64_t id, unsigned worker_bits) {
     return (uint32_t)id & ((1u << worker_bits) - 1);
 }
 
+/* Whether its request ends where the event is lost. */
+static inline bool event_id_fails_closed(uint64_t id) {
+    return (id & EVENT_CLOSED) != 0;
+}
+
 /* Whether an event that fails ends its request: the plugin says so, and Kong can exit there. */
 static inline bool event_fails_closed(const struct kong_plugin *plugin, enum kong_phase phase) {
     return plugin->on_error == KONG_FAIL_CLOSED &&
