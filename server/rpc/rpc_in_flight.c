@@ -23,24 +23,24 @@ static uint8_t what_of(const uint8_t *method, size_t len) {
                : IN_FLIGHT_OTHER;
 }
 
-/* [0, msgid, method, …: what it is and its msgid. IN_FLIGHT_OTHER where that has not come, or is
- * none. */
-static uint8_t look_at_head(const uint8_t *data, size_t len, int64_t *id) {
+/* [0, msgid, method, …: its msgid, and what it is. False where that has not come, or is none. */
+static bool look_at_head(const uint8_t *data, size_t len, int64_t *id, uint8_t *what) {
     static const uint8_t request[] = {0x94, 0x00};
     struct msgpack_head msgid;
     struct msgpack_head method;
     if (len < sizeof request || memcmp(data, request, sizeof request) != 0 ||
         msgpack_head_read(data + 2, len - 2, &msgid) != 1 || msgid.kind != MSGPACK_INTEGER) {
-        return IN_FLIGHT_OTHER;
+        return false;
     }
     size_t at = sizeof request + msgid.size;
     if (msgpack_head_read(data + at, len - at, &method) != 1 || method.kind != MSGPACK_STRING) {
-        return IN_FLIGHT_OTHER;
+        return false;
     }
     at += method.size;
     size_t left = len - at < method.count ? len - at : method.count;
     *id = msgid.integer;
-    return what_of(data + at, left);
+    *what = what_of(data + at, left);
+    return true;
 }
 
 void rpc_msgpack_note_half(struct rpc *rpc) {
@@ -48,8 +48,8 @@ void rpc_msgpack_note_half(struct rpc *rpc) {
         return; /* one that is all read goes first */
     }
     int64_t msgid;
-    uint8_t what = look_at_head(rpc->in.data, rpc->in.len, &msgid);
-    if (what != IN_FLIGHT_OTHER) {
+    uint8_t what;
+    if (look_at_head(rpc->in.data, rpc->in.len, &msgid, &what)) {
         rpc_note_request(rpc, msgid, what);
     } else if (rpc->skipping && rpc->skip.sequence > 0) {
         rpc_note_request(rpc, rpc->skip.sequence, IN_FLIGHT_MSGPACK_EVENT | IN_FLIGHT_HALF);
@@ -82,8 +82,8 @@ size_t rpc_answer_orphan(const struct plugins *plugins, uint8_t what, uint32_t i
                          const uint8_t *read, bool next_process, uint8_t *out, size_t size) {
     struct rpc_reply reply = {.sequence = id};
     struct buffer bytes;
-    if (read != NULL) {
-        what = look_at_head(read, IN_FLIGHT_HEAD, &reply.sequence);
+    if (read != NULL && !look_at_head(read, IN_FLIGHT_HEAD, &reply.sequence, &what)) {
+        return 0;
     }
     uint8_t whole = what == IN_FLIGHT_OTHER ? what : (uint8_t)(what & ~IN_FLIGHT_HALF);
     bool open = whole == IN_FLIGHT_MSGPACK_EVENT_OPEN;
