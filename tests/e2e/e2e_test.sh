@@ -38,7 +38,7 @@ run_against_fake() { # FAULT: kong.sh's status is the result
     rm -f "$dir/addresses"
     FAKE_KONG_FAULT=$1 python3 "$here/fake_kong.py" "$binary" "$dir/addresses" &
     fake=$!
-    for _ in {1..500}; do
+    for _ in {1..3000}; do
         [ ! -e "$dir/addresses" ] || break
         sleep 0.02
     done

@@ -58,7 +58,7 @@ gw_close() {
 # Waits up to 10 s for a command to succeed.
 gw_wait() {
     local i
-    for ((i = 0; i < 500; i++)); do
+    for ((i = 0; i < 3000; i++)); do
         "$@" && return 0
         sleep 0.02
     done

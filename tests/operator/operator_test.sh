@@ -62,7 +62,7 @@ expect() {
 start() {
     "$server" --socket "$socket" "$@" 2>"$dir/log" &
     pid=$!
-    for _ in $(seq 200); do
+    for _ in $(seq 3000); do
         [ -S "$socket" ] && return
         sleep 0.02
     done
@@ -123,7 +123,7 @@ mkdir "$odd"
 lines=$("$server" --print-conf --env --socket "$odd/s" --allow-uid "$(id -u),12345" --log-format json --metrics-listen "unix:$odd/m" --phases access)
 ( eval "$lines" && start=KONG_${key^^}_START_CMD && exec /bin/sh -c "exec ${!start}" ) 2>"$dir/log" &
 pid=$!
-for _ in $(seq 200); do [ -S "$odd/s" ] && [ -S "$odd/m" ] && break; sleep 0.02; done
+for _ in $(seq 3000); do [ -S "$odd/s" ] && [ -S "$odd/m" ] && break; sleep 0.02; done
 run --status --socket "$odd/s"
 expect 'the start command of --print-conf --env' 0 "^api-version 0\.1, process $pid"
 said=$(cat "$dir/log") status=0
@@ -339,7 +339,7 @@ s = h.ThreadingHTTPServer(("127.0.0.1", 0), lambda *a: h.SimpleHTTPRequestHandle
 print(s.server_port, flush=True)
 s.serve_forever()' "$dir/admin" >"$dir/admin.port" 2>/dev/null &
     admin_pid=$!
-    for _ in $(seq 200); do [ -s "$dir/admin.port" ] && break; sleep 0.05; done
+    for _ in $(seq 3000); do [ -s "$dir/admin.port" ] && break; sleep 0.05; done
     settings
     run --doctor --kong-conf "$conf" --admin-url "http://127.0.0.1:$(cat "$dir/admin.port")"
     expect 'headers of the Admin API' 0 '^note header X-Admin: where an upstream'
@@ -457,7 +457,7 @@ of_example() { # PLUGIN: its server, --doctor on that, and what --status then sa
     example=$(dirname "$server")/tests/plugins/$1
     "$example" --socket "$of" 2>"$dir/log" &
     pid=$!
-    for _ in $(seq 200); do [ -S "$of" ] && break || sleep 0.02; done
+    for _ in $(seq 3000); do [ -S "$of" ] && break || sleep 0.02; done
     { echo "prefix = $prefix"; "$example" --print-conf --socket "$of"; } >"$conf"
     status=0
     said=$("$example" --doctor --kong-conf "$conf" 2>&1) || status=$?
@@ -487,7 +487,7 @@ of_three() { # SED-SCRIPT…: --doctor with the lines that --print-conf prints f
 if [ -x "$three" ]; then
     "$three" --socket "$shared" 2>"$dir/log" &
     pid=$!
-    for _ in $(seq 200); do [ -S "$shared" ] && break; sleep 0.02; done
+    for _ in $(seq 3000); do [ -S "$shared" ] && break; sleep 0.02; done
     of_three
     expect 'three plugins: all is well' 0 '^three-closed \(plugin server three-closed\):$' '^all is well: [0-9]+ ok, [0-9]+ to note, 0 FAIL$'
     of_three "s|^(pluginserver_three_)open(_start_cmd.*)|&\n\1rough\2|"
@@ -531,7 +531,7 @@ opened() { # TEXT PID…: each of these has opened the file again
     local process text=$1
     shift
     for process in "$@"; do
-        for _ in $(seq 500); do
+        for _ in $(seq 3000); do
             grep -q "\[$process\]: opened .* again$" "$log" 2>/dev/null && continue 2
             sleep 0.02
         done
@@ -540,7 +540,7 @@ opened() { # TEXT PID…: each of these has opened the file again
     done
 }
 child() { cat "/proc/$pid/task/$pid/children" | tr -d ' '; }
-for _ in $(seq 500); do grep -q 'serves at' "$log" && break; sleep 0.02; done
+for _ in $(seq 3000); do grep -q 'serves at' "$log" && break; sleep 0.02; done
 said=$(cat "$log") status=0
 expect '--log-file: the lines are there' 0 'api-version 0\.1 serves at'
 said=$(cat "$dir/log"; echo end)
@@ -551,7 +551,7 @@ opened 'logrotate' "$pid" "$(child)"
 said=$(cat "$log"; ls "$dir/logs")
 expect 'logrotate: both processes open a new file' 0 'opened .* again$' '^x\.log\.1$'
 kill -SEGV "$(child)"
-for _ in $(seq 500); do grep -q 'serves at' "$log" && break; sleep 0.02; done
+for _ in $(seq 3000); do grep -q 'serves at' "$log" && break; sleep 0.02; done
 said=$(cat "$log")
 expect 'what the supervisor says of a death is in the new file, and the next child' 0 'signal 11' 'serves at'
 kill -HUP "$pid"
@@ -577,11 +577,11 @@ expect "the journal gets an error's level" 1 "^<3>$name: .*"
 start --supervise yes --metrics-listen "unix:$dir/metrics"
 metrics() { said=$(curl -s --unix-socket "$dir/metrics" http://localhost/metrics) && status=0 || status=$?; }
 if command -v curl >/dev/null; then
-    for _ in $(seq 100); do [ -S "$dir/metrics" ] && break; sleep 0.05; done
+    for _ in $(seq 3000); do [ -S "$dir/metrics" ] && break; sleep 0.05; done
     metrics
     expect 'metrics of a supervised server' 0 '^kong_plugin_server_restarts_total\{plugin="api-version"\} 0$'
     kill -SEGV "$(cat "/proc/$pid/task/$pid/children")"
-    for _ in $(seq 100); do
+    for _ in $(seq 3000); do
         metrics
         grep -q 'restarts_total.* 1$' <<<"$said" && break
         sleep 0.05

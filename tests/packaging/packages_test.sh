@@ -46,7 +46,7 @@ works() { # BINARY: it serves, until SIGTERM
     "$1" --dump >"$dir/dump" 2>/dev/null && grep -q '"api-version"' "$dir/dump" || return 1
     "$1" --socket "$dir/s" 2>"$dir/log" &
     pid=$!
-    for ((i = 0; i < 500; i++)); do
+    for ((i = 0; i < 3000; i++)); do
         [ ! -S "$dir/s" ] || break
         sleep 0.02
     done

@@ -59,7 +59,7 @@ inside() { "${into[@]}" "$root" /apiversion-server "$@"; }
 check 'the dump comes out of an empty root' eval 'inside --dump | grep -q "\"api-version\""'
 "${into[@]}" "$root" /apiversion-server --socket /run/s --socket-mode 0660 --socket-group a-group-of-this-root --supervise=no 2>"$root/log" &
 server=$!
-for ((i = 0; i < 1000; i++)); do
+for ((i = 0; i < 3000; i++)); do
     [ ! -S "$root/run/s" ] || break
     sleep 0.02
 done

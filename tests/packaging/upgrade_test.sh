@@ -122,9 +122,9 @@ EOT
 # not by in_root: the pid must be the program's
 chroot "$root" /usr/bin/python3 /manager.py </dev/null >"$dir/service.log" 2>&1 &
 pids="$pids $!"
-for _ in $(seq 500); do [ ! -s "$root/manager.pid" ] || break; sleep 0.02; done
+for _ in $(seq 3000); do [ ! -s "$root/manager.pid" ] || break; sleep 0.02; done
 ask() { "$dir/client" --status --socket "$root/run/apiversion-server.socket" >/dev/null 2>>"$dir/asked.errors"; }
-for _ in $(seq 500); do ! ask || break; sleep 0.02; done
+for _ in $(seq 3000); do ! ask || break; sleep 0.02; done
 : >"$dir/asked.errors"
 (
     while [ ! -e "$dir/stop" ]; do
@@ -132,10 +132,10 @@ for _ in $(seq 500); do ! ask || break; sleep 0.02; done
     done
 ) >"$dir/asked" &
 asker=$!
-for _ in $(seq 500); do [ "$(wc -l <"$dir/asked")" -lt 5 ] || break; sleep 0.02; done
+for _ in $(seq 3000); do [ "$(wc -l <"$dir/asked")" -lt 5 ] || break; sleep 0.02; done
 yes 'it is upgraded while it serves' package -i /2.deb
 before=$(wc -l <"$dir/asked")
-for _ in $(seq 500); do [ "$(wc -l <"$dir/asked")" -lt $((before + 5)) ] || break; sleep 0.02; done
+for _ in $(seq 3000); do [ "$(wc -l <"$dir/asked")" -lt $((before + 5)) ] || break; sleep 0.02; done
 : >"$dir/stop"
 wait "$asker"
 yes "no request is lost: $(grep -c answered "$dir/asked") answered, $(grep -c failed "$dir/asked" || true) failed" test "$(grep -c failed "$dir/asked" || true)" = 0
