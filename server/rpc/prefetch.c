@@ -225,6 +225,17 @@ static bool same(const struct kong_value *arg, const struct kong_value *args, si
                                     : arg->integer == args->integer;
 }
 
+/* Those of an event that had begun before they were learned: Kong would be asked again. */
+static bool has_some(const struct batch *batch, const struct answers *answers) {
+    for (unsigned i = 0; i < batch->count && answers->count > 0; i++) {
+        if (answers_find(answers, batch->methods[i], &batch->args[i], arg_count(&batch->args[i])) !=
+            NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
 bool prefetch_learned(struct prefetch *prefetch, struct rpc *rpc, struct event *event,
                       const struct pdk_method *method, const struct kong_value *args,
                       size_t count) {
@@ -232,6 +243,9 @@ bool prefetch_learned(struct prefetch *prefetch, struct rpc *rpc, struct event *
     for (unsigned i = 0; i < batch->count && count <= 1 && !event->asked_ahead; i++) {
         if (batch->methods[i] == method && same(&batch->args[i], args, count)) {
             uint32_t first = rpc->calls_sent;
+            if (has_some(batch, &event->answers)) {
+                return false;
+            }
             event->asked_ahead = true;
             event->awaited = first + i;
             return send_batch(batch, rpc, event, ANSWER_LEARNED);

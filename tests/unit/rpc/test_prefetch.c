@@ -12,6 +12,7 @@
 #include "kong.h"
 #include "limit.h"
 #include "pdk_bench.h"
+#include "protobuf_rpc.h"
 #include "sim_protobuf.h"
 
 #define LENGTH(array) (sizeof(array) / sizeof *(array))
@@ -240,13 +241,17 @@ static void test_exit(void **state) {
     }
 }
 
-static void answer(struct bench *bench, enum pdk_id id, const char *text) {
+static void answer_on(struct rpc *rpc, enum pdk_id id, const char *text) {
     struct buffer bytes;
     struct kong_value value = kong_string(text);
     buffer_init(&bytes, LIMIT_OUT);
     assert_int_equal(sim_protobuf_encode_result(&bytes, &pdk_methods[id], &value), 0);
-    assert_int_equal(rpc_feed(&bench->rpc, bytes.data, bytes.len), 0);
+    assert_int_equal(rpc_feed(rpc, bytes.data, bytes.len), 0);
     buffer_free(&bytes);
+}
+
+static void answer(struct bench *bench, enum pdk_id id, const char *text) {
+    answer_on(&bench->rpc, id, text);
 }
 
 /* The event's time is up while Kong is at the second: the third comes behind the end, and the next
@@ -305,6 +310,50 @@ static void test_learned(void **state) {
     /* who asks for none sends none */
     bench_run(bench, nothing, NULL, three_answers, 3);
     assert_string_equal(arrived(bench), "");
+}
+
+static void wake_nobody(struct rpc *rpc) {
+    (void)rpc;
+}
+
+/* An event of ask_all over another connection. */
+static void run_beside(struct bench *bench, struct rpc *rpc) {
+    struct rpc_call call = {
+        .command = RPC_HANDLE_EVENT, .instance_id = bench->instance, .event = kong_str("access")};
+    struct buffer bytes;
+    buffer_init(&bytes, LIMIT_OUT);
+    assert_int_equal(protobuf_encode_call(&bytes, &call), 0);
+    assert_int_equal(rpc_feed(rpc, bytes.data, bytes.len), 0);
+    answer_on(rpc, PDK_REQUEST_GET_METHOD, "GET");
+    answer_on(rpc, PDK_REQUEST_GET_PATH, "/p");
+    answer_on(rpc, PDK_REQUEST_GET_HEADER, "a");
+    rpc->results_due = 0; /* what it posted */
+    buffer_clear(&rpc->out, 0);
+    buffer_free(&bytes);
+}
+
+/* An event that had begun before something was learned goes on as it began: Kong is not asked again
+ * for what it has answered. */
+static void test_learned_meanwhile(void **state) {
+    static const struct bench_answer begun[] = {{.text = "\"GET\""}, {.kind = BENCH_STALL}};
+    struct bench *bench = *state;
+    struct rpc other;
+    bench_prefetch(bench, PREFETCH_AUTO, NULL);
+    bench_run(bench, ask_all, NULL, begun, 2);
+    assert_string_equal(arrived(bench), "get_method get_path ");
+    rpc_init(&other, &bench->env, wake_nobody);
+    for (int i = 0; i < 16; i++) {
+        run_beside(bench, &other);
+    }
+    bench_notes(bench);
+    assert_int_equal(bench->stats.prefetched, 0);
+    answer(bench, PDK_REQUEST_GET_PATH, "/p");
+    bench_pump(bench);
+    assert_string_equal(arrived(bench), "get_method get_path get_header set_header ");
+    assert_string_equal(bench_notes(bench), "/p nil ");
+    assert_true(bench->over);
+    rpc_close(&other);
+    assert_int_equal(together(bench, ask_all), 3); /* it was learned */
 }
 
 static int ask_method_and_ip(struct kong *kong, struct bench *bench) {
@@ -530,6 +579,7 @@ int main(void) {
         TEST(test_exit),
         TEST(test_cancelled),
         TEST(test_learned),
+        TEST(test_learned_meanwhile),
         TEST(test_adapts),
         TEST(test_not_learned),
         TEST(test_mixed),
