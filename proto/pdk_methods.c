@@ -64,6 +64,15 @@ const struct pdk_method pdk_methods[PDK_COUNT] = {
 #undef PLAIN
 };
 
+bool pdk_is_plain_header(struct kong_str name) {
+    for (size_t i = 0; i < name.len; i++) {
+        if (name.data[i] == '_' || name.data[i] == ':') {
+            return false;
+        }
+    }
+    return name.len > 0;
+}
+
 /* Like memcmp; a name sorts before its extensions. */
 static int compare(struct kong_str a, struct kong_str b) {
     size_t common = a.len < b.len ? a.len : b.len;

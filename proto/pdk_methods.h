@@ -101,6 +101,20 @@ static inline unsigned pdk_phases(const struct pdk_method *method, bool old, boo
     return less ? method->phases & ~method->not_2_8 : method->phases;
 }
 
+/* The function that carries the headers of neighbouring calls of `method`: set_headers for
+ * set_header. NULL: its calls are not merged. */
+static inline const struct pdk_method *pdk_merged(const struct pdk_method *method) {
+    return method == &pdk_methods[PDK_RESPONSE_SET_HEADER] ? &pdk_methods[PDK_RESPONSE_SET_HEADERS]
+           : method == &pdk_methods[PDK_SERVICE_REQUEST_SET_HEADER]
+               ? &pdk_methods[PDK_SERVICE_REQUEST_SET_HEADERS]
+               : NULL;
+}
+
+/* Whether a header of that name means the same in set_headers, beside others. In a response X_A and
+ * X-A are one header for nginx, and which of two comes last in a Lua table is left to chance: not
+ * with an underscore. Nor ":authority", which Kong takes in set_header only. */
+bool pdk_is_plain_header(struct kong_str name);
+
 /* By its full name; NULL when it is not in the table. */
 const struct pdk_method *pdk_method_find(struct kong_str name);
 

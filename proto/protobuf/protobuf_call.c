@@ -88,33 +88,6 @@ static int decode_command(struct arena *arena, struct wire content, struct rpc_c
     return got;
 }
 
-/* A varint of two to five bytes. */
-static bool take_longer(struct wire *wire, uint64_t *value) {
-    const uint8_t *at = wire->at;
-    size_t most = (size_t)(wire->end - at) < 5 ? (size_t)(wire->end - at) : 5;
-    uint64_t bits = most > 0 ? *at : 0;
-
-    /* The mark of the byte before, that one more follows, is one too many in the next place. */
-    for (size_t i = 1; i < most; i++) {
-        bits += ((uint64_t)at[i] - 1) << (7 * i);
-        if (at[i] < 0x80) {
-            wire->at = at + i + 1;
-            *value = bits;
-            return true;
-        }
-    }
-    return false;
-}
-
-/* A varint of one to five bytes; mostly it is one. */
-static inline bool take_small(struct wire *wire, uint64_t *value) {
-    if (wire->at < wire->end && *wire->at < 0x80) {
-        *value = *wire->at++;
-        return true;
-    }
-    return take_longer(wire, value);
-}
-
 #define TAG(number, type) ((uint64_t)(number) << 3 | (uint64_t)(type))
 
 /* CmdHandleEvent with its two fields, in any order. */
@@ -122,7 +95,7 @@ static inline bool take_event(struct wire content, struct rpc_call *call) {
     uint64_t tag;
     uint64_t value;
 
-    while (take_small(&content, &tag) && take_small(&content, &value)) {
+    while (wire_take_small(&content, &tag) && wire_take_small(&content, &value)) {
         if (tag == TAG(1, WIRE_VARINT)) {
             call->instance_id = (int32_t)(uint32_t)value;
         } else if (tag == TAG(2, WIRE_BYTES) && value <= (size_t)(content.end - content.at)) {
@@ -145,7 +118,7 @@ static bool decode_event(struct wire wire, struct rpc_call *call) {
     uint64_t tag;
     uint64_t value;
 
-    while (take_small(&wire, &tag) && take_small(&wire, &value)) {
+    while (wire_take_small(&wire, &tag) && wire_take_small(&wire, &value)) {
         if (tag == TAG(CALL_SEQUENCE, WIRE_VARINT)) {
             call->sequence = (int64_t)value;
         } else if (tag == TAG(CALL_HANDLE_EVENT, WIRE_BYTES) && call->command == RPC_UNKNOWN &&

@@ -59,6 +59,23 @@ static bool take_content(struct wire *wire, unsigned type, struct wire_field *fi
     }
 }
 
+bool wire_take_longer(struct wire *wire, uint64_t *value) {
+    const uint8_t *at = wire->at;
+    size_t most = (size_t)(wire->end - at) < HEAD_BYTES ? (size_t)(wire->end - at) : HEAD_BYTES;
+    uint64_t bits = most > 0 ? *at : 0;
+
+    /* The mark of the byte before, that one more follows, is one too many in the next place. */
+    for (size_t i = 1; i < most; i++) {
+        bits += ((uint64_t)at[i] - 1) << (7 * i);
+        if (at[i] < 0x80) {
+            wire->at = at + i + 1;
+            *value = bits;
+            return true;
+        }
+    }
+    return false;
+}
+
 int wire_next(struct wire *wire, struct wire_field *field) {
     uint64_t tag;
 

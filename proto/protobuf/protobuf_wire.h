@@ -34,6 +34,18 @@ static inline struct wire wire(const uint8_t *data, size_t len) {
  * that does not exist, a wire type that proto3 does not use (groups). */
 int wire_next(struct wire *wire, struct wire_field *field);
 
+/* A varint of two to five bytes. */
+bool wire_take_longer(struct wire *wire, uint64_t *value);
+
+/* A varint of one to five bytes; mostly it is one. False: it is cut short, or longer. */
+static inline bool wire_take_small(struct wire *wire, uint64_t *value) {
+    if (wire->at < wire->end && *wire->at < 0x80) {
+        *value = *wire->at++;
+        return true;
+    }
+    return wire_take_longer(wire, value);
+}
+
 /* How many bytes a varint takes. */
 static inline size_t wire_varint_size(uint64_t value) {
     size_t bits = 64 - (size_t)__builtin_clzll(value | 1);

@@ -76,7 +76,7 @@ static void answer_with_call(struct event *event, const struct queued_call *call
     reply.arg_count = call->count;
     struct kong_value headers = kong_map(call->headers, call->header_count);
     if (call->header_count > 1) {
-        reply.method = rpc_queue_merged(call->method)->name;
+        reply.method = pdk_merged(call->method)->name;
         reply.args = &headers;
         reply.arg_count = 1;
     }

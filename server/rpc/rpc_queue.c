@@ -9,23 +9,6 @@
 _Static_assert(sizeof(struct queued_call) % _Alignof(struct kong_value) == 0,
                "arguments stand right behind their call");
 
-const struct pdk_method *rpc_queue_merged(const struct pdk_method *method) {
-    if (method == &pdk_methods[PDK_RESPONSE_SET_HEADER]) {
-        return &pdk_methods[PDK_RESPONSE_SET_HEADERS];
-    }
-    if (method == &pdk_methods[PDK_SERVICE_REQUEST_SET_HEADER]) {
-        return &pdk_methods[PDK_SERVICE_REQUEST_SET_HEADERS];
-    }
-    return NULL;
-}
-
-/* In a response X_A and X-A are one header for nginx, and which of two comes last in a Lua table is
- * left to chance: names with an underscore stay alone. So does ":authority", which Kong takes in
- * set_header only. */
-static bool is_plain_name(struct kong_str name) {
-    return memchr(name.data, '_', name.len) == NULL && memchr(name.data, ':', name.len) == NULL;
-}
-
 static bool same_header(struct kong_str a, struct kong_str b) {
     return a.len == b.len && strncasecmp(a.data, b.data, a.len) == 0;
 }
@@ -33,10 +16,10 @@ static bool same_header(struct kong_str a, struct kong_str b) {
 bool rpc_queue_merge(struct event *event, const struct pdk_method *method,
                      const struct kong_value *args, size_t count) {
     struct queued_call *last = event->queue_tail;
-    if (rpc_queue_merged(method) == NULL || last == NULL || last->method != method || count != 2 ||
+    if (pdk_merged(method) == NULL || last == NULL || last->method != method || count != 2 ||
         args[0].type != KONG_STRING || args[1].type != KONG_STRING ||
-        last->args[1].type != KONG_STRING || !is_plain_name(args[0].string) ||
-        !is_plain_name(last->args[0].string)) {
+        last->args[1].type != KONG_STRING || !pdk_is_plain_header(args[0].string) ||
+        !pdk_is_plain_header(last->args[0].string)) {
         return false;
     }
     for (size_t i = 0; i < last->header_count; i++) {

@@ -18,10 +18,6 @@ struct queued_call {
     size_t header_room;
 };
 
-/* The function that carries the headers of several calls of `method`: set_headers for set_header.
- * NULL: its calls are not merged. */
-const struct pdk_method *rpc_queue_merged(const struct pdk_method *method);
-
 /* Adds name and value to the header call at the queue's end, where that means the same: two
  * strings, the same function, nothing in between. False: it must be a call of its own. */
 bool rpc_queue_merge(struct event *event, const struct pdk_method *method,

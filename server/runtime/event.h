@@ -130,6 +130,10 @@ struct event {
     struct event_link by_deadline;
     const struct pdk_method *waits_for; /* while WAITING */
     uint32_t awaited; /* ProtoBuf:1: … and which of Kong's answers to this event, from 0 */
+    const struct pdk_method *posted; /* ProtoBuf:1: of the call that was sent last and still ends
+                                        what is to be written; NULL: there is none */
+    size_t posted_at;                /* … where its frames begin */
+    uint32_t posted_names;           /* … the headers that were merged (protobuf_merge_header) */
     struct answers answers;
     bool asked_ahead;                   /* what is learned was asked for (prefetch.h) */
     unsigned asked;                     /* pdk_phase.c: what Kong said of this event */

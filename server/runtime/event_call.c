@@ -52,6 +52,7 @@ static int not_sent(struct event *event, struct kong_str name, const struct kong
 /* Parks the handler until Kong has answered. */
 static int wait_for_answer(struct event *event, const struct pdk_method *method) {
     event->waits_for = method;
+    event->posted = NULL; /* it leaves meanwhile */
     event_set_state(event, EVENT_WAITING);
     event->fiber = fiber_current(event->events->fibers[event->plugin->index]);
     uint64_t begin = clock_ns();
@@ -179,6 +180,7 @@ void event_at_end(struct event *event, struct event_cleanup *cleanup) {
 
 void event_sleep(struct event *event, void (*interrupt)(void *), void *arg) {
     event_set_state(event, EVENT_SLEEPING);
+    event->posted = NULL; /* as above */
     event->interrupt = interrupt;
     event->interrupt_arg = arg;
     event->fiber = fiber_current(event->events->fibers[event->plugin->index]);

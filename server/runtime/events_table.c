@@ -210,6 +210,7 @@ struct event *events_take(struct events *events) {
     event->interrupt_arg = NULL;
     event->waits_for = NULL;
     event->awaited = 0;
+    event->posted = NULL;
     event->answers = (struct answers){0};
     event->asked_ahead = false;
     event->request_id = NULL;

@@ -136,19 +136,20 @@ void script_answer(struct wire *wire, enum wire_protocol protocol, const struct 
     wire_put(wire, body.data, body.len);
 }
 
-static void put_call(struct wire *wire, enum wire_protocol protocol,
-                     const struct script_call *call) {
+static void put_call(struct wire *wire, enum wire_protocol protocol, const struct script_call *call,
+                     size_t count) {
+    const char *method = count > 1 ? "kong.response.set_headers" : call->method;
     struct wire arguments;
     arguments.len = 0;
-    script_arguments(&arguments, protocol, call, 1);
+    script_arguments(&arguments, protocol, call, count);
     if (protocol == WIRE_PROTOBUF) {
-        wire_le32(wire, strlen(call->method));
-        wire_put(wire, call->method, strlen(call->method));
+        wire_le32(wire, strlen(method));
+        wire_put(wire, method, strlen(method));
         wire_le32(wire, arguments.len);
     } else {
         wire_byte(wire, 0x82);
         mp_string(wire, "Method", strlen("Method"));
-        mp_string(wire, call->method, strlen(call->method));
+        mp_string(wire, method, strlen(method));
         mp_string(wire, "Args", strlen("Args"));
     }
     wire_put(wire, arguments.data, arguments.len);
@@ -157,13 +158,18 @@ static void put_call(struct wire *wire, enum wire_protocol protocol,
 void script_canned(const struct script *script, enum wire_protocol protocol,
                    struct canned *canned) {
     canned->protocol = protocol;
-    canned->count = script->count;
-    for (size_t i = 0; i < script->count; i++) {
-        struct canned_call *call = &canned->calls[i];
+    canned->count = 0;
+    for (size_t i = 0, count; i < script->count; i += count) {
+        const struct script_call *from = &script->calls[i];
+        struct canned_call *call = &canned->calls[canned->count++];
+        count = 1;
+        while (from->answer == NULL && i + count < script->count && from[count].answer == NULL) {
+            count++;
+        }
         call->sent.len = 0;
         call->answer.len = 0;
-        call->is_getter = script->calls[i].answer != NULL;
-        put_call(&call->sent, protocol, &script->calls[i]);
-        script_answer(&call->answer, protocol, &script->calls[i]);
+        call->is_getter = from->answer != NULL;
+        put_call(&call->sent, protocol, from, count);
+        script_answer(&call->answer, protocol, from);
     }
 }

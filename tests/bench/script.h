@@ -48,7 +48,7 @@ void script_arguments(struct wire *wire, enum wire_protocol protocol,
 /* Appends Kong's answer, as in struct canned_call. */
 void script_answer(struct wire *wire, enum wire_protocol protocol, const struct script_call *call);
 
-/* The script as a server sends it that makes each call by itself. */
+/* The script as a server sends it: neighbouring setters as one set_headers. */
 void script_canned(const struct script *script, enum wire_protocol protocol, struct canned *canned);
 
 #endif

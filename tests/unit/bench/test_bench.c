@@ -233,6 +233,7 @@ static int run_load(const struct bench *bench, const char *protocol, const char 
 
 static const char *const protocols[] = {"protobuf", "msgpack"};
 static const char *const names[] = {"set-header", "getters"};
+static const unsigned calls_of[] = {1, 6}; /* of an event: five setters leave as one call */
 
 static void every_event_is_counted(void **state) {
     struct bench *bench = *state;
@@ -245,8 +246,8 @@ static void every_event_is_counted(void **state) {
         assert_int_equal(
             run_load(bench, protocol, script, "10", i & 4 ? "--as-kong" : NULL, out, sizeof out),
             0);
-        snprintf(wanted, sizeof wanted, "\"calls_all\": %zu, \"errors\": 0",
-                 1000 * script_find(script)->count);
+        snprintf(wanted, sizeof wanted, "\"calls_all\": %u, \"errors\": 0",
+                 1000 * calls_of[i >> 1 & 1]);
         assert_non_null(strstr(out, "\"events\": 1000,"));
         assert_non_null(strstr(out, wanted));
         stop_limit(bench);

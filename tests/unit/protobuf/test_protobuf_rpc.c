@@ -175,6 +175,77 @@ static void test_call_misfits(void **state) {
     assert_int_equal(fixture->out.len, 0);
 }
 
+/* --- Headers that are merged ------------------------------------------------------------ */
+
+static void put_header(struct buffer *out, const char *name, const char *value) {
+    struct kong_value args[] = {kong_string(name), kong_string(value)};
+
+    assert_int_equal(protobuf_encode_pdk_call(out, &pdk_methods[PDK_RESPONSE_SET_HEADER], args, 2),
+                     CODEC_OK);
+}
+
+static bool merge_header(struct buffer *out, size_t from, uint32_t *names, const char *name,
+                         const char *value) {
+    return protobuf_merge_header(out, from, names, &pdk_methods[PDK_RESPONSE_SET_HEADER],
+                                 &pdk_methods[PDK_RESPONSE_SET_HEADERS], kong_str(name),
+                                 kong_str(value));
+}
+
+/* The bytes are those that protobuf-c makes of the map, behind other frames too. */
+static void test_merged_headers(void **state) {
+    struct fixture *fixture = *state;
+    char value[400];
+    uint32_t names = 0;
+    size_t offset = 0;
+
+    memset(value, 'v', sizeof value);
+    value[sizeof value - 1] = '\0';
+    put_header(&fixture->out, "Other", "o");
+    size_t from = fixture->out.len;
+    put_header(&fixture->out, "A", value);
+    assert_true(merge_header(&fixture->out, from, &names, "B", ""));
+    assert_true(merge_header(&fixture->out, from, &names, "C", value));
+    assert_false(merge_header(&fixture->out, from, &names, "b", "again"));
+    take_frame(&fixture->out, &offset);
+    take_frame(&fixture->out, &offset);
+    assert_int_equal(offset, from);
+    assert_true(
+        kong_str_equal(take_frame(&fixture->out, &offset), kong_str("kong.response.set_headers")));
+    struct kong_str content = take_frame(&fixture->out, &offset);
+    assert_int_equal(offset, fixture->out.len);
+    assert_true(repacks(&kong_plugin_protocol__struct__descriptor, content));
+    KongPluginProtocol__Struct *map =
+        kong_plugin_protocol__struct__unpack(NULL, content.len, bytes_of(content));
+    assert_non_null(map);
+    assert_int_equal(map->n_fields, 3);
+    assert_memory_equal(map->fields[1]->key.data, "B", 1);
+    assert_int_equal(map->fields[1]->value->string_value.len, 0);
+    assert_int_equal(map->fields[2]->value->string_value.len, strlen(value));
+    kong_plugin_protocol__struct__free_unpacked(map, NULL);
+}
+
+/* Without memory for one more nothing has changed. */
+static void test_merged_without_room(void **state) {
+    struct fixture *fixture = *state;
+
+    put_header(&fixture->out, "A", "1");
+    for (size_t room = 0; room < 20; room++) {
+        struct buffer out;
+        uint32_t names = 0;
+        buffer_init(&out, fixture->out.len + room);
+        put_header(&out, "A", "1");
+        bool merged = merge_header(&out, 0, &names, "B", "2");
+        assert_int_equal(merged, room >= 13);
+        assert_false(out.failed);
+        assert_int_equal(names != 0, merged);
+        if (!merged) {
+            assert_int_equal(out.len, fixture->out.len);
+            assert_memory_equal(out.data, fixture->out.data, out.len);
+        }
+        buffer_free(&out);
+    }
+}
+
 /* --- Answers --------------------------------------------------------------------------- */
 
 static void round_trip(struct fixture *fixture, const struct rpc_reply *reply,
@@ -273,8 +344,9 @@ static void test_reply_misfits(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        TEST(test_calls),   TEST(test_call_order),    TEST(test_call_misfits),
-        TEST(test_replies), TEST(test_reply_misfits), TEST(test_events_are_not_copied),
+        TEST(test_calls),          TEST(test_call_order),          TEST(test_call_misfits),
+        TEST(test_replies),        TEST(test_reply_misfits),       TEST(test_events_are_not_copied),
+        TEST(test_merged_headers), TEST(test_merged_without_room),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
