@@ -73,17 +73,6 @@ static struct arena_chunk *add_chunk(struct arena *arena, size_t size) {
     return chunk;
 }
 
-/* Makes a new chunk the one that pieces are cut from. */
-static bool next_chunk(struct arena *arena, size_t size) {
-    struct arena_chunk *chunk = add_chunk(arena, size);
-    if (chunk == NULL) {
-        return false;
-    }
-    arena->next = chunk->data;
-    arena->end = chunk->end;
-    return true;
-}
-
 /* How many bytes the next chunk shall hold: as many as were used so far, within bounds. */
 static size_t next_size(const struct arena *arena) {
     size_t size = arena->chunks == NULL ? arena->first : 2 * arena->first;
@@ -118,9 +107,12 @@ static __attribute__((noinline)) char *cut_new(struct arena *arena, size_t size,
         struct arena_chunk *own = add_chunk(arena, size);
         return own == NULL ? NULL : own->data;
     }
-    if (!next_chunk(arena, next_size(arena))) {
+    struct arena_chunk *chunk = add_chunk(arena, next_size(arena));
+    if (chunk == NULL) {
         return NULL;
     }
+    arena->next = chunk->data;
+    arena->end = chunk->end;
     char *piece = cut(arena, size, align);
     return piece != NULL ? piece : cut_new(arena, size, align);
 }

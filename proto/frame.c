@@ -12,11 +12,6 @@
 #define LEVELS (sizeof((struct frame_reader *)NULL)->open / sizeof(uint64_t))
 _Static_assert(LEVELS == LIMIT_NESTING + 4, "room for the deepest value in the deepest place");
 
-static uint32_t read_length(const uint8_t *data) {
-    return (uint32_t)data[0] | (uint32_t)data[1] << 8 | (uint32_t)data[2] << 16 |
-           (uint32_t)data[3] << 24;
-}
-
 enum protocol frame_detect(const uint8_t *data, size_t len) {
     static const uint8_t starts[][2] = {{0x94, 0x00}, {0x93, 0x02}};
     for (size_t i = 0; i < sizeof starts / sizeof starts[0]; i++) {
@@ -30,7 +25,8 @@ enum protocol frame_detect(const uint8_t *data, size_t len) {
             return PROTOCOL_UNKNOWN;
         }
         /* a frame of 148 bytes starts 94 00, too */
-        return read_length(data) > LIMIT_FIRST_FRAME ? PROTOCOL_MSGPACK : PROTOCOL_PROTOBUF;
+        return frame_protobuf_length(data) > LIMIT_FIRST_FRAME ? PROTOCOL_MSGPACK
+                                                               : PROTOCOL_PROTOBUF;
     }
     return PROTOCOL_PROTOBUF;
 }
@@ -53,7 +49,7 @@ static int next_protobuf(struct frame_reader *reader, const uint8_t *data, size_
         *missing = LENGTH_SIZE - len;
         return 0;
     }
-    size_t size = read_length(data);
+    size_t size = frame_protobuf_length(data);
     if (size > reader->limit) {
         return FAIL(reason, CODEC_E_LIMIT, "frame of %zu bytes, limit %zu", size, reader->limit);
     }

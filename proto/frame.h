@@ -37,6 +37,12 @@ static inline bool frame_reader_at_start(const struct frame_reader *reader) {
     return reader->scanned == 0 && reader->depth == 0;
 }
 
+/* The length of the ProtoBuf:1 frame that these four bytes begin, without themselves. */
+static inline uint32_t frame_protobuf_length(const uint8_t *data) {
+    return (uint32_t)data[0] | (uint32_t)data[1] << 8 | (uint32_t)data[2] << 16 |
+           (uint32_t)data[3] << 24;
+}
+
 /* The frame at the start of data. False unless it is a ProtoBuf:1 frame, whole and within the
  * reader's limit: then frame_next says what is missing or wrong. */
 static inline bool frame_protobuf_whole(const struct frame_reader *reader, const uint8_t *data,
@@ -44,24 +50,16 @@ static inline bool frame_protobuf_whole(const struct frame_reader *reader, const
     if (reader->protocol != PROTOCOL_PROTOBUF || len < 4) {
         return false;
     }
-    size_t size =
-        (size_t)data[0] | (size_t)data[1] << 8 | (size_t)data[2] << 16 | (size_t)data[3] << 24;
+    size_t size = frame_protobuf_length(data);
     *frame = (struct frame){data + 4, size, 4 + size};
     return size <= reader->limit && size <= len - 4;
-}
-
-/* All of the ProtoBuf:1 frame whose length these four bytes are, the four included. */
-static inline uint64_t frame_protobuf_total(const uint8_t *data) {
-    return ((uint64_t)data[0] | (uint64_t)data[1] << 8 | (uint64_t)data[2] << 16 |
-            (uint64_t)data[3] << 24) +
-           4;
 }
 
 /* Looks for one message at the start of data. Called again with the same bytes and more behind
  * them, it goes on where it stopped. 1: a message, *frame is filled, and the reader is ready for
  * the next one (with `next_limit` for it). 0: more bytes are needed; *missing is a lower bound of
  * how many (>= 1). CODEC_E_LIMIT: the message is over a limit, *reason says which; it can still be
- * passed over (frame_protobuf_total, msgpack_skip.h). CODEC_E_MALFORMED: the stream is broken
+ * passed over (frame_protobuf_length, msgpack_skip.h). CODEC_E_MALFORMED: the stream is broken
  * beyond repair, *reason says why. ProtoBuf frames
  * of length 0 are messages too. For MessagePack this checks, as soon as a head of a value is there
  * and without recursion: that what it announces can still fit into `limit`, which bounds the whole

@@ -68,55 +68,34 @@ static void read_fix(struct msgpack_head *head, uint8_t first) {
 /* c0 to df; `tail` is what follows the first byte, as one number. */
 static void read_typed(struct msgpack_head *head, uint8_t first, const uint8_t *data, size_t size) {
     uint64_t tail = read_big(data, size);
+    unsigned unused = 64 - 8 * (unsigned)size; /* bits */
     switch (first) {
     case 0xc0:
         head->kind = MSGPACK_NIL;
         break;
-    case 0xc2:
-    case 0xc3:
+    case 0xc2 ... 0xc3:
         head->kind = MSGPACK_BOOLEAN;
         head->boolean = first == 0xc3;
         break;
-    case 0xc7: /* ext: the last byte is the type number */
-    case 0xc8:
-    case 0xc9:
+    case 0xc7 ... 0xc9: /* ext: the last byte is the type number */
         set_count(head, MSGPACK_EXT, tail >> 8);
         break;
-    case 0xca:
-    case 0xcb:
+    case 0xca ... 0xcb:
         set_float(head, tail, size);
         break;
-    case 0xcc:
-    case 0xcd:
-    case 0xce:
-    case 0xcf:
+    case 0xcc ... 0xcf:
         set_unsigned(head, tail);
         break;
-    case 0xd0:
-        set_integer(head, (int8_t)tail);
+    case 0xd0 ... 0xd3: /* the first bit is the sign */
+        set_integer(head, (int64_t)(tail << unused) >> unused);
         break;
-    case 0xd1:
-        set_integer(head, (int16_t)tail);
-        break;
-    case 0xd2:
-        set_integer(head, (int32_t)tail);
-        break;
-    case 0xd3:
-        set_integer(head, (int64_t)tail);
-        break;
-    case 0xd4: /* fixext 1, 2, 4, 8, 16 */
-    case 0xd5:
-    case 0xd6:
-    case 0xd7:
-    case 0xd8:
+    case 0xd4 ... 0xd8: /* fixext 1, 2, 4, 8, 16 */
         set_count(head, MSGPACK_EXT, 1u << (first - 0xd4));
         break;
-    case 0xdc:
-    case 0xdd:
+    case 0xdc ... 0xdd:
         set_count(head, MSGPACK_LIST, tail);
         break;
-    case 0xde:
-    case 0xdf:
+    case 0xde ... 0xdf:
         set_count(head, MSGPACK_MAP, tail);
         break;
     default: /* bin c4 to c6, str d9 to db */
@@ -158,14 +137,9 @@ struct kong_value msgpack_head_scalar(const struct msgpack_head *head) {
         return kong_number((double)head->unsigned_);
     case MSGPACK_NUMBER:
         return kong_number(head->number);
-    case MSGPACK_NIL:
-    case MSGPACK_STRING:
-    case MSGPACK_EXT:
-    case MSGPACK_LIST:
-    case MSGPACK_MAP:
-        break;
+    default:
+        return kong_nil();
     }
-    return kong_nil();
 }
 
 bool msgpack_head_to_integer(const struct msgpack_head *head, int64_t *out) {

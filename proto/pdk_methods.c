@@ -1,5 +1,7 @@
 #include "pdk_methods.h"
 
+#include <stdlib.h>
+
 /* The sets of phases in pdk_methods.def.
  *
  * In the phase log a plugin server runs in a timer, on a copy of ngx.ctx and of some request data:
@@ -73,33 +75,16 @@ bool pdk_is_plain_header(struct kong_str name) {
     return name.len > 0;
 }
 
-/* Like memcmp; a name sorts before its extensions. */
-static int compare(struct kong_str a, struct kong_str b) {
-    size_t common = a.len < b.len ? a.len : b.len;
-    int order = common == 0 ? 0 : memcmp(a.data, b.data, common);
+/* A name sorts before its extensions. */
+static int compare(const void *key, const void *element) {
+    const struct kong_str *name = key;
+    const struct kong_str *other = &((const struct pdk_method *)element)->name;
+    size_t common = name->len < other->len ? name->len : other->len;
+    int order = common == 0 ? 0 : memcmp(name->data, other->data, common);
 
-    if (order != 0) {
-        return order;
-    }
-    return (a.len > b.len) - (a.len < b.len);
+    return order != 0 ? order : (name->len > other->len) - (name->len < other->len);
 }
 
 const struct pdk_method *pdk_method_find(struct kong_str name) {
-    size_t low = 0;
-    size_t high = PDK_COUNT;
-
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        int order = compare(name, pdk_methods[middle].name);
-
-        if (order == 0) {
-            return &pdk_methods[middle];
-        }
-        if (order < 0) {
-            high = middle;
-        } else {
-            low = middle + 1;
-        }
-    }
-    return NULL;
+    return bsearch(&name, pdk_methods, PDK_COUNT, sizeof *pdk_methods, compare);
 }

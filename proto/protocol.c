@@ -8,18 +8,14 @@
 _Static_assert(LIMIT_ELEMENTS == 1048576, "as the text below says");
 
 const char *codec_strerror(int error) {
-    switch (error) {
-    case CODEC_OK:
-        return "no error";
-    case CODEC_E_NOMEM:
-        return "out of memory, or over a memory limit";
-    case CODEC_E_MALFORMED:
-        return "malformed message";
-    case CODEC_E_LIMIT:
-        return "message over a limit: nesting " TEXT(LIMIT_NESTING) ", elements 2^20, or size";
-    case CODEC_E_SHAPE:
-        return "not the message that belongs here";
-    default:
-        return "unknown error";
-    }
+    static const char *const texts[] = {
+        [-CODEC_OK] = "no error",
+        [-CODEC_E_NOMEM] = "out of memory, or over a memory limit",
+        [-CODEC_E_MALFORMED] = "malformed message",
+        [-CODEC_E_LIMIT] =
+            "message over a limit: nesting " TEXT(LIMIT_NESTING) ", elements 2^20, or size",
+        [-CODEC_E_SHAPE] = "not the message that belongs here",
+    };
+    unsigned index = 0u - (unsigned)error;
+    return index < sizeof texts / sizeof *texts ? texts[index] : "unknown error";
 }

@@ -19,7 +19,11 @@ const ProtobufCMessageDescriptor *const protobuf_args_types[] = {
     [PDK_ARGS_ANY] = NULL,
 };
 
-/* --- Arguments, out ------------------------------------------------------------------- */
+size_t protobuf_args_count(enum pdk_args shape) {
+    const ProtobufCMessageDescriptor *type = protobuf_args_types[shape];
+
+    return type == NULL ? 0 : shape == PDK_ARGS_LIST ? SIZE_MAX : type->n_fields;
+}
 
 /* Arguments of one call; those that are not there are nil. */
 struct args {
@@ -115,18 +119,11 @@ static int write_args(struct buffer *out, const struct pdk_method *method,
     }
 }
 
-const size_t protobuf_args_counts[] = {
-    [PDK_ARGS_EMPTY] = 0,  [PDK_ARGS_STRING] = 1,        [PDK_ARGS_INT] = 1,
-    [PDK_ARGS_BOOL] = 1,   [PDK_ARGS_STRUCT] = 1,        [PDK_ARGS_LIST] = SIZE_MAX,
-    [PDK_ARGS_KV] = 2,     [PDK_ARGS_BYTES] = 1,         [PDK_ARGS_EXIT] = 3,
-    [PDK_ARGS_TARGET] = 2, [PDK_ARGS_CONSUMER_SPEC] = 2, [PDK_ARGS_AUTHENTICATE] = 2,
-};
-
 int protobuf_encode_pdk_call(struct buffer *out, const struct pdk_method *method,
                              const struct kong_value *args, size_t count) {
     struct args all = {args, count};
 
-    if (!protobuf_carries(method) || has_more_than(&all, protobuf_args_counts[method->args])) {
+    if (!protobuf_carries(method) || has_more_than(&all, protobuf_args_count(method->args))) {
         return CODEC_E_SHAPE;
     }
     return write_args(out, method, &all);

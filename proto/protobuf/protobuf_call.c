@@ -4,64 +4,64 @@
 #include "protobuf_message.h"
 #include "protobuf_wire.h"
 
-/* Field numbers of RpcCall. */
-enum {
-    CALL_SEQUENCE = 1,
-    CALL_PLUGIN_NAMES = 31,
-    CALL_PLUGIN_INFO = 32,
-    CALL_START_INSTANCE = 33,
-    CALL_INSTANCE_STATUS = 34,
-    CALL_CLOSE_INSTANCE = 35,
-    CALL_HANDLE_EVENT = 36,
-};
+/* Fields of RpcCall: the sequence, and a oneof of commands, which have the order of enum
+ * rpc_command.
+ */
+#define CALL_SEQUENCE         1
+#define CALL_COMMAND(command) (30 + (uint32_t)(command))
 
-/* A command is one of a oneof: each one is taken instead of the one before. */
-static enum rpc_command command_of(uint32_t number) {
-    switch (number) {
-    case CALL_PLUGIN_NAMES:
-        return RPC_PLUGIN_NAMES;
-    case CALL_PLUGIN_INFO:
-        return RPC_PLUGIN_INFO;
-    case CALL_START_INSTANCE:
-        return RPC_START_INSTANCE;
-    case CALL_INSTANCE_STATUS:
-        return RPC_INSTANCE_STATUS;
-    case CALL_CLOSE_INSTANCE:
-        return RPC_CLOSE_INSTANCE;
-    case CALL_HANDLE_EVENT:
-        return RPC_HANDLE_EVENT;
-    default:
-        return RPC_UNKNOWN;
-    }
+_Static_assert(RPC_PLUGIN_NAMES == 1 && RPC_PLUGIN_INFO == 2 && RPC_START_INSTANCE == 3 &&
+                   RPC_INSTANCE_STATUS == 4 && RPC_CLOSE_INSTANCE == 5 && RPC_HANDLE_EVENT == 6,
+               "commands are the fields 31 to 36");
+
+static bool is_command(uint32_t number) {
+    return number >= CALL_COMMAND(RPC_PLUGIN_NAMES) && number <= CALL_COMMAND(RPC_HANDLE_EVENT);
 }
 
-/* Where field `number` of a command's message goes: a string or an integer, or neither when we
- * don't know the field. */
-struct place {
-    struct kong_str *text;
-    int64_t *integer;
+/* The fields of the commands' messages, and where they are in struct rpc_call. */
+static const struct part {
+    enum rpc_command command;
+    unsigned number;
+    enum wire_type type; /* WIRE_BYTES: a kong_str; WIRE_VARINT: an int64_t, on the wire an int32 */
+    size_t offset;
+} parts[] = {
+    {RPC_PLUGIN_INFO, 1, WIRE_BYTES, offsetof(struct rpc_call, name)},
+    {RPC_START_INSTANCE, 1, WIRE_BYTES, offsetof(struct rpc_call, name)},
+    {RPC_START_INSTANCE, 2, WIRE_BYTES, offsetof(struct rpc_call, config)},
+    {RPC_INSTANCE_STATUS, 1, WIRE_VARINT, offsetof(struct rpc_call, instance_id)},
+    {RPC_CLOSE_INSTANCE, 1, WIRE_VARINT, offsetof(struct rpc_call, instance_id)},
+    {RPC_HANDLE_EVENT, 1, WIRE_VARINT, offsetof(struct rpc_call, instance_id)},
+    {RPC_HANDLE_EVENT, 2, WIRE_BYTES, offsetof(struct rpc_call, event)},
 };
-
-static struct place place_of(struct rpc_call *call, uint32_t number) {
-    switch (call->command) {
-    case RPC_PLUGIN_INFO:
-        return (struct place){number == 1 ? &call->name : NULL, NULL};
-    case RPC_START_INSTANCE:
-        return (struct place){number == 1 ? &call->name : number == 2 ? &call->config : NULL, NULL};
-    case RPC_INSTANCE_STATUS:
-    case RPC_CLOSE_INSTANCE:
-        return (struct place){NULL, number == 1 ? &call->instance_id : NULL};
-    case RPC_HANDLE_EVENT:
-        return (struct place){number == 2 ? &call->event : NULL,
-                              number == 1 ? &call->instance_id : NULL};
-    default:
-        return (struct place){NULL, NULL};
-    }
-}
+#define PARTS (sizeof parts / sizeof *parts)
 
 /* What a string of length 0, the default of proto3, is: never nil. */
 static const struct kong_str empty = {"", 0};
 
+static int take_part(struct arena *arena, const struct wire_field *field, struct rpc_call *call) {
+    const struct part *part = parts;
+
+    while (part < parts + PARTS &&
+           (part->command != call->command || part->number != field->number)) {
+        part++;
+    }
+    if (part == parts + PARTS) {
+        return CODEC_OK; /* a field that we don't know */
+    }
+    if (part->type != field->type) {
+        return CODEC_E_MALFORMED;
+    }
+    void *at = (char *)call + part->offset;
+    if (part->type == WIRE_VARINT) {
+        *(int64_t *)at = (int32_t)(uint32_t)field->value;
+        return CODEC_OK;
+    }
+    struct kong_str *text = at;
+    *text = arena_copy(arena, field->data, field->len);
+    return text->data == NULL ? CODEC_E_NOMEM : CODEC_OK;
+}
+
+/* A command is taken instead of the one before. */
 static int decode_command(struct arena *arena, struct wire content, struct rpc_call *call) {
     struct wire_field field;
     int got;
@@ -69,20 +69,10 @@ static int decode_command(struct arena *arena, struct wire content, struct rpc_c
     call->name = call->config = call->event = empty;
     call->instance_id = 0;
     while ((got = wire_next(&content, &field)) > 0) {
-        struct place place = place_of(call, field.number);
+        int error = take_part(arena, &field, call);
 
-        if ((place.text != NULL && field.type != WIRE_BYTES) ||
-            (place.integer != NULL && field.type != WIRE_VARINT)) {
-            return CODEC_E_MALFORMED;
-        }
-        if (place.text != NULL) {
-            *place.text = arena_copy(arena, field.data, field.len);
-            if (place.text->data == NULL) {
-                return CODEC_E_NOMEM;
-            }
-        }
-        if (place.integer != NULL) {
-            *place.integer = (int32_t)(uint32_t)field.value;
+        if (error != CODEC_OK) {
+            return error;
         }
     }
     return got;
@@ -121,8 +111,8 @@ static bool decode_event(struct wire wire, struct rpc_call *call) {
     while (wire_take_small(&wire, &tag) && wire_take_small(&wire, &value)) {
         if (tag == TAG(CALL_SEQUENCE, WIRE_VARINT)) {
             call->sequence = (int64_t)value;
-        } else if (tag == TAG(CALL_HANDLE_EVENT, WIRE_BYTES) && call->command == RPC_UNKNOWN &&
-                   value <= (size_t)(wire.end - wire.at) &&
+        } else if (tag == TAG(CALL_COMMAND(RPC_HANDLE_EVENT), WIRE_BYTES) &&
+                   call->command == RPC_UNKNOWN && value <= (size_t)(wire.end - wire.at) &&
                    take_event((struct wire){wire.at, wire.at + value}, call)) {
             call->command = RPC_HANDLE_EVENT;
             wire.at += value;
@@ -149,14 +139,13 @@ int protobuf_decode_call(struct arena *arena, const uint8_t *data, size_t len,
     }
     *call = (struct rpc_call){.name = empty, .config = empty, .event = empty, .method = empty};
     while ((got = wire_next(&rest, &field)) > 0) {
-        enum rpc_command command = command_of(field.number);
         int error = CODEC_OK;
 
         if (field.number == CALL_SEQUENCE) {
             error = field.type == WIRE_VARINT ? CODEC_OK : CODEC_E_MALFORMED;
             call->sequence = (int64_t)field.value;
-        } else if (command != RPC_UNKNOWN) {
-            call->command = command;
+        } else if (is_command(field.number)) {
+            call->command = (enum rpc_command)(field.number - CALL_COMMAND(0));
             error = field.type == WIRE_BYTES
                         ? decode_command(arena, wire(field.data, field.len), call)
                         : CODEC_E_MALFORMED;

@@ -303,11 +303,10 @@ static int fields_in(struct arena *arena, const struct kong_value *from,
 
 int protobuf_from_value(struct arena *arena, const ProtobufCMessageDescriptor *type,
                         const struct kong_value *value, ProtobufCMessage **message) {
-    *message = arena_alloc(arena, type->sizeof_message);
+    *message = protobuf_new(arena, type);
     if (*message == NULL) {
         return CODEC_E_NOMEM;
     }
-    protobuf_c_message_init(type, *message);
     if (type == VALUE_TYPE) {
         return protobuf_value_in(arena, value, 0, (KongPluginProtocol__Value *)*message);
     }

@@ -124,6 +124,15 @@ int protobuf_unpack(struct arena *arena, const ProtobufCMessageDescriptor *type,
     return CODEC_OK;
 }
 
+void *protobuf_new(struct arena *arena, const ProtobufCMessageDescriptor *type) {
+    void *message = arena_alloc(arena, type->sizeof_message);
+
+    if (message != NULL) {
+        protobuf_c_message_init(type, message);
+    }
+    return message;
+}
+
 /* --- Out -------------------------------------------------------------------- */
 
 #define LENGTH_SIZE 4

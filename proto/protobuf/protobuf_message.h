@@ -4,6 +4,7 @@
 #define PROTO_PROTOBUF_MESSAGE_H
 
 #include "buffer.h"
+#include "pdk_methods.h"
 #include "pluginsocket.pb-c.h"
 #include "protocol.h"
 
@@ -24,6 +25,9 @@ int protobuf_frames(struct buffer *out, const struct kong_str *method, size_t co
 /* The same with a message as content. */
 int protobuf_pack(struct buffer *out, const struct kong_str *method,
                   const ProtobufCMessage *message);
+
+/* A new message of that type in the arena; NULL: no memory. */
+void *protobuf_new(struct arena *arena, const ProtobufCMessageDescriptor *type);
 
 /* --- protobuf_value.c: Value, Struct and ListValue ---
  *
@@ -67,8 +71,8 @@ int protobuf_from_value(struct arena *arena, const ProtobufCMessageDescriptor *t
  */
 extern const ProtobufCMessageDescriptor *const protobuf_args_types[];
 extern const ProtobufCMessageDescriptor *const protobuf_result_types[];
-/* How many arguments each shape has. */
-extern const size_t protobuf_args_counts[];
+/* How many arguments a shape has: its message has a field for each, but for a list. */
+size_t protobuf_args_count(enum pdk_args shape);
 
 /* Bytes of a message as a string and the other way round. Never nil. */
 static inline struct kong_str protobuf_str(ProtobufCBinaryData bytes) {

@@ -150,28 +150,6 @@ int protobuf_struct_in(struct arena *arena, const struct kong_value *from, unsig
     return CODEC_OK;
 }
 
-static int list_value_in(struct arena *arena, const struct kong_value *from, unsigned depth,
-                         value_message *to) {
-    to->kind_case = KONG_PLUGIN_PROTOCOL__VALUE__KIND_LIST_VALUE;
-    to->list_value = arena_alloc(arena, sizeof(*to->list_value));
-    if (to->list_value == NULL) {
-        return CODEC_E_NOMEM;
-    }
-    kong_plugin_protocol__list_value__init(to->list_value);
-    return protobuf_list_in(arena, from, depth, to->list_value);
-}
-
-static int struct_value_in(struct arena *arena, const struct kong_value *from, unsigned depth,
-                           value_message *to) {
-    to->kind_case = KONG_PLUGIN_PROTOCOL__VALUE__KIND_STRUCT_VALUE;
-    to->struct_value = arena_alloc(arena, sizeof(*to->struct_value));
-    if (to->struct_value == NULL) {
-        return CODEC_E_NOMEM;
-    }
-    kong_plugin_protocol__struct__init(to->struct_value);
-    return protobuf_struct_in(arena, from, depth, to->struct_value);
-}
-
 int protobuf_value_in(struct arena *arena, const struct kong_value *from, unsigned depth,
                       value_message *to) {
     kong_plugin_protocol__value__init(to);
@@ -195,9 +173,15 @@ int protobuf_value_in(struct arena *arena, const struct kong_value *from, unsign
         to->string_value = protobuf_bytes(from->string);
         return CODEC_OK;
     case KONG_LIST:
-        return list_value_in(arena, from, depth, to);
+        to->kind_case = KONG_PLUGIN_PROTOCOL__VALUE__KIND_LIST_VALUE;
+        to->list_value = protobuf_new(arena, &kong_plugin_protocol__list_value__descriptor);
+        return to->list_value == NULL ? CODEC_E_NOMEM
+                                      : protobuf_list_in(arena, from, depth, to->list_value);
     case KONG_MAP:
-        return struct_value_in(arena, from, depth, to);
+        to->kind_case = KONG_PLUGIN_PROTOCOL__VALUE__KIND_STRUCT_VALUE;
+        to->struct_value = protobuf_new(arena, &kong_plugin_protocol__struct__descriptor);
+        return to->struct_value == NULL ? CODEC_E_NOMEM
+                                        : protobuf_struct_in(arena, from, depth, to->struct_value);
     }
     return CODEC_E_SHAPE;
 }

@@ -203,42 +203,21 @@ static void put_line(struct log *log, char *line, size_t len) {
     pthread_mutex_unlock(&log->lock);
 }
 
-/* `format` is checked where the callers call. */
-static void write_line(struct log *log, const char *plugin, enum log_level level,
-                       const char *request_id, const char *format, va_list args)
-    __attribute__((format(printf, 5, 0)));
-
-static void write_line(struct log *log, const char *plugin, enum log_level level,
-                       const char *request_id, const char *format, va_list args) {
+void log_write_for(struct log *log, const char *plugin, enum log_level level,
+                   const char *request_id, const char *format, ...) {
     int saved = errno; /* callers log between a failure and its strerror */
     char text[LOG_LINE_BYTES];
     char buffer[LOST + LOG_LINE_BYTES];
     char *line = buffer + LOST;
+    va_list args;
 
+    if (!log_enabled(log, level))
+        return;
+    va_start(args, format);
     if (vsnprintf(text, sizeof text, format, args) < 0)
         text[0] = '\0';
+    va_end(args);
     put_line(log, line,
              log_line_print(&log->style, plugin, level, request_id, text, line, LOG_LINE_BYTES));
     errno = saved;
-}
-
-void log_write(struct log *log, enum log_level level, const char *format, ...) {
-    va_list args;
-
-    if (!log_enabled(log, level))
-        return;
-    va_start(args, format);
-    write_line(log, NULL, level, NULL, format, args);
-    va_end(args);
-}
-
-void log_write_for(struct log *log, const char *plugin, enum log_level level,
-                   const char *request_id, const char *format, ...) {
-    va_list args;
-
-    if (!log_enabled(log, level))
-        return;
-    va_start(args, format);
-    write_line(log, plugin, level, request_id, format, args);
-    va_end(args);
 }

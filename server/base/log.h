@@ -5,6 +5,7 @@
 #define SERVER_LOG_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum log_level {
@@ -26,20 +27,19 @@ struct log; /* safe to use from several threads */
 struct log *log_create(int fd, enum log_level level, const char *name);
 void log_destroy(struct log *log); /* NULL is allowed */
 
-/* Writes "2026-11-22T19:01:41.123Z warn  api-version[123]: TEXT\n". Nothing happens where `log` is
- * NULL. Control characters in the text and bytes that are not UTF-8 come out as \xNN
- * (printable.h); a line is cut at 2,048 bytes, with "..." at its end. When the line cannot be
- * written at once it is dropped and counted, and the next one that can be written comes behind a
- * line that says how many were lost. errno is kept. Takes some 10 KiB of stack. */
-void log_write(struct log *log, enum log_level level, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-
-/* The same for a line about a plugin, whose name stands in the place of the log's, and about a
- * request: its id stands behind the text, " (request ID)", and is "request_id" in JSON. NULL: the
- * log's name; the id is not known. */
+/* Writes "2026-11-22T19:01:41.123Z warn  api-version[123]: TEXT (request ID)\n". `plugin` is the
+ * one that the line is about, its name; NULL: the log's name. `request_id` may be NULL: it is not
+ * known, or there is none. In JSON it is "request_id". Nothing happens where `log` is NULL. Control
+ * characters in the text and bytes that are not UTF-8 come out as \xNN (printable.h); a line is cut
+ * at 2,048 bytes, with "..." at its end. When the line cannot be written at once it is dropped and
+ * counted, and the next one that can be written comes behind a line that says how many were lost.
+ * errno is kept. Takes some 10 KiB of stack. */
 void log_write_for(struct log *log, const char *plugin, enum log_level level,
                    const char *request_id, const char *format, ...)
     __attribute__((format(printf, 5, 6)));
+
+/* The same for a line about the process. */
+#define log_write(log, level, ...) log_write_for(log, NULL, level, NULL, __VA_ARGS__)
 
 /* To be called before the first line. JSON is one object a line: {"time", "level", "plugin", "pid",
  * "request_id", "message"}. */

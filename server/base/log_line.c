@@ -8,8 +8,14 @@
 
 #include "printable.h"
 
+static const char *const names[LOG_LEVEL_COUNT] = {"debug", "info", "notice", "warn", "error"};
+
 /* syslog's numbers, from debug on. */
 static const char journal_levels[LOG_LEVEL_COUNT] = {'7', '6', '5', '4', '3'};
+
+const char *log_level_name(enum log_level level) {
+    return (unsigned)level < LOG_LEVEL_COUNT ? names[level] : NULL;
+}
 
 /* Everything before the text. At most 160 bytes. */
 static size_t print_head(const struct log_style *style, const char *name, enum log_level level,

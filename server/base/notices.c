@@ -4,9 +4,10 @@
 #include <stdio.h>
 #include <string.h>
 
-bool recurrence_due(struct recurrence *recurrence, uint64_t now_ns, uint64_t *times) {
+bool recurrence_due(struct recurrence *recurrence, uint64_t now_ns, uint64_t every_ns,
+                    uint64_t *times) {
     recurrence->times++;
-    if (recurrence->told_ns != 0 && now_ns - recurrence->told_ns < NOTICE_EVERY_NS) {
+    if (recurrence->told_ns != 0 && now_ns - recurrence->told_ns < every_ns) {
         return false;
     }
     *times = recurrence->times;

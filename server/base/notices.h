@@ -12,8 +12,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The shortest time between two lines about the same thing. */
+/* The shortest time between two lines about the same thing: in Kong's log, and in ours. */
 #define NOTICE_EVERY_NS ((uint64_t)60 * 1000000000)
+#define LINE_EVERY_NS   ((uint64_t)1000000000)
 
 /* One thing that happens again and again. Zeroed before the first time. */
 struct recurrence {
@@ -22,8 +23,9 @@ struct recurrence {
 };
 
 /* It happened, at `now_ns` (above 0). True: tell it, *times is how often it happened since it was
- * told last, this time included; false: it is only counted. */
-bool recurrence_due(struct recurrence *recurrence, uint64_t now_ns, uint64_t *times);
+ * told last, at least `every_ns` ago, this time included; false: it is only counted. */
+bool recurrence_due(struct recurrence *recurrence, uint64_t now_ns, uint64_t every_ns,
+                    uint64_t *times);
 
 #define NOTICES_MOST 8
 #define NOTICE_SIZE  512

@@ -28,10 +28,7 @@ struct record {
 };
 
 static int refuse(const char *path, const char *reason, char *error, size_t error_size) {
-    char name[256];
-    printable_copy(name, sizeof name, path, strlen(path));
-    snprintf(error, error_size, "cannot record to %s: %s", name, reason);
-    return -1;
+    return printable_error(error, error_size, "cannot record to %.256s: %s", path, reason);
 }
 
 /* A new file in the place of the old one. A process that still records to the old one keeps it. */

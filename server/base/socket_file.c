@@ -6,10 +6,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "identity.h"
 #include "socket_rights.h"
 
 #define NAME_TRIES 100
@@ -47,11 +47,8 @@ static int check_free(const char *path, const struct socket_failure *failure) {
 static int bind_temporary(const struct socket_place *place, int fd, char temp[SOCKET_TEMP_BYTES]) {
     for (int i = 0; i < NAME_TRIES; i++) {
         struct sockaddr_un address;
-        uint32_t random = (uint32_t)i;
 
-        /* If getrandom fails, the pid and the count make the name. */
-        (void)!getrandom(&random, sizeof random, GRND_NONBLOCK);
-        socket_temp_name(temp, random);
+        socket_temp_name(temp, identity_random());
         socket_place_address(place, temp, &address);
         if (bind(fd, (const struct sockaddr *)&address, sizeof address) == 0) {
             return 0;

@@ -62,37 +62,24 @@ static void gather_histogram(struct stats_histogram *sum, const struct stats_his
     sum->max = max > sum->max ? max : sum->max;
 }
 
-static void gather_phase(struct stats_phase *sum, const struct stats_phase *one) {
-    sum->started += stats_read(&one->started);
-    sum->running += stats_read(&one->running);
-    sum->failed += stats_read(&one->failed);
-    sum->timed_out += stats_read(&one->timed_out);
-    sum->refused += stats_read(&one->refused);
-    sum->orphaned += stats_read(&one->orphaned);
-    gather_histogram(&sum->latency, &one->latency);
-}
-
-void stats_gather(struct stats *sum, const struct stats *one) {
-    sum->connections += stats_read(&one->connections);
-    sum->unknown_instances += stats_read(&one->unknown_instances);
-    sum->bytes_in += stats_read(&one->bytes_in);
-    sum->bytes_out += stats_read(&one->bytes_out);
-    sum->prefetched += stats_read(&one->prefetched);
-    sum->prefetch_used += stats_read(&one->prefetch_used);
-    sum->busy_ns += stats_read(&one->busy_ns);
-    sum->busy_hits += stats_read(&one->busy_hits);
-    sum->answers_kept += stats_read(&one->answers_kept);
-    for (unsigned i = 0; i < STATS_LIMIT_COUNT; i++) {
-        sum->limits[i] += stats_read(&one->limits[i]);
+/* The counters in the first `size` bytes of two structs. */
+static void gather_counters(void *sum, const void *one, size_t size) {
+    uint64_t *to = sum;
+    const uint64_t *from = one;
+    for (size_t i = 0; i < size / sizeof *to; i++) {
+        to[i] += stats_read(&from[i]);
     }
 }
 
+void stats_gather(struct stats *sum, const struct stats *one) {
+    gather_counters(sum, one, sizeof *sum);
+}
+
 void stats_gather_plugin(struct stats_plugin *sum, const struct stats_plugin *one) {
-    sum->instances_started += stats_read(&one->instances_started);
-    sum->instances_refused += stats_read(&one->instances_refused);
-    sum->instances_closed += stats_read(&one->instances_closed);
+    gather_counters(sum, one, offsetof(struct stats_plugin, phases));
     for (unsigned i = 0; i < KONG_PHASE_COUNT; i++) {
-        gather_phase(&sum->phases[i], &one->phases[i]);
+        gather_counters(&sum->phases[i], &one->phases[i], offsetof(struct stats_phase, latency));
+        gather_histogram(&sum->phases[i].latency, &one->phases[i].latency);
     }
     for (unsigned i = 0; i < PDK_COUNT; i++) {
         gather_histogram(&sum->calls[i], &one->calls[i]);
@@ -131,12 +118,6 @@ uint64_t stats_below(const struct stats_histogram *histogram, unsigned bits) {
 void stats_sum(const struct stats_plugin *stats, struct stats_phase *sum) {
     *sum = (struct stats_phase){0};
     for (unsigned i = 0; i < KONG_PHASE_COUNT; i++) {
-        const struct stats_phase *phase = &stats->phases[i];
-        sum->started += phase->started;
-        sum->running += phase->running;
-        sum->failed += phase->failed;
-        sum->timed_out += phase->timed_out;
-        sum->refused += phase->refused;
-        sum->orphaned += phase->orphaned;
+        gather_counters(sum, &stats->phases[i], offsetof(struct stats_phase, latency));
     }
 }

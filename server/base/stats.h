@@ -39,6 +39,8 @@ enum stats_limit {
 /* "max-connections", "unread-output": for people and for labels. Static. */
 const char *stats_limit_name(enum stats_limit limit);
 
+/* In this struct and the ones below, all that stands before arrays of structs and histograms is a
+ * counter of 64 bits: those are gathered without their names. */
 struct stats_phase {
     uint64_t started;
     uint64_t running;               /* at work now */

@@ -101,13 +101,17 @@ static int exit_status(int rc) {
     return rc == SOCKET_FILE_BUSY ? EXIT_USAGE : EXIT_FAILURE;
 }
 
+static struct stall_options stall_options_of(const struct service *service) {
+    return (struct stall_options){.log = service->log,
+                                  .plugins = service->plugins,
+                                  .threads = service->options->threads,
+                                  .report_ms = service->options->event_ms,
+                                  .stall_ms = service->options->stall_ms};
+}
+
 /* Where there is no supervisor to do it. */
 static struct stall_watch *watch_for_stall(const struct service *service, struct running *own) {
-    struct stall_options wanted = {.log = service->log,
-                                   .plugins = service->plugins,
-                                   .threads = service->options->threads,
-                                   .report_ms = service->options->event_ms,
-                                   .stall_ms = service->options->stall_ms};
+    struct stall_options wanted = stall_options_of(service);
     struct stall_watch *watch = stall_watch_start(&wanted, own);
     if (watch == NULL) {
         log_write(service->log, LOG_LEVEL_WARN, "no thread to watch for handlers that hang");
@@ -178,12 +182,8 @@ static size_t answer_orphan(void *arg, uint8_t what, uint32_t id, const uint8_t 
 }
 
 static int serve_supervised(struct service *service) {
-    struct supervisor_options wanted = {.log = service->log,
-                                        .plugins = service->plugins,
-                                        .threads = service->options->threads,
+    struct supervisor_options wanted = {.stall = stall_options_of(service),
                                         .drain_ms = service->options->drain_ms,
-                                        .report_ms = service->options->event_ms,
-                                        .stall_ms = service->options->stall_ms,
                                         .watch_parent = service->watch_parent,
                                         .parent = service->parent};
     char error[256];

@@ -6,9 +6,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define RETRY_MS     100
-#define HOLD_MS      5
-#define COMPLAINT_MS 1000
+#include "clock.h"
+
+#define RETRY_MS 100
+#define HOLD_MS  5
 /* The most connections accepted in a row, so that open connections have their turn. */
 #define BATCH 64
 /* More than a backlog holds. */
@@ -27,20 +28,6 @@ static void on_retry(uv_timer_t *timer) {
     }
 }
 
-/* Not more than once a second, however many wait. */
-static void complain(struct acceptor *acceptor, int error) {
-    uint64_t now = uv_now(acceptor->retry.loop);
-    if (acceptor->complaint_ms != 0 && now - acceptor->complaint_ms < COMPLAINT_MS) {
-        acceptor->silenced++;
-        return;
-    }
-    log_write(acceptor->log, LOG_LEVEL_ERROR,
-              "accept: %s: new connections wait (%llu more failures since the last such line)",
-              strerror(error), (unsigned long long)acceptor->silenced);
-    acceptor->silenced = 0;
-    acceptor->complaint_ms = now == 0 ? 1 : now;
-}
-
 static void rest(struct acceptor *acceptor, uint64_t ms) {
     if (uv_timer_start(&acceptor->retry, on_retry, ms, 0) == 0) {
         uv_poll_stop(&acceptor->poll);
@@ -49,8 +36,26 @@ static void rest(struct acceptor *acceptor, uint64_t ms) {
 
 /* Out of descriptors or memory: another connection would fail too, so it waits a while. */
 static void give_way(struct acceptor *acceptor, int error) {
-    complain(acceptor, error);
+    uint64_t times;
+    if (recurrence_due(&acceptor->failures, clock_ns(), LINE_EVERY_NS, &times)) {
+        log_write(acceptor->log, LOG_LEVEL_ERROR,
+                  "accept: %s: new connections wait (%llu more failures since the last such line)",
+                  strerror(error), (unsigned long long)times - 1);
+    }
     rest(acceptor, RETRY_MS);
+}
+
+/* 1: one was accepted; 0: nobody waits; or a negative errno. */
+static int accept_one(struct acceptor *acceptor) {
+    int fd;
+    do {
+        fd = accept4(acceptor->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    } while (fd < 0 && (errno == EINTR || errno == ECONNABORTED));
+    if (fd < 0) {
+        return errno == EAGAIN || errno == EWOULDBLOCK ? 0 : -errno;
+    }
+    acceptor->accepted(acceptor, fd);
+    return 1;
 }
 
 static void on_ready(uv_poll_t *poll, int status, int events) {
@@ -69,13 +74,11 @@ static void on_ready(uv_poll_t *poll, int status, int events) {
             rest(acceptor, HOLD_MS);
             return;
         }
-        int fd = accept4(acceptor->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-        if (fd >= 0) {
-            acceptor->accepted(acceptor, fd);
-        } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
-            return;
-        } else if (errno != EINTR && errno != ECONNABORTED) {
-            give_way(acceptor, errno);
+        int rc = accept_one(acceptor);
+        if (rc < 0) {
+            give_way(acceptor, -rc);
+        }
+        if (rc <= 0) {
             return;
         }
     }
@@ -118,19 +121,16 @@ void acceptor_resume(struct acceptor *acceptor) {
 }
 
 int acceptor_move(struct acceptor *acceptor, int fd) {
-    for (int i = 0; i < MOST_WAITING; i++) {
-        int waiting = accept4(acceptor->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-        if (waiting >= 0) {
-            acceptor->accepted(acceptor, waiting);
-        } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
-            break;
-        } else if (errno != EINTR && errno != ECONNABORTED) {
-            return -errno; /* who waits there is not sent away */
-        }
+    int rc = 1;
+    for (int i = 0; rc > 0 && i < MOST_WAITING; i++) {
+        rc = accept_one(acceptor);
+    }
+    if (rc < 0) {
+        return rc; /* who waits there is not sent away */
     }
     uv_poll_stop(&acceptor->poll);
     /* The same number: what the loop knows of it stays right. */
-    int rc = dup3(fd, acceptor->fd, O_CLOEXEC) < 0 ? -errno : 0;
+    rc = dup3(fd, acceptor->fd, O_CLOEXEC) < 0 ? -errno : 0;
     if (rc == 0) {
         close(fd);
     }

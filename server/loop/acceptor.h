@@ -7,6 +7,7 @@
 #include <uv.h>
 
 #include "log.h"
+#include "notices.h"
 
 struct acceptor {
     uv_poll_t poll;
@@ -14,9 +15,8 @@ struct acceptor {
     int fd; /* owned; -1: none */
     bool timer_ready, poll_ready;
     bool paused;
-    uint64_t complaint_ms; /* when it was last said that accepting fails; 0: never */
-    uint64_t silenced;     /* failures since that were not */
-    struct log *log;       /* borrowed; may be NULL */
+    struct recurrence failures;
+    struct log *log; /* borrowed; may be NULL */
     /* A connected, non-blocking descriptor, which is the callee's from now on. */
     void (*accepted)(struct acceptor *acceptor, int fd);
     /* Whether there is no room for another. NULL: there always is. */

@@ -23,7 +23,7 @@ void busy_poll_init(struct busy_poll *poll, uv_loop_t *loop, unsigned span_us,
 }
 
 void busy_poll_close(struct busy_poll *poll) {
-    if (poll->span_ns != 0 && !uv_is_closing((uv_handle_t *)&poll->idle)) {
+    if (poll->span_ns != 0) {
         poll->span_ns = 0;
         uv_close((uv_handle_t *)&poll->idle, NULL);
     }

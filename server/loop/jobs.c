@@ -4,7 +4,6 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 struct job {
     struct jobs *all;
@@ -22,7 +21,8 @@ struct job {
 };
 
 struct jobs {
-    struct jobs_options options;
+    struct events *events;
+    uv_loop_t *loop;
     size_t count;
     bool finishing, closed;
     _Atomic size_t to_finish; /* jobs whose last run is not done */
@@ -33,20 +33,14 @@ static void set(uint64_t *figure, uint64_t value) {
     __atomic_store_n(figure, value, __ATOMIC_RELAXED);
 }
 
-static uint64_t now_ms(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 /* The first time, and then once a minute: in the server's log, and in Kong's with the next event.
  */
 static void note_failure(struct job *job, const char *text) {
-    const struct jobs_options *options = &job->all->options;
+    struct events *events = job->all->events;
     char count[64] = "";
     uint64_t times;
     stats_count(&job->stats->failures, 1);
-    if (!recurrence_due(&job->failures, clock_ns(), &times)) {
+    if (!recurrence_due(&job->failures, clock_ns(), NOTICE_EVERY_NS, &times)) {
         return;
     }
     if (times > 1) {
@@ -54,10 +48,10 @@ static void note_failure(struct job *job, const char *text) {
                  (unsigned long long)times);
     }
     const char *plugin = job->as.plugin->what->name;
-    log_write_for(options->log, plugin, LOG_LEVEL_ERROR, NULL, "job %s failed: %s%s",
+    log_write_for(events_options(events)->log, plugin, LOG_LEVEL_ERROR, NULL, "job %s failed: %s%s",
                   job->what->name, text, count);
-    notices_add(events_notices(options->events), "%s: job %s failed: %s%s", plugin, job->what->name,
-                text, count);
+    notices_add(events_notices(events), "%s: job %s failed: %s%s", plugin, job->what->name, text,
+                count);
 }
 
 static void start(struct job *job);
@@ -115,15 +109,14 @@ static void on_ended(struct event_cleanup *cleanup, struct event *event) {
 }
 
 static void start(struct job *job) {
-    const struct jobs_options *options = &job->all->options;
     const char *refusal;
     job->running = true;
     job->began_ns = clock_ns();
     job->ended.run = on_ended;
     set(&job->stats->running, 1);
-    set(&job->stats->last_run_ms, now_ms());
+    set(&job->stats->last_run_ms, (uint64_t)(clock_epoch() * 1e3));
     stats_count(&job->stats->runs, 1);
-    if (!event_start_job(options->events, job->what, &job->as, &job->ended, uv_now(options->loop),
+    if (!event_start_job(job->all->events, job->what, &job->as, &job->ended, uv_now(job->all->loop),
                          &refusal)) {
         job->running = false;
         set(&job->stats->running, 0);
@@ -154,7 +147,7 @@ void jobs_run(struct jobs *jobs, size_t index, struct job_request *request) {
 /* One more, from the plugin's table. 0, or a negative uv error. */
 static int open_job(struct jobs *jobs, struct plugin *plugin, size_t index) {
     struct job *job = &jobs->each[jobs->count];
-    int rc = uv_timer_init(jobs->options.loop, &job->timer);
+    int rc = uv_timer_init(jobs->loop, &job->timer);
     if (rc != 0) {
         return rc;
     }
@@ -175,8 +168,8 @@ static size_t count_jobs(const struct kong_plugin *plugin) {
     return count;
 }
 
-int jobs_open(const struct jobs_options *options, struct jobs **out) {
-    const struct plugins *plugins = options->plugins;
+int jobs_open(struct events *events, uv_loop_t *loop, struct jobs **out) {
+    const struct plugins *plugins = events_options(events)->plugins;
     size_t count = 0;
     *out = NULL;
     for (size_t i = 0; i < plugins->count; i++) {
@@ -190,7 +183,8 @@ int jobs_open(const struct jobs_options *options, struct jobs **out) {
         return UV_ENOMEM;
     }
     *out = jobs;
-    jobs->options = *options;
+    jobs->events = events;
+    jobs->loop = loop;
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < plugins->count; i++) {
         size_t own = count_jobs(plugins->list[i].what);
@@ -219,7 +213,7 @@ bool jobs_finished(const struct jobs *jobs) {
 }
 
 void jobs_close(struct jobs *jobs) {
-    if (jobs == NULL || jobs->closed) {
+    if (jobs == NULL) {
         return;
     }
     jobs->closed = true;

@@ -16,16 +16,9 @@ struct job_request {
     void (*done)(struct job_request *request, int rc, const char *error);
 };
 
-struct jobs_options {
-    uv_loop_t *loop;         /* borrowed */
-    struct events *events;   /* borrowed */
-    struct plugins *plugins; /* borrowed */
-    struct log *log;         /* borrowed; may be NULL */
-};
-
-/* Starts them as soon as the loop runs. *out is NULL where no plugin has any. 0, or a negative uv
- * error. */
-int jobs_open(const struct jobs_options *options, struct jobs **out);
+/* Those of the plugins of the events, on this loop (both borrowed): starts them as soon as it runs.
+ * *out is NULL where no plugin has any. 0, or a negative uv error. */
+int jobs_open(struct events *events, uv_loop_t *loop, struct jobs **out);
 
 /* Runs the job of this index (of kong_plugin.jobs) now, or behind the run that is under way. On the
  * loop's thread, before jobs_finish. */
@@ -38,8 +31,8 @@ void jobs_finish(struct jobs *jobs);
 /* From any thread: that is done, or there are none. */
 bool jobs_finished(const struct jobs *jobs);
 
-/* None starts any more; the loop runs out of its handles. On the loop's thread. Idempotent. What is
- * under way ends as other events do. */
+/* None starts any more; the loop runs out of its handles. On the loop's thread, once. What is under
+ * way ends as other events do. */
 void jobs_close(struct jobs *jobs);
 
 /* The loop has run out, and nothing is under way (asserted). */

@@ -16,17 +16,20 @@
 #define TIMEOUT_MS   5000
 #define BACKLOG      16
 
+/* TCP or a Unix socket, as the address is. */
+union socket {
+    uv_handle_t handle;
+    uv_stream_t stream;
+    uv_tcp_t tcp;
+    uv_pipe_t pipe;
+};
+
 struct metrics {
     struct metrics_options options;
     struct metrics_address address;
     struct socket_file file; /* if that is a path and it listens */
     bool serving;            /* the loop runs: it must not wait for a lock */
-    union {
-        uv_handle_t handle;
-        uv_stream_t stream;
-        uv_tcp_t tcp;
-        uv_pipe_t pipe;
-    } listener;
+    union socket listener;
     bool listening;
     bool complained;
     bool closing;
@@ -36,12 +39,7 @@ struct metrics {
 };
 
 struct client {
-    union {
-        uv_handle_t handle;
-        uv_stream_t stream;
-        uv_tcp_t tcp;
-        uv_pipe_t pipe;
-    } socket;
+    union socket socket;
     struct metrics *metrics;
     struct client *prev, *next;
     uint64_t since;
@@ -51,6 +49,16 @@ struct client {
     uv_write_t request;
     struct buffer out;
 };
+
+/* 0: the handle is there and is to be closed; else nothing is left. */
+static int init_socket(struct metrics *metrics, union socket *socket, void *data) {
+    uv_loop_t *loop = metrics->options.loop;
+    int rc = metrics->address.path != NULL ? uv_pipe_init(loop, &socket->pipe, 0)
+                                           : uv_tcp_init(loop, &socket->tcp);
+    metrics->handles += rc == 0;
+    socket->handle.data = data;
+    return rc;
+}
 
 /* --- the end --- */
 
@@ -232,16 +240,11 @@ static void on_connection(uv_stream_t *listener, int status) {
     client->metrics = metrics;
     client->since = uv_now(metrics->options.loop);
     buffer_init(&client->out, MOST_BODY);
-    int rc = metrics->address.path != NULL
-                 ? uv_pipe_init(metrics->options.loop, &client->socket.pipe, 0)
-                 : uv_tcp_init(metrics->options.loop, &client->socket.tcp);
-    if (rc != 0) {
+    if (init_socket(metrics, &client->socket, client) != 0) {
         free(client);
         stop_listening(metrics);
         return;
     }
-    client->socket.handle.data = client;
-    metrics->handles++;
     client->next = metrics->clients;
     if (metrics->clients != NULL) {
         metrics->clients->prev = client;
@@ -260,19 +263,6 @@ static void on_connection(uv_stream_t *listener, int status) {
 }
 
 /* --- the port --- */
-
-/* 0: the handle is there and is to be closed; else nothing is left. */
-static int make_listener(struct metrics *metrics) {
-    uv_loop_t *loop = metrics->options.loop;
-    int rc = metrics->address.path != NULL ? uv_pipe_init(loop, &metrics->listener.pipe, 0)
-                                           : uv_tcp_init(loop, &metrics->listener.tcp);
-    if (rc == 0) {
-        metrics->listening = true;
-        metrics->handles++;
-        metrics->listener.handle.data = metrics;
-    }
-    return rc;
-}
 
 static int bind_listener(struct metrics *metrics, char *error, size_t size) {
     struct socket_file_options wanted = {
@@ -298,7 +288,8 @@ static int bind_listener(struct metrics *metrics, char *error, size_t size) {
 
 static void listen_now(struct metrics *metrics) {
     char error[256] = "";
-    int rc = make_listener(metrics);
+    int rc = init_socket(metrics, &metrics->listener, metrics);
+    metrics->listening = rc == 0;
     if (rc == 0) {
         rc = bind_listener(metrics, error, sizeof error);
     }

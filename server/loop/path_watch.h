@@ -7,19 +7,21 @@
 #include "fd_store.h"
 #include "socket_file.h"
 
-/* Zeroed to begin with, but for the store. */
+/* Zeroed, but for the first four. */
 struct path_watch {
-    uint64_t looked_ms;     /* when that was last done */
+    struct socket_file
+        *socket; /* becomes the new one where it is made again; borrowed; may be NULL */
+    struct acceptor *listener; /* at that socket; who waits at the old one is accepted before */
+    struct fd_store *store;    /* told of the new socket; borrowed; may be NULL */
+    struct log *log;           /* borrowed; may be NULL */
+    uint64_t looked_ms;
     bool told;              /* that another has the path, or that it cannot be had again */
     bool not_accepting_yet; /* the path is ours again, and the listener not yet there */
-    struct fd_store *store; /* told of the new socket; borrowed; may be NULL */
-    bool untold;            /* … which has not been done yet */
+    bool untold;            /* the store, of the new socket, yet */
     bool locked;            /* the last look found the directory locked */
 };
 
-/* On the loop's timer, while the server serves; looks every 3 s. `socket` becomes the new one where
- * it is made again, and `listener` listens there; who waits at the old one is accepted before. */
-void path_watch_tick(struct path_watch *watch, struct socket_file *socket,
-                     struct acceptor *listener, struct log *log, uint64_t now_ms);
+/* On the loop's timer, while the server serves; looks every 3 s. */
+void path_watch_tick(struct path_watch *watch, uint64_t now_ms);
 
 #endif

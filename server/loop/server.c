@@ -55,8 +55,7 @@ static void on_tick(uv_timer_t *timer) {
     uint64_t now = uv_now(server->loop);
     metrics_tick(server->metrics);
     if (!server->draining) {
-        path_watch_tick(&server->path_watch, server->options.socket, &server->listener,
-                        server->options.log, now);
+        path_watch_tick(&server->path_watch, now);
     }
     tell_limits(server, now);
     size_t expired = registry_expire(server->registry, now);
@@ -101,19 +100,13 @@ static int start_metrics(struct server *server, char *error, size_t size) {
 }
 
 static int start_signals(struct server *server, char *error, size_t size) {
+    static const int numbers[SERVER_SIGNALS] = {SIGTERM, SIGINT, SIGUSR1, SIGUSR2, SIGHUP};
+    int rc = 0;
     signal(SIGPIPE, SIG_IGN);
-    int rc = uv_signal_start(&server->sigterm, server_on_signal, SIGTERM);
-    if (rc == 0) {
-        rc = uv_signal_start(&server->sigint, server_on_signal, SIGINT);
-    }
-    if (rc == 0) {
-        rc = uv_signal_start(&server->sigusr1, server_on_level_signal, SIGUSR1);
-    }
-    if (rc == 0) {
-        rc = uv_signal_start(&server->sigusr2, server_on_level_signal, SIGUSR2);
-    }
-    if (rc == 0 && log_has_file(server->options.log)) {
-        rc = uv_signal_start(&server->sighup, server_on_reopen_signal, SIGHUP);
+    for (size_t i = 0; rc == 0 && i < SERVER_SIGNALS; i++) {
+        if (numbers[i] != SIGHUP || log_has_file(server->options.log)) {
+            rc = uv_signal_start(&server->signals[i], server_on_signal, numbers[i]);
+        }
     }
     return rc == 0 ? 0 : fail(error, size, "signals", rc);
 }
@@ -121,20 +114,21 @@ static int start_signals(struct server *server, char *error, size_t size) {
 /* Handles that are only initialised can be closed like all others, so one path closes everything.
  * When one cannot be initialised, those before it are found in the loop. */
 static int init_handles(struct server *server) {
-    uv_timer_t *const timers[] = {&server->tick, &server->drain_tick};
-    uv_signal_t *const signals[] = {&server->sigterm, &server->sigint, &server->sigusr1,
-                                    &server->sigusr2, &server->sighup};
-    int rc = uv_async_init(server->loop, &server->news, on_worker_event);
-    server->news.data = server;
-    for (size_t i = 0; rc == 0 && i < sizeof timers / sizeof *timers; i++) {
-        rc = uv_timer_init(server->loop, timers[i]);
-        timers[i]->data = server;
+    int rc = uv_async_init(server->loop, &server->stop, server_on_stop);
+    if (rc == 0) {
+        rc = uv_async_init(server->loop, &server->news, on_worker_event);
     }
-    for (size_t i = 0; rc == 0 && i < sizeof signals / sizeof *signals; i++) {
-        rc = uv_signal_init(server->loop, signals[i]);
-        signals[i]->data = server;
+    if (rc == 0) {
+        rc = uv_timer_init(server->loop, &server->tick);
     }
-    server->stop.data = server;
+    if (rc == 0) {
+        rc = uv_timer_init(server->loop, &server->drain_tick);
+    }
+    for (size_t i = 0; rc == 0 && i < SERVER_SIGNALS; i++) {
+        rc = uv_signal_init(server->loop, &server->signals[i]);
+        server->signals[i].data = server;
+    }
+    server->stop.data = server->news.data = server->tick.data = server->drain_tick.data = server;
     server->handles_ready = rc == 0;
     return rc;
 }
@@ -187,8 +181,6 @@ static bool reports_faults(const struct server_options *options) {
 static struct worker_options worker_options_of(struct server *server) {
     const struct server_options *options = &server->options;
     struct worker_options wanted = {.budget = {&server->memory, options->max_memory, NULL},
-                                    .running = server->options.running,
-                                    .plugins = options->plugins,
                                     .all = server->workers,
                                     .count = server->count,
                                     .rest = &server->stats,
@@ -204,6 +196,7 @@ static struct worker_options worker_options_of(struct server *server) {
     wanted.events = (struct events_options){.plugins = options->plugins,
                                             .registry = server->registry,
                                             .log = options->log,
+                                            .running = options->running,
                                             .tag = tag,
                                             .worker_bits = bits_of(server->count),
                                             .shared = &server->shared,
@@ -288,9 +281,6 @@ static int start(struct server *server, char *error, size_t size) {
     const struct server_options *options = &server->options;
     int rc = init_loops(server);
     if (rc == 0) {
-        rc = uv_async_init(server->loop, &server->stop, server_on_stop);
-    }
-    if (rc == 0) {
         rc = init_handles(server);
     }
     if (rc != 0) {
@@ -344,7 +334,10 @@ int server_create(const struct server_options *options, struct server **out, cha
         server_destroy(server);
         return -1;
     }
-    server->path_watch.store = options->store;
+    server->path_watch = (struct path_watch){.socket = options->socket,
+                                             .listener = &server->listener,
+                                             .store = options->store,
+                                             .log = options->log};
     *out = server;
     return 0;
 }
@@ -359,8 +352,7 @@ void server_run(struct server *server) {
     }
     /* A supervisor's next child gets the socket that the supervisor made, also where a child has
      * made another one since. */
-    path_watch_tick(&server->path_watch, server->options.socket, &server->listener,
-                    server->options.log, uv_now(server->loop));
+    path_watch_tick(&server->path_watch, uv_now(server->loop));
     /* With several workers their own threads run the handlers. */
     bool here = server->watches_faults && server->count == 1;
     if (here) {
@@ -376,13 +368,6 @@ void server_stop(struct server *server) {
     uv_async_send(&server->stop);
 }
 
-static void close_walked(uv_handle_t *handle, void *arg) {
-    (void)arg;
-    if (!uv_is_closing(handle)) {
-        uv_close(handle, NULL);
-    }
-}
-
 /* Whether all are open; if not, none has been started. */
 static bool workers_open(const struct server *server) {
     return server->workers[server->count - 1].events != NULL;
@@ -396,7 +381,7 @@ void server_destroy(struct server *server) {
         if (server->handles_ready && workers_open(server)) {
             server_close_all(server);
         } else {
-            uv_walk(server->loop, close_walked, NULL);
+            worker_close_handles(server->loop);
         }
         uv_run(server->loop, UV_RUN_DEFAULT);
     }

@@ -4,7 +4,6 @@
 
 #include "server_internal.h"
 
-#define COMPLAINT_MS 1000
 #define BEHIND_MS    5000         /* how long connections wait for a supervisor that is behind */
 #define SPARE_FILES  ((size_t)32) /* descriptors that are no connections */
 #define THREAD_FILES ((size_t)8)  /* … and those of each loop more */
@@ -18,13 +17,9 @@ size_t server_connections(const struct server *server) {
 }
 
 /* At most once a second, because a peer decides how often this happens. */
-static bool may_complain(struct server *server, uint64_t *last_ms) {
-    uint64_t now = uv_now(server->loop);
-    if (*last_ms != 0 && now - *last_ms < COMPLAINT_MS) {
-        return false;
-    }
-    *last_ms = now;
-    return true;
+static bool may_complain(struct recurrence *of) {
+    uint64_t times;
+    return recurrence_due(of, clock_ns(), LINE_EVERY_NS, &times);
 }
 
 static bool has_room(const struct server *server) {
@@ -55,7 +50,7 @@ void server_on_waiting(struct acceptor *acceptor) {
         uv_async_send(&server->news);
     }
     stats_count(&server->stats.limits[STATS_LIMIT_CONNECTIONS], 1);
-    if (may_complain(server, &server->full_complaint_ms)) {
+    if (may_complain(&server->full)) {
         log_write(server->options.log, LOG_LEVEL_ERROR,
                   "%zu connections, limit %zu: others wait (%s)", server_connections(server), most,
                   most < server->options.max_connections ? "the process' limit of descriptors"
@@ -100,7 +95,7 @@ static bool is_allowed(struct server *server, int fd) {
             return true;
         }
     }
-    if (may_complain(server, &server->uid_complaint_ms)) {
+    if (may_complain(&server->refused)) {
         log_write(options->log, LOG_LEVEL_WARN,
                   "connection refused: process %ld of user id %ld is not allowed (--allow-uid)",
                   (long)peer.pid, (long)peer.uid);
@@ -108,33 +103,27 @@ static bool is_allowed(struct server *server, int fd) {
     return false;
 }
 
-static uint32_t next_index(const struct server *server, uint32_t index) {
-    return index + 1 < server->count ? index + 1 : 0;
-}
-
 /* A worker that has not collected a connection for so long is busy with a handler. */
 #define BUSY_MS 20
 
-static bool is_busy(const struct worker *worker, uint64_t now_ms) {
-    return worker->on_their_way > 0 && now_ms - worker->given_ms >= BUSY_MS;
+/* How many connections it has; far more than all others when it is busy. */
+static size_t load_of(const struct worker *worker, uint64_t now_ms) {
+    bool busy = worker->on_their_way > 0 && now_ms - worker->given_ms >= BUSY_MS;
+    return worker_connections(worker) + (busy ? SIZE_MAX / 2 : 0);
 }
 
-/* To the worker with the fewest, busy ones last; those that are alike take turns. */
+/* To the worker with the least; those that are alike take turns. */
 int server_hand_over(struct server *server, int fd, bool steps_only) {
     uint64_t now_ms = uv_now(server->loop);
-    uint32_t at = server->first_look;
-    struct worker *chosen = &server->workers[at];
-    bool busy = is_busy(chosen, now_ms);
-    size_t fewest = worker_connections(chosen);
-    server->first_look = next_index(server, at);
-    for (uint32_t i = 1; i < server->count; i++) {
-        at = next_index(server, at);
-        bool is = is_busy(&server->workers[at], now_ms);
-        size_t has = worker_connections(&server->workers[at]);
-        if (is == busy ? has < fewest : busy) {
-            chosen = &server->workers[at];
-            busy = is;
-            fewest = has;
+    struct worker *chosen = server->workers;
+    size_t least = SIZE_MAX;
+    uint32_t first = server->first_look++;
+    for (uint32_t i = 0; i < server->count; i++) {
+        struct worker *worker = &server->workers[(first + i) % server->count];
+        size_t load = load_of(worker, now_ms);
+        if (load < least) {
+            chosen = worker;
+            least = load;
         }
     }
     if (chosen->on_their_way == 0) {
@@ -164,7 +153,7 @@ static void on_relay_accepted(struct acceptor *acceptor, int fd) {
         return;
     }
     close(fd);
-    if (may_complain(server, &server->relay_complaint_ms)) {
+    if (may_complain(&server->relay_refused)) {
         log_write(
             server->options.log, LOG_LEVEL_WARN,
             "connection refused at the address for Steps of other generations: process %ld of "

@@ -13,12 +13,6 @@ static void request(struct server *server, enum worker_state wanted) {
     }
 }
 
-static void close_handle(uv_handle_t *handle) {
-    if (!uv_is_closing(handle)) {
-        uv_close(handle, NULL);
-    }
-}
-
 /* A server has its directory locked for less than a millisecond. */
 #define LOCK_PATIENCE_MS 200
 
@@ -61,7 +55,7 @@ static bool all_have_ended(struct server *server) {
 static void end_if_all_have(struct server *server) {
     if (server->closing && all_have_ended(server) && !uv_is_closing((uv_handle_t *)&server->news)) {
         request(server, WORKER_END);
-        close_handle((uv_handle_t *)&server->news);
+        uv_close((uv_handle_t *)&server->news, NULL);
     }
 }
 
@@ -79,14 +73,12 @@ void server_close_all(struct server *server) {
     acceptor_close(&server->listener);
     acceptor_close(&server->relay_listener);
     request(server, WORKER_CLOSE);
-    close_handle((uv_handle_t *)&server->tick);
-    close_handle((uv_handle_t *)&server->drain_tick);
-    close_handle((uv_handle_t *)&server->stop);
-    close_handle((uv_handle_t *)&server->sigterm);
-    close_handle((uv_handle_t *)&server->sigint);
-    close_handle((uv_handle_t *)&server->sigusr1);
-    close_handle((uv_handle_t *)&server->sigusr2);
-    close_handle((uv_handle_t *)&server->sighup);
+    uv_close((uv_handle_t *)&server->tick, NULL);
+    uv_close((uv_handle_t *)&server->drain_tick, NULL);
+    uv_close((uv_handle_t *)&server->stop, NULL);
+    for (size_t i = 0; i < SERVER_SIGNALS; i++) {
+        uv_close((uv_handle_t *)&server->signals[i], NULL);
+    }
     end_if_all_have(server);
 }
 
@@ -157,8 +149,7 @@ void server_drain(struct server *server, const char *why) {
     }
 }
 
-void server_on_signal(uv_signal_t *handle, int number) {
-    struct server *server = handle->data;
+static void on_end_signal(struct server *server, int number) {
     if (server->draining) {
         /* SIGTERM comes twice without any impatience: from Kong's worker, and again when that is
          * gone. A person presses Ctrl-C twice, which a supervisor takes care of itself. */
@@ -170,15 +161,15 @@ void server_on_signal(uv_signal_t *handle, int number) {
     server_drain(server, number == SIGTERM ? "SIGTERM" : "SIGINT");
 }
 
-void server_on_level_signal(uv_signal_t *handle, int number) {
+void server_on_signal(uv_signal_t *handle, int number) {
     struct server *server = handle->data;
-    log_shift_level(server->options.log, number == SIGUSR1 ? -1 : 1);
-}
-
-void server_on_reopen_signal(uv_signal_t *handle, int number) {
-    struct server *server = handle->data;
-    (void)number;
-    log_reopen(server->options.log);
+    if (number == SIGUSR1 || number == SIGUSR2) {
+        log_shift_level(server->options.log, number == SIGUSR1 ? -1 : 1);
+    } else if (number == SIGHUP) {
+        log_reopen(server->options.log);
+    } else {
+        on_end_signal(server, number);
+    }
 }
 
 void server_on_stop(uv_async_t *handle) {

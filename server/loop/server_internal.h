@@ -12,6 +12,9 @@
 #include "server.h"
 #include "worker.h"
 
+/* SIGTERM, SIGINT, SIGUSR1, SIGUSR2, SIGHUP. */
+#define SERVER_SIGNALS 5
+
 struct server {
     struct server_options options;
     struct worker *workers;
@@ -27,7 +30,7 @@ struct server {
     uv_timer_t drain_tick;
     uv_async_t stop;
     uv_async_t news; /* from workers: `waiting`, `ended` */
-    uv_signal_t sigterm, sigint, sigusr1, sigusr2, sighup;
+    uv_signal_t signals[SERVER_SIGNALS];
     bool handles_ready;
     bool draining;
     bool jobs_asked; /* draining: to run once more */
@@ -40,8 +43,7 @@ struct server {
     _Atomic bool waiting;       /* somebody waits for another to close a connection */
     pthread_mutex_t ended_lock; /* zeroed is open, on Linux */
     uint32_t ended;             /* workers that have nothing left; under the lock */
-    /* When that was last logged; 0: never. */
-    uint64_t full_complaint_ms, uid_complaint_ms, relay_complaint_ms;
+    struct recurrence full, refused, relay_refused;
     uint64_t behind_ms;     /* since when the supervisor is; 0: it is not */
     size_t max_connections; /* as far as descriptors reach */
     bool watches_faults;
@@ -93,8 +95,6 @@ void server_drain(struct server *server, const char *why);
 /* Everything is answered, or given up: the loop runs out of handles. Idempotent. */
 void server_close_all(struct server *server);
 void server_on_signal(uv_signal_t *handle, int number);
-void server_on_level_signal(uv_signal_t *handle, int number);
-void server_on_reopen_signal(uv_signal_t *handle, int number);
 void server_on_stop(uv_async_t *handle);
 /* Something of what workers tell. */
 void on_worker_event(uv_async_t *handle);

@@ -30,12 +30,6 @@ static void on_drain_tick(uv_timer_t *timer) {
     conns_end_idle(&worker->conns);
 }
 
-static void close_handle(uv_handle_t *handle) {
-    if (!uv_is_closing(handle)) {
-        uv_close(handle, NULL);
-    }
-}
-
 /* --- what the server wants --- */
 
 static void drain(struct worker *worker, bool taken_over) {
@@ -56,25 +50,14 @@ static void on_done_check(uv_prepare_t *prepare) {
     }
 }
 
-static void close_timers(struct worker *worker) {
-    close_handle((uv_handle_t *)&worker->tick);
-    close_handle((uv_handle_t *)&worker->drain_tick);
-    busy_poll_close(&worker->busy_poll);
-}
-
-static void close_mailbox(struct worker *worker) {
-    close_handle((uv_handle_t *)&worker->mailbox);
-    close_handle((uv_handle_t *)&worker->done_check);
-}
-
 static void close_all(struct worker *worker) {
     conns_close_all(&worker->conns);
     events_cancel_all(worker->events, KONG_E_GONE);
-    close_timers(worker);
+    uv_close((uv_handle_t *)&worker->tick, NULL);
+    uv_close((uv_handle_t *)&worker->drain_tick, NULL);
+    busy_poll_close(&worker->busy_poll);
     jobs_close(worker->jobs);
-    if (!uv_is_closing((uv_handle_t *)&worker->done_check)) {
-        uv_prepare_start(&worker->done_check, on_done_check);
-    }
+    uv_prepare_start(&worker->done_check, on_done_check);
 }
 
 static void enter_state(struct worker *worker, enum worker_state wanted, bool taken_over) {
@@ -85,7 +68,8 @@ static void enter_state(struct worker *worker, enum worker_state wanted, bool ta
         close_all(worker);
     }
     if (wanted >= WORKER_END && worker->state < WORKER_END) {
-        close_mailbox(worker);
+        uv_close((uv_handle_t *)&worker->mailbox, NULL);
+        uv_close((uv_handle_t *)&worker->done_check, NULL);
     }
     worker->state = wanted > worker->state ? wanted : worker->state;
 }
@@ -172,7 +156,7 @@ size_t worker_connections(const struct worker *worker) {
 
 void workers_gather(const struct worker_options *options, struct stats *sum,
                     struct stats_plugin *plugin_sum, struct status_source *source) {
-    size_t plugins = options->plugins->count;
+    size_t plugins = options->events.plugins->count;
     *sum = (struct stats){0};
     memset(plugin_sum, 0, plugins * sizeof *plugin_sum);
     stats_gather(sum, options->rest);
@@ -214,7 +198,7 @@ static void fill_conns(struct worker *worker) {
     rpc->scratch = &worker->scratch;
     rpc->budget = &worker->budget;
     rpc->complaints = &worker->complaints;
-    rpc->running = options->running;
+    rpc->running = options->events.running;
     rpc->process_forward_env = &worker->relays;
     rpc->now_ms = loop_now;
     rpc->clock = worker->loop;
@@ -242,15 +226,6 @@ static int init_mailbox(struct worker *worker) {
     return rc;
 }
 
-static int open_jobs(struct worker *worker) {
-    const struct events_options *events = &worker->options.events;
-    const struct jobs_options jobs = {.loop = worker->loop,
-                                      .events = worker->events,
-                                      .plugins = worker->options.plugins,
-                                      .log = events->log};
-    return jobs_open(&jobs, &worker->jobs);
-}
-
 int worker_open(struct worker *worker, uint32_t index, uv_loop_t *loop,
                 const struct worker_options *options) {
     worker->loop = loop;
@@ -260,7 +235,6 @@ int worker_open(struct worker *worker, uint32_t index, uv_loop_t *loop,
     events.owner = worker->loop;
     events.stats = &worker->stats;
     events.worker_index = index;
-    events.running = options->running;
     worker->budget = options->budget;
     worker->budget.refused = &worker->stats.limits[STATS_LIMIT_MEMORY];
     events.budget = &worker->budget;
@@ -270,8 +244,8 @@ int worker_open(struct worker *worker, uint32_t index, uv_loop_t *loop,
     if (worker->conns.read_buffer == NULL) {
         worker->conns.read_buffer = worker->own_read_buffer = malloc(FD_STORE_READ_SIZE);
     }
-    worker->plugin_stats = calloc(options->plugins->count, sizeof *worker->plugin_stats);
-    worker->plugin_sum = calloc(options->plugins->count, sizeof *worker->plugin_sum);
+    worker->plugin_stats = calloc(options->events.plugins->count, sizeof *worker->plugin_stats);
+    worker->plugin_sum = calloc(options->events.plugins->count, sizeof *worker->plugin_sum);
     events.plugin_stats = worker->plugin_stats;
     bool made = worker->conns.read_buffer != NULL && worker->plugin_stats != NULL &&
                 worker->plugin_sum != NULL;
@@ -283,15 +257,15 @@ int worker_open(struct worker *worker, uint32_t index, uv_loop_t *loop,
         return rc;
     }
     worker->events = events_create(&events);
-    if (worker->events == NULL ||
-        !prefetch_create(options->plugins, options->prefetch, events.kong_2_8, &worker->prefetch)) {
+    if (worker->events == NULL || !prefetch_create(options->events.plugins, options->prefetch,
+                                                   events.kong_2_8, &worker->prefetch)) {
         return UV_ENOMEM;
     }
     fill_conns(worker);
     uint64_t tick_ms = options->events.timeout_ms / 10;
     tick_ms = tick_ms > TICK_MS ? TICK_MS : tick_ms < TICK_LEAST_MS ? TICK_LEAST_MS : tick_ms;
     rc = uv_timer_start(&worker->tick, on_tick, tick_ms, tick_ms);
-    return rc == 0 && index == 0 ? open_jobs(worker) : rc;
+    return rc == 0 && index == 0 ? jobs_open(worker->events, loop, &worker->jobs) : rc;
 }
 
 static void *run(void *arg) {
@@ -328,7 +302,13 @@ int worker_start(struct worker *worker) {
 
 static void close_walked(uv_handle_t *handle, void *arg) {
     (void)arg;
-    close_handle(handle);
+    if (!uv_is_closing(handle)) {
+        uv_close(handle, NULL);
+    }
+}
+
+void worker_close_handles(uv_loop_t *loop) {
+    uv_walk(loop, close_walked, NULL);
 }
 
 void worker_destroy(struct worker *worker) {
@@ -340,7 +320,7 @@ void worker_destroy(struct worker *worker) {
     }
     if (worker->loop != NULL) {
         if (worker->events == NULL) { /* it did not come so far that anything is under way */
-            uv_walk(worker->loop, close_walked, NULL);
+            worker_close_handles(worker->loop);
         }
         uv_run(worker->loop, UV_RUN_DEFAULT);
     }

@@ -35,12 +35,10 @@ enum worker_state {
 
 /* What the workers of a server are made of: each takes a copy, and fills in what is its own. */
 struct worker_options {
-    struct events_options events;      /* without owner, worker_index, running and all stats */
+    struct events_options events;      /* without owner, worker_index and all stats */
     struct conn_env conns;             /* without loop, buffer, and what rpc has of the events */
     struct process_forward_env relays; /* without loop */
     struct budget budget;              /* without `refused` */
-    struct running *running;           /* borrowed */
-    struct plugins *plugins;           /* borrowed */
     struct worker *all;                /* the array that this one is in */
     uint32_t count;
     enum prefetch_mode prefetch;
@@ -110,6 +108,9 @@ size_t worker_connections(const struct worker *worker);
  * caller's. */
 void workers_gather(const struct worker_options *options, struct stats *sum,
                     struct stats_plugin *plugin_sum, struct status_source *source);
+
+/* Closes all handles of a loop that has not come so far that anything is under way. */
+void worker_close_handles(uv_loop_t *loop);
 
 /* Waits for the thread, or runs the loop to its end, which is the caller's to close. WORKER_END has
  * been requested, or the thread was not started. For a zeroed one, too. */

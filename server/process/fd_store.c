@@ -24,22 +24,17 @@
 
 /* --- lists --- */
 
-static int list_make_room(struct fd_list *list, bool about) {
+static int list_make_room(struct fd_list *list) {
     size_t room = list->room == 0 ? 64 : list->room * 2;
     if (list->count < list->room) {
         return 0;
     }
     struct pollfd *polls = reallocarray(list->polls, room, sizeof *polls);
-    if (polls == NULL) {
+    list->polls = polls != NULL ? polls : list->polls;
+    struct fd_about *about = reallocarray(list->about, room, sizeof *about);
+    list->about = about != NULL ? about : list->about;
+    if (polls == NULL || about == NULL) {
         return -1;
-    }
-    list->polls = polls;
-    if (about) {
-        struct fd_about *more = reallocarray(list->about, room, sizeof *more);
-        if (more == NULL) {
-            return -1;
-        }
-        list->about = more;
     }
     list->room = room;
     return 0;
@@ -48,9 +43,7 @@ static int list_make_room(struct fd_list *list, bool about) {
 static void list_remove(struct fd_list *list, size_t index) {
     list->count--;
     list->polls[index] = list->polls[list->count];
-    if (list->about != NULL) {
-        list->about[index] = list->about[list->count];
-    }
+    list->about[index] = list->about[list->count];
 }
 
 void fd_list_close(struct fd_list *list, size_t first) {
@@ -64,25 +57,14 @@ void fd_list_close(struct fd_list *list, size_t first) {
 
 struct fd_store *fd_store_create(struct socket_file *socket, fd_store_answer *answer, void *arg) {
     struct fd_store *store = calloc(1, sizeof *store);
-    int ends[2];
+    int ends[2] = {-1, -1};
     if (store == NULL) {
         return NULL;
     }
     store->shared = mmap(NULL, sizeof *store->shared, PROT_READ | PROT_WRITE,
                          MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (store->shared == MAP_FAILED) {
-        free(store);
-        return NULL;
-    }
-    if (list_make_room(&store->ending, false) != 0 ||
-        socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) != 0) {
-        munmap(store->shared, sizeof *store->shared);
-        free(store->ending.polls);
-        free(store);
-        return NULL;
-    }
-    socklen_t len = sizeof store->room;
-    getsockopt(ends[0], SOL_SOCKET, SO_SNDBUF, &store->room, &len);
+    bool made = store->shared != MAP_FAILED && list_make_room(&store->ending) == 0 &&
+                socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) == 0;
     store->ending.count = FD_STORE_FIRST_ENDING;
     store->to_supervisor = ends[0];
     store->from_child = ends[1];
@@ -90,6 +72,12 @@ struct fd_store *fd_store_create(struct socket_file *socket, fd_store_answer *an
     store->answer = answer;
     store->answer_arg = arg;
     store->swept_ms = clock_ms();
+    if (!made) {
+        fd_store_destroy(store);
+        return NULL;
+    }
+    socklen_t len = sizeof store->room;
+    getsockopt(ends[0], SOL_SOCKET, SO_SNDBUF, &store->room, &len);
     return store;
 }
 
@@ -102,8 +90,12 @@ void fd_store_destroy(struct fd_store *store) {
     if (store->from_child >= 0) {
         close(store->from_child);
     }
-    close(store->to_supervisor);
-    munmap(store->shared, sizeof *store->shared);
+    if (store->to_supervisor >= 0) {
+        close(store->to_supervisor);
+    }
+    if (store->shared != MAP_FAILED) {
+        munmap(store->shared, sizeof *store->shared);
+    }
     free(store);
 }
 
@@ -112,7 +104,7 @@ void fd_store_destroy(struct fd_store *store) {
 static void keep(struct fd_store *store, const struct fd_message *message, int fd) {
     struct stat status;
     struct fd_list *kept = &store->kept;
-    if (fstat(fd, &status) != 0 || list_make_room(kept, true) != 0) {
+    if (fstat(fd, &status) != 0 || list_make_room(kept) != 0) {
         close(fd);
         return;
     }
@@ -240,7 +232,7 @@ static bool drain(int fd) {
 static void end(struct fd_store *store, int fd) {
     struct fd_list *ending = &store->ending;
     shutdown(fd, SHUT_WR);
-    if (!drain(fd) || list_make_room(ending, false) != 0) {
+    if (!drain(fd) || list_make_room(ending) != 0) {
         close(fd);
         return;
     }
@@ -374,8 +366,4 @@ void fd_store_wait(struct fd_store *store, int fd, uint64_t timeout_ms) {
     if (store->new_count >= SWEEP_NEW || clock_ms() - store->swept_ms >= SWEEP_MS) {
         sweep(store);
     }
-}
-
-size_t fd_store_count(const struct fd_store *store) {
-    return store == NULL ? 0 : store->kept.count + store->ending.count - FD_STORE_FIRST_ENDING;
 }

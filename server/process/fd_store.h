@@ -97,7 +97,4 @@ void fd_store_wait(struct fd_store *store, int fd, uint64_t timeout_ms);
  * next child. Peers have half a second to close them. */
 void fd_store_on_death(struct fd_store *store, bool next_child);
 
-/* Connections that are kept, and those that are being ended. */
-size_t fd_store_count(const struct fd_store *store);
-
 #endif

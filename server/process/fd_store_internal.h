@@ -32,7 +32,7 @@ struct fd_about {
 /* Connections, as poll() takes them. */
 struct fd_list {
     struct pollfd *polls;
-    struct fd_about *about; /* NULL: not wanted */
+    struct fd_about *about; /* of those that are ending nothing is known */
     size_t count;
     size_t room;
 };

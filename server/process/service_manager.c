@@ -64,7 +64,6 @@ static char *name_of(const struct sockaddr_un *address, socklen_t len) {
 static int take(struct socket_file *file, char *error, size_t error_size) {
     struct sockaddr_un address = {0};
     socklen_t len;
-    char text[256];
     const char *flaw = flaw_of(FIRST_FD, &address, &len);
     int flags = flaw == NULL ? fcntl(FIRST_FD, F_GETFD) : 0;
     if (flaw == NULL && (flags < 0 || fcntl(FIRST_FD, F_SETFD, flags | FD_CLOEXEC) != 0)) {
@@ -72,10 +71,9 @@ static int take(struct socket_file *file, char *error, size_t error_size) {
     }
     char *path = flaw == NULL ? name_of(&address, len) : NULL;
     if (path == NULL) {
-        snprintf(text, sizeof text, "the socket that the service manager passed, descriptor %d: %s",
-                 FIRST_FD, flaw != NULL ? flaw : "out of memory");
-        printable_copy(error, error_size, text, strlen(text));
-        return -1;
+        return printable_error(error, error_size,
+                               "the socket that the service manager passed, descriptor %d: %s",
+                               FIRST_FD, flaw != NULL ? flaw : "out of memory");
     }
     *file = (struct socket_file){.fd = FIRST_FD, .path = path, .inherited = true};
     return 1;
@@ -93,14 +91,11 @@ int service_manager_socket(struct socket_file *file, char *error, size_t error_s
     } else if (strcmp(count, "0") == 0) {
         result = 0;
     } else {
-        char text[512];
         const char *names = getenv("LISTEN_FDNAMES");
-        snprintf(text, sizeof text,
-                 "the service manager passed %s sockets (%s), one can be served: keep one "
-                 "ListenStream= and one Sockets=",
-                 count, names != NULL ? names : "without names");
-        printable_copy(error, error_size, text, strlen(text));
-        result = -1;
+        result = printable_error(error, error_size,
+                                 "the service manager passed %s sockets (%s), one can be served: "
+                                 "keep one ListenStream= and one Sockets=",
+                                 count, names != NULL ? names : "without names");
     }
     /* Not for processes that a plugin starts. */
     unsetenv("LISTEN_PID");

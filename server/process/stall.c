@@ -6,6 +6,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
+
 #define LEAST_POLL_MS 10u
 #define MOST_POLL_MS  1000u
 #define LATE_MS       1000u
@@ -97,10 +99,6 @@ int stall_look(struct stall *stall, uint64_t now_ms) {
 
 /* --- in the process itself --- */
 
-static uint64_t ms_of(const struct timespec *time) {
-    return (uint64_t)time->tv_sec * 1000 + (uint64_t)time->tv_nsec / 1000000;
-}
-
 /* Not by exit(): threads that still run would go on while everything is freed. */
 static _Noreturn void end_process(const struct stall_watch *watch) {
     log_write(watch->stall.options.log, LOG_LEVEL_WARN,
@@ -111,30 +109,24 @@ static _Noreturn void end_process(const struct stall_watch *watch) {
 
 static void *watch_run(void *arg) {
     struct stall_watch *watch = arg;
-    struct timespec now;
     pthread_mutex_lock(&watch->lock);
     while (!watch->stop) {
-        uint64_t poll_ms = stall_poll_ms(&watch->stall.options);
-        clock_gettime(CLOCK_MONOTONIC, &now);
-        int worker_index = stall_look(&watch->stall, ms_of(&now));
+        uint64_t now_ms = clock_ms();
+        uint64_t next_ms = now_ms + stall_poll_ms(&watch->stall.options);
+        int worker_index = stall_look(&watch->stall, now_ms);
         if (watch->end_at_ms != 0) {
-            uint64_t left = watch->end_at_ms > ms_of(&now) ? watch->end_at_ms - ms_of(&now) : 0;
-            if (left == 0) {
+            if (watch->end_at_ms <= now_ms) {
                 end_process(watch);
             }
-            poll_ms = left < poll_ms ? left : poll_ms;
+            next_ms = watch->end_at_ms < next_ms ? watch->end_at_ms : next_ms;
         }
         if (worker_index >= 0) {
             atomic_store(&watch->running->fault, (int32_t)worker_index);
             kill(getpid(), SIGABRT);
         }
-        now.tv_sec += (time_t)(poll_ms / 1000);
-        now.tv_nsec += (long)(poll_ms % 1000) * 1000000;
-        if (now.tv_nsec >= 1000000000) {
-            now.tv_nsec -= 1000000000;
-            now.tv_sec++;
-        }
-        pthread_cond_timedwait(&watch->changed, &watch->lock, &now);
+        const struct timespec next = {.tv_sec = (time_t)(next_ms / 1000),
+                                      .tv_nsec = (long)(next_ms % 1000) * 1000000};
+        pthread_cond_timedwait(&watch->changed, &watch->lock, &next);
     }
     pthread_mutex_unlock(&watch->lock);
     return NULL;
@@ -153,13 +145,11 @@ static int start_thread(struct stall_watch *watch) {
 struct stall_watch *stall_watch_start(const struct stall_options *options,
                                       struct running *running) {
     struct stall_watch *watch = calloc(1, sizeof *watch);
-    struct timespec now;
     pthread_condattr_t monotonic;
     if (watch == NULL) {
         return NULL;
     }
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    stall_init(&watch->stall, options, running, ms_of(&now));
+    stall_init(&watch->stall, options, running, clock_ms());
     watch->running = running;
     pthread_mutex_init(&watch->lock, NULL);
     pthread_condattr_init(&monotonic);
@@ -176,13 +166,11 @@ struct stall_watch *stall_watch_start(const struct stall_options *options,
 }
 
 void stall_watch_end_within(struct stall_watch *watch, uint64_t ms) {
-    struct timespec now;
     if (watch == NULL) {
         return;
     }
-    clock_gettime(CLOCK_MONOTONIC, &now);
     pthread_mutex_lock(&watch->lock);
-    watch->end_at_ms = ms_of(&now) + ms;
+    watch->end_at_ms = clock_ms() + ms;
     pthread_cond_signal(&watch->changed);
     pthread_mutex_unlock(&watch->lock);
 }

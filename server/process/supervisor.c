@@ -14,7 +14,6 @@
 #include "clock.h"
 #include "death.h"
 #include "printable.h"
-#include "stall.h"
 
 #define STEADY_MS      10000u /* a child that lived this long started well */
 #define FIRST_DELAY_MS 5u
@@ -49,9 +48,6 @@ struct supervisor {
     bool ending;
     uint64_t kill_at;
     /* the watch for a handler that hangs */
-    uint64_t poll_ms;
-    size_t threads;
-    struct stall_options stall_options;
     struct stall stall;
     bool aborted;
 };
@@ -101,7 +97,7 @@ static int start_child(struct supervisor *s) {
     }
     s->child = child;
     s->child_since = clock_ms();
-    stall_init(&s->stall, &s->stall_options, &s->shared->running, s->child_since);
+    stall_init(&s->stall, &s->options->stall, &s->shared->running, s->child_since);
     s->aborted = false;
     return 0;
 }
@@ -128,22 +124,22 @@ static void end_child(struct supervisor *s, bool impatient) {
 
 static void report_death(const struct supervisor *s, const struct death *death) {
     char text[512];
-    death_describe(death, s->options->plugins, text, sizeof text);
-    log_write(s->options->log, LOG_LEVEL_ERROR, "server process %d %s", (int)s->child, text);
+    death_describe(death, s->options->stall.plugins, text, sizeof text);
+    log_write(s->options->stall.log, LOG_LEVEL_ERROR, "server process %d %s", (int)s->child, text);
 }
 
 static void report_quarantine(const struct supervisor *s, const struct death_suspect *suspect,
                               const struct quarantine_effect *effect) {
     char request[QUARANTINE_ID_SIZE];
-    const char *plugin = plugins_name_of(s->options->plugins, suspect->plugin);
+    const char *plugin = plugins_name_of(s->options->stall.plugins, suspect->plugin);
     if (effect->handler_refused_ms > 0 && suspect->crash.phase == QUARANTINE_JOB) {
         log_write_for(
-            s->options->log, plugin, LOG_LEVEL_ERROR, NULL,
+            s->options->stall.log, plugin, LOG_LEVEL_ERROR, NULL,
             "job %d crashes the server process again and again: it does not run for %llu s",
             (int)suspect->instance, (unsigned long long)(effect->handler_refused_ms / 1000));
     } else if (effect->handler_refused_ms > 0) {
         log_write_for(
-            s->options->log, plugin, LOG_LEVEL_ERROR, NULL,
+            s->options->stall.log, plugin, LOG_LEVEL_ERROR, NULL,
             "instance %d: requests with its configuration crash the server process again and "
             "again: %s does not run for them for %llu s",
             (int)suspect->instance, running_name_of(suspect->crash.phase),
@@ -151,7 +147,7 @@ static void report_quarantine(const struct supervisor *s, const struct death_sus
     } else if (effect->request_refused) {
         printable_copy(request, sizeof request, suspect->crash.request,
                        strlen(suspect->crash.request));
-        log_write_for(s->options->log, plugin, LOG_LEVEL_ERROR, NULL,
+        log_write_for(s->options->stall.log, plugin, LOG_LEVEL_ERROR, NULL,
                       "request %s crashed the server process: it does not run again", request);
     }
 }
@@ -212,7 +208,7 @@ static bool child_is_gone(struct supervisor *s, int status, int *result) {
     s->child = 0;
     s->delay_ms = next_delay(s, &death, remembered, now);
     s->next_start = now + s->delay_ms;
-    log_write(s->options->log, LOG_LEVEL_NOTICE, "starting another in %llu ms",
+    log_write(s->options->stall.log, LOG_LEVEL_NOTICE, "starting another in %llu ms",
               (unsigned long long)s->delay_ms);
     return false;
 }
@@ -228,7 +224,7 @@ static void watch_for_stall(struct supervisor *s) {
 
 static uint64_t time_to_wait(const struct supervisor *s) {
     if (s->child != 0) {
-        return s->poll_ms;
+        return stall_poll_ms(&s->options->stall);
     }
     uint64_t now = clock_ms();
     return s->next_start > now ? s->next_start - now : 0;
@@ -236,7 +232,7 @@ static uint64_t time_to_wait(const struct supervisor *s) {
 
 static void on_time(struct supervisor *s) {
     if (parent_is_gone(s) && !s->ending) {
-        log_write(s->options->log, LOG_LEVEL_INFO,
+        log_write(s->options->stall.log, LOG_LEVEL_INFO,
                   "ending: the process that started this one is gone");
         end_child(s, false);
     }
@@ -257,6 +253,18 @@ static int wait_for_signal(const struct supervisor *s, uint64_t timeout_ms) {
     return read(s->signal_fd, &info, sizeof info) == (ssize_t)sizeof info ? (int)info.ssi_signo : 0;
 }
 
+/* A signal for the log: for the child's, and for ours, which is the next child's. */
+static void pass_on(const struct supervisor *s, int number) {
+    if (number == SIGHUP) {
+        log_reopen(s->options->stall.log);
+    } else {
+        log_shift_level(s->options->stall.log, number == SIGUSR1 ? -1 : 1);
+    }
+    if (s->child != 0) {
+        kill(s->child, number);
+    }
+}
+
 static int supervise(struct supervisor *s) {
     for (;;) {
         if (s->child == 0) {
@@ -264,7 +272,7 @@ static int supervise(struct supervisor *s) {
                 return EXIT_SUCCESS;
             }
             if (clock_ms() >= s->next_start && start_child(s) != 0) {
-                log_write(s->options->log, LOG_LEVEL_ERROR, "fork: %s", strerror(errno));
+                log_write(s->options->stall.log, LOG_LEVEL_ERROR, "fork: %s", strerror(errno));
                 s->next_start = clock_ms() + 1000;
             }
         }
@@ -273,16 +281,8 @@ static int supervise(struct supervisor *s) {
         int result = 0;
         if (number == SIGTERM || number == SIGINT) {
             end_child(s, number == SIGINT);
-        } else if (number == SIGUSR1 || number == SIGUSR2) {
-            log_shift_level(s->options->log, number == SIGUSR1 ? -1 : 1); /* the next child's too */
-            if (s->child != 0) {
-                kill(s->child, number);
-            }
-        } else if (number == SIGHUP) {
-            log_reopen(s->options->log);
-            if (s->child != 0) {
-                kill(s->child, number);
-            }
+        } else if (number != 0 && number != SIGCHLD) {
+            pass_on(s, number);
         }
         if (s->child != 0 && waitpid(s->child, &status, WNOHANG) == s->child &&
             child_is_gone(s, status, &result)) {
@@ -295,17 +295,9 @@ static int supervise(struct supervisor *s) {
 int supervisor_run(const struct supervisor_options *options,
                    int (*serve)(void *arg, struct running *running), void *arg, char *error,
                    size_t error_size) {
-    struct supervisor s = {.options = options,
-                           .serve = serve,
-                           .arg = arg,
-                           .threads = options->threads == 0 ? 1 : options->threads};
-    s.stall_options = (struct stall_options){.log = options->log,
-                                             .plugins = options->plugins,
-                                             .threads = s.threads,
-                                             .report_ms = options->report_ms,
-                                             .stall_ms = options->stall_ms};
-    s.quarantine.watch_ms = QUARANTINE_WATCH_MS + options->stall_ms;
-    s.poll_ms = stall_poll_ms(&s.stall_options);
+    static const int heard[] = {SIGTERM, SIGINT, SIGCHLD, SIGUSR1, SIGUSR2, SIGHUP};
+    struct supervisor s = {.options = options, .serve = serve, .arg = arg};
+    s.quarantine.watch_ms = QUARANTINE_WATCH_MS + options->stall.stall_ms;
     s.shared =
         mmap(NULL, sizeof *s.shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (s.shared == MAP_FAILED) {
@@ -318,13 +310,10 @@ int supervisor_run(const struct supervisor_options *options,
     signal(SIGPIPE, SIG_IGN);
     signal(SIGCHLD, SIG_DFL); /* ignored, there would be nobody to wait for */
     sigemptyset(&s.waited);
-    sigaddset(&s.waited, SIGTERM);
-    sigaddset(&s.waited, SIGINT);
-    sigaddset(&s.waited, SIGCHLD);
-    sigaddset(&s.waited, SIGUSR1);
-    sigaddset(&s.waited, SIGUSR2);
-    if (log_has_file(options->log)) {
-        sigaddset(&s.waited, SIGHUP);
+    for (size_t i = 0; i < sizeof heard / sizeof *heard; i++) {
+        if (heard[i] != SIGHUP || log_has_file(options->stall.log)) {
+            sigaddset(&s.waited, heard[i]);
+        }
     }
     s.signal_fd = signalfd(-1, &s.waited, SFD_NONBLOCK | SFD_CLOEXEC);
     if (s.signal_fd < 0) {

@@ -26,19 +26,16 @@
 #include <sys/types.h>
 
 #include "fd_store.h"
-#include "log.h"
 #include "running.h"
+#include "stall.h"
 
 struct supervisor_options {
-    struct log *log;               /* borrowed */
-    const struct plugins *plugins; /* borrowed */
-    size_t threads;                /* of the child, that run handlers; 0: one */
-    uint64_t drain_ms;             /* the child's own drain time-out */
-    uint64_t report_ms;            /* a handler that runs for so long without a pause is reported */
-    uint64_t stall_ms; /* … and the child ended (SIGABRT), so that another starts; 0: never */
-    bool watch_parent; /* end when the process that started us is gone, */
-    pid_t parent;      /* which was this one at the program's start */
-    struct fd_store *store; /* borrowed; of the child's connections. NULL: they end with it */
+    struct stall_options stall; /* of the child's handlers: for stall_ms, it is ended (SIGABRT), so
+                                   that another starts. Its log and plugins are the supervisor's */
+    uint64_t drain_ms;          /* the child's own drain time-out */
+    bool watch_parent;          /* end when the process that started us is gone, */
+    pid_t parent;               /* which was this one at the program's start */
+    struct fd_store *store;     /* borrowed; of the child's connections. NULL: they end with it */
 };
 
 /* Forks; the child runs serve(arg, running) and exits with what it returns, the parent supervises.

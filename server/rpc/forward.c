@@ -18,24 +18,21 @@ void forward_link(struct forward *forward, struct rpc *rpc, const struct rpc_cal
 }
 
 void forward_answer(struct forward *forward, const uint8_t *data, size_t len) {
-    struct rpc *rpc = forward->rpc;
-    forward_unlink(forward);
+    struct rpc *rpc = forward_unlink(forward);
     if (rpc != NULL) {
         rpc_msgpack_forwarded(rpc, forward->msgid, forward->closed, data, len);
     }
 }
 
 void forward_fail(struct forward *forward, const char *why) {
-    struct rpc *rpc = forward->rpc;
-    forward_unlink(forward);
+    struct rpc *rpc = forward_unlink(forward);
     if (rpc != NULL) {
         rpc_msgpack_lost(rpc, forward->msgid, forward->closed, why);
     }
 }
 
 void forward_gone(struct forward *forward) {
-    struct rpc *rpc = forward->rpc;
-    forward_unlink(forward);
+    struct rpc *rpc = forward_unlink(forward);
     if (rpc != NULL) {
         rpc_msgpack_gone(rpc, forward->msgid);
     }

@@ -20,18 +20,18 @@ struct forward {
 void forward_link(struct forward *forward, struct rpc *rpc, const struct rpc_call *step,
                   size_t len);
 
-/* Idempotent. */
-static inline void forward_unlink(struct forward *forward) {
+/* The rpc that waited for the answer; NULL: none did any more. */
+static inline struct rpc *forward_unlink(struct forward *forward) {
     struct rpc *rpc = forward->rpc;
-    if (rpc == NULL) {
-        return;
+    if (rpc != NULL) {
+        *(forward->prev != NULL ? &forward->prev->next : &rpc->forwards) = forward->next;
+        if (forward->next != NULL) {
+            forward->next->prev = forward->prev;
+        }
+        rpc->forwarded_bytes -= forward->len;
+        forward->rpc = NULL;
     }
-    *(forward->prev != NULL ? &forward->prev->next : &rpc->forwards) = forward->next;
-    if (forward->next != NULL) {
-        forward->next->prev = forward->prev;
-    }
-    rpc->forwarded_bytes -= forward->len;
-    forward->rpc = NULL;
+    return rpc;
 }
 
 /* The Step is over: unlinks it and hands the rpc the answer (a whole message), or tells it that

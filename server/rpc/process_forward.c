@@ -3,12 +3,12 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include "frame.h"
+#include "identity.h"
 #include "limit.h"
 #include "msgpack_rpc.h"
 
@@ -36,32 +36,24 @@ static socklen_t address_of(const struct process_forward_env *env, uint32_t tag,
     return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)len);
 }
 
-static uint64_t fnv1a(uint64_t hash, const char *text) {
-    for (const char *c = text; *c != '\0'; c++) {
-        hash = (hash ^ (unsigned char)*c) * 1099511628211u;
-    }
-    return hash;
-}
-
 /* Of the absolute path: the directory is there, the socket itself may not be published yet. */
 static uint64_t hash_path(const char *path) {
     const char *slash = strrchr(path, '/');
     size_t len = slash == NULL ? 1 : slash == path ? 1 : (size_t)(slash - path);
     char *directory = strndup(slash == NULL ? "." : path, len);
     char *resolved = directory == NULL ? NULL : realpath(directory, NULL);
-    uint64_t hash = fnv1a(14695981039346656037u, resolved != NULL ? resolved : path);
+    const char *place = resolved != NULL ? resolved : path;
+    const char *name = slash == NULL ? path : slash + 1;
+    uint64_t hash = identity_hash(IDENTITY_NOTHING, place, strlen(place));
     free(resolved);
     free(directory);
-    return fnv1a(hash, slash == NULL ? path : slash + 1);
+    return identity_hash(hash, name, strlen(name));
 }
 
 /* All tags are tried, from a random one on: who wants to take all names must take that many. */
 int process_forward_listen(struct process_forward_env *env, const char *path, uint32_t *tag) {
     env->path_hash = hash_path(path);
-    uint32_t first = 0;
-    if (getrandom(&first, sizeof first, GRND_NONBLOCK) < 0) {
-        first = (uint32_t)getpid();
-    }
+    uint32_t first = identity_random();
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     int rc = -1;
     for (uint32_t i = 0; fd >= 0 && rc != 0 && i <= EVENT_TAG_MASK; i++) {

@@ -38,7 +38,8 @@ static bool start_skip(struct rpc *rpc, const uint8_t *data, const char *why) {
     }
     rpc->skipping = true;
     rpc->skip = (struct msgpack_skip){0};
-    rpc->skip_left = rpc->protocol == PROTOCOL_PROTOBUF ? frame_protobuf_total(data) : 0;
+    rpc->skip_left =
+        rpc->protocol == PROTOCOL_PROTOBUF ? 4 + (uint64_t)frame_protobuf_length(data) : 0;
     return true;
 }
 

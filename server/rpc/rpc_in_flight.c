@@ -1,4 +1,5 @@
 /* Requests that a process may leave unanswered when it dies, and what is said in its place. */
+#include "event_report.h"
 #include "msgpack_head.h"
 #include "msgpack_rpc.h"
 #include "protobuf_rpc.h"
@@ -61,10 +62,6 @@ void rpc_msgpack_note_half(struct rpc *rpc) {
 /* False: nothing helps. `open`: its request goes on. */
 static bool fill_event(struct rpc_reply *reply, const struct plugins *plugins, bool open,
                        bool next_process) {
-    static const struct kong_value args[] = {
-        {.type = KONG_INTEGER, .integer = 500},
-        {.type = KONG_STRING, .string = {EVENT_FAILED_BODY, sizeof EVENT_FAILED_BODY - 1}}};
-    const struct pdk_method *exit = &pdk_methods[PDK_RESPONSE_EXIT];
     if (next_process) {
         reply->kind = RPC_REPLY_ERROR;
         reply->error =
@@ -72,9 +69,9 @@ static bool fill_event(struct rpc_reply *reply, const struct plugins *plugins, b
         return true;
     }
     reply->kind = RPC_REPLY_PDK_CALL;
-    reply->method = exit->name;
-    reply->args = args;
-    reply->arg_count = 2;
+    reply->method = pdk_methods[PDK_RESPONSE_EXIT].name;
+    reply->args = event_exit_args;
+    reply->arg_count = EVENT_EXIT_ARGS;
     return !open && rpc_msgpack_one_fails_closed(plugins);
 }
 

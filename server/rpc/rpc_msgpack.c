@@ -5,6 +5,7 @@
 #include "forward.h"
 #include <stdio.h>
 
+#include "event_report.h"
 #include "limit.h"
 #include "msgpack_fast.h"
 #include "msgpack_rpc.h"
@@ -75,7 +76,7 @@ static void answer_with_call(struct event *event, const struct queued_call *call
     reply.args = call->args;
     reply.arg_count = call->count;
     struct kong_value headers = kong_map(call->headers, call->header_count);
-    if (call->header_count > 1) {
+    if (call->header_count > 0) {
         reply.method = pdk_merged(call->method)->name;
         reply.args = &headers;
         reply.arg_count = 1;

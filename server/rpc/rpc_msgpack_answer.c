@@ -1,5 +1,6 @@
 #include "rpc_msgpack_answer.h"
 
+#include "event_report.h"
 #include "msgpack_rpc.h"
 #include "rpc_conversation.h"
 
@@ -56,12 +57,11 @@ void rpc_msgpack_send_error(struct rpc *rpc, int64_t msgid, const char *text) {
 
 void rpc_msgpack_send_exit(struct rpc *rpc, int64_t msgid, const char *plugin, const char *line,
                            const char *why) {
-    struct kong_value args[] = {kong_integer(500), kong_string(EVENT_FAILED_BODY)};
     struct rpc_reply reply = {.kind = RPC_REPLY_PDK_CALL,
                               .sequence = msgid,
                               .method = pdk_methods[PDK_RESPONSE_EXIT].name,
-                              .args = args,
-                              .arg_count = 2};
+                              .args = event_exit_args,
+                              .arg_count = EVENT_EXIT_ARGS};
     if (line != NULL) {
         notices_add(events_notices(rpc->env->events), "%s: %s: %s", plugin, line, why);
     }

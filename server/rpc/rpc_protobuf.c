@@ -4,6 +4,7 @@
  * answers each; answers to posted ones are dropped as they come, before or together with the next
  * RpcCall (seen on 3.9.1 and 2.8.5). Neighbouring set_header calls leave as one set_headers: Kong
  * answers each call with two writes of its own. */
+#include "event_report.h"
 #include "limit.h"
 #include "prefetch.h"
 #include "protobuf_rpc.h"
@@ -136,11 +137,8 @@ static void refuse(struct rpc *rpc, const struct kong_plugin *plugin, enum kong_
         send_return(rpc, rpc->sequence);
         return;
     }
-    struct kong_pair type =
-        kong_pair("Content-Type", kong_string("application/json; charset=utf-8"));
-    struct kong_value args[] = {kong_integer(500), kong_string(EVENT_FAILED_BODY),
-                                kong_map(&type, 1)};
-    if (protobuf_encode_pdk_call(&rpc->out, &pdk_methods[PDK_RESPONSE_EXIT], args, 3) != 0) {
+    if (protobuf_encode_pdk_call(&rpc->out, &pdk_methods[PDK_RESPONSE_EXIT], event_exit_args,
+                                 EVENT_EXIT_ARGS) != 0) {
         rpc_fail(rpc, "no memory for an answer");
     }
     rpc->results_due++;

@@ -13,53 +13,49 @@ static bool same_header(struct kong_str a, struct kong_str b) {
     return a.len == b.len && strncasecmp(a.data, b.data, a.len) == 0;
 }
 
+/* Room for one more header of the call; the first one is the call's own. */
+static bool make_room(struct arena *arena, struct queued_call *call) {
+    size_t room = call->header_room == 0 ? 4 : call->header_room * 2;
+    if (call->header_count < call->header_room) {
+        return true;
+    }
+    struct kong_pair *headers = arena_array(arena, room, sizeof *headers);
+    if (headers == NULL || room > MERGE_MOST) {
+        return false;
+    }
+    if (call->header_count > 0) {
+        memcpy(headers, call->headers, call->header_count * sizeof *headers);
+    } else {
+        headers[call->header_count++] = (struct kong_pair){call->args[0].string, call->args[1]};
+    }
+    call->headers = headers;
+    call->header_room = room;
+    return true;
+}
+
 bool rpc_queue_merge(struct event *event, const struct pdk_method *method,
                      const struct kong_value *args, size_t count) {
     struct queued_call *last = event->queue_tail;
     if (pdk_merged(method) == NULL || last == NULL || last->method != method || count != 2 ||
         args[0].type != KONG_STRING || args[1].type != KONG_STRING ||
         last->args[1].type != KONG_STRING || !pdk_is_plain_header(args[0].string) ||
-        !pdk_is_plain_header(last->args[0].string)) {
+        !pdk_is_plain_header(last->args[0].string) || !make_room(&event->arena, last)) {
         return false;
     }
-    for (size_t i = 0; i < last->header_count; i++) {
-        if (same_header(last->headers[i].key, args[0].string)) {
-            struct kong_str value =
-                arena_copy(&event->arena, args[1].string.data, args[1].string.len);
-            if (value.data == NULL) {
-                return false;
-            }
-            last->headers[i].value = kong_bytes(value.data, value.len);
-            return true;
-        }
+    struct kong_value name = args[0];
+    struct kong_value value;
+    size_t at = 0;
+    while (at < last->header_count && !same_header(last->headers[at].key, name.string)) {
+        at++;
     }
-    if (last->header_count == last->header_room) {
-        size_t room = last->header_room == 0 ? 4 : last->header_room * 2;
-        struct kong_pair *headers = arena_array(&event->arena, room, sizeof *headers);
-        if (headers == NULL || room > MERGE_MOST) {
-            return false;
-        }
-        if (last->header_count == 0) {
-            headers[0] = (struct kong_pair){last->args[0].string, last->args[1]};
-            last->header_count = 1;
-            if (same_header(headers[0].key, args[0].string)) {
-                last->headers = headers;
-                last->header_room = room;
-                return rpc_queue_merge(event, method, args, count);
-            }
-        } else {
-            memcpy(headers, last->headers, last->header_count * sizeof *headers);
-        }
-        last->headers = headers;
-        last->header_room = room;
-    }
-    struct kong_str name = arena_copy(&event->arena, args[0].string.data, args[0].string.len);
-    struct kong_str value = arena_copy(&event->arena, args[1].string.data, args[1].string.len);
-    if (name.data == NULL || value.data == NULL) {
+    if (!value_copy(&event->arena, &args[1], &value) ||
+        (at == last->header_count && !value_copy(&event->arena, &args[0], &name))) {
         return false;
     }
-    last->headers[last->header_count++] =
-        (struct kong_pair){name, kong_bytes(value.data, value.len)};
+    if (at == last->header_count) {
+        last->headers[last->header_count++].key = name.string;
+    }
+    last->headers[at].value = value;
     return true;
 }
 

@@ -31,12 +31,6 @@ static void put_count(struct map *map, const char *key, uint64_t count) {
     put(map, key, kong_integer((int64_t)count));
 }
 
-static void put_text(struct map *map, const char *key, const char *text) {
-    if (text != NULL) {
-        put(map, key, kong_string(text));
-    }
-}
-
 /* Of an instance, which another thread may close before this is sent. */
 static void put_copy(struct builder *builder, struct map *map, const char *key, const char *text) {
     if (text != NULL) {
@@ -106,7 +100,7 @@ static struct kong_value instance(struct builder *builder, const struct status_s
                                   const struct instance *instance) {
     struct map map = map_of(builder, 12);
     put_count(&map, "Id", (uint64_t)instance->id);
-    put_text(&map, "PluginName", instance->plugin->what->name);
+    put(&map, "PluginName", kong_string(instance->plugin->what->name));
     double age = source->now - instance->started_at;
     put(&map, "Age", kong_number(age > 0 ? age : 0));
     uint64_t idle = source->now_ms > instance->used_ms ? source->now_ms - instance->used_ms : 0;
@@ -228,8 +222,8 @@ static struct kong_value plugin(struct builder *builder, const struct plugin *pl
     struct stats_phase sum;
     struct map one = map_of(builder, 12);
     stats_sum(stats, &sum);
-    put_text(&one, "Name", plugin->what->name);
-    put_text(&one, "Version", plugin->what->version);
+    put(&one, "Name", kong_string(plugin->what->name));
+    put(&one, "Version", kong_string(plugin->what->version));
     put_count(&one, "Instances", stats_read(&plugin->instances));
     put_count(&one, "EventsStarted", sum.started);
     put_count(&one, "EventsRunning", sum.running);

@@ -144,7 +144,7 @@ bool event_start(struct events *events, struct instance *instance, enum kong_pha
         *refusal = "the plugin has no handler for this phase";
     } else if (!events_reserve_slot(events) && !reserve_by_eviction(events, now_ms)) {
         *refusal = events->too_many;
-        stats_count(&events->stats->limits[STATS_LIMIT_EVENTS], 1);
+        stats_count(&events->options.stats->limits[STATS_LIMIT_EVENTS], 1);
     } else if ((event = events_take(events)) == NULL) {
         *refusal = "no memory for an event";
         events_leave_slot(events);

@@ -99,43 +99,45 @@ struct event_cleanup {
 
 struct event {
     struct events *events;
+    uint32_t slot;
     enum event_state state;
-    bool ended;     /* a terminal call was made */
-    bool finished;  /* ops->conversation_end was called */
-    bool refused;   /* no handler runs: its instance cannot be used, or it is quarantined */
-    bool reporting; /* a failure, to Kong: not freed, whatever that write brings about */
-    bool released;  /* the conversation is over: free as soon as the handler has returned */
-    int cancelled;  /* KONG_E_*: all calls fail with it */
     enum kong_phase phase;
     struct instance *instance;  /* referenced */
     struct plugin *plugin;      /* the instance's */
     struct stats_plugin *stats; /* of that plugin on this thread */
-    const struct kong_job *job; /* what runs instead of a handler; NULL */
-    struct fiber *fiber;        /* parked, or NULL */
-    struct arena arena;
     const struct event_ops *ops;
-    void *peer;    /* the conversation's; NULL when Kong is gone */
-    int rc;        /* what the handler returned */
-    int answer_rc; /* for the parked call: 0 or KONG_E_* */
-    struct kong_value answer;
-    int error_rc;          /* the last error that a PDK function gave */
-    struct kong_str error; /* its text, in the arena or static; data NULL: that of kong_strerror */
-    void (*interrupt)(void *arg); /* while SLEEPING, see event_sleep */
-    void *interrupt_arg;
-    struct event_cleanup *cleanups; /* the last one first */
+    void *peer;  /* the conversation's; NULL when Kong is gone */
     uint64_t id; /* unique for the life of the process, below 2^53 (a Lua number) */
-    uint32_t slot;
     uint64_t deadline_ms;
     uint64_t started_ns; /* clock_ns */
     struct event_link by_deadline;
+    struct arena arena;
+
+    /* From here on all is zeroed for each event. */
+    bool ended;       /* a terminal call was made */
+    bool finished;    /* ops->conversation_end was called */
+    bool refused;     /* no handler runs: its instance cannot be used, or it is quarantined */
+    bool reporting;   /* a failure, to Kong: not freed, whatever that write brings about */
+    bool released;    /* the conversation is over: free as soon as the handler has returned */
+    bool asked_ahead; /* what is learned was asked for (prefetch.h) */
+    int cancelled;    /* KONG_E_*: all calls fail with it */
+    const struct kong_job *job; /* what runs instead of a handler; NULL */
+    struct fiber *fiber;        /* parked, or NULL */
+    int rc;                     /* what the handler returned */
+    int answer_rc;              /* for the parked call: 0 or KONG_E_* */
+    struct kong_value answer;
+    int error_rc;          /* the last error that a PDK function gave */
+    uint32_t awaited;      /* ProtoBuf:1, while WAITING: which of Kong's answers to it, from 0 */
+    struct kong_str error; /* its text, in the arena or static; data NULL: that of kong_strerror */
+    void (*interrupt)(void *arg); /* while SLEEPING, see event_sleep */
+    void *interrupt_arg;
+    struct event_cleanup *cleanups;     /* the last one first */
     const struct pdk_method *waits_for; /* while WAITING */
-    uint32_t awaited; /* ProtoBuf:1: … and which of Kong's answers to this event, from 0 */
-    const struct pdk_method *posted; /* ProtoBuf:1: of the call that was sent last and still ends
-                                        what is to be written; NULL: there is none */
-    size_t posted_at;                /* … where its frames begin */
-    uint32_t posted_names;           /* … the headers that were merged (protobuf_merge_header) */
+    const struct pdk_method *posted;    /* ProtoBuf:1: of the call that was sent last and still ends
+                                           what is to be written; NULL: there is none */
+    size_t posted_at;                   /* … where its frames begin */
+    uint32_t posted_names; /* … the headers that were merged (protobuf_merge_header) */
     struct answers answers;
-    bool asked_ahead;                   /* what is learned was asked for (prefetch.h) */
     unsigned asked;                     /* pdk_phase.c: what Kong said of this event */
     const char *request_id;             /* where the handler has asked Kong for it; NULL */
     struct quarantine_handler *watched; /* its handler crashed the process lately; NULL: no */
@@ -187,19 +189,24 @@ struct events *events_create(const struct events_options *options);
 void events_destroy(struct events *events);
 
 const struct events_options *events_options(const struct events *events);
-struct stats *events_stats(const struct events *events);
-struct stats_plugin *events_plugin_stats(const struct events *events, const struct plugin *plugin);
+static inline struct stats *events_stats(const struct events *events) {
+    return events_options(events)->stats;
+}
+static inline struct stats_plugin *events_plugin_stats(const struct events *events,
+                                                       const struct plugin *plugin) {
+    return &events_options(events)->plugin_stats[plugin->index];
+}
 size_t events_alive(const struct events *events);
 /* Of all workers. */
 size_t events_alive_all(const struct events *events);
-/* Mapped, used or kept for later. */
-size_t events_stacks(const struct events *events);
 
 /* An event could not start, for the server's sake: whether Kong is to be told of it. */
 bool events_refusal_due(struct events *events);
 
 /* Lines for Kong's error.log, posted by the next event. */
-struct notices *events_notices(struct events *events);
+static inline struct notices *events_notices(const struct events *events) {
+    return &events_options(events)->shared->notices;
+}
 
 /* Where it is told which handler runs. */
 struct running_slot *events_running(struct events *events);

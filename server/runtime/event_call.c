@@ -77,7 +77,7 @@ static void keep(struct event *event, struct answer *answer, const struct kong_v
 
 /* An answer that is here: asked for ahead, or had before. */
 static void use_answer(struct event *event, struct answer *answer, struct kong_value *result) {
-    struct stats *stats = event->events->stats;
+    struct stats *stats = event->events->options.stats;
     if (answer->used) {
         stats_count(&stats->answers_kept, 1);
     } else {
@@ -120,7 +120,7 @@ static int get(struct event *event, const struct pdk_method *method, const struc
         return rc;
     }
     *result = event->answer;
-    stats_count(&event->events->stats->prefetch_used, ahead);
+    stats_count(&event->events->options.stats->prefetch_used, ahead);
     if (!ahead && (method->reads & PDK_OF_MOMENT) == 0) {
         answer = answers_add(answers, &event->arena, method, args, count);
     }

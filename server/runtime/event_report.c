@@ -4,6 +4,17 @@
 
 #include "printable.h"
 
+#define TEXT(text)                                                                                 \
+    { text, sizeof(text) - 1 }
+
+static const struct kong_pair content_type = {
+    TEXT("Content-Type"), {KONG_STRING, .string = TEXT("application/json; charset=utf-8")}};
+const struct kong_value event_exit_args[EVENT_EXIT_ARGS] = {
+    {KONG_INTEGER, .integer = 500},
+    {KONG_STRING, .string = TEXT(EVENT_FAILED_BODY)},
+    {KONG_MAP, .map = {&content_type, 1}},
+};
+
 static void post_line(struct event *event, struct kong_str line) {
     const struct pdk_method *err = &pdk_methods[PDK_LOG_ERR];
     char text[PRINTABLE_KONG_LINE];
@@ -78,11 +89,7 @@ void event_report_failure(struct event *event) {
     log_failure(event);
     if (event->peer != NULL && !event->ended &&
         event_fails_closed(event->plugin->what, event->phase)) {
-        struct kong_pair type =
-            kong_pair("Content-Type", kong_string("application/json; charset=utf-8"));
-        struct kong_value args[] = {kong_integer(500), kong_string(EVENT_FAILED_BODY),
-                                    kong_map(&type, 1)};
-        event_call(event, exit, exit->name, args, 3, NULL);
+        event_call(event, exit, exit->name, event_exit_args, EVENT_EXIT_ARGS, NULL);
     }
     event->cancelled = cancelled;
 }

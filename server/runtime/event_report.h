@@ -5,6 +5,10 @@
 
 #include "event.h"
 
+/* The arguments of kong.response.exit by which a request ends whose plugin fails closed. */
+#define EVENT_EXIT_ARGS 3
+extern const struct kong_value event_exit_args[EVENT_EXIT_ARGS];
+
 /* The handler failed, or there is none to run (event->refused): counted, logged the first time and
  * then once a minute for its instance, and Kong is told as the plugin wants it. Calls made here are
  * posted, nothing waits. */

@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
+#include "identity.h"
 #include "limit.h"
 
 #define IDLE_STACKS 64u
@@ -60,7 +60,6 @@ struct events *events_create(const struct events_options *options) {
     }
     events->count_step = (uint64_t)1 << (events->slot_bits + options->worker_bits);
     events->whose = (uint64_t)options->tag << EVENT_TAG_SHIFT | options->worker_index;
-    events->stats = options->stats;
     snprintf(events->too_many, sizeof events->too_many,
              "too many events at work: limit %zu (--max-events)", events->options.max_events);
     if (!create_pools(events)) {
@@ -68,11 +67,7 @@ struct events *events_create(const struct events_options *options) {
         free(events);
         return NULL;
     }
-    uint32_t seed = 0;
-    if (getrandom(&seed, sizeof seed, GRND_NONBLOCK) != (ssize_t)sizeof seed) {
-        seed = (uint32_t)(uintptr_t)events;
-    }
-    events->count = seed * events->count_step & EVENT_COUNT_MASK;
+    events->count = identity_random() * events->count_step & EVENT_COUNT_MASK;
     return events;
 }
 
@@ -92,22 +87,6 @@ void events_destroy(struct events *events) {
 
 const struct events_options *events_options(const struct events *events) {
     return &events->options;
-}
-
-struct stats *events_stats(const struct events *events) {
-    return events->stats;
-}
-
-struct stats_plugin *events_plugin_stats(const struct events *events, const struct plugin *plugin) {
-    return &events->options.plugin_stats[plugin->index];
-}
-
-size_t events_stacks(const struct events *events) {
-    size_t stacks = 0;
-    for (size_t i = 0; i < events->options.plugins->count; i++) {
-        stacks += fiber_pool_mapped(events->fibers[i]);
-    }
-    return stacks;
 }
 
 void **events_inbox(struct events *events) {
@@ -141,13 +120,9 @@ bool events_refusal_due(struct events *events) {
     struct events_shared *shared = events->options.shared;
     uint64_t times;
     pthread_mutex_lock(&shared->lock);
-    bool due = recurrence_due(&shared->refusals, clock_ns(), &times);
+    bool due = recurrence_due(&shared->refusals, clock_ns(), NOTICE_EVERY_NS, &times);
     pthread_mutex_unlock(&shared->lock);
     return due;
-}
-
-struct notices *events_notices(struct events *events) {
-    return &events->options.shared->notices;
 }
 
 void events_append(struct events *events, struct event *event) {
@@ -201,26 +176,7 @@ struct event *events_take(struct events *events) {
     events->count = (events->count + events->count_step) & EVENT_COUNT_MASK;
     event->id =
         events->whose | events->count | (uint64_t)event->slot << events->options.worker_bits;
-    event->ended = event->finished = event->reporting = event->released = event->refused = false;
-    event->cancelled = event->rc = event->answer_rc = event->error_rc = 0;
-    event->fiber = NULL;
-    event->answer = kong_nil();
-    event->error = (struct kong_str){NULL, 0};
-    event->interrupt = NULL;
-    event->interrupt_arg = NULL;
-    event->waits_for = NULL;
-    event->awaited = 0;
-    event->posted = NULL;
-    event->answers = (struct answers){0};
-    event->asked_ahead = false;
-    event->request_id = NULL;
-    event->asked = 0;
-    event->watched = NULL;
-    event->watched_request = NULL;
-    event->waiting_rpc = NULL;
-    event->queue_head = event->queue_tail = NULL;
-    event->queued = 0;
-    event->awaits_step = false;
+    memset(&event->ended, 0, sizeof *event - offsetof(struct event, ended));
     return event;
 }
 
@@ -230,8 +186,6 @@ void events_free(struct event *event) {
     stats_uncount(&phase_stats(event)->running);
     if (event->job == NULL) {
         registry_release(events->options.registry, event->instance);
-    } else {
-        event->job = NULL;
     }
     event->instance = NULL;
     event->ops = NULL;

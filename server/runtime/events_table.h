@@ -20,13 +20,12 @@ struct events {
     struct event *free_list; /* linked by by_deadline.next */
     size_t alive;
     struct event *soonest, *latest; /* by deadline, which is by start: all have the same time */
-    struct stats *stats;
-    unsigned slot_bits;      /* of an id */
-    uint64_t count;          /* in ids, above slot and worker: */
-    uint64_t count_step;     /* so much is one */
-    uint64_t whose;          /* tag and worker, as they stand in ids */
-    struct event *room_from; /* make_room has looked at all before this one, */
-    bool room_done;          /* or at all; since the last tick */
+    unsigned slot_bits;             /* of an id */
+    uint64_t count;                 /* in ids, above slot and worker: */
+    uint64_t count_step;            /* so much is one */
+    uint64_t whose;                 /* tag and worker, as they stand in ids */
+    struct event *room_from;        /* make_room has looked at all before this one, */
+    bool room_done;                 /* or at all; since the last tick */
     struct event
         *next_to_cancel; /* while one after the other is cancelled; NULL: that was the last */
     struct running_slot *running; /* of the options, this worker's */

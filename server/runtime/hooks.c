@@ -4,11 +4,11 @@
 
 struct hook_call {
     const struct kong_plugin *plugin;
-    const void *config;
-    void **out;
-    void *data; /* of the process, or of the instance */
     char *error;
     size_t error_size;
+    void *data; /* of the process, or of the instance */
+    void **out;
+    const void *config;
 };
 
 int hooks_guard(const struct kong_plugin *plugin, int (*fn)(void *arg), void *arg, char *error,
@@ -51,34 +51,23 @@ static int call_destroy(void *arg) {
 }
 
 int hooks_open(const struct kong_plugin *plugin, void **data, char *error, size_t error_size) {
-    struct hook_call wanted = {
-        .plugin = plugin, .out = data, .error = error, .error_size = error_size};
+    struct hook_call wanted = {plugin, error, error_size, NULL, data, NULL};
     return plugin->open == NULL ? 0 : call(&wanted, call_open, "open");
 }
 
 int hooks_configure(const struct kong_plugin *plugin, const void *config, void *data, void **state,
                     char *error, size_t error_size) {
-    struct hook_call wanted = {.plugin = plugin,
-                               .config = config,
-                               .data = data,
-                               .out = state,
-                               .error = error,
-                               .error_size = error_size};
+    struct hook_call wanted = {plugin, error, error_size, data, state, config};
     return plugin->configure == NULL ? 0 : call(&wanted, call_configure, "configure");
 }
 
 int hooks_close(const struct kong_plugin *plugin, void *data, char *error, size_t error_size) {
-    struct hook_call wanted = {
-        .plugin = plugin, .data = data, .error = error, .error_size = error_size};
+    struct hook_call wanted = {plugin, error, error_size, data, NULL, NULL};
     return plugin->close == NULL ? 0 : call(&wanted, call_close, "close");
 }
 
 int hooks_destroy(const struct kong_plugin *plugin, const void *config, void *state, char *error,
                   size_t error_size) {
-    struct hook_call wanted = {.plugin = plugin,
-                               .config = config,
-                               .data = state,
-                               .error = error,
-                               .error_size = error_size};
+    struct hook_call wanted = {plugin, error, error_size, state, NULL, config};
     return plugin->destroy == NULL ? 0 : call(&wanted, call_destroy, "destroy");
 }

@@ -4,9 +4,8 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/random.h>
-#include <time.h>
-#include <unistd.h>
+
+#include "identity.h"
 
 #define ID_MASK       0x7fffffffu
 #define FIRST_BUCKETS 16u
@@ -33,19 +32,6 @@ struct registry {
     struct recurrence ignored; /* keys of configurations */
 };
 
-static uint32_t random_u32(void) {
-    uint32_t value;
-    if (getrandom(&value, sizeof value, GRND_NONBLOCK) == (ssize_t)sizeof value) {
-        return value;
-    }
-    /* Early at boot, or on a kernel without getrandom. Ids are unique within the process without
-     * it.
-     */
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (uint32_t)now.tv_nsec * 2654435761u ^ (uint32_t)now.tv_sec ^ (uint32_t)getpid() << 16;
-}
-
 struct registry *registry_create(const struct registry_options *options) {
     struct registry *registry = calloc(1, sizeof *registry);
     if (registry == NULL) {
@@ -59,8 +45,8 @@ struct registry *registry_create(const struct registry_options *options) {
     registry->options = *options;
     pthread_mutex_init(&registry->lock, NULL); /* default attributes: cannot fail on Linux */
     registry->bucket_count = FIRST_BUCKETS;
-    registry->last_id = random_u32() & ID_MASK;
-    registry->step = (random_u32() & ID_MASK) | 1;
+    registry->last_id = identity_random() & ID_MASK;
+    registry->step = (identity_random() & ID_MASK) | 1;
     return registry;
 }
 
@@ -220,7 +206,7 @@ static void enlist(struct registry *registry, struct instance *instance) {
 static void report_ignored(struct registry *registry, const struct instance_source *source) {
     uint64_t times;
     lock(registry);
-    bool due = recurrence_due(&registry->ignored, clock_ns(), &times);
+    bool due = recurrence_due(&registry->ignored, clock_ns(), NOTICE_EVERY_NS, &times);
     unlock(registry);
     if (due) {
         log_write_for(
@@ -356,7 +342,7 @@ bool registry_failed(struct registry *registry, struct instance *instance, uint6
                      uint64_t *times) {
     lock(registry);
     instance->failed++;
-    bool due = recurrence_due(&instance->failures, now_ns, times);
+    bool due = recurrence_due(&instance->failures, now_ns, NOTICE_EVERY_NS, times);
     unlock(registry);
     return due;
 }

@@ -301,7 +301,8 @@ static int serve(void *arg, struct running *running) {
 static void supervisors_start(void **state) {
     struct plugin hosted;
     struct plugins plugins = one_plugin(&hosted, &plugin, NULL);
-    struct supervisor_options options = {.plugins = &plugins, .report_ms = 1000};
+    struct supervisor_options options = {
+        .stall = {.plugins = &plugins, .threads = 1, .report_ms = 1000}};
     char error[256];
     int rc;
     (void)state;

@@ -21,7 +21,7 @@ static int part_value(struct arena *arena, const ProtobufCMessage *part, struct 
 /* The arguments that one message makes, at most three; *count says how many. */
 static int message_args(struct arena *arena, enum pdk_args shape, const ProtobufCMessage *message,
                         struct kong_value to[3], size_t *count) {
-    *count = protobuf_args_counts[shape];
+    *count = protobuf_args_count(shape);
     switch (shape) {
     case PDK_ARGS_STRING:
         to[0] = string_value(((const KongPluginProtocol__String *)message)->v);

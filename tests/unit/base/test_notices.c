@@ -22,16 +22,16 @@ static void told_once_a_minute(void **state) {
     struct recurrence recurrence = {0};
     uint64_t times = 0;
     (void)state;
-    assert_true(recurrence_due(&recurrence, 5, &times));
+    assert_true(recurrence_due(&recurrence, 5, NOTICE_EVERY_NS, &times));
     assert_int_equal(times, 1);
     for (uint64_t i = 0; i < 99; i++) {
-        assert_false(recurrence_due(&recurrence, 6 + i, &times));
+        assert_false(recurrence_due(&recurrence, 6 + i, NOTICE_EVERY_NS, &times));
     }
-    assert_false(recurrence_due(&recurrence, NOTICE_EVERY_NS + 4, &times));
-    assert_true(recurrence_due(&recurrence, NOTICE_EVERY_NS + 5, &times));
+    assert_false(recurrence_due(&recurrence, NOTICE_EVERY_NS + 4, NOTICE_EVERY_NS, &times));
+    assert_true(recurrence_due(&recurrence, NOTICE_EVERY_NS + 5, NOTICE_EVERY_NS, &times));
     assert_int_equal(times, 101);
-    assert_false(recurrence_due(&recurrence, NOTICE_EVERY_NS + 6, &times));
-    assert_true(recurrence_due(&recurrence, 3 * NOTICE_EVERY_NS, &times));
+    assert_false(recurrence_due(&recurrence, NOTICE_EVERY_NS + 6, NOTICE_EVERY_NS, &times));
+    assert_true(recurrence_due(&recurrence, 3 * NOTICE_EVERY_NS, NOTICE_EVERY_NS, &times));
     assert_int_equal(times, 2);
 }
 

@@ -286,7 +286,8 @@ static void run_unsent(bench_handler *handler, enum kong_on_error on_error, cons
         assert_true(bench->ended && bench->error.data == NULL);
         assert_string_equal(bench_args(bench, bench->call_count - 1),
                             "[500,\"{\\\"message\\\":\\\"An unexpected error "
-                            "occurred\\\"}\"]");
+                            "occurred\\\"}\",{\"Content-Type\":\"application/json; "
+                            "charset=utf-8\"}]");
     } else {
         assert_true(!bench->ended && bench->error.data != NULL);
     }

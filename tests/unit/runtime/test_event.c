@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "event.h"
+#include "events_table.h"
 #include "limit.h"
 #include "one_plugin.h"
 
@@ -210,17 +210,17 @@ static void stacks_of_a_burst_are_given_back(void **state) {
         asleep[i] = f.seen.sleeping;
     }
     events_tick(f.events, 1);
-    assert_int_equal(events_stacks(f.events), 20);
+    assert_int_equal(fiber_pool_mapped(f.events->fibers[0]), 20);
     f.seen.gone = true;
     for (size_t i = 0; i < 20; i++) {
         event_cancel(asleep[i], KONG_E_GONE);
         event_wake(asleep[i]);
     }
-    assert_int_equal(events_stacks(f.events), 20);
+    assert_int_equal(fiber_pool_mapped(f.events->fibers[0]), 20);
     events_tick(f.events, 2);
     events_tick(f.events, 3);
-    assert_true(events_stacks(f.events) > 0);
-    assert_true(events_stacks(f.events) < 10);
+    assert_true(fiber_pool_mapped(f.events->fibers[0]) > 0);
+    assert_true(fiber_pool_mapped(f.events->fibers[0]) < 10);
     end(&f);
 }
 

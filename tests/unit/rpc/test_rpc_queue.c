@@ -1,0 +1,87 @@
+/* MsgPack:1: neighbouring header calls leave as one set_headers, and mean the same. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+
+#include "pdk_bench.h"
+
+#define MANY 70
+
+/* "NAME=VALUE;NAME=VALUE;…", a call of set_header each. */
+static int set_headers(struct kong *kong, struct bench *bench) {
+    const char *at = bench->data;
+    char name[16];
+    char value[16];
+    int used = 0;
+    for (; sscanf(at, "%15[^=]=%15[^;];%n", name, value, &used) == 2; at += used) {
+        note_error(bench, kong_response_set_header(kong, name, value));
+    }
+    return 0;
+}
+
+static void merges(void **state) {
+    static const struct {
+        const char *headers, *calls;
+    } rows[] = {
+        {"A=1;", "set_header[\"A\",\"1\"]"},
+        {"A=1;B=2;", "set_headers[{\"A\":\"1\",\"B\":\"2\"}]"},
+        {"A=1;B=2;C=3;D=4;E=5;",
+         "set_headers[{\"A\":\"1\",\"B\":\"2\",\"C\":\"3\",\"D\":\"4\",\"E\":\"5\"}]"},
+        /* of two values the last one counts */
+        {"A=1;a=2;", "set_headers[{\"A\":\"2\"}]"},
+        {"A=1;A=2;A=3;", "set_headers[{\"A\":\"3\"}]"},
+        {"A=1;A=2;B=3;", "set_headers[{\"A\":\"2\",\"B\":\"3\"}]"},
+        {"A=1;B=2;b=3;A=4;", "set_headers[{\"A\":\"4\",\"B\":\"3\"}]"},
+        /* names that stay alone */
+        {"A_B=1;C=2;", "set_header[\"A_B\",\"1\"]set_header[\"C\",\"2\"]"},
+        {"C=2;A_B=1;D=3;",
+         "set_header[\"C\",\"2\"]set_header[\"A_B\",\"1\"]set_header[\"D\",\"3\"]"},
+    };
+    struct bench *bench = bench_create(PROTOCOL_MSGPACK, NULL);
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char calls[512] = "";
+        bench->call_count = 0;
+        bench_run(bench, set_headers, (void *)(uintptr_t)rows[i].headers, NULL, 0);
+        for (size_t call = 0; call < bench->call_count; call++) {
+            size_t len = strlen(calls);
+            snprintf(calls + len, sizeof calls - len, "%s%s",
+                     bench->calls[call].method.data + strlen("kong.response."),
+                     bench_args(bench, call));
+        }
+        assert_string_equal(calls, rows[i].calls);
+        assert_true(bench->over);
+    }
+    bench_destroy(bench);
+}
+
+static int set_many(struct kong *kong, struct bench *bench) {
+    char name[16];
+    for (int i = 0; i < MANY; i++) {
+        snprintf(name, sizeof name, "H%d", i);
+        note_error(bench, kong_response_set_header(kong, name, "v"));
+    }
+    return 0;
+}
+
+/* More than one call takes are in the next. */
+static void many(void **state) {
+    struct bench *bench = bench_create(PROTOCOL_MSGPACK, NULL);
+    (void)state;
+    bench_run(bench, set_many, NULL, NULL, 0);
+    assert_int_equal(bench->call_count, 2);
+    assert_int_equal(bench->calls[0].args.list.items[0].map.count +
+                         bench->calls[1].args.list.items[0].map.count,
+                     MANY);
+    bench_destroy(bench);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(merges), cmocka_unit_test(many)};
+    return cmocka_run_group_tests_name("rpc_queue", tests, NULL, NULL);
+}
