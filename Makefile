@@ -62,7 +62,8 @@ endif
 # Whole-program optimisation of the servers (make bench: 4 to 5 % less CPU time for an event). The objects serve for
 # everything else as they are: -fno-lto at the link.
 ifeq ($(LTO)$(SAN),auto)
-LTO_CC   := $(shell echo 'int main(void) { return 0; }' | $(CC) -Werror -O2 -flto=auto -ffat-lto-objects -x c -o /dev/null - 2>/dev/null && echo -flto=auto -ffat-lto-objects)
+# gcc's: clang 19 has these two as well, and not $(MAP_AS).
+LTO_CC   := $(shell echo 'int main(void) { return 0; }' | $(CC) -Werror -O2 -flto=auto -ffat-lto-objects -Wa,--debug-prefix-map=/a=. -x c -o /dev/null - 2>/dev/null && echo -flto=auto -ffat-lto-objects)
 endif
 LTO_LINK := $(if $(LTO_CC),-fno-lto)
 # The same bytes each time: names that gcc makes up, and the directory, of which it does not tell the assembler here.
@@ -400,7 +401,7 @@ always:
 $(PDK_OUT)/%.pc: server/packaging/%.pc.in always
 	@mkdir -p $(@D)
 	$(Q)sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@VERSION@|$(PDK_VERSION)|' -e 's| @RPATH@|$(PDK_RPATH:%= %)|' -e 's| @CLASH@|$(CLASH:%= %)|' \
-		-e 's|@STATIC_LIBS@|$(strip $(LIBS) $(SYS_LIBS))|' $< >$@
+		-e 's|@STATIC_LIBS@|$(strip $(LIBS:$(PKG_CONFIG_SYSROOT_DIR)%=%) $(SYS_LIBS))|' $< >$@
 
 # --- The library's reference, out of its headers ------------------------------------------
 DOCS        := $(addprefix $(BUILD)/docs/,kong-pdk.md kong-pdk.3)
@@ -433,11 +434,13 @@ $(SERVERS:%=%.1): %.1: %
 
 TOOLS     := $(BUILD)/kong-pdk-load tests/gateway/kong-pdk-demo
 TOOL_MANS := $(PDK_OUT)/kong-pdk-load.1 $(PDK_OUT)/kong-pdk-demo.1
+# where tools are that run here, when BUILD has those of another machine
+TOOLS_HERE ?= $(TOOLS)
 $(PDK_OUT)/kong-pdk-load.1: tool_about := measures a plugin for Kong
 $(PDK_OUT)/kong-pdk-demo.1: tool_about := shows a plugin for Kong at work on real HTTP
 $(TOOL_MANS): $(PDK_OUT)/%.1: $(TOOLS) server/template/man.awk
 	@mkdir -p $(@D)
-	$(Q)$(filter %/$*,$(TOOLS)) --help | awk -f server/template/man.awk -v name=$* -v about='$(tool_about)' -v version=$(PDK_VERSION) -v date=$(DOC_DATE) >$@
+	$(Q)$(filter %/$*,$(TOOLS_HERE)) --help | awk -f server/template/man.awk -v name=$* -v about='$(tool_about)' -v version=$(PDK_VERSION) -v date=$(DOC_DATE) >$@
 
 .PHONY: installable-server installable-library install install-server install-library uninstall
 installable-server: all $(SERVERS:%=%.1) $(SERVICE_UNIT)
@@ -452,16 +455,14 @@ install: ## install servers, library and tools into $(DESTDIR)$(PREFIX)
 into = $(DESTDIR)$(PREFIX)/$(1)
 # The next two install what is built.
 install-server:
-	$(INSTALL) -d $(foreach d,bin share/man/man1 share/doc/apiversion-server,$(call into,$(d)))
+	$(INSTALL) -d $(foreach d,bin share/man/man1,$(call into,$(d)))
 	$(INSTALL) -m 755 $(SERVERS) $(call into,bin/)
 	$(INSTALL) -m 644 $(SERVERS:%=%.1) $(call into,share/man/man1/)
 	$(INSTALL) -d $(foreach d,share/bash-completion/completions share/zsh/site-functions share/fish/vendor_completions.d,$(call into,$(d)))
 	$(INSTALL) -m 644 server/packaging/zsh-completion $(call into,share/zsh/site-functions/_apiversion-server)
 	$(INSTALL) -m 644 server/packaging/fish-completion $(call into,share/fish/vendor_completions.d/apiversion-server.fish)
 	$(INSTALL) -m 644 server/packaging/bash-completion $(call into,share/bash-completion/completions/apiversion-server)
-	$(INSTALL) -m 644 kong.conf.example README.md LICENSE server/packaging/CHANGELOG.md $(call into,share/doc/apiversion-server/)
-	$(INSTALL) -d $(call into,share/doc/apiversion-server/server/docs)
-	$(INSTALL) -m 644 $(wildcard server/docs/*.md server/docs/*.svg) $(call into,share/doc/apiversion-server/server/docs/)
+	server/packaging/documents.sh all $(call into,share/doc/apiversion-server)
 	$(INSTALL) -d $(foreach d,lib/systemd/system share/apiversion-server/grafana share/apiversion-server/prometheus share/apiversion-server/logrotate,$(call into,$(d)))
 	$(INSTALL) -m 644 server/packaging/logrotate $(call into,share/apiversion-server/logrotate/apiversion-server)
 	$(INSTALL) -m 644 $(SERVICE_UNIT) server/packaging/systemd/apiversion-server.socket $(call into,lib/systemd/system/)
@@ -498,4 +499,4 @@ clean: ## remove what was built
 	rm -rf $(BUILD)
 
 -include $(wildcard tests/*/*.mk tests/unit/*/*.mk) plugins/examples/examples.mk
--include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+-include $(shell find $(BUILD) -name '*.d' -type f 2>/dev/null)

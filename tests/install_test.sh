@@ -26,7 +26,7 @@ names_all_options() {
 }
 check 'the man page is there and names each option' 'names_all_options "$root/opt/kong/share/man/man1/apiversion-server.1"'
 check 'kong.conf.example is there' 'grep -q "^pluginserver_names = apiversion-server$" "$root/opt/kong/share/doc/apiversion-server/kong.conf.example"'
-check "README's documents are where it links to" '(cd "$root/opt/kong/share/doc/apiversion-server" && grep -o "(server/docs/[a-z.-]*" README.md | tr -d "(" | xargs ls) >/dev/null'
+check 'the documents are there, and link to each other' 'test -s "$root/opt/kong/share/doc/apiversion-server/operating.md" && tests/packaging/links.sh "$root/opt/kong/share/doc/apiversion-server"'
 check 'zsh completion is there' 'test -s "$root/opt/kong/share/zsh/site-functions/_apiversion-server"'
 check 'fish completion is there' 'test -s "$root/opt/kong/share/fish/vendor_completions.d/apiversion-server.fish"'
 check 'bash completion is there' 'test -s "$root/opt/kong/share/bash-completion/completions/apiversion-server"'

@@ -2,8 +2,9 @@
 # Makes a package of what is built: server/packaging/package.sh deb|dev|tarball BINARY DIRECTORY [SAME]
 #
 # deb      DIRECTORY/apiversion-server_VERSION_ARCHITECTURE.deb, by dpkg-deb
-# dev      DIRECTORY/libkongpdk-dev_VERSION_ARCHITECTURE.deb: what `$MAKE install-library` installs, for authors of
-#          plugins. $ARCHIVES are the libraries that kong-pdk-static.pc names
+# dev      DIRECTORY/libkongpdk-dev_VERSION_ARCHITECTURE.deb: what `$MAKE install-library` installs out of BINARY's
+#          directory, for authors of plugins. $ARCHIVES are the libraries that kong-pdk-static.pc names; of another
+#          architecture they are in a directory of tests/other/sysroot
 # tarball  DIRECTORY/apiversion-server-VERSION-linux-MACHINE.tar.gz, to be unpacked in /usr/local, as in Kong's image
 #
 # SAME is a server of the same sources that runs here, if BINARY is one for another architecture.
@@ -56,16 +57,15 @@ put() { # MODE FILE DIRECTORY
 }
 
 # What both hold.
-common() { # PREFIX-IN-THE-PACKAGE PREFIX-WHERE-IT-IS-INSTALLED
+common() { # PREFIX-IN-THE-PACKAGE PREFIX-WHERE-IT-IS-INSTALLED DOCUMENTS
     local zsh=site-functions
     [ "$1" != usr ] || zsh=vendor-completions # Debian's packages
     put 755 "$binary" "$1/bin"
     "${tools}strip" --strip-unneeded --remove-section=.comment "$work/$1/bin/$name"
     mkdir -p "$work/$1/share/man/man1" "$work/$1/share/doc/$name"
     "$runs" --man | gzip -9n >"$work/$1/share/man/man1/$name.1.gz"
-    put 644 "$root/kong.conf.example" "$1/share/doc/$name"
+    "$here/documents.sh" "$3" "$work/$1/share/doc/$name"
     put 644 "$here/copyright" "$1/share/doc/$name"
-    put 644 "$here/CHANGELOG.md" "$1/share/doc/$name"
     mkdir -p "$work/$1/share/bash-completion/completions"
     install -m 644 "$here/bash-completion" "$work/$1/share/bash-completion/completions/$name"
     mkdir -p "$work/$1/share/zsh/$zsh" "$work/$1/share/fish/vendor_completions.d"
@@ -99,8 +99,9 @@ deb() {
     "$version" | "${version%%+*}") ;;
     *) fail "debian/changelog does not begin with version ${version%%+*}" ;;
     esac
-    common usr /usr
+    common usr /usr debian
     put 644 "$here/debian/README.Debian" "usr/share/doc/$name"
+    put 644 "$here/CHANGELOG.md" "usr/share/doc/$name"
     gzip -9n "$work/usr/share/doc/$name/CHANGELOG.md"
     { snapshot_entry && cat "$here/debian/changelog"; } | gzip -9n >"$work/usr/share/doc/$name/changelog.gz"
     mkdir -p "$work/etc/logrotate.d"
@@ -116,17 +117,28 @@ deb() {
 
 # The packages of the shared libraries that these need. dpkg-shlibdeps wants a source package around it.
 needs() { # PACKAGE FILE…
-    local package=$1 depends file files=()
+    local package=$1 depends file files=() where=()
     shift
     for file; do
         files+=("-e$file")
     done
+    [ -z "$sysroot" ] || where=(--admindir="$sysroot/dpkg" -l"$sysroot/usr/lib/$triplet" -l"$sysroot/lib/$triplet" -l"$sysroot/lib")
     mkdir -p "$work/debian"
     printf 'Source: %s\n\nPackage: %s\nArchitecture: any\n' "$package" "$package" >"$work/debian/control"
-    depends=$(cd "$work" && dpkg-shlibdeps -O --ignore-missing-info "${files[@]}" 2>/dev/null | sed -n 's/^shlibs:Depends=//p')
+    depends=$(cd "$work" && dpkg-architecture -a"$architecture" -f -c dpkg-shlibdeps -O --ignore-missing-info "${where[@]}" "${files[@]}" 2>"$scratch/said" |
+        sed -n 's/^shlibs:Depends=//p') || true
     rm -r --one-file-system "$work/debian"
-    [ -n "$depends" ] || fail 'dpkg-shlibdeps finds no dependencies'
+    [ -n "$depends" ] || fail "dpkg-shlibdeps finds no dependencies: $(tail -n 1 "$scratch/said")"
     echo "$depends"
+}
+
+# The package of a library that is linked statically: that of its headers.
+owner() { # ARCHIVE
+    if [ -n "$sysroot" ]; then
+        awk -v "path=${1#"$sysroot/"}" '$1 == path { print $2 }' "$sysroot/packages"
+    else
+        dpkg -S "$(realpath "$1")" "$1" 2>/dev/null | sed -n '1s/[:,].*//p'
+    fi
 }
 
 control() { # TEMPLATE DEPENDS: $work/DEBIAN, with the checksums of all files
@@ -147,23 +159,25 @@ build_deb() { # PACKAGE
 }
 
 dev() {
-    local package=libkongpdk-dev lib doc file depends archives=
+    local package=libkongpdk-dev triplet sysroot= lib doc file depends archives=
     command -v dpkg-deb >/dev/null && command -v dpkg-shlibdeps >/dev/null || fail 'dpkg-deb and dpkg-shlibdeps are needed: package dpkg-dev'
-    lib=usr/lib/$(dpkg-architecture -qDEB_HOST_MULTIARCH)
+    triplet=$(dpkg-architecture -a"$architecture" -qDEB_HOST_MULTIARCH 2>/dev/null)
+    lib=usr/lib/$triplet
     doc=usr/share/doc/$package
-    "${MAKE:-make}" -C "$root" --no-print-directory install-library DESTDIR="$work" PREFIX=/usr LIBDIR="/$lib" >/dev/null
-    mkdir -p "$work/$doc"
+    "${MAKE:-make}" -C "$root" --no-print-directory install-library BUILD="$(dirname "$binary")" DESTDIR="$work" PREFIX=/usr LIBDIR="/$lib" >/dev/null
+    "$here/documents.sh" authors "$work/$doc"
     mv "$work/usr/share/doc/$name/kong-pdk.md" "$work/$doc/"
     rmdir "$work/usr/share/doc/$name"
     gzip -9n "$work/$doc/kong-pdk.md" "$work"/usr/share/man/man[13]/*
     put 644 "$here/copyright" "$doc"
     { snapshot_entry && cat "$here/debian/changelog"; } | sed "s/^$name /$package /" | gzip -9n >"$work/$doc/changelog.gz"
-    strip --strip-unneeded --remove-section=.comment "$work/usr/bin/kong-pdk-load" "$work/$lib"/libkongpdk.so.*.*
-    strip --strip-debug --enable-deterministic-archives "$work/$lib"/*.a
+    "${tools}strip" --strip-unneeded --remove-section=.comment "$work/usr/bin/kong-pdk-load" "$work/$lib"/libkongpdk.so.*.*
+    "${tools}strip" --strip-debug --enable-deterministic-archives "$work/$lib"/*.a
     # those that are linked statically come with the packages of their headers
     for file in $ARCHIVES; do
         case $file in
-        /*) archives+=" $(dpkg -S "$(realpath "$file")" "$file" 2>/dev/null | sed -n '1s/[:,].*//p')" ;;
+        */sysroot/*) sysroot=${file%%/sysroot/*}/sysroot ;;&
+        /*) archives+=" $(owner "$file")" ;;
         esac
     done
     depends=$(needs "$package" usr/bin/kong-pdk-load "$(cd "$work" && echo "$lib"/libkongpdk.so.*.*)")
@@ -187,8 +201,7 @@ EOT
 tarball() {
     local file top
     top=$name-$version-linux-$machine
-    common "$top" /usr/local
-    put 644 "$root/LICENSE" "$top/share/doc/$name"
+    common "$top" /usr/local all
     mkdir -p "$work/$top/share/$name/logrotate"
     install -m 644 "$here/logrotate" "$work/$top/share/$name/logrotate/$name"
     settle

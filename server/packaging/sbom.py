@@ -108,7 +108,8 @@ def main():
             name, digest = os.path.basename(path), sha256(path)
             sums += f"{digest}  {name}\n"
             checksum = {"algorithm": "SHA256", "checksumValue": digest}
-            made = entry(name, "apiversion-server", version, "Apache-2.0", packageFileName=name, checksums=[checksum])
+            product = re.match(r"[a-z-]+[a-z]", name).group()
+            made = entry(name, product, version, "Apache-2.0", packageFileName=name, checksums=[checksum])
             relation = {"spdxElementId": "SPDXRef-DOCUMENT", "relationshipType": "DESCRIBES", "relatedSpdxElement": made["SPDXID"]}
             packages[made["SPDXID"]] = made
         else:

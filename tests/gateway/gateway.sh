@@ -55,10 +55,10 @@ gw_close() {
     exit "$status"
 }
 
-# Waits up to 10 s for a command to succeed.
+# Waits for a command to succeed, up to GW_PATIENCE seconds (60).
 gw_wait() {
     local i
-    for ((i = 0; i < 3000; i++)); do
+    for ((i = 0; i < 50 * ${GW_PATIENCE:-60}; i++)); do
         "$@" && return 0
         sleep 0.02
     done
@@ -236,7 +236,7 @@ gw_end() {
         kill -TERM "$pid" 2>/dev/null
     done
     for pid in "${GW_SERVERS[@]}"; do
-        gw_wait gw_none_alive "$pid" || kill -KILL "$pid" 2>/dev/null
+        GW_PATIENCE=10 gw_wait gw_none_alive "$pid" || kill -KILL "$pid" 2>/dev/null
         wait "$pid" 2>/dev/null
     done
     GW_SERVERS=()

@@ -66,7 +66,7 @@ by_prometheus() {
     timeout 60 prometheus --config.file="$GW_PREFIX/prometheus.yml" --storage.tsdb.path="$GW_PREFIX/tsdb" \
         --web.listen-address="127.0.0.1:$port" >"$GW_PREFIX/prometheus.log" 2>&1 &
     pid=$!
-    gw_wait prometheus_is_up "$url" || gw_wait prometheus_is_up "$url"
+    gw_wait prometheus_is_up "$url"
     yes 'Prometheus: each query of the dashboard has an answer' python3 "$HERE/dashboard.py" ask "$DASHBOARD" "$url"
     kill "$pid"
     wait "$pid" 2>/dev/null

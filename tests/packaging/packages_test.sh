@@ -70,6 +70,11 @@ nothing_said() { # COMMAND…: status 0, and not a word about our units
     "$@" >"$dir/said" 2>&1 && says_not apiversion-server "$dir/said"
 }
 
+documents() { # DIRECTORY: those that all packages of the server have
+    printf "$1/%s\n" README.md SECURITY.md api-version.md copyright kong.conf.example
+    ls server/docs | sed "s|^|$1/|"
+}
+
 verify_units() { # TEXT DIRECTORY, with the built binary in the place of the one that is not installed here
     local unit
     if ! command -v systemd-analyze >/dev/null; then
@@ -91,7 +96,7 @@ name=$(basename "$tarball")
 version=$(build/apiversion-server --version | sed -n 's/^server \([^ ]*\) .*/\1/p')
 yes "the tarball is named with version and machine ($name)" test "$name" = "apiversion-server-$version-linux-$(uname -m).tar.gz"
 tar -tzf "$tarball" | sed 's|^[^/]*/||; /\/$/d; /^$/d' | sort >"$dir/list"
-yes 'the tarball holds these files' diff "$dir/list" - <<EOT
+yes 'the tarball holds these files' diff "$dir/list" <(sort <<EOT
 bin/apiversion-server
 lib/systemd/system/apiversion-server.service
 lib/systemd/system/apiversion-server.socket
@@ -101,12 +106,12 @@ share/apiversion-server/prometheus/kong-plugin-server.rules.yml
 share/bash-completion/completions/apiversion-server
 share/doc/apiversion-server/CHANGELOG.md
 share/doc/apiversion-server/LICENSE
-share/doc/apiversion-server/copyright
-share/doc/apiversion-server/kong.conf.example
+$(documents share/doc/apiversion-server)
 share/fish/vendor_completions.d/apiversion-server.fish
 share/man/man1/apiversion-server.1.gz
 share/zsh/site-functions/_apiversion-server
 EOT
+)
 yes 'the tarball: all belong to root, nothing is writable by others' says_not_but '^(drwxr-xr-x|-rwxr-xr-x|-rw-r--r--) 0/0 ' <(tar --numeric-owner -tvzf "$tarball")
 mkdir -p "$dir/usr/local"
 tar -C "$dir/usr/local" --strip-components=1 -xzf "$tarball"
@@ -119,6 +124,7 @@ yes 'the tarball, unpacked: the unit starts that binary' says '^ExecStart=/usr/l
 yes 'the tarball, unpacked: nothing is left to be filled in' nothing_left "$dir/usr/local"
 verify_units 'the tarball, unpacked' "$units"
 yes 'the tarball, unpacked: the manual is one' says '^\.TH ' <(zcat "$dir/usr/local/share/man/man1/apiversion-server.1.gz")
+yes 'the tarball, unpacked: its documents link to each other' tests/packaging/links.sh "$dir/usr/local/share/doc/apiversion-server"
 yes 'the tarball, unpacked: kong.conf.example names the server' says '^pluginserver_names = apiversion-server$' "$dir/usr/local/share/doc/apiversion-server/kong.conf.example"
 yes 'the tarball, unpacked: the change log begins with this version' says "^## ${version%%+*}( |\$)" "$dir/usr/local/share/doc/apiversion-server/CHANGELOG.md"
 
@@ -130,7 +136,7 @@ if command -v dpkg-deb >/dev/null && command -v dpkg-shlibdeps >/dev/null; then
     dpkg-deb -c "$deb" >"$dir/contents"
     dpkg-deb -f "$deb" >"$dir/control"
     awk '!/\/$/ { print $6 }' "$dir/contents" | sort >"$dir/list"
-    yes 'the Debian package holds these files' diff "$dir/list" - <<EOT
+    yes 'the Debian package holds these files' diff "$dir/list" <(sort <<EOT
 ./etc/logrotate.d/apiversion-server
 ./usr/bin/apiversion-server
 ./usr/lib/systemd/system/apiversion-server.service
@@ -141,12 +147,12 @@ if command -v dpkg-deb >/dev/null && command -v dpkg-shlibdeps >/dev/null; then
 ./usr/share/doc/apiversion-server/CHANGELOG.md.gz
 ./usr/share/doc/apiversion-server/README.Debian
 ./usr/share/doc/apiversion-server/changelog.gz
-./usr/share/doc/apiversion-server/copyright
-./usr/share/doc/apiversion-server/kong.conf.example
+$(documents ./usr/share/doc/apiversion-server)
 ./usr/share/fish/vendor_completions.d/apiversion-server.fish
 ./usr/share/man/man1/apiversion-server.1.gz
 ./usr/share/zsh/vendor-completions/_apiversion-server
 EOT
+)
     # dpkg gives the root directory the mode that ./ has
     yes 'the Debian package: all belong to root, directories are open, nothing is writable by others' \
         says_not_but '^(drwxr-xr-x|-rwxr-xr-x|-rw-r--r--) root/root ' "$dir/contents"
@@ -159,6 +165,10 @@ EOT
     yes 'the Debian package, unpacked: the binary serves' works "$dir/deb/usr/bin/apiversion-server"
     yes 'the Debian package, unpacked: the unit starts that binary' says '^ExecStart=/usr/bin/apiversion-server$' "$dir/deb/usr/lib/systemd/system/apiversion-server.service"
     yes 'the Debian package, unpacked: nothing is left to be filled in' nothing_left "$dir/deb"
+    yes 'the Debian package, unpacked: its documents link to each other' tests/packaging/links.sh "$dir/deb/usr/share/doc/apiversion-server"
+    dpkg-deb -x "$dev" "$dir/dev"
+    yes 'the package for authors, unpacked: its documents link to each other' tests/packaging/links.sh "$dir/dev/usr/share/doc/libkongpdk-dev"
+    yes 'the package for authors: its pkg-config files name places of the system' says_not "$PWD" <(cat "$dir"/dev/usr/lib/*/pkgconfig/*)
     "$dir/deb/usr/bin/apiversion-server" --print-conf | sed "/^#/d; s|$dir/deb||g" >"$dir/printed"
     yes "README.Debian has the lines that --print-conf prints" diff "$dir/printed" \
         <(sed -n '/--print-conf/,/^Managed/s/^  //p' "$dir/deb/usr/share/doc/apiversion-server/README.Debian")

@@ -30,6 +30,7 @@ for ref in described:
     package = packages[ref]
     data = open(f"{sys.argv[2]}/{package['packageFileName']}", "rb").read()
     assert package["checksums"] == [{"algorithm": "SHA256", "checksumValue": hashlib.sha256(data).hexdigest()}], ref
+    assert package["name"] == ("libkongpdk-dev" if "libkongpdk" in ref else "apiversion-server"), ref
     libraries = {packages[other]["name"] for other in linked[ref]}
     wanted = LIBRARIES | ({"glibc", "libgcc"} if ref.endswith(".tar.gz") else set())
     assert libraries == wanted, f"{ref}: {libraries} instead of {wanted}"
