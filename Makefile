@@ -389,7 +389,7 @@ $(PDK_OUT)/%.a:
 	@rm -f $@
 	$(call say,AR,$@)
 	$(Q)$(CC) -r -nostdlib $(LTO_LINK) -o $(@:.a=.o) $^
-	$(Q)objcopy --remove-section='.gnu.lto*' --remove-section='.gnu.debuglto*' --localize-hidden --wildcard --keep-global-symbol='kong_*' $(@:.a=.o)
+	$(Q)$(shell $(CC) -print-prog-name=objcopy) --remove-section='.gnu.lto*' --remove-section='.gnu.debuglto*' --localize-hidden --wildcard --keep-global-symbol='kong_*' $(@:.a=.o)
 	$(Q)ar rcs $@ $(@:.a=.o)
 
 # Where the loader does not look by itself, programs know where the library is.
