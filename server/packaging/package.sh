@@ -122,7 +122,11 @@ needs() { # PACKAGE FILE…
     for file; do
         files+=("-e$file")
     done
-    [ -z "$sysroot" ] || where=(--admindir="$sysroot/dpkg" -l"$sysroot/usr/lib/$triplet" -l"$sysroot/lib/$triplet" -l"$sysroot/lib")
+    if [ -n "$sysroot" ]; then # dpkg is to find what lies there
+        cp -r "$sysroot/dpkg" "$scratch/"
+        sed -i "s|^|$sysroot|" "$scratch"/dpkg/info/*.list
+        where=(--admindir="$scratch/dpkg" -l"$sysroot/usr/lib/$triplet" -l"$sysroot/lib/$triplet" -l"$sysroot/lib")
+    fi
     mkdir -p "$work/debian"
     printf 'Source: %s\n\nPackage: %s\nArchitecture: any\n' "$package" "$package" >"$work/debian/control"
     depends=$(cd "$work" && dpkg-architecture -a"$architecture" -f -c dpkg-shlibdeps -O --ignore-missing-info "${where[@]}" "${files[@]}" 2>"$scratch/said" |
