@@ -338,15 +338,18 @@ print-rooms:
 
 # those for users
 DOCUMENTS := README.md SECURITY.md .github/CONTRIBUTING.md kong.conf.example $(wildcard server/docs/*.md server/packaging/*/README.md plugins/*/README.md)
+# in which options stand, too
+SETTINGS := $(wildcard server/packaging/docker/* server/packaging/systemd/* server/packaging/debian/* server/packaging/kubernetes/*/*.y*ml .github/workflows/*)
 
-lint: $(GEN)/pluginsocket.pb-c.h $(LIB) ## formatting, clang-tidy, dependency rules
+lint: $(GEN)/pluginsocket.pb-c.h $(LIB) $(SERVER) ## formatting, clang-tidy, dependency rules
 	@test $(words $(C_FILES)) -gt 20 || { echo "lint saw no files"; exit 1; }
 	@test "$$(wc -l <README.md)" -le 130 || { echo "README.md has more than 130 lines: move some to server/docs" >&2; exit 1; }
 	@codespell *.md .github Makefile kong.conf.example proto server plugins tests
 	@echo "codespell: no mistake that it knows"
 	@tests/lint/check-bytes.py server/docs/protocol.md tests/traces/*.trace
 	@for d in README.md server/docs/authors.md; do tests/lint/check-code.sh '$(CC)' $$d -Iserver/include -Iproto -Itests/kong || exit 1; done
-	@tests/lint/check-commands.py tests/lint/commands.txt server/cli/options_table.c $(DOCUMENTS)
+	@tests/lint/check-commands.py tests/lint/commands.txt server/cli/options_table.c $(DOCUMENTS) $(SETTINGS)
+	@tests/lint/check-defaults.py $(SERVER) $(DOCUMENTS) server/packaging/debian/README.Debian
 	@tests/lint/check-paths.py $(wildcard *.md .github/*.md server/*/*.md plugins/*/*.md tests/*/*.md)
 	@tests/bench/pictures_test.py --quiet
 	@tests/lint/check-pictures.py server/docs/*.svg

@@ -9,7 +9,8 @@ TABLE has each line of the documents' `sh` blocks, without its comment, and belo
     not run: WHY
 
 A command that the table does not know is a fault, and so is a row that no document has any more. OPTIONS-TABLE is
-server/cli/options_table.c: each `--option` of `inline code` must be there, or in OTHERS.
+server/cli/options_table.c: each `--option` of `inline code` must be there, or in OTHERS; of a document that is not Markdown each
+behind "-server".
 """
 import pathlib
 import re
@@ -72,9 +73,9 @@ def check_rows(rows, seen, table):
 def check_options(known, names):
     for name in names:
         text = (ROOT / name).read_text()
-        places = re.findall(r"`([^`\n]+)`", text) if name.endswith(".md") else re.findall(r"-server (.*)", text)
+        places = re.findall(r"`([^`\n]+)`", text) if name.endswith(".md") else re.findall(r"-server[ \",']([^|\n]*)", text)
         for place in places:
-            for option in re.findall(r"(?:^|[\s(])--([a-z][a-z-]*)", place):
+            for option in re.findall(r"(?:^|[\s(\"'])--([a-z][a-z-]*)", place):
                 if option not in known:
                     yield f"{name}: there is no option --{option}"
 
