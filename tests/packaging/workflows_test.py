@@ -46,6 +46,8 @@ for path in sorted(GITHUB.glob("workflows/*.yml")):
     yes(f"{name}: rights to write are a release's, or of findings",
         given <= ({"contents", "packages", "id-token", "attestations"} if name == "release.yml" else {"security-events"}), given)
     yes(f"{name}: each job ends", all(job["timeout-minutes"] <= 120 for job in flow["jobs"].values()))
+    boxes = [job["container"] for job in flow["jobs"].values() if "container" in job]
+    yes(f"{name}: process 1 of a container reaps what tests leave", all("--init" in box["options"].split() for box in boxes), boxes)
     yes(f"{name}: no trigger that gives a fork our secrets", not {"pull_request_target", "workflow_run"} & set(flow[True]))
     used = re.findall(r"\buses: (.*)", text)
     yes(f"{name}: actions are pinned by commit", used and all(PIN.fullmatch(use) for use in used), used)
