@@ -40,7 +40,7 @@ static int group_by_name(const char *name, gid_t *gid) {
 }
 
 int socket_find_group(const char *name, gid_t *gid, const struct socket_failure *failure) {
-    uint64_t number = 0;
+    char *end;
     int error = group_by_name(name, gid);
 
     if (error == 0) {
@@ -49,14 +49,9 @@ int socket_find_group(const char *name, gid_t *gid, const struct socket_failure 
     if (error > 0) {
         return socket_fail(failure, "group %s: %s", name, strerror(error));
     }
-    for (const char *digit = name; *digit != '\0'; digit++) {
-        if (*digit < '0' || *digit > '9' || number >= UINT32_MAX) {
-            number = UINT64_MAX;
-        } else {
-            number = number * 10 + (uint64_t)(*digit - '0');
-        }
-    }
-    if (*name == '\0' || number >= UINT32_MAX) { /* (gid_t)-1 means "leave it" */
+    unsigned long long number = strtoull(name, &end, 10);
+    bool digits = *name >= '0' && *name <= '9' && *end == '\0';
+    if (!digits || number >= UINT32_MAX) { /* (gid_t)-1 means "leave it" */
         return socket_fail(
             failure, "unknown group \"%s\": give --socket-group a name from /etc/group or a number",
             name);

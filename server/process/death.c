@@ -1,9 +1,10 @@
 #include "death.h"
 
 #include <signal.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
+
+#include "text.h"
 
 /* The process caused it itself: other processes do not send these signals. */
 static bool is_own_doing(int status) {
@@ -52,23 +53,24 @@ void death_examine(struct death *death, int status, const struct running *runnin
 
 void death_describe(const struct death *death, const struct plugins *plugins, char *out,
                     size_t size) {
-    int len = WIFSIGNALED(death->status)
-                  ? snprintf(out, size, "was killed by signal %d (%s%s)", WTERMSIG(death->status),
-                             strsignal(WTERMSIG(death->status)),
-                             death->overflow ? ", stack overflow" : "")
-                  : snprintf(out, size, "exited with status %d", WEXITSTATUS(death->status));
-    size_t at = len < 0 ? size : (size_t)len;
-    if (death->count == 0 && at < size) {
-        snprintf(out + at, size - at, " between handlers");
+    struct text text = text_in(out, size);
+    if (WIFSIGNALED(death->status)) {
+        int number = WTERMSIG(death->status);
+        text_add(&text, "was killed by signal %d (%s%s)", number, strsignal(number),
+                 death->overflow ? ", stack overflow" : "");
+    } else {
+        text_add(&text, "exited with status %d", WEXITSTATUS(death->status));
     }
-    for (size_t i = 0; i < death->count && at < size; i++) {
+    if (death->count == 0) {
+        text_add(&text, " between handlers");
+    }
+    for (size_t i = 0; i < death->count; i++) {
         const struct death_suspect *suspect = &death->suspects[i];
         bool named = i == 0 || plugins->count > 1;
-        int more = snprintf(out + at, size - at, "%s%s%s%s%s%d", i == 0 ? " while " : ", ",
-                            named ? plugins_name_of(plugins, suspect->plugin) : "",
-                            named ? " ran " : "", running_name_of(suspect->crash.phase),
-                            suspect->crash.phase == QUARANTINE_JOB ? " " : " for instance ",
-                            (int)suspect->instance);
-        at += more < 0 ? size : (size_t)more;
+        text_add(&text, "%s%s%s%s%s%d", i == 0 ? " while " : ", ",
+                 named ? plugins_name_of(plugins, suspect->plugin) : "", named ? " ran " : "",
+                 running_name_of(suspect->crash.phase),
+                 suspect->crash.phase == QUARANTINE_JOB ? " " : " for instance ",
+                 (int)suspect->instance);
     }
 }

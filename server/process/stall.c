@@ -142,6 +142,12 @@ static int start_thread(struct stall_watch *watch) {
     return rc;
 }
 
+static void free_watch(struct stall_watch *watch) {
+    pthread_cond_destroy(&watch->changed);
+    pthread_mutex_destroy(&watch->lock);
+    free(watch);
+}
+
 struct stall_watch *stall_watch_start(const struct stall_options *options,
                                       struct running *running) {
     struct stall_watch *watch = calloc(1, sizeof *watch);
@@ -157,9 +163,7 @@ struct stall_watch *stall_watch_start(const struct stall_options *options,
     pthread_cond_init(&watch->changed, &monotonic);
     pthread_condattr_destroy(&monotonic);
     if (start_thread(watch) != 0) {
-        pthread_cond_destroy(&watch->changed);
-        pthread_mutex_destroy(&watch->lock);
-        free(watch);
+        free_watch(watch);
         return NULL;
     }
     return watch;
@@ -184,7 +188,5 @@ void stall_watch_stop(struct stall_watch *watch) {
     pthread_cond_signal(&watch->changed);
     pthread_mutex_unlock(&watch->lock);
     pthread_join(watch->thread, NULL);
-    pthread_cond_destroy(&watch->changed);
-    pthread_mutex_destroy(&watch->lock);
-    free(watch);
+    free_watch(watch);
 }

@@ -184,11 +184,7 @@ static struct process_forward *forward_create(const struct rpc_env *rpc_env, int
                                               const uint8_t *data, size_t len) {
     struct process_forward_env *env = rpc_env->process_forward_env;
     struct process_forward *forward = calloc(1, sizeof *forward);
-    if (forward == NULL || !copy_message(forward, rpc_env->budget, data, len) ||
-        uv_pipe_init(env->loop, &forward->pipe, 0) != 0) {
-        if (forward != NULL) {
-            buffer_free(&forward->message);
-        }
+    if (forward == NULL || uv_pipe_init(env->loop, &forward->pipe, 0) != 0) {
         free(forward);
         close(fd);
         return NULL;
@@ -197,13 +193,13 @@ static struct process_forward *forward_create(const struct rpc_env *rpc_env, int
     forward->pipe.data = forward->write.data = forward;
     frame_reader_init(&forward->reader, PROTOCOL_MSGPACK, LIMIT_OUT);
     env->count++;
-    if (uv_pipe_open(&forward->pipe, fd) != 0) {
+    bool opened =
+        copy_message(forward, rpc_env->budget, data, len) && uv_pipe_open(&forward->pipe, fd) == 0;
+    if (!opened) {
         close(fd);
-        end(forward);
-        return NULL;
     }
     uv_buf_t buf = uv_buf_init((char *)forward->message.data, (unsigned)len);
-    if (uv_read_start((uv_stream_t *)&forward->pipe, on_alloc, on_read) != 0 ||
+    if (!opened || uv_read_start((uv_stream_t *)&forward->pipe, on_alloc, on_read) != 0 ||
         uv_write(&forward->write, (uv_stream_t *)&forward->pipe, &buf, 1, on_written) != 0) {
         end(forward);
         return NULL;

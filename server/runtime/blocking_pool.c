@@ -73,7 +73,7 @@ static void *run_thread(void *arg) {
 /* The signals that the server hears are for its own thread. No others are blocked: a program that
  * is started from here gets the same mask. */
 static int start_thread(struct blocking_pool *pool, pthread_t *thread) {
-    static const int heard[] = {SIGTERM, SIGINT, SIGUSR1, SIGUSR2};
+    static const int heard[] = {SIGTERM, SIGINT, SIGUSR1, SIGUSR2, SIGHUP};
     pthread_attr_t attributes;
     sigset_t blocked;
     sigset_t before;

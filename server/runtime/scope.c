@@ -1,8 +1,7 @@
 #include "scope.h"
 
-#include <stdio.h>
-
 #include "printable.h"
+#include "text.h"
 
 static const char *text_at(const json_t *json, const char *key, struct arena *arena) {
     char text[129];
@@ -30,17 +29,14 @@ void scope_describe(const struct scope *scope, char *out, size_t size) {
                  {"route ", scope->route_id},
                  {"consumer ", scope->consumer_id},
                  {"name ", scope->instance_name}};
-    size_t len = 0;
-    bool scoped =
-        scope->service_id != NULL || scope->route_id != NULL || scope->consumer_id != NULL;
-    int n = snprintf(out, size, "%s", scoped ? "" : "global");
-    for (size_t i = 0; i < sizeof parts / sizeof *parts && n >= 0; i++) {
-        len += (size_t)n;
-        if (len >= size) {
-            return;
+    struct text text = text_in(out, size);
+    if (scope->service_id == NULL && scope->route_id == NULL && scope->consumer_id == NULL) {
+        text_add(&text, "global");
+    }
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        if (parts[i].id != NULL) {
+            text_add_item(&text, ", ", parts[i].what);
+            text_add(&text, "%s", parts[i].id);
         }
-        n = parts[i].id == NULL ? 0
-                                : snprintf(out + len, size - len, "%s%s%s", len > 0 ? ", " : "",
-                                           parts[i].what, parts[i].id);
     }
 }
