@@ -120,31 +120,6 @@ static int read_envelope(struct msgpack_reader *reader, struct rpc_reply *reply)
     return error == CODEC_OK ? msgpack_read_string(reader, &reply->error) : error;
 }
 
-static int read_strings(struct msgpack_reader *reader, const struct kong_str **strings,
-                        size_t *count) {
-    size_t wanted;
-    int error = msgpack_read_list(reader, &wanted);
-    if (error < 0) {
-        return error;
-    }
-    struct kong_str *list = arena_array(reader->arena, wanted, sizeof *list);
-    if (list == NULL) {
-        return CODEC_E_NOMEM;
-    }
-    for (size_t i = 0; i < wanted; i++) {
-        error = msgpack_read_string(reader, &list[i]);
-        if (error < 0) {
-            return error;
-        }
-        if (list[i].data == NULL) {
-            return CODEC_E_SHAPE;
-        }
-    }
-    *strings = list;
-    *count = wanted;
-    return CODEC_OK;
-}
-
 static int read_int32(struct msgpack_reader *reader, int32_t *out) {
     int64_t wide;
     int error = msgpack_read_int(reader, &wide);
@@ -172,32 +147,6 @@ static int read_double(struct msgpack_reader *reader, double *out) {
 
 static bool key_is(struct kong_str key, const char *name) {
     return kong_str_equal(key, kong_str(name));
-}
-
-static int info_field(struct msgpack_reader *reader, struct kong_str key, void *target) {
-    struct rpc_plugin_info *info = &((struct rpc_reply *)target)->info;
-    if (key_is(key, "Name")) {
-        return msgpack_read_string(reader, &info->name);
-    }
-    if (key_is(key, "Version")) {
-        return msgpack_read_string(reader, &info->version);
-    }
-    if (key_is(key, "Priority")) {
-        return read_int32(reader, &info->priority);
-    }
-    if (key_is(key, "Phases")) {
-        return read_strings(reader, &info->phases, &info->phase_count);
-    }
-    if (key_is(key, "Schema")) {
-        return msgpack_read_string(reader, &info->schema);
-    }
-    if (key_is(key, "ModTime")) {
-        return msgpack_read_int(reader, &info->updated_at);
-    }
-    if (key_is(key, "LoadTime")) {
-        return msgpack_read_int(reader, &info->loaded_at);
-    }
-    return msgpack_read_skip(reader);
 }
 
 static int instance_field(struct msgpack_reader *reader, struct kong_str key, void *target) {
@@ -290,18 +239,10 @@ static int read_result(struct msgpack_reader *reader, enum rpc_command asked,
     case RPC_CLOSE_INSTANCE:
         reply->kind = RPC_REPLY_INSTANCE;
         return msgpack_read_fields(reader, instance_field, reply);
-    case RPC_PLUGIN_NAMES:
-        reply->kind = RPC_REPLY_NAMES;
-        return read_strings(reader, &reply->names, &reply->name_count);
-    case RPC_PLUGIN_INFO:
-        reply->kind = RPC_REPLY_INFO;
-        return msgpack_read_fields(reader, info_field, reply);
-    case RPC_GET_STATUS:
-    case RPC_UNKNOWN:
-        break;
+    default:
+        reply->kind = RPC_REPLY_STATUS;
+        return msgpack_read_value(reader, &reply->status);
     }
-    reply->kind = RPC_REPLY_STATUS;
-    return msgpack_read_value(reader, &reply->status);
 }
 
 int msgpack_decode_reply(struct arena *arena, const uint8_t *data, size_t len,

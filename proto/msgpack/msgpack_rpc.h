@@ -42,9 +42,9 @@ int msgpack_encode_call(struct buffer *out, const struct rpc_call *call);
  * sent as "", pairs of a map with a nil are left out. */
 int msgpack_encode_reply(struct buffer *out, const struct rpc_reply *reply);
 
-/* A response on Kong's side. `asked` is the command that it answers (STATUS for the result of an
- * UNKNOWN one). CODEC_E_SHAPE when it is not one: a notification is none either, see
- * msgpack_decode_server_pid. info.phases and names are in the arena. */
+/* A response on Kong's side. `asked` is the command that it answers; the result of one that is
+ * about no instance and no event is STATUS. CODEC_E_SHAPE when it is not one: a notification is
+ * none either, see msgpack_decode_server_pid. */
 int msgpack_decode_reply(struct arena *arena, const uint8_t *data, size_t len,
                          enum rpc_command asked, struct rpc_reply *reply);
 

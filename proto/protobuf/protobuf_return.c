@@ -128,51 +128,6 @@ int protobuf_encode_reply(struct buffer *out, const struct rpc_reply *reply) {
     return error;
 }
 
-static int strings_out(struct arena *arena, const ProtobufCBinaryData *from, size_t count,
-                       const struct kong_str **to) {
-    struct kong_str *strings = arena_array(arena, count, sizeof(*strings));
-
-    if (strings == NULL) {
-        return CODEC_E_NOMEM;
-    }
-    for (size_t i = 0; i < count; i++) {
-        strings[i] = protobuf_str(from[i]);
-    }
-    *to = strings;
-    return CODEC_OK;
-}
-
-static int decode_names(struct arena *arena, const KongPluginProtocol__PluginNames *names,
-                        struct rpc_reply *reply) {
-    reply->kind = RPC_REPLY_NAMES;
-    reply->name_count = names->n_names;
-    return strings_out(arena, names->names, names->n_names, &reply->names);
-}
-
-static int decode_info(struct arena *arena, const KongPluginProtocol__PluginInfo *info,
-                       struct rpc_reply *reply) {
-    reply->kind = RPC_REPLY_INFO;
-    reply->info = (struct rpc_plugin_info){
-        .name = protobuf_str(info->name),
-        .version = protobuf_str(info->version),
-        .priority = info->priority,
-        .phase_count = info->n_phases,
-        .schema = protobuf_str(info->schema),
-        .updated_at = info->updated_at,
-        .loaded_at = info->loaded_at,
-    };
-    return strings_out(arena, info->phases, info->n_phases, &reply->info.phases);
-}
-
-static int decode_instance(struct arena *arena, const KongPluginProtocol__InstanceStatus *instance,
-                           struct rpc_reply *reply) {
-    reply->kind = RPC_REPLY_INSTANCE;
-    reply->instance.name = protobuf_str(instance->name);
-    reply->instance.id = instance->instance_id;
-    reply->instance.started_at = (double)instance->started_at;
-    return protobuf_value_out(arena, instance->config, &reply->instance.config);
-}
-
 int protobuf_decode_reply(struct arena *arena, const uint8_t *data, size_t len,
                           struct rpc_reply *reply) {
     ProtobufCMessage *message;
@@ -185,16 +140,15 @@ int protobuf_decode_reply(struct arena *arena, const uint8_t *data, size_t len,
     const KongPluginProtocol__RpcReturn *from = (const KongPluginProtocol__RpcReturn *)message;
 
     *reply = (struct rpc_reply){.kind = RPC_REPLY_RETURN, .sequence = from->sequence};
-    switch (from->return_case) {
-    case KONG_PLUGIN_PROTOCOL__RPC_RETURN__RETURN_PLUGIN_NAMES:
-        return decode_names(arena, from->plugin_names, reply);
-    case KONG_PLUGIN_PROTOCOL__RPC_RETURN__RETURN_PLUGIN_INFO:
-        return decode_info(arena, from->plugin_info, reply);
-    case KONG_PLUGIN_PROTOCOL__RPC_RETURN__RETURN_INSTANCE_STATUS:
-        return decode_instance(arena, from->instance_status, reply);
-    default:
+    if (from->return_case != KONG_PLUGIN_PROTOCOL__RPC_RETURN__RETURN_INSTANCE_STATUS) {
         return CODEC_OK;
     }
+    const KongPluginProtocol__InstanceStatus *instance = from->instance_status;
+    reply->kind = RPC_REPLY_INSTANCE;
+    reply->instance.name = protobuf_str(instance->name);
+    reply->instance.id = instance->instance_id;
+    reply->instance.started_at = (double)instance->started_at;
+    return protobuf_value_out(arena, instance->config, &reply->instance.config);
 }
 
 int protobuf_encode_empty(struct buffer *out) {

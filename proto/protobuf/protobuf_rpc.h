@@ -14,8 +14,8 @@ int protobuf_decode_call(struct arena *arena, const uint8_t *data, size_t len,
                          struct rpc_call *call);
 int protobuf_encode_call(struct buffer *out, const struct rpc_call *call);
 
-/* RpcReturn: server -> Kong. Kinds NAMES, INFO, INSTANCE, RETURN. Decoding one needs to know what
- * was asked: nothing in it says. A reply without content is RETURN. */
+/* RpcReturn: server -> Kong. Kinds NAMES, INFO, INSTANCE, RETURN. Decoded as INSTANCE when it is
+ * one, else as RETURN. */
 int protobuf_encode_reply(struct buffer *out, const struct rpc_reply *reply);
 int protobuf_decode_reply(struct arena *arena, const uint8_t *data, size_t len,
                           struct rpc_reply *reply);

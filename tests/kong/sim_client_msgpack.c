@@ -3,6 +3,7 @@
 #include "msgpack_rpc.h"
 #include "sim_client_inside.h"
 #include "sim_lua.h"
+#include "sim_reply.h"
 
 /* serverPid, or another notification. False when the message is none. */
 static bool take_notification(struct sim_client *client, const struct wire *wire,
@@ -23,7 +24,7 @@ static bool take_notification(struct sim_client *client, const struct wire *wire
 static enum sim_event_outcome take_reply(struct sim_client *client, const struct frame *frame,
                                          int64_t msgid, enum rpc_command asked, struct arena *arena,
                                          struct rpc_reply *reply) {
-    int error = msgpack_decode_reply(arena, frame->data, frame->len, asked, reply);
+    int error = sim_msgpack_decode_reply(arena, frame->data, frame->len, asked, reply);
     if (error != CODEC_OK) {
         client_text(client, "answer: %s", codec_strerror(error));
         return SIM_EVENT_BROKEN;

@@ -4,6 +4,7 @@
 #include "sim_client_inside.h"
 #include "sim_lua.h"
 #include "sim_protobuf.h"
+#include "sim_reply.h"
 
 /* A varint at the start of data: its length, or 0 when it is cut. */
 static size_t varint(const uint8_t *data, size_t len, uint64_t *value) {
@@ -96,7 +97,7 @@ static enum sim_event_outcome read_return(struct sim_client *client, struct wire
     if (own.data == NULL) {
         return client_wire_outcome(client, wire, WIRE_NOMEM);
     }
-    int error = protobuf_decode_reply(arena, (const uint8_t *)own.data, own.len, reply);
+    int error = sim_protobuf_decode_reply(arena, (const uint8_t *)own.data, own.len, reply);
     if (error != CODEC_OK) {
         client_text(client, "RpcReturn: %s", codec_strerror(error));
         return SIM_EVENT_BROKEN;

@@ -17,6 +17,7 @@
 #include "limit.h"
 #include "msgpack_rpc.h"
 #include "sim_client.h"
+#include "sim_reply.h"
 
 void msgpack_peer_open(struct msgpack_peer *peer, const char *path) {
     struct timeval patience = {.tv_sec = 20};
@@ -63,8 +64,8 @@ struct rpc_reply msgpack_peer_answer(struct msgpack_peer *peer, enum rpc_command
         } else if (msgpack_decode_server_pid(frame.data, frame.len, &pid)) {
             buffer_consume(&peer->in, frame.total);
         } else {
-            assert_int_equal(msgpack_decode_reply(arena, frame.data, frame.len, command, &reply),
-                             CODEC_OK);
+            assert_int_equal(
+                sim_msgpack_decode_reply(arena, frame.data, frame.len, command, &reply), CODEC_OK);
             assert_int_equal(reply.sequence, peer->msgid);
             buffer_consume(&peer->in, frame.total);
             return reply;

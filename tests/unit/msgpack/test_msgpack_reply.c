@@ -2,6 +2,7 @@
 #include "msgpack_fixture.h"
 
 #include "frame.h"
+#include "sim_reply.h"
 #include "value_equal.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -18,7 +19,7 @@ static int there_and_back(struct fixture *f, const struct rpc_reply *reply, enum
                           struct rpc_reply *again) {
     buffer_clear(&f->out, 4096);
     assert_int_equal(msgpack_encode_reply(&f->out, reply), CODEC_OK);
-    return msgpack_decode_reply(&f->arena, f->out.data, f->out.len, asked, again);
+    return sim_msgpack_decode_reply(&f->arena, f->out.data, f->out.len, asked, again);
 }
 
 static void test_return(void **state) {
@@ -75,18 +76,19 @@ static void test_data_twice(void **state) {
                                   "Data\x80";
     struct rpc_reply reply;
     assert_int_equal(
-        msgpack_decode_reply(&f->arena, (const uint8_t *)BYTES(returns), RPC_STEP, &reply),
+        sim_msgpack_decode_reply(&f->arena, (const uint8_t *)BYTES(returns), RPC_STEP, &reply),
         CODEC_OK);
     assert_int_equal(reply.kind, RPC_REPLY_RETURN);
     assert_null(reply.method.data);
     assert_int_equal(reply.arg_count, 0);
     assert_int_equal(
-        msgpack_decode_reply(&f->arena, (const uint8_t *)BYTES(calls), RPC_STEP, &reply), CODEC_OK);
+        sim_msgpack_decode_reply(&f->arena, (const uint8_t *)BYTES(calls), RPC_STEP, &reply),
+        CODEC_OK);
     assert_int_equal(reply.kind, RPC_REPLY_PDK_CALL);
     assert_str(reply.method, "kong.b");
     assert_int_equal(reply.arg_count, 0);
     assert_int_equal(
-        msgpack_decode_reply(&f->arena, (const uint8_t *)BYTES(nothing), RPC_STEP, &reply),
+        sim_msgpack_decode_reply(&f->arena, (const uint8_t *)BYTES(nothing), RPC_STEP, &reply),
         CODEC_E_SHAPE);
 }
 
@@ -230,7 +232,7 @@ static void test_what_is_no_reply(void **state) {
         struct rpc_reply reply;
         pack(f, cases[i].message);
         int error =
-            msgpack_decode_reply(&f->arena, f->out.data, f->out.len, cases[i].asked, &reply);
+            sim_msgpack_decode_reply(&f->arena, f->out.data, f->out.len, cases[i].asked, &reply);
         if (error != CODEC_E_SHAPE) {
             fail_msg("case %zu: %s", i, codec_strerror(error));
         }
@@ -239,7 +241,7 @@ static void test_what_is_no_reply(void **state) {
     pack(f, LIST(NUM(1), NUM(1), nil, nil));
     buffer_append_byte(&f->out, 0xc0);
     assert_int_equal(
-        msgpack_decode_reply(&f->arena, f->out.data, f->out.len, RPC_GET_STATUS, &reply),
+        sim_msgpack_decode_reply(&f->arena, f->out.data, f->out.len, RPC_GET_STATUS, &reply),
         CODEC_E_MALFORMED);
 }
 
@@ -333,7 +335,8 @@ static void test_decoding_at_every_memory_limit(void **state) {
             struct arena arena;
             struct rpc_reply reply;
             arena_init(&arena, limit);
-            error = msgpack_decode_reply(&arena, f->out.data, f->out.len, cases[i].asked, &reply);
+            error =
+                sim_msgpack_decode_reply(&arena, f->out.data, f->out.len, cases[i].asked, &reply);
             assert_true(error == CODEC_OK || error == CODEC_E_NOMEM);
             arena_free(&arena);
         }

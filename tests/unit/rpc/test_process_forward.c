@@ -19,6 +19,7 @@
 #include "msgpack_rpc.h"
 #include "rig.h"
 #include "scratch.h"
+#include "sim_reply.h"
 
 struct pair {
     char directory[SCRATCH_PATH];
@@ -103,7 +104,7 @@ static struct rpc_reply ask(struct pair *pair, int fd, struct rpc_call call) {
         if (!msgpack_decode_server_pid(frame.data, frame.len, &pid)) {
             struct rpc_reply reply;
             assert_int_equal(
-                msgpack_decode_reply(&pair->arena, frame.data, frame.len, call.command, &reply),
+                sim_msgpack_decode_reply(&pair->arena, frame.data, frame.len, call.command, &reply),
                 CODEC_OK);
             assert_int_equal(reply.sequence, call.sequence);
             buffer_free(&bytes);
