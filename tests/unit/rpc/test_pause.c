@@ -166,60 +166,11 @@ static void a_message_has_a_beginning(void **state) {
     bench_destroy(bench);
 }
 
-/* What is noted of a message of which so many bytes have come (in_flight.h). */
-static uint8_t noted(struct bench *bench, const uint8_t *data, size_t len) {
-    struct in_flight in_flight = {.id = 0};
-    rpc_init(&bench->rpc, &bench->env, no_wake);
-    bench->rpc.in_flight = &in_flight;
-    bench->closed = false;
-    assert_int_equal(rpc_feed(&bench->rpc, data, len), 0);
-    bench_close(bench);
-    assert_int_equal(in_flight.id, in_flight.what == 0 ? 0 : 300);
-    return in_flight.what;
-}
-
-/* If this process dies now, somebody else answers what has begun to come. */
-static void what_a_half_is_of(void **state) {
-    enum { HALF_EVENT = IN_FLIGHT_MSGPACK_EVENT | IN_FLIGHT_HALF };
-    static const struct {
-        struct rpc_call call;
-        const char *known; /* what of the method's name tells what it is */
-        uint8_t what;
-    } cases[] = {{{.command = RPC_STEP}, "plugin.Step", HALF_EVENT},
-                 {{.command = RPC_STEP, .error = {"no", 2}}, "plugin.Step", HALF_EVENT},
-                 {{.command = RPC_HANDLE_EVENT}, "plugin.HandleEvent", HALF_EVENT},
-                 {{.command = RPC_START_INSTANCE},
-                  "plugin.StartInstance",
-                  IN_FLIGHT_MSGPACK_START | IN_FLIGHT_HALF},
-                 {{.command = RPC_CLOSE_INSTANCE}, "plugin.CloseInstance", IN_FLIGHT_OTHER}};
-    struct bench *bench = bench_create(PROTOCOL_MSGPACK, NULL);
-    (void)state;
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        struct buffer bytes;
-        struct rpc_call call = cases[i].call;
-        call.sequence = 300;
-        call.event = kong_str("access");
-        buffer_init(&bytes, 4096);
-        assert_int_equal(msgpack_encode_call(&bytes, &call), 0);
-        size_t known = strlen(cases[i].known);
-        const uint8_t *name = memmem(bytes.data, bytes.len, cases[i].known, known);
-        assert_non_null(name);
-        size_t at = (size_t)(name - bytes.data);
-        for (size_t len = 1; len < bytes.len; len++) {
-            uint8_t what = len >= at + known ? cases[i].what : IN_FLIGHT_OTHER;
-            assert_int_equal(noted(bench, bytes.data, len), len < at ? 0 : what);
-        }
-        buffer_free(&bytes);
-    }
-    bench_destroy(bench);
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(status_is_asked_for),
         cmocka_unit_test(events_whose_answers_nobody_reads),
         cmocka_unit_test(a_message_has_a_beginning),
-        cmocka_unit_test(what_a_half_is_of),
     };
     return cmocka_run_group_tests_name("test_pause", tests, NULL, NULL);
 }
