@@ -296,10 +296,8 @@ static int get_twice(struct kong *kong, struct bench *bench) {
 
 /* Once an event; and not at all for a plugin that cannot be on a stream. */
 static void test_asked_once(void **state) {
-    static const char *const tls[] = {"http", "tls", NULL};
     static const struct bench_answer stream = {.kind = BENCH_JSON, .text = "\"stream\""};
     static const struct bench_answer http = {.kind = BENCH_JSON, .text = "\"http\""};
-    struct kong_schema schema = {.protocols = tls};
     (void)state;
     struct bench *bench = bench_create(MP, NULL);
     bench->phase = KONG_PHASE_LOG;
@@ -313,9 +311,36 @@ static void test_asked_once(void **state) {
     bench_run(bench, get_twice, NULL, NULL, 0);
     assert_string_equal(bench_notes(bench), "ok ok ");
     assert_int_equal(bench->call_count, 2);
-    bench->plugin.schema = &schema;
-    bench_run(bench, get_twice, NULL, &stream, 1);
-    assert_string_equal(bench_notes(bench), "PHASE PHASE ");
+    bench_destroy(bench);
+}
+
+/* What its schema's protocols say, when it has no handler for preread. */
+static void test_protocols_of_streams(void **state) {
+    static const struct {
+        const char *list[3];
+        bool stream;
+    } rows[] = {{{"tcp"}, true},
+                {{"udp"}, true},
+                {{"tls"}, true},
+                {{"tls_passthrough"}, true},
+                {{"http"}, false},
+                {{"https"}, false},
+                {{"grpc"}, false},
+                {{"grpcs"}, false},
+                {{"http", "https"}, false},
+                {{"https", "udp"}, true},
+                {{"tcp", "http"}, true}};
+    static const struct bench_answer answer = {.kind = BENCH_JSON, .text = "\"stream\""};
+    struct bench *bench = bench_create(MP, NULL);
+    (void)state;
+    bench->phase = KONG_PHASE_LOG;
+    bench->plugin.handlers[KONG_PHASE_PREREAD] = NULL;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const struct kong_schema schema = {.protocols = rows[i].list};
+        bench->plugin.schema = &schema;
+        bench_run(bench, get_twice, NULL, &answer, 1);
+        assert_string_equal(bench_notes(bench), rows[i].stream ? "PHASE PHASE " : "ok ok ");
+    }
     bench->plugin.schema = NULL;
     bench_destroy(bench);
 }
@@ -497,17 +522,12 @@ static void test_no_arguments(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_functions),
-        cmocka_unit_test(test_calls),
-        cmocka_unit_test(test_texts),
-        cmocka_unit_test(test_closed),
-        cmocka_unit_test(test_2_8),
-        cmocka_unit_test(test_conditions),
-        cmocka_unit_test(test_asked_once),
-        cmocka_unit_test(test_unknown),
-        cmocka_unit_test(test_condition_texts),
-        cmocka_unit_test(test_shapes),
-        cmocka_unit_test(test_no_arguments),
+        cmocka_unit_test(test_functions),  cmocka_unit_test(test_calls),
+        cmocka_unit_test(test_texts),      cmocka_unit_test(test_closed),
+        cmocka_unit_test(test_2_8),        cmocka_unit_test(test_conditions),
+        cmocka_unit_test(test_asked_once), cmocka_unit_test(test_protocols_of_streams),
+        cmocka_unit_test(test_unknown),    cmocka_unit_test(test_condition_texts),
+        cmocka_unit_test(test_shapes),     cmocka_unit_test(test_no_arguments),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
