@@ -195,6 +195,8 @@ static const struct row rows[] = {
      .says = {": prints nothing; exit status 3; on standard error: said\n"}},
     {.settings = KEY "query_cmd = kill -9 $$", .says = {": prints nothing; killed by signal 9\n"}},
     {.settings = KEY "query_cmd = true", .says = {"\nFAIL query command: true: prints nothing\n"}},
+    {.settings = KEY "query_cmd = yes",
+     .says = {"\nFAIL query command: yes: prints more than 1 MiB\n"}},
     {.settings = KEY "query_cmd =",
      .says = {"\nFAIL no query command: Kong cannot learn of the plugin\n"}},
     {.settings = "", .dump = "{}", .says = {"it is not a plugin info table"}},
