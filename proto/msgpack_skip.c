@@ -168,7 +168,7 @@ static size_t take_body(struct msgpack_skip *skip, const uint8_t *data, size_t l
     return size;
 }
 
-/* One head, of which a part may have come before. 1: done; 0: more bytes are needed; CODEC_E_*. */
+/* One head, or a part of one. 0, or CODEC_E_*. */
 static int next_head(struct msgpack_skip *skip, const uint8_t *data, size_t len, size_t *size) {
     struct msgpack_head head;
     size_t more = sizeof skip->head - skip->head_len;
@@ -185,8 +185,7 @@ static int next_head(struct msgpack_skip *skip, const uint8_t *data, size_t len,
         return 0;
     }
     skip->head_len = 0;
-    int error = take_head(skip, &head);
-    return error < 0 ? error : 1;
+    return take_head(skip, &head);
 }
 
 int msgpack_skip_take(struct msgpack_skip *skip, const uint8_t *data, size_t len, size_t *used) {

@@ -22,7 +22,7 @@ unsigned dump_default_phases(const struct kong_plugin *plugin);
 int dump_init(struct dump *dump, const struct options *options);
 void dump_free(struct dump *dump);
 
-/* Kong's JSON, with a newline at its end: {"Protocol", "SocketPath", "Plugins": [{Name, Version,
+/* Kong's JSON, without a newline at its end: {"Protocol", "SocketPath", "Plugins": [{Name, Version,
  * Priority, Phases, Schema}]} (Kong: kong/runloop/plugin_servers/process.lua). malloc'ed; NULL when
  * out of memory. */
 char *dump_json(const struct options *options);

@@ -240,7 +240,8 @@ static void probe(const char *path, enum protocol protocol, struct doctor_findin
     const struct doctor_options options = {.plugins = &plugins};
     struct patient *p = calloc(1, sizeof *p);
     assert_non_null(p);
-    p->doctor = (struct doctor){.options = &options, .out = stdout};
+    p->options = &options;
+    p->out = stdout;
     p->plugin = &plugin;
     p->uid = geteuid();
     snprintf(p->socket, sizeof p->socket, "%s", path);

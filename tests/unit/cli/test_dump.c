@@ -46,13 +46,14 @@ static const struct {
             {KONG_PHASE_BIT(KONG_PHASE_LOG) | KONG_PHASE_BIT(KONG_PHASE_REWRITE), "rewrite log "},
             {0, ""}};
 
-static struct dump_options options_of(size_t set, int kong_major) {
-    return (struct dump_options){.plugin = &plugin,
-                                 .phases = sets[set].phases,
-                                 .priority = -7,
-                                 .protocol = set == 0 ? PROTOCOL_MSGPACK : PROTOCOL_PROTOBUF,
-                                 .kong_major = kong_major,
-                                 .socket_path = "/run/a \"quoted\".socket"};
+static struct options options_of(size_t set, int kong_major) {
+    static char path[] = "/run/a \"quoted\".socket";
+    return (struct options){.plugin = &plugin,
+                            .phases = sets[set].phases,
+                            .priority = -7,
+                            .protocol = set == 0 ? PROTOCOL_MSGPACK : PROTOCOL_PROTOBUF,
+                            .kong_major = kong_major,
+                            .socket = path};
 }
 
 static void assert_text(const json_t *object, const char *key, const char *wanted) {
@@ -79,7 +80,7 @@ static void for_the_query_command(void **state) {
     (void)state;
     for (size_t set = 0; set < sizeof sets / sizeof *sets; set++) {
         for (int major = 2; major <= 3; major++) {
-            struct dump_options options = options_of(set, major);
+            struct options options = options_of(set, major);
             char *text = dump_json(&options);
             assert_non_null(text);
             json_t *all = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
@@ -110,7 +111,7 @@ static void for_the_query_command(void **state) {
 static void for_the_socket(void **state) {
     (void)state;
     for (size_t set = 0; set < sizeof sets / sizeof *sets; set++) {
-        struct dump_options options = options_of(set, 3);
+        struct options options = options_of(set, 3);
         struct dump dump;
         char names[200] = "";
         size_t len = 0;

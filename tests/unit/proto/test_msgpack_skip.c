@@ -91,6 +91,9 @@ static void odd_steps(void **state) {
         ODD("\x93\x02\xabplugin.Step\x81\xa7"
             "EventId\x05",
             5), /* a notification without a list */
+        ODD("\x94\x00\xce\xff\xff\xff\xff\xabplugin.Step\x91\x81\xa7"
+            "EventId\x05",
+            5), /* the last msgid */
     };
     (void)state;
     for (size_t i = 0; i < LENGTH(odd); i++) {
@@ -120,6 +123,7 @@ static void nothing_that_may_be_skipped(void **state) {
         WRONG("\x94\x02\x01", CODEC_E_SHAPE),  /* too long for a notification */
         WRONG("\x94\x00\xa1x", CODEC_E_SHAPE), /* a msgid that is a text */
         WRONG("\x94\x00\xff", CODEC_E_SHAPE),  /* below 0 */
+        WRONG("\x94\x00\xcf\x00\x00\x00\x01\x00\x00\x00\x00", CODEC_E_SHAPE), /* 2^32 */
         WRONG("\x94\x00\x01\xb2plugin.HandleEvent\x91", CODEC_E_SHAPE),
         WRONG("\x94\x00\x01\xaaplugin.Ste\x91", CODEC_E_SHAPE),
         WRONG("\x94\x00\x01\xa0\x91", CODEC_E_SHAPE),

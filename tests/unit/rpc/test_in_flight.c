@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "event_report.h"
 #include "msgpack_rpc.h"
 #include "one_plugin.h"
 #include "pdk_bench.h"
@@ -83,7 +84,7 @@ static size_t say(bool closed, enum kong_phase phase, uint8_t what, bool next_pr
     struct plugin place;
     plugin.handlers[phase] = handle;
     const struct plugins plugins = one_plugin(&place, &plugin, NULL);
-    return rpc_answer_orphan(&plugins, what, 300, next_process, out, 256);
+    return rpc_answer_orphan(&plugins, what, 300, NULL, next_process, out, 256);
 }
 
 /* Of an event: Kong sends it to the next process; where there is none, the request of a plugin that
@@ -120,12 +121,54 @@ static void events_of_the_dead(void **state) {
                                                   "while this event was at work");
         } else {
             assert_string_equal(reply.method.data, "kong.response.exit");
-            assert_int_equal(reply.arg_count, 2);
+            assert_int_equal(reply.arg_count, EVENT_EXIT_ARGS);
             assert_int_equal(reply.args[0].integer, 500);
             assert_string_equal(reply.args[1].string.data, EVENT_FAILED_BODY);
         }
     }
     arena_free(&arena);
+}
+
+/* Of one that goes on without its plugin's answer: nobody ends it. */
+static void events_that_go_on(void **state) {
+    uint8_t out[256];
+    (void)state;
+    assert_true(say(true, KONG_PHASE_ACCESS, IN_FLIGHT_MSGPACK_EVENT_OPEN, true, out) > 0);
+    assert_int_equal(say(true, KONG_PHASE_ACCESS, IN_FLIGHT_MSGPACK_EVENT_OPEN, false, out), 0);
+}
+
+/* Bytes that the dead process had read, and perhaps not looked at, say the same as its note. */
+static void what_it_had_read(void **state) {
+    static const struct {
+        struct rpc_call call;
+        uint8_t what;
+    } rows[] = {{{.command = RPC_STEP}, IN_FLIGHT_MSGPACK_EVENT},
+                {{.command = RPC_HANDLE_EVENT}, IN_FLIGHT_MSGPACK_EVENT},
+                {{.command = RPC_START_INSTANCE}, IN_FLIGHT_MSGPACK_START},
+                {{.command = RPC_CLOSE_INSTANCE}, IN_FLIGHT_OTHER},
+                {{.command = RPC_STEP, .notification = true}, IN_FLIGHT_OTHER}};
+    struct kong_plugin plugin = {.name = "one"};
+    struct plugin place;
+    const struct plugins plugins = one_plugin(&place, &plugin, NULL);
+    (void)state;
+    for (size_t i = 0; i < LENGTH(rows); i++) {
+        uint8_t read[4096] = {0};
+        uint8_t out[256], wanted[256];
+        struct buffer bytes;
+        struct rpc_call call = rows[i].call;
+        call.sequence = 300;
+        buffer_init(&bytes, sizeof read);
+        assert_int_equal(msgpack_encode_call(&bytes, &call), 0);
+        memcpy(read, bytes.data, bytes.len);
+        buffer_free(&bytes);
+        size_t len = rpc_answer_orphan(&plugins, IN_FLIGHT_READING, 1, read, true, out, sizeof out);
+        assert_int_equal(len, say(false, KONG_PHASE_ACCESS, rows[i].what, true, wanted));
+        assert_memory_equal(out, wanted, len);
+    }
+    const uint8_t nothing[IN_FLIGHT_HEAD] = {0};
+    uint8_t out[256];
+    assert_int_equal(
+        rpc_answer_orphan(&plugins, IN_FLIGHT_READING, 1, nothing, true, out, sizeof out), 0);
 }
 
 /* Of a StartInstance: an instance that nobody has, and of which the next process says so. */
@@ -168,22 +211,22 @@ static void nothing_is_said(void **state) {
         assert_int_equal(say(true, KONG_PHASE_ACCESS, others[i], true, out), 0);
         assert_int_equal(say(true, KONG_PHASE_ACCESS, others[i], false, out), 0);
     }
-    size_t whole = rpc_answer_orphan(&plugins, IN_FLIGHT_MSGPACK_EVENT, 7, true, out, sizeof out);
+    size_t whole =
+        rpc_answer_orphan(&plugins, IN_FLIGHT_MSGPACK_EVENT, 7, NULL, true, out, sizeof out);
     assert_true(whole > 0);
     for (size_t size = 0; size < whole; size++) {
         uint8_t small[256] = {0};
-        assert_int_equal(rpc_answer_orphan(&plugins, IN_FLIGHT_MSGPACK_EVENT, 7, true, small, size),
-                         0);
+        assert_int_equal(
+            rpc_answer_orphan(&plugins, IN_FLIGHT_MSGPACK_EVENT, 7, NULL, true, small, size), 0);
         assert_int_equal(small[0], 0);
     }
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_a_half_is_of),
-        cmocka_unit_test(events_of_the_dead),
-        cmocka_unit_test(starts_of_the_dead),
-        cmocka_unit_test(nothing_is_said),
+        cmocka_unit_test(what_a_half_is_of),  cmocka_unit_test(events_of_the_dead),
+        cmocka_unit_test(events_that_go_on),  cmocka_unit_test(what_it_had_read),
+        cmocka_unit_test(starts_of_the_dead), cmocka_unit_test(nothing_is_said),
     };
     return cmocka_run_group_tests_name("test_in_flight", tests, NULL, NULL);
 }
