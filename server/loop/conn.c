@@ -435,6 +435,7 @@ void conns_end_idle(struct conn_env *env) {
 
 void conns_close_all(struct conn_env *env) {
     for (struct conn *conn = env->first; conn != NULL; conn = conn->next) {
+        rpc_give_up(&conn->rpc);
         conn_close(conn);
     }
 }

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "forward.h"
 #include "limit.h"
 #include "msgpack_rpc.h"
 #include "rpc_conversation.h"
@@ -317,6 +318,17 @@ int rpc_resume(struct rpc *rpc) {
 
 void rpc_end(struct rpc *rpc) {
     rpc_enter(rpc, RPC_ENDING);
+}
+
+void rpc_give_up(struct rpc *rpc) {
+    while (rpc->forwards != NULL) {
+        struct forward *forward = rpc->forwards;
+        forward_fail(forward, "the server ends");
+        forward->recall(forward);
+    }
+    while (rpc->requests != NULL) {
+        event_cancel(rpc->requests, KONG_E_TIMEOUT); /* takes it off the list */
+    }
 }
 
 void rpc_close(struct rpc *rpc) {

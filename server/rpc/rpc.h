@@ -137,6 +137,11 @@ void rpc_complain(const struct rpc_env *env, enum log_level level, const char *f
 /* RPC_ENDING, from now on. */
 void rpc_end(struct rpc *rpc);
 
+/* The server ends, and nothing follows. MsgPack:1, where Kong takes "closed" for an event that is
+ * over: what Kong waits for is answered as of an event over its time. ProtoBuf:1: Kong sends the
+ * event again, to the next server. */
+void rpc_give_up(struct rpc *rpc);
+
 /* The peer is gone: its events are resumed with KONG_E_GONE. Frees everything. */
 void rpc_close(struct rpc *rpc);
 

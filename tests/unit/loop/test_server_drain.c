@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <libgen.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -256,6 +257,55 @@ int nanosleep(const struct timespec *wanted, struct timespec *left) {
     return (int)syscall(SYS_nanosleep, wanted, left);
 }
 
+static _Atomic unsigned asleep;
+
+static int sleep_on(struct kong *kong, const void *config) {
+    (void)config;
+    asleep++;
+    return kong_sleep(kong, 60000);
+}
+
+static const struct kong_plugin sleepy_plugin = {.name = "rig",
+                                                 .version = "1.0",
+                                                 .on_error = KONG_FAIL_CLOSED,
+                                                 .handlers = {[KONG_PHASE_ACCESS] = sleep_on}};
+
+struct request {
+    struct rig *rig;
+    int64_t id;
+    enum sim_event_outcome outcome;
+};
+
+static void *run_request(void *arg) {
+    struct request *request = arg;
+    struct sim_event event;
+    request->outcome = sim_client_event(request->rig->client, request->id, "access", &event);
+    return NULL;
+}
+
+/* An event that is given up at the drain time-out ends as its plugin says; on ProtoBuf:1 Kong sends
+ * it again, to the next server. */
+static void given_up(void **state) {
+    struct rig rig;
+    struct sim_server_options options = {.plugin = &sleepy_plugin, .drain_ms = 50};
+    pthread_t thread;
+    asleep = 0;
+    rig_start(&rig, protocol_of(state), &options);
+    rig_fresh(&rig);
+    struct request request = {.rig = &rig};
+    assert_int_equal(sim_client_start(rig.client, "rig", "{}", &request.id), SIM_EVENT_OK);
+    assert_int_equal(pthread_create(&thread, NULL, run_request, &request), 0);
+    while (asleep == 0) {
+        usleep(1000);
+    }
+    sim_server_ask(rig.server);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    bool again = rig.protocol == PROTOCOL_PROTOBUF;
+    assert_int_equal(request.outcome, again ? SIM_EVENT_CLOSED : SIM_EVENT_EXITED);
+    assert_int_equal(rig.pdk->client.status, again ? 0 : 500);
+    rig_stop(&rig);
+}
+
 /* Another process has the directory locked and does not let go: the loop never waits for it, and
  * the socket goes all the same. */
 static void locked_directory(void **state) {
@@ -305,6 +355,8 @@ int main(void) {
         cmocka_unit_test_prestate(nudge, &msgpack),
         cmocka_unit_test_prestate(locked_directory, &protobuf),
         cmocka_unit_test_prestate(locked_metrics_directory, &protobuf),
+        cmocka_unit_test_prestate(given_up, &protobuf),
+        cmocka_unit_test_prestate(given_up, &msgpack),
         cmocka_unit_test_prestate(half_a_message, &protobuf),
         cmocka_unit_test_prestate(half_a_message, &msgpack),
     };

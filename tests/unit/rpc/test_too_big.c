@@ -307,28 +307,36 @@ static void calls_without_memory(void **state) {
     }
 }
 
-/* A Step's answer comes from elsewhere, and there is no memory to pass it on: its request ends
- * where the plugin fails closed, and the connection lives. */
+static void recall(struct forward *forward) {
+    forward->msgid = -1;
+}
+
+/* A Step's answer comes from elsewhere, and there is no memory to pass it on, or no time:
+ * its request ends where the plugin fails closed, and the connection lives. */
 static void answers_from_elsewhere(void **state) {
     static const uint8_t answer[BODY];
     static const char *const seen[] = {"no memory", "kong.response.exit"};
     (void)state;
-    for (size_t i = 0; i < 2 * LENGTH(seen); i++) {
+    for (size_t i = 0; i < 3 * LENGTH(seen); i++) {
+        const char *wanted = i == 2 ? "the server ends" : seen[i / 3];
         struct bench *bench = bench_create(PROTOCOL_MSGPACK, NULL);
-        const struct rpc_call call = {.sequence = 7, .event_id = i / 2 == 1 ? EVENT_CLOSED : 0};
-        struct forward step = {.recall = NULL};
+        const struct rpc_call call = {.sequence = 7, .event_id = i / 3 == 1 ? EVENT_CLOSED : 0};
+        struct forward step = {.recall = recall};
         struct rpc rpc;
         bench->env.budget = nothing_left();
         rpc_init(&rpc, &bench->env, no_wake);
         forward_link(&step, &rpc, &call, 0);
-        if (i % 2 == 0) {
+        if (i % 3 == 0) {
             forward_answer(&step, answer, BODY);
-        } else {
+        } else if (i % 3 == 1) {
             forward_fail(&step, "no memory");
+        } else {
+            rpc_give_up(&rpc);
+            assert_int_equal(step.msgid, -1);
         }
         assert_int_equal(rpc.state, RPC_OPEN);
         assert_null(rpc.forwards);
-        assert_non_null(memmem(rpc.out.data, rpc.out.len, seen[i / 2], strlen(seen[i / 2])));
+        assert_non_null(memmem(rpc.out.data, rpc.out.len, wanted, strlen(wanted)));
         rpc_close(&rpc);
         bench_destroy(bench);
     }
