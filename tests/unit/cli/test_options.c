@@ -22,7 +22,7 @@ static void test_defaults(void **state) {
     assert_int_equal(options.log_level, LOG_LEVEL_INFO);
     assert_int_equal(options.drain_ms, 5000);
     assert_int_equal(options.supervise, OPTION_AUTO);
-    assert_int_equal(options.stall_ms, 0);
+    assert_int_equal(options.stall_ms, LIMIT_EVENT_MS);
     assert_int_equal(options.watch_parent, OPTION_AUTO);
     assert_int_equal(options.phases, KONG_PHASE_BIT(KONG_PHASE_ACCESS));
     assert_int_equal(options.priority, 3000);
