@@ -12,6 +12,12 @@
 static const char no_stack[] =
     "no memory for a handler's stack (each takes two of vm.max_map_count, too)";
 
+/* The handler returns what a call gave it: Kong is gone, or has its answer. A -1 of its own is a
+ * failure like others. */
+static bool only_passes_on(const struct event *event) {
+    return event->rc != KONG_E_TIMEOUT && event->rc == event_call_error(event);
+}
+
 static void event_end(struct event *event) {
     if (event->finished) {
         return;
@@ -23,8 +29,7 @@ static void event_end(struct event *event) {
     if (event->cancelled != KONG_E_GONE && !event->refused) {
         stats_add(&phase_stats(event)->latency, clock_ns() - event->started_ns);
     }
-    bool over = event->rc == KONG_E_GONE || (event->ended && event->rc == KONG_E_ENDED);
-    if (event->rc != 0 && !over && event->job == NULL) {
+    if (event->rc != 0 && event->job == NULL && !only_passes_on(event)) {
         event->reporting = true;
         event_report_failure(event);
         event->reporting = false;
@@ -100,11 +105,11 @@ static void after_run(struct event *event, bool returned) {
     }
     event->fiber = NULL;
     event_set_state(event, EVENT_RETURNED);
-    if (event->released) {
+    if (event->released && event->finished) {
         events_free(event);
         return;
     }
-    event_end(event);
+    event_end(event); /* on MsgPack:1 an exit has released it already */
 }
 
 /* At the limit an event that has waited seconds for a Step gives up its place: after a Lua error in

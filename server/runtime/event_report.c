@@ -43,12 +43,23 @@ static const char *aside(struct event *event, uint64_t times) {
     return text != NULL ? text : "";
 }
 
+/* Its text, or what its code means. -1 and -2 did not come from a call: those are not reported. */
+static const char *text_of(struct event *event) {
+    const char *text = NULL;
+    if (event->rc == event->error_rc && event->error.data != NULL) {
+        return event->error.data;
+    }
+    if (event->rc == KONG_E_GONE || event->rc == KONG_E_ENDED) {
+        text = arena_printf(&event->arena, "the handler returned %d", event->rc).data;
+    }
+    return text != NULL ? text : kong_strerror(event->rc);
+}
+
 /* Logs an instance's first failure, and then at most one per minute: here, and in Kong's log. A
  * request that is refused because of a crash is always logged. */
 static void log_failure(struct event *event) {
     const struct kong_plugin *plugin = event->plugin->what;
-    bool known = event->rc == event->error_rc && event->error.data != NULL;
-    const char *text = known ? event->error.data : kong_strerror(event->rc);
+    const char *text = text_of(event);
     uint64_t times = 1;
     bool due = registry_failed(events_options(event->events)->registry, event->instance, clock_ns(),
                                &times);
@@ -60,7 +71,10 @@ static void log_failure(struct event *event) {
     struct kong_str line = arena_printf(
         &event->arena, "%s: %s %s: %s%s", plugin->name,
         event->instance->failure != NULL ? "configuration" : kong_phase_name(event->phase),
-        event->refused ? "refused" : "failed", text, aside(event, each ? 1 : times));
+        event->refused ? "refused"
+        : event->ended ? "failed after its exit"
+                       : "failed",
+        text, aside(event, each ? 1 : times));
     log_write_for(events_options(event->events)->log, plugin->name, LOG_LEVEL_ERROR,
                   event->request_id, "instance %d: %s", event->instance->id,
                   line.data != NULL ? line.data + strlen(plugin->name) + 2 : text);

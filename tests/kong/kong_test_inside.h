@@ -46,6 +46,7 @@ struct gateway {
     int log_fd;           /* the file in memory that it writes to; -1 */
     pthread_mutex_t lock; /* of what follows, where requests run at the same time */
     size_t users;         /* struct kong_test */
+    off_t log_told;       /* up to here its failures after an exit have been given to a test */
 };
 
 struct kong_test {
@@ -78,6 +79,13 @@ int test_check_config(const struct kong_plugin *plugin, const char *config, char
 /* The server's log, before its start. False when there is no memory or no descriptor. */
 bool test_open_log(struct gateway *gateway);
 void test_close_log(struct gateway *gateway);
+
+/* The end of the log. */
+off_t test_log_end(const struct gateway *gateway);
+/* A handler's failure after an exit, logged behind `from` and not given before, in test->error as
+ * "NAME: access failed after its exit: TEXT". False: there is none. */
+bool test_failed_after_exit(struct kong_test *test, const char *plugin, int64_t instance,
+                            enum kong_phase phase, off_t from);
 
 /* The text of StartInstance; {NULL, 0} when out of memory. */
 struct kong_str test_instance_config(struct kong_test *test, const struct hosted *hosted);

@@ -129,6 +129,7 @@ enum kong_test_outcome test_event(struct kong_test *test, struct hosted *hosted,
                                   enum kong_phase phase) {
     struct sim_event event = {.outcome = SIM_EVENT_NO_INSTANCE};
     size_t logged = test->pdk->log_count;
+    off_t log_end = test_log_end(test->gateway);
     int64_t instance = 0;
     test->pdk->plugin_id = kong_str(hosted->id);
     sim_server_arm(test->gateway->server);
@@ -152,7 +153,12 @@ enum kong_test_outcome test_event(struct kong_test *test, struct hosted *hosted,
         }
     }
     if (event.outcome == SIM_EVENT_OK || event.outcome == SIM_EVENT_EXITED) {
-        return went_well(test, &event, failure_line(test, hosted->plugin.name, logged, phase));
+        enum kong_test_outcome outcome =
+            went_well(test, &event, failure_line(test, hosted->plugin.name, logged, phase));
+        return outcome == KONG_TEST_EXITED && test_failed_after_exit(test, hosted->plugin.name,
+                                                                     instance, phase, log_end)
+                   ? KONG_TEST_FAILED
+                   : outcome;
     }
     return failed(test, &event);
 }

@@ -51,6 +51,38 @@ static const char *text_of(const char *line, const char **level) {
     return text == NULL ? line : text + strlen("]: ");
 }
 
+off_t test_log_end(const struct gateway *gateway) {
+    return lseek(gateway->log_fd, 0, SEEK_END);
+}
+
+/* Kong is told nothing any more: only the server's log has it. A handler that has called exit can no
+ * more wait, so its thread turns to something else when it has returned. */
+bool test_failed_after_exit(struct kong_test *test, const char *plugin, int64_t instance,
+                            enum kong_phase phase, off_t from) {
+    struct gateway *gateway = test->gateway;
+    char whose[64];
+    char head[128];
+    bool found = false;
+    size_t len;
+    int in = snprintf(whose, sizeof whose, "instance %lld: ", (long long)instance);
+    snprintf(head, sizeof head, "%s%s failed after its exit: ", whose, kong_phase_name(phase));
+    sim_server_settle(gateway->server);
+    pthread_mutex_lock(&gateway->lock);
+    off_t at = from > gateway->log_told ? from : gateway->log_told;
+    while (!found && (len = read_line(gateway->log_fd, at, test->server_line,
+                                      sizeof test->server_line)) > 0) {
+        const char *text = text_of(test->server_line, NULL);
+        at += (off_t)len;
+        found = strncmp(text, head, strlen(head)) == 0;
+        if (found) {
+            snprintf(test->error, sizeof test->error, "%s: %s", plugin, text + in);
+            gateway->log_told = at;
+        }
+    }
+    pthread_mutex_unlock(&gateway->lock);
+    return found;
+}
+
 const char *kong_test_server_log(struct kong_test *test, size_t index, const char **level) {
     off_t at = 0;
     for (size_t i = 0;; i++) {

@@ -177,7 +177,8 @@ struct kong_str table_header(const struct kong_value *map, struct kong_str name,
     return value == NULL || !is_string(value) ? (struct kong_str){NULL, 0} : value->string;
 }
 
-/* nginx keeps these apart from the other headers: they are outside of the limit. */
+/* nginx keeps these apart from the other headers. They count for the limit, but are there in any
+ * case, and with them one header at least. */
 static const char *const apart[] = {"content-type", "connection", NULL};
 
 bool response_table(struct sim_pdk *pdk, struct arena *arena, size_t max, struct kong_value *map) {
@@ -193,7 +194,11 @@ bool response_table(struct sim_pdk *pdk, struct arena *arena, size_t max, struct
         !fields_add(&all, kong_str("connection"), kong_str("keep-alive"), false)) {
         return false;
     }
-    return headers_to_map(&all, max, apart, arena, map);
+    size_t first = 0;
+    for (size_t i = 0; apart[i] != NULL; i++) {
+        first += headers_find(&all, kong_str(apart[i])) != NULL;
+    }
+    return headers_to_map(&all, max > first ? max - first : 1, apart, arena, map);
 }
 
 static bool is_transfer_encoding(struct kong_str name) {

@@ -196,6 +196,38 @@ int sim_server_run_job(struct sim_server *server, size_t index, char *error, siz
     return run.rc;
 }
 
+/* --- Until all threads have turned to something else --- */
+
+struct turn {
+    struct message message;
+    pthread_mutex_t lock; /* of `over` */
+    pthread_cond_t ended;
+    bool over;
+};
+
+static void deliver_turn(struct message *message, struct worker *worker) {
+    struct turn *turn = (struct turn *)((char *)message - offsetof(struct turn, message));
+    (void)worker;
+    pthread_mutex_lock(&turn->lock);
+    turn->over = true;
+    pthread_cond_signal(&turn->ended);
+    pthread_mutex_unlock(&turn->lock);
+}
+
+void sim_server_settle(struct sim_server *server) {
+    for (uint32_t i = 0; i < server->server->count; i++) {
+        struct turn turn = {.message = {.deliver = deliver_turn},
+                            .lock = PTHREAD_MUTEX_INITIALIZER,
+                            .ended = PTHREAD_COND_INITIALIZER};
+        worker_post(&server->server->workers[i], &turn.message);
+        pthread_mutex_lock(&turn.lock);
+        while (!turn.over) {
+            pthread_cond_wait(&turn.ended, &turn.lock);
+        }
+        pthread_mutex_unlock(&turn.lock);
+    }
+}
+
 void sim_server_ask(struct sim_server *server) {
     server_stop(server->server);
 }

@@ -49,6 +49,9 @@ void sim_server_arm(const struct sim_server *server);
  * `error` says why. */
 int sim_server_run_job(struct sim_server *server, size_t index, char *error, size_t error_size);
 
+/* Returns when each handler that was at work on one of its threads has returned or waits. */
+void sim_server_settle(struct sim_server *server);
+
 /* Asks it to end, without waiting. */
 void sim_server_ask(struct sim_server *server);
 

@@ -36,12 +36,35 @@ static int configure(const void *data, void **state, char *error, size_t error_s
     return config->bad ? -1 : 0;
 }
 
+static void nothing(void *arg) {
+    (void)arg;
+}
+
+/* Behind a wait the exit leaves at once, not with the end of the handler. */
+static int fail_behind_exit(struct kong *kong, const char *how) {
+    int error = strcmp(how, "late") == 0 ? kong_run_blocking(kong, nothing, NULL) : 0;
+    if (error == 0) {
+        error = kong_response_exit(kong, 403, kong_str("no"), kong_nil());
+    }
+    if (error != 0 || strcmp(how, "well") == 0) {
+        return error;
+    }
+    return strcmp(how, "ended") == 0 ? kong_sleep(kong, 1) : kong_fail(kong, "no room for it");
+}
+
 static int handle(struct kong *kong, const void *config) {
-    struct kong_str fail;
+    struct kong_str fail, how;
     (void)config;
-    int error = kong_request_get_header(kong, "X-Fail", &fail);
+    int error = kong_request_get_header(kong, "X-Exit", &how);
+    if (error == 0 && how.data != NULL) {
+        return fail_behind_exit(kong, how.data);
+    }
+    error = error != 0 ? error : kong_request_get_header(kong, "X-Fail", &fail);
     if (error != 0 || fail.data == NULL) {
         return error;
+    }
+    if (strcmp(fail.data, "-1") == 0) {
+        return -1;
     }
     return kong_fail(kong, "no answer from %s", fail.data);
 }
@@ -86,12 +109,17 @@ static struct kong_test *gateway(void **state, bool closed, const char *config) 
     return test;
 }
 
-static void fails(struct kong_test *test, const char *header, const char *text) {
+static void fails_by(struct kong_test *test, const char *header, const char *value,
+                     const char *text) {
     kong_test_request(test, "GET", "/");
-    kong_test_request_header(test, header, "redis");
+    kong_test_request_header(test, header, value);
     assert_int_equal(kong_test_run(test), KONG_TEST_FAILED);
     assert_string_equal(kong_test_error(test), text);
     assert_true(kong_test_logged(test, "err", text));
+}
+
+static void fails(struct kong_test *test, const char *header, const char *text) {
+    fails_by(test, header, "redis", text);
 }
 
 /* --- Handlers --- */
@@ -111,10 +139,35 @@ static void fails_open_each_time(void **state) {
     kong_test_close(test);
 }
 
+/* Kong has its answer and is told nothing more; the test is. */
+static void fails_after_its_exit(void **state) {
+    static const char *const hows[] = {"at once", "late", "well", "ended"};
+    for (int closed = 0; closed < 2; closed++) {
+        struct kong_test *test = gateway(state, closed != 0, NULL);
+        for (size_t i = 0; i < 12; i++) {
+            bool fails = i % 4 < 2;
+            kong_test_request(test, "GET", "/");
+            kong_test_request_header(test, "X-Exit", hows[i % 4]);
+            assert_int_equal(kong_test_run(test), fails ? KONG_TEST_FAILED : KONG_TEST_EXITED);
+            assert_string_equal(kong_test_error(test),
+                                fails ? "failing: access failed after its exit: no room for it" : "");
+            assert_int_equal(kong_test_response_status(test), 403);
+            assert_string_equal(kong_test_response_body(test, NULL), "no");
+            assert_false(kong_test_logged(test, "err", ""));
+        }
+        assert_true(kong_test_server_logged(test, "error",
+                                            "access failed after its exit: no room for it"));
+        kong_test_close(test);
+    }
+}
+
 static void fails_closed_each_time(void **state) {
     struct kong_test *test = gateway(state, true, NULL);
     for (int i = 0; i < 3; i++) {
         fails(test, "X-Fail", "failing: access failed: no answer from redis");
+        assert_int_equal(kong_test_response_status(test), 500);
+        assert_false(kong_test_reached_upstream(test));
+        fails_by(test, "X-Fail", "-1", "failing: access failed: the handler returned -1");
         assert_int_equal(kong_test_response_status(test), 500);
         assert_false(kong_test_reached_upstream(test));
     }
@@ -185,7 +238,7 @@ int main(void) {
     { #test " " #protocol, test, NULL, NULL, &protocol }
 #define BOTH(test) ONE(test, protobuf), ONE(test, msgpack)
     const struct CMUnitTest tests[] = {
-        BOTH(fails_open_each_time),     BOTH(fails_closed_each_time),
+        BOTH(fails_open_each_time), BOTH(fails_after_its_exit), BOTH(fails_closed_each_time),
         BOTH(configuration_that_fails), ONE(jobs_run_on_demand, protobuf),
         ONE(jobs_that_fail, protobuf),  BOTH(lines_of_the_server),
     };

@@ -11,12 +11,13 @@
 #include "limit.h"
 #include "one_plugin.h"
 
-/* --- A plugin whose handler sleeps, or fails --- */
+/* --- A plugin whose handler sleeps, or fails, perhaps behind an exit --- */
 
 struct seen {
     unsigned interrupts;
     unsigned calls, finishes;
     bool sleeps;
+    bool exits;
     bool gone; /* the peer is, in the next call that is written to it */
     struct event *sleeping;
     struct event *goes_along; /* freed while another one is interrupted */
@@ -42,6 +43,10 @@ static int handle(struct kong *kong, const void *config) {
         event_sleep(event, interrupted, seen);
         return event_call_error(event);
     }
+    if (seen->exits) {
+        const struct pdk_method *exit = &pdk_methods[PDK_RESPONSE_EXIT];
+        event_call(event, exit, exit->name, NULL, 0, NULL);
+    }
     return KONG_E_FAILED;
 }
 
@@ -62,6 +67,9 @@ static int call(struct event *event, const struct pdk_method *method, struct kon
     seen->calls++;
     if (seen->gone && (method->flags & PDK_TERMINAL) != 0) {
         event_cancel(event, KONG_E_GONE);
+    }
+    if (seen->exits && (method->flags & PDK_TERMINAL) != 0) {
+        event_release(event); /* as on MsgPack:1, where nothing follows an exit */
     }
     return KONG_OK;
 }
@@ -199,6 +207,23 @@ static void failure_told_to_nobody(void **state) {
     }
 }
 
+/* Behind its exit an event belongs to nobody; that it failed, and how long it took, counts. */
+static void failure_behind_an_exit(void **state) {
+    struct fixture f;
+    (void)state;
+    begin(&f, false, false);
+    f.seen.exits = true;
+    for (unsigned i = 1; i <= 3; i++) {
+        const struct stats_phase *access = &f.plugin_stats.phases[KONG_PHASE_ACCESS];
+        start(&f);
+        assert_int_equal(f.seen.calls, i); /* the exit: the failure is told to nobody */
+        assert_int_equal(access->failed, i);
+        assert_int_equal(access->latency.count, i);
+        assert_int_equal(access->running, 0);
+    }
+    end(&f);
+}
+
 /* Stacks of a burst are given back when they were not needed for a while. */
 static void stacks_of_a_burst_are_given_back(void **state) {
     (void)state;
@@ -317,7 +342,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sleeper_is_interrupted_once),
         cmocka_unit_test(next_one_goes_along),
-        cmocka_unit_test(failure_told_to_nobody),
+        cmocka_unit_test(failure_told_to_nobody), cmocka_unit_test(failure_behind_an_exit),
         cmocka_unit_test(stacks_of_a_burst_are_given_back),
         cmocka_unit_test(forsaken_events_behind_others),
         cmocka_unit_test(ids_come_again_late),
