@@ -42,17 +42,18 @@ int kong_response_get_raw_body(struct kong *kong, size_t limit, struct kong_str 
 
 /* --- The response: changes --- */
 
-/* kong.response.set_status: the status that the client gets, 100 to 599.
- * Phases: rewrite, access, response, header_filter. Posted. */
+/* kong.response.set_status: the status that the client gets, 200 to 599.
+ * Phases: rewrite, access, response, header_filter. Posted.
+ * KONG_E_INVALID: another one; below 200 the client would wait for an answer that never comes. */
 int kong_response_set_status(struct kong *kong, int status);
 
 /* kong.response.set_header: replaces a header of the response.
  * Phases: rewrite, access, response, header_filter. Posted.
  * In rewrite and access an upstream's header of the same name is not replaced: the client sees
  * both. A value of "" arrives as one space. Transfer-Encoding is ignored, and in rewrite and access
- * Content-Type is, too. Never set Content-Length, here or by the functions below: Kong sends it as
- * it is, and a short one cuts the body, a long one lets the client wait. KONG_E_INVALID: an empty
- * name. */
+ * Content-Type is, too. KONG_E_INVALID, here and below: an empty name; Content-Length, which Kong
+ * sets by itself. It would not cut or fill the body: the client would take what is left of it for
+ * the next answer, or wait for more. */
 int kong_response_set_header(struct kong *kong, const char *name, const char *value);
 
 /* kong.response.set_header with a value of other types: a string with its length, a number, a
@@ -87,7 +88,7 @@ int kong_response_set_raw_body(struct kong *kong, struct kong_str body);
 
 /* --- The response: ends --- */
 
-/* kong.response.exit: ends the request with this answer. status is 100 to 599; body may be nil: an
+/* kong.response.exit: ends the request with this answer. status is 200 to 599; body may be nil: an
  * empty one; headers is a map of name to a value as kong_response_set_header_value takes it, or
  * nil.
  * Phases: rewrite, access, response, header_filter, preread. Terminal.

@@ -81,7 +81,8 @@ int kong_service_request_set_method(struct kong *kong, const char *method);
  * host that the upstream is asked for.
  * Phases: rewrite, access. Posted.
  * A value of "" arrives as one space. Host set in rewrite has no effect on a route with
- * preserve_host. KONG_E_INVALID: an empty name. */
+ * preserve_host. KONG_E_INVALID, here and below: an empty name; Content-Length, which Kong sets by
+ * itself (a smaller one would make Kong take the rest of the body for another request). */
 int kong_service_request_set_header(struct kong *kong, const char *name, const char *value);
 
 /* kong.service.request.set_header with a value of other types: a string with its length, a number,

@@ -76,6 +76,18 @@ static const char *check_integer(const struct pdk_method *method, const struct k
                : "the first argument must be an integer, 0 or more";
 }
 
+static const char *check_names(enum pdk_id id, const struct kong_value *headers) {
+    if (!is_map(headers)) {
+        return "the first argument must be a map";
+    }
+    for (size_t i = 0; headers->type == KONG_MAP && i < headers->map.count; i++) {
+        if (pdk_sets_length(id, headers->map.pairs[i].key)) {
+            return PDK_SETS_LENGTH;
+        }
+    }
+    return NULL;
+}
+
 /* NULL, or what is wrong. args has PDK_MOST_ARGS places, nil where there is no argument. */
 static const char *check_shape(const struct pdk_method *method,
                                const struct kong_value *const *args, size_t count, bool msgpack,
@@ -88,6 +100,9 @@ static const char *check_shape(const struct pdk_method *method,
     case PDK_ARGS_BYTES:
         return check_string(args[0]);
     case PDK_ARGS_KV:
+        if (args[0]->type == KONG_STRING && pdk_sets_length(id, args[0]->string)) {
+            return PDK_SETS_LENGTH;
+        }
         return args[0]->type == KONG_STRING && id == PDK_LOG_SET_SERIALIZE_VALUE
                    ? check_options(args[2])
                    : check_string(args[0]);
@@ -101,13 +116,15 @@ static const char *check_shape(const struct pdk_method *method,
                    ? check_string(args[0])
                    : "the id is no UUID";
     case PDK_ARGS_INT:
-        return check_integer(method, args[0], msgpack);
+        return id != PDK_RESPONSE_SET_STATUS || is_integer(args[0], PDK_LEAST_STATUS, 599)
+                   ? check_integer(method, args[0], msgpack)
+                   : "the first argument must be a status";
     case PDK_ARGS_BOOL:
         return is_nil_or(args[0], KONG_BOOLEAN) ? NULL : "the first argument must be a boolean";
     case PDK_ARGS_STRUCT:
-        return is_map(args[0]) ? NULL : "the first argument must be a map";
+        return check_names(id, args[0]);
     case PDK_ARGS_EXIT:
-        return check_exit(args, id == PDK_RESPONSE_ERROR ? 400 : 100, msgpack, phase);
+        return check_exit(args, id == PDK_RESPONSE_ERROR ? 400 : PDK_LEAST_STATUS, msgpack, phase);
     case PDK_ARGS_AUTHENTICATE:
         return (args[0]->type == KONG_NIL || is_map(args[0])) &&
                        (args[1]->type == KONG_NIL || is_map(args[1]))

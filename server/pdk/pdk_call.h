@@ -93,8 +93,16 @@ int pdk_to_headers(struct kong *kong, enum pdk_id id, const struct kong_value *m
 int pdk_post_header(struct kong *kong, enum pdk_id id, const char *name, struct kong_value value);
 int pdk_post_header_name(struct kong *kong, enum pdk_id id, const char *name);
 
+/* Kong takes statuses from 100 on; below 200 the client gets no answer, and waits. */
+#define PDK_LEAST_STATUS 200
+
 /* Whether Kong takes it in an exit in preread. */
 bool pdk_is_stream_status(const struct kong_value *status);
+
+/* Whether the function sets Content-Length. Kong sends the body as it is: what is more than the
+ * header says is taken for the next answer, or for another request. */
+bool pdk_sets_length(enum pdk_id id, struct kong_str name);
+#define PDK_SETS_LENGTH "Kong sets Content-Length by itself"
 
 /* Headers as Kong takes them, in the event's arena: a map, or nil where `nil_too`. */
 int pdk_check_headers(struct kong *kong, enum pdk_id id, struct kong_value headers, bool nil_too,

@@ -193,9 +193,19 @@ static bool takes_one(enum pdk_id id, struct kong_str name) {
            name.len == 4 && strncasecmp(name.data, "host", 4) == 0;
 }
 
+bool pdk_sets_length(enum pdk_id id, struct kong_str name) {
+    return name.len == 14 && strncasecmp(name.data, "content-length", 14) == 0 &&
+           (id == PDK_RESPONSE_SET_HEADER || id == PDK_RESPONSE_ADD_HEADER ||
+            id == PDK_RESPONSE_SET_HEADERS || id == PDK_SERVICE_REQUEST_SET_HEADER ||
+            id == PDK_SERVICE_REQUEST_ADD_HEADER || id == PDK_SERVICE_REQUEST_SET_HEADERS);
+}
+
 static int check_name(struct kong *kong, enum pdk_id id, struct kong_str name) {
     if (name.data == NULL || name.len == 0) {
         return pdk_fail(kong, id, KONG_E_INVALID, "a header must have a name");
+    }
+    if (pdk_sets_length(id, name)) {
+        return pdk_fail(kong, id, KONG_E_INVALID, PDK_SETS_LENGTH);
     }
     return KONG_OK;
 }

@@ -4,9 +4,8 @@
 
 #include "value.h"
 
-#define LEAST_STATUS 100
-#define LEAST_ERROR  400
-#define MOST_STATUS  599
+#define LEAST_ERROR 400
+#define MOST_STATUS 599
 
 /* --- What it is --- */
 
@@ -37,7 +36,7 @@ bool pdk_is_stream_status(const struct kong_value *status) {
 }
 
 int kong_response_set_status(struct kong *kong, int status) {
-    int error = check_status(kong, PDK_RESPONSE_SET_STATUS, status, LEAST_STATUS);
+    int error = check_status(kong, PDK_RESPONSE_SET_STATUS, status, PDK_LEAST_STATUS);
     return error != 0 ? error : pdk_post(kong, PDK_RESPONSE_SET_STATUS, ARGS(kong_integer(status)));
 }
 
@@ -88,7 +87,7 @@ int kong_response_exit(struct kong *kong, int status, struct kong_str body,
                        struct kong_value headers) {
     const enum pdk_id id = PDK_RESPONSE_EXIT;
     struct kong_value checked, number = kong_integer(status);
-    int error = check_status(kong, id, status, LEAST_STATUS);
+    int error = check_status(kong, id, status, PDK_LEAST_STATUS);
     if (error == 0 && kong_get_phase(kong) == KONG_PHASE_PREREAD &&
         !pdk_is_stream_status(&number)) {
         return pdk_fail(kong, id, KONG_E_INVALID,

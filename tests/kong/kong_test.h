@@ -95,16 +95,20 @@ struct kong_test_options {
     size_t stack_size; /* of a handler, in bytes, in place of the plugin's; 0: the plugin's */
 };
 
-/* What became of a request. */
+/* What became of a request. The worst of its plugins and phases counts. */
 enum kong_test_outcome {
+    /* All handlers returned 0, and the upstream's answer is on its way to the client. */
     KONG_TEST_OK = 0,
-    KONG_TEST_EXITED = 1, /* by kong.response.exit or .error: the upstream was not asked, or its
-                             answer not used */
-    KONG_TEST_FAILED =
-        2,                /* a handler or `configure` failed, or Kong raised an error in a PDK call:
-                             kong_test_error says what. What Kong made of it is seen as after other
-                             runs: it went on without the plugin (KONG_FAIL_OPEN), or answered 500 */
-    KONG_TEST_BROKEN = 3, /* the test itself went wrong: kong_test_error */
+    /* A handler has answered, by kong.response.exit or .error: the upstream was not asked, or its
+     * answer not used. */
+    KONG_TEST_EXITED = 1,
+    /* A handler or `configure` failed, also behind its exit; or Kong raised an error in a PDK call,
+     * could not reach the target, or lets the client wait for ever. kong_test_error says which.
+     * What Kong made of it is seen as after other runs: it went on without the plugin
+     * (KONG_FAIL_OPEN), answered 500 (KONG_FAIL_CLOSED), or had the handler's answer. */
+    KONG_TEST_FAILED = 2,
+    /* The test itself went wrong: kong_test_error says how. */
+    KONG_TEST_BROKEN = 3,
 };
 
 /* 0. 1: Kong would not take the configuration: `error` has the lines of its Admin API. -1: the

@@ -155,8 +155,8 @@ enum kong_test_outcome test_event(struct kong_test *test, struct hosted *hosted,
     if (event.outcome == SIM_EVENT_OK || event.outcome == SIM_EVENT_EXITED) {
         enum kong_test_outcome outcome =
             went_well(test, &event, failure_line(test, hosted->plugin.name, logged, phase));
-        return outcome == KONG_TEST_EXITED && test_failed_after_exit(test, hosted->plugin.name,
-                                                                     instance, phase, log_end)
+        return outcome == KONG_TEST_EXITED &&
+                       test_failed_after_exit(test, hosted->plugin.name, instance, phase, log_end)
                    ? KONG_TEST_FAILED
                    : outcome;
     }
@@ -202,6 +202,18 @@ enum kong_test_outcome kong_test_phase(struct kong_test *test, enum kong_phase p
     return broken(test) ? KONG_TEST_BROKEN : outcome;
 }
 
+/* A request that does not end is none that the test can be content with. */
+static enum kong_test_outcome ends(struct kong_test *test, enum kong_test_outcome outcome) {
+    char why[128];
+    if (!sim_pdk_client_waits(test->pdk, why, sizeof why)) {
+        return outcome;
+    }
+    if (test->error[0] == '\0') {
+        snprintf(test->error, sizeof test->error, "the client waits for ever: %s", why);
+    }
+    return test_worse(outcome, KONG_TEST_FAILED);
+}
+
 enum kong_test_outcome kong_test_run(struct kong_test *test) {
     struct sim_pdk *pdk = test->pdk;
     enum kong_test_outcome outcome = KONG_TEST_OK;
@@ -228,7 +240,7 @@ enum kong_test_outcome kong_test_run(struct kong_test *test) {
     pdk->service.status = test->reached_upstream ? answer : 0;
     run_phase(test, KONG_PHASE_LOG, false, &outcome);
     pdk->service.status = answer;
-    return broken(test) ? KONG_TEST_BROKEN : outcome;
+    return broken(test) ? KONG_TEST_BROKEN : ends(test, outcome);
 }
 
 /* --- In a thread of its own --- */

@@ -55,8 +55,8 @@ off_t test_log_end(const struct gateway *gateway) {
     return lseek(gateway->log_fd, 0, SEEK_END);
 }
 
-/* Kong is told nothing any more: only the server's log has it. A handler that has called exit can no
- * more wait, so its thread turns to something else when it has returned. */
+/* Kong is told nothing any more: only the server's log has it. A handler that has called exit can
+ * no more wait, so its thread turns to something else when it has returned. */
 bool test_failed_after_exit(struct kong_test *test, const char *plugin, int64_t instance,
                             enum kong_phase phase, off_t from) {
     struct gateway *gateway = test->gateway;

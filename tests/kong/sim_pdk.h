@@ -38,6 +38,7 @@ struct sim_log {
  * changes, as they do in nginx. */
 struct sim_request {
     struct kong_str method, scheme, host;
+    bool by_head;                /* the client sent HEAD; does not change */
     int port;                    /* the one that Kong listens on */
     double http_version;         /* 1.1 */
     struct kong_str request_uri; /* path and query as sent; does not change */
@@ -197,6 +198,9 @@ bool sim_pdk_upstream_answered(struct sim_pdk *pdk, bool buffered);
 /* nginx sends the answer's headers: what it changes in them. Once a request; does nothing before
  * there is a status. */
 bool sim_pdk_sent(struct sim_pdk *pdk);
+
+/* The client waits for more than nginx has sent it: what for, in `why`. */
+bool sim_pdk_client_waits(const struct sim_pdk *pdk, char *why, size_t size);
 
 /* A value of a map, set or taken away (nil). The map is copied on the way: `map` may be any of the
  * fields above. */

@@ -1,6 +1,7 @@
 /* From the request to the upstream and back: what Kong itself does between the plugins' phases. */
 #include <arpa/inet.h>
 #include <regex.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "sim_pdk_call.h"
@@ -318,4 +319,24 @@ bool sim_pdk_sent(struct sim_pdk *pdk) {
     return length != NULL || pdk->request.http_version == 1.0 || pdk->request.http_version == 2.0 ||
            client->body.len == 0 ||
            headers_set(&client->headers, kong_str("Transfer-Encoding"), kong_str("chunked"));
+}
+
+bool sim_pdk_client_waits(const struct sim_pdk *pdk, char *why, size_t size) {
+    const struct sim_response *client = &pdk->client;
+    const struct field *length = headers_find(&client->headers, kong_str("Content-Length"));
+    bool by_head = kong_str_equal(pdk->request.method, kong_str("HEAD"));
+    size_t wanted = length != NULL ? strtoul(length->value.data, NULL, 10) : by_head ? 1 : 0;
+    if (client->status == 0 || pdk->request.by_head || client->status == 204 ||
+        client->status == 304 || (client->status >= 200 && wanted <= client->body.len)) {
+        return false;
+    }
+    if (client->status < 200) {
+        snprintf(why, size, "an answer with status %d ends no request", client->status);
+    } else if (by_head) {
+        snprintf(why, size, "for the body of an answer to HEAD, which it did not send");
+    } else {
+        snprintf(why, size, "Content-Length is %s, the body has %zu bytes", length->value.data,
+                 client->body.len);
+    }
+    return true;
 }

@@ -240,6 +240,7 @@ bool sim_pdk_set_request(struct sim_pdk *pdk, const char *method, const char *ur
     }
     const char *query = strchr(path, '?');
     pdk->request.method = state_copy(pdk, kong_str(method));
+    pdk->request.by_head = strcmp(method, "HEAD") == 0;
     pdk->request.request_uri = state_copy(pdk, kong_str(*path == '\0' ? "/" : path));
     pdk->request.args = state_copy(pdk, kong_str(query == NULL ? "" : query + 1));
     return pdk->request.method.data != NULL && pdk->request.request_uri.data != NULL &&

@@ -150,13 +150,14 @@ static void fails_after_its_exit(void **state) {
             kong_test_request_header(test, "X-Exit", hows[i % 4]);
             assert_int_equal(kong_test_run(test), fails ? KONG_TEST_FAILED : KONG_TEST_EXITED);
             assert_string_equal(kong_test_error(test),
-                                fails ? "failing: access failed after its exit: no room for it" : "");
+                                fails ? "failing: access failed after its exit: no room for it"
+                                      : "");
             assert_int_equal(kong_test_response_status(test), 403);
             assert_string_equal(kong_test_response_body(test, NULL), "no");
             assert_false(kong_test_logged(test, "err", ""));
         }
-        assert_true(kong_test_server_logged(test, "error",
-                                            "access failed after its exit: no room for it"));
+        assert_true(
+            kong_test_server_logged(test, "error", "access failed after its exit: no room for it"));
         kong_test_close(test);
     }
 }
@@ -238,9 +239,10 @@ int main(void) {
     { #test " " #protocol, test, NULL, NULL, &protocol }
 #define BOTH(test) ONE(test, protobuf), ONE(test, msgpack)
     const struct CMUnitTest tests[] = {
-        BOTH(fails_open_each_time), BOTH(fails_after_its_exit), BOTH(fails_closed_each_time),
-        BOTH(configuration_that_fails), ONE(jobs_run_on_demand, protobuf),
-        ONE(jobs_that_fail, protobuf),  BOTH(lines_of_the_server),
+        BOTH(fails_open_each_time),        BOTH(fails_after_its_exit),
+        BOTH(fails_closed_each_time),      BOTH(configuration_that_fails),
+        ONE(jobs_run_on_demand, protobuf), ONE(jobs_that_fail, protobuf),
+        BOTH(lines_of_the_server),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

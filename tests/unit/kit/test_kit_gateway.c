@@ -76,6 +76,9 @@ static int in_access(struct kong *kong, const void *config) {
     if (strcmp(what.data, "authenticate") == 0) {
         return kong_client_authenticate(kong, NULL, &key);
     }
+    if (strcmp(what.data, "head") == 0) {
+        return kong_service_request_set_method(kong, "HEAD");
+    }
     return strcmp(what.data, "meet") == 0 ? meet(kong) : KONG_OK;
 }
 
@@ -407,6 +410,23 @@ static void kong_2_8(void **state) {
     kong_test_close(test);
 }
 
+/* Kong lets such a client wait until it gives up. */
+static void client_that_waits(void **state) {
+    struct kong_test *test = open_gateway(state, 0, 0);
+    for (int head = 0; head < 2; head++) {
+        kong_test_request(test, head ? "HEAD" : "GET", "/");
+        kong_test_request_header(test, "X-Do", "head");
+        kong_test_upstream(test, 200, "hello");
+        assert_int_equal(kong_test_run(test), head ? KONG_TEST_OK : KONG_TEST_FAILED);
+        assert_string_equal(kong_test_error(test),
+                            head ? ""
+                                 : "the client waits for ever: for the body of an answer to HEAD, "
+                                   "which it did not send");
+        assert_string_equal(kong_test_sent_method(test), "HEAD");
+    }
+    kong_test_close(test);
+}
+
 int main(void) {
     static bool protobuf = false;
     static bool msgpack = true;
@@ -417,7 +437,7 @@ int main(void) {
         BOTH(several_at_once),       BOTH(on_several_threads), BOTH(waiting_for_nothing),
         BOTH(crash_is_told),         BOTH(stack_size_counts),  ONE(faults_of_the_test, protobuf),
         BOTH(answers_by_a_function), BOTH(slow_or_closing),    BOTH(binary_body),
-        BOTH(credential_only),       BOTH(kong_2_8),
+        BOTH(credential_only),       BOTH(kong_2_8),           BOTH(client_that_waits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

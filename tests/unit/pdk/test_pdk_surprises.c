@@ -161,6 +161,66 @@ static void test_exit_length(void **state) {
     }
 }
 
+static int lengths(struct kong *kong, struct bench *bench) {
+    struct kong_pair pair = kong_pair("content-length", kong_string("3"));
+    struct kong_value headers = kong_map(&pair, 1), args[] = {pair.value, pair.value};
+    args[0] = kong_string("Content-Length");
+    note_error(bench, kong_response_set_header(kong, "Content-Length", "3"));
+    note(bench, "%s ", kong_error_text(kong));
+    note_error(bench, kong_response_set_header_value(kong, "CONTENT-LENGTH", kong_integer(3)));
+    note_error(bench, kong_response_add_header(kong, "content-length", "3"));
+    note_error(bench, kong_response_set_headers(kong, headers));
+    note_error(bench, kong_service_request_set_header(kong, "Content-Length", "3"));
+    note_error(bench, kong_service_request_add_header(kong, "Content-Length", "3"));
+    note_error(bench, kong_service_request_set_headers(kong, headers));
+    note_error(bench, kong_call(kong, "kong.service.request.set_header", args, 2, NULL));
+    note_error(bench, kong_call(kong, "kong.response.set_headers", &headers, 1, NULL));
+    note_error(bench, kong_response_set_header(kong, "Content-Lengths", "3"));
+    note_error(bench, kong_response_clear_header(kong, "Content-Length"));
+    return 0;
+}
+
+/* What Kong sends is not cut: the rest would be the next answer, or another request. */
+static void test_lengths(void **state) {
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        struct bench *bench = run(protocols[i], lengths);
+        assert_string_equal(bench_notes(bench),
+                            "INVALID kong.response.set_header: Kong sets Content-Length by itself "
+                            "INVALID INVALID INVALID INVALID INVALID INVALID INVALID INVALID ok "
+                            "ok ");
+        assert_int_equal(bench->call_count, 2);
+        bench_destroy(bench);
+    }
+}
+
+static int low_statuses(struct kong *kong, struct bench *bench) {
+    struct kong_value args[] = {kong_integer(199)};
+    for (int status = 100; status < 200; status += 99) {
+        note_error(bench, kong_response_set_status(kong, status));
+        note_error(bench, kong_response_exit(kong, status, kong_str("x"), kong_nil()));
+    }
+    note(bench, "%s ", kong_error_text(kong));
+    note_error(bench, kong_call(kong, "kong.response.set_status", args, 1, NULL));
+    note_error(bench, kong_call(kong, "kong.response.exit", args, 1, NULL));
+    note_error(bench, kong_response_set_status(kong, 200));
+    note_error(bench, kong_response_exit(kong, 200, kong_str("x"), kong_nil()));
+    return 0;
+}
+
+/* Below 200 the client gets nothing that ends its request. */
+static void test_low_statuses(void **state) {
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        struct bench *bench = run(protocols[i], low_statuses);
+        assert_string_equal(bench_notes(bench),
+                            "INVALID INVALID INVALID INVALID kong.response.exit: the status must "
+                            "be 200 to 599, not 199 INVALID INVALID ok ok ");
+        assert_int_equal(bench->call_count, 2);
+        bench_destroy(bench);
+    }
+}
+
 static int exit_preread(struct kong *kong, struct bench *bench) {
     static const int refused[] = {204, 401, 404, 501, 599};
     for (size_t i = 0; i < LENGTH(refused); i++) {
@@ -345,7 +405,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_add_header_list), cmocka_unit_test(test_host),
         cmocka_unit_test(test_targets),         cmocka_unit_test(test_exit_alone),
-        cmocka_unit_test(test_exit_length),     cmocka_unit_test(test_exit_preread),
+        cmocka_unit_test(test_exit_length),     cmocka_unit_test(test_lengths),
+        cmocka_unit_test(test_low_statuses),    cmocka_unit_test(test_exit_preread),
         cmocka_unit_test(test_error_format),    cmocka_unit_test(test_query_arg),
         cmocka_unit_test(test_raw_query),       cmocka_unit_test(test_lines),
         cmocka_unit_test(test_failure),         cmocka_unit_test(test_cut),

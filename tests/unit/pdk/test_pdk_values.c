@@ -369,7 +369,7 @@ static void test_error_texts(void **state) {
     assert_string_equal(
         bench_notes(bench),
         "no errorKONG : the wordsok : the wordsTYPE : kong.request.get_port: the answer is a "
-        "stringINVALID : kong.response.set_status: the status must be 100 to 599, not 99");
+        "stringINVALID : kong.response.set_status: the status must be 200 to 599, not 99");
     /* the failed handler's own code is logged, not an older text */
     assert_string_equal(bench_args(bench, bench->call_count - 1),
                         "[\"bench: access failed: the plugin failed\"]");

@@ -342,7 +342,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sleeper_is_interrupted_once),
         cmocka_unit_test(next_one_goes_along),
-        cmocka_unit_test(failure_told_to_nobody), cmocka_unit_test(failure_behind_an_exit),
+        cmocka_unit_test(failure_told_to_nobody),
+        cmocka_unit_test(failure_behind_an_exit),
         cmocka_unit_test(stacks_of_a_burst_are_given_back),
         cmocka_unit_test(forsaken_events_behind_others),
         cmocka_unit_test(ids_come_again_late),
