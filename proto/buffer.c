@@ -1,6 +1,8 @@
 #include "buffer.h"
 
 #include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -81,6 +83,31 @@ void buffer_append_byte(struct buffer *buffer, uint8_t byte) {
     if (buffer_reserve(buffer, 1)) {
         buffer->data[buffer->len++] = byte;
     }
+}
+
+void buffer_printf(struct buffer *buffer, const char *format, ...) {
+    size_t room = buffer->capacity - buffer->len;
+    va_list args;
+    va_start(args, format);
+    int len = vsnprintf(room > 0 ? (char *)buffer->data + buffer->len : NULL, room, format, args);
+    va_end(args);
+    if (len >= 0 && (size_t)len >= room && buffer_reserve(buffer, (size_t)len + 1)) {
+        va_start(args, format);
+        vsnprintf((char *)buffer->data + buffer->len, (size_t)len + 1, format, args);
+        va_end(args);
+    }
+    buffer->len += len < 0 || buffer->failed ? 0 : (size_t)len;
+}
+
+char *buffer_take_text(struct buffer *buffer) {
+    char *text = NULL;
+    buffer_append_byte(buffer, '\0');
+    if (!buffer->failed) {
+        text = (char *)buffer->data;
+        empty(buffer);
+    }
+    buffer_free(buffer);
+    return text;
 }
 
 void buffer_consume(struct buffer *buffer, size_t len) {

@@ -32,6 +32,10 @@ static inline void buffer_set_budget(struct buffer *buffer, const struct budget 
     buffer->budget = budget;
 }
 
+/* The bytes with a NUL behind them, as a string that the caller frees; the buffer is as after
+ * buffer_free. NULL: it had failed, or is full. Not for one with a budget. */
+char *buffer_take_text(struct buffer *buffer);
+
 /* Moves all bytes, and what they are charged to; `from` is as after buffer_init. */
 void buffer_move(struct buffer *to, struct buffer *from);
 void buffer_free(
@@ -40,6 +44,8 @@ void buffer_free(
 void buffer_append(struct buffer *buffer, const void *data, size_t len);
 void buffer_append_text(struct buffer *buffer, const char *text);
 void buffer_append_byte(struct buffer *buffer, uint8_t byte);
+void buffer_printf(struct buffer *buffer, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 
 /* Room for len more bytes at data + buffer->len, so that they can be written in place and counted
  * with `len +=`. False, and failed, when there is none. */

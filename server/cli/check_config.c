@@ -50,15 +50,6 @@ static int read_config(const struct options *options, struct buffer *text, char 
     return reason == 0 ? 0 : fail(path, strerror(reason), error, error_size);
 }
 
-static bool has_field(const struct kong_schema *schema, const char *name) {
-    for (size_t i = 0; schema != NULL && i < schema->config.field_count; i++) {
-        if (strcmp(schema_field_name(&schema->config.fields[i]), name) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* The line for a text that cannot be an object; NULL when it may be one. */
 static const char *find_other(struct kong_str text) {
     size_t blank = 0;
@@ -116,7 +107,7 @@ static int check_text(const struct options *options, struct kong_str text, FILE 
         printable_error(error, error_size, "out of memory");
     } else if (rc == 0 && !options->no_configure) {
         rc = run_configure(options->plugin, result.config, out, error, error_size);
-    } else if (rc > 0 && !has_field(schema, "config") &&
+    } else if (rc > 0 && (schema == NULL || schema_field(&schema->config, "config", 6) == NULL) &&
                json_is_object(json_object_get(result.tree, "config"))) {
         /* the whole entity, as in Kong's Admin API and its declarative files */
         printable_error(error, error_size,

@@ -33,13 +33,8 @@ static int append(const char *data, size_t len, void *to) {
 static char *to_text(const json_t *json, size_t flags) {
     struct buffer text;
     buffer_init(&text, LIMIT_FRAME);
-    bool whole = json != NULL && json_dump_callback(json, append, &text, flags) == 0;
-    buffer_append_byte(&text, '\0');
-    if (!whole || text.failed) {
-        buffer_free(&text);
-        return NULL;
-    }
-    return (char *)text.data;
+    text.failed = json == NULL || json_dump_callback(json, append, &text, flags) != 0;
+    return buffer_take_text(&text);
 }
 
 int dump_init(struct dump *dump, const struct options *options) {

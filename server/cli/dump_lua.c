@@ -13,10 +13,7 @@
 #define INDENT 2u
 
 static void new_line(struct buffer *out, unsigned depth) {
-    buffer_append_byte(out, '\n');
-    for (unsigned i = 0; i < depth * INDENT; i++) {
-        buffer_append_byte(out, ' ');
-    }
+    buffer_printf(out, "\n%*s", (int)(depth * INDENT), "");
 }
 
 /* Decimal escapes, which Lua 5.1 has; UTF-8 stays as it is. */
@@ -24,13 +21,10 @@ static void append_string(struct buffer *out, const char *text, size_t len) {
     buffer_append_byte(out, '"');
     for (size_t i = 0; i < len; i++) {
         unsigned char c = (unsigned char)text[i];
-        char escape[8];
         if (c == '"' || c == '\\') {
-            buffer_append_byte(out, '\\');
-            buffer_append_byte(out, c);
+            buffer_printf(out, "\\%c", c);
         } else if (c < 0x20 || c == 0x7f) {
-            snprintf(escape, sizeof escape, "\\%03u", c);
-            buffer_append_text(out, escape);
+            buffer_printf(out, "\\%03u", c);
         } else {
             buffer_append_byte(out, c);
         }
@@ -65,16 +59,14 @@ static void append_key(struct buffer *out, const char *key) {
 }
 
 static void append_number(struct buffer *out, const json_t *json) {
-    char text[40];
     double number = json_number_value(json);
     if (json_is_integer(json)) {
-        snprintf(text, sizeof text, "%" JSON_INTEGER_FORMAT, json_integer_value(json));
+        buffer_printf(out, "%" JSON_INTEGER_FORMAT, json_integer_value(json));
     } else if (isinf(number)) {
-        snprintf(text, sizeof text, "%smath.huge", number < 0 ? "-" : "");
+        buffer_printf(out, "%smath.huge", number < 0 ? "-" : "");
     } else {
-        snprintf(text, sizeof text, "%.17g", number);
+        buffer_printf(out, "%.17g", number);
     }
-    buffer_append_text(out, text);
 }
 
 /* Kong's own definitions say this in one word: { "consumer": a foreign key that must be null }. */
@@ -83,9 +75,7 @@ static bool append_typedef(struct buffer *out, const char *key, json_t *value) {
     for (size_t i = 0; i < sizeof scopes / sizeof *scopes; i++) {
         if (strcmp(key, scopes[i]) == 0 && json_is_null(json_object_get(value, "eq")) &&
             json_object_get(value, "reference") != NULL) {
-            append_key(out, key);
-            buffer_append_text(out, "typedefs.no_");
-            buffer_append_text(out, key);
+            buffer_printf(out, "%s = typedefs.no_%s", key, key);
             return true;
         }
     }
@@ -178,18 +168,14 @@ char *dump_lua(const struct options *options) {
     buffer_init(&body, LIMIT_FRAME);
     append_value(&body, schema, 0);
     json_decref(schema);
-    buffer_append_byte(&body, '\0');
-    if (!body.failed && strstr((const char *)body.data, "= typedefs.no_") != NULL) {
-        buffer_append_text(&text, "local typedefs = require \"kong.db.schema.typedefs\"\n\n");
-    }
-    buffer_append_text(&text, "return ");
-    buffer_append(&text, body.data, body.failed ? 0 : body.len - 1);
-    buffer_append_byte(&text, '\0');
-    bool failed = body.failed || text.failed;
-    buffer_free(&body);
-    if (failed) {
-        buffer_free(&text);
+    char *table = buffer_take_text(&body);
+    if (table == NULL) {
         return NULL;
     }
-    return (char *)text.data;
+    if (strstr(table, "= typedefs.no_") != NULL) {
+        buffer_append_text(&text, "local typedefs = require \"kong.db.schema.typedefs\"\n\n");
+    }
+    buffer_printf(&text, "return %s", table);
+    free(table);
+    return buffer_take_text(&text);
 }

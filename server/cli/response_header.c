@@ -9,13 +9,9 @@
 
 bool response_header_default(const struct kong_plugin *plugin, char *out, size_t size) {
     const struct kong_schema *schema = plugin->schema;
-    const char *text = NULL;
-    for (size_t i = 0; schema != NULL && i < schema->config.field_count; i++) {
-        const struct kong_field *field = &schema->config.fields[i];
-        if (strcmp(schema_field_name(field), "response_header") == 0) {
-            text = field->default_json;
-        }
-    }
+    const struct kong_field *field =
+        schema == NULL ? NULL : schema_field(&schema->config, "response_header", 15);
+    const char *text = field == NULL ? NULL : field->default_json;
     json_t *json = text == NULL ? NULL : json_loads(text, JSON_DECODE_ANY, NULL);
     const char *name = json_string_value(json);
     bool fits = name != NULL && name[0] != '\0' && strlen(name) < size;

@@ -24,13 +24,12 @@ static int fail(struct writer *writer, int error, const char *what) {
 static void put_escape(struct writer *writer, unsigned char byte) {
     static const char from[] = "\"\\\b\f\n\r\t", into[] = "\"\\bfnrt";
     const char *known = byte == 0 ? NULL : strchr(from, byte);
-    char text[8];
     if (known != NULL) {
-        snprintf(text, sizeof text, "\\%c", into[known - from]);
+        buffer_append_byte(&writer->out, '\\');
+        buffer_append_byte(&writer->out, (uint8_t)into[known - from]);
     } else {
-        snprintf(text, sizeof text, "\\u%04x", byte);
+        buffer_printf(&writer->out, "\\u%04x", byte);
     }
-    buffer_append_text(&writer->out, text);
 }
 
 static int write_string(struct writer *writer, struct kong_str string) {
@@ -116,7 +115,6 @@ static int write_map(struct writer *writer, struct kong_pairs map, unsigned dept
 }
 
 static int write_value(struct writer *writer, const struct kong_value *value, unsigned depth) {
-    char text[32];
     switch (value->type) {
     case KONG_NIL:
         buffer_append_text(&writer->out, "null");
@@ -125,8 +123,7 @@ static int write_value(struct writer *writer, const struct kong_value *value, un
         buffer_append_text(&writer->out, value->boolean ? "true" : "false");
         break;
     case KONG_INTEGER:
-        snprintf(text, sizeof text, "%lld", (long long)value->integer);
-        buffer_append_text(&writer->out, text);
+        buffer_printf(&writer->out, "%lld", (long long)value->integer);
         break;
     case KONG_NUMBER:
         return write_number(writer, value->number);

@@ -14,6 +14,10 @@ static inline const char *schema_field_name(const struct kong_field *field) {
     return field->name != NULL ? field->name : field->member;
 }
 
+/* The field of this name, of len bytes; NULL: there is none. */
+const struct kong_field *schema_field(const struct kong_record *record, const char *name,
+                                      size_t len);
+
 /* Who sends a configuration. */
 enum schema_source {
     SCHEMA_FROM_USER, /* as to Kong's Admin API: a key that is no field is a violation */

@@ -191,22 +191,13 @@ void check_value(struct checker *checker, const struct kong_field *field,
 
 /* --- Records ------------------------------------------------------------------------------ */
 
-static const struct kong_field *field_named(const struct kong_record *record, const char *name) {
-    for (size_t i = 0; i < record->field_count; i++) {
-        if (strcmp(schema_field_name(&record->fields[i]), name) == 0) {
-            return &record->fields[i];
-        }
-    }
-    return NULL;
-}
-
 static void check_unknown(struct checker *checker, const struct kong_record *record,
                           const json_t *object, struct errors *errors) {
     const char *name;
     json_t *value;
 
     json_object_foreach((json_t *)object, name, value) {
-        if (field_named(record, name) != NULL) {
+        if (schema_field(record, name, strlen(name)) != NULL) {
             continue;
         }
         if (checker->source == SCHEMA_FROM_KONG) {

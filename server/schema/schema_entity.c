@@ -4,23 +4,28 @@
 
 #include <string.h>
 
-const struct kong_field *entity_field(const struct kong_record *record, const char *path) {
-    for (;;) {
-        size_t len = strcspn(path, ".");
-        const struct kong_field *found = NULL;
-        for (size_t i = 0; i < record->field_count && found == NULL; i++) {
-            const char *name = schema_field_name(&record->fields[i]);
-            found = strlen(name) == len && memcmp(name, path, len) == 0 ? &record->fields[i] : NULL;
+const struct kong_field *schema_field(const struct kong_record *record, const char *name,
+                                      size_t len) {
+    for (size_t i = 0; i < record->field_count; i++) {
+        const char *own = schema_field_name(&record->fields[i]);
+        if (strlen(own) == len && memcmp(own, name, len) == 0) {
+            return &record->fields[i];
         }
-        if (found == NULL || path[len] == '\0') {
+    }
+    return NULL;
+}
+
+const struct kong_field *entity_field(const struct kong_record *record, const char *path) {
+    const struct kong_field *found = NULL;
+    for (; record != NULL; record = found == NULL ? NULL : found->record) {
+        size_t len = strcspn(path, ".");
+        found = schema_field(record, path, len);
+        if (path[len] == '\0') {
             return found;
         }
-        if (found->record == NULL) {
-            return NULL;
-        }
-        record = found->record;
         path += len + 1;
     }
+    return NULL;
 }
 
 const json_t *entity_value(const json_t *object, const char *path) {

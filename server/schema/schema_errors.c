@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "text.h"
+
 /* The longest text about one value; the longest line with its path, where a control character takes
  * six bytes; the most lines. */
 #define TEXT_MAX  512
@@ -121,70 +123,60 @@ static size_t count_texts(const struct errors *errors) {
     return count;
 }
 
-struct line {
-    char data[LINE_SIZE];
-    size_t len;
-};
-
-/* What does not fit is left out. */
-static void line_bytes(struct line *line, const char *data, size_t len) {
-    if (len < sizeof line->data - line->len) {
-        memcpy(line->data + line->len, data, len);
-        line->len += len;
-    }
-}
-
 /* One violation is one line, whatever is in a configuration: control characters come out as the
  * Admin API's JSON shows them. */
-static void line_text(struct line *line, const char *text) {
-    for (; *text != '\0'; text++) {
-        unsigned char c = (unsigned char)*text;
-        char escape[8];
-        if (c >= 0x20 && c != 0x7f) {
-            line_bytes(line, text, 1);
-        } else if (c == '\n' || c == '\r' || c == '\t') {
-            line_bytes(line, c == '\n' ? "\\n" : c == '\r' ? "\\r" : "\\t", 2);
-        } else {
-            snprintf(escape, sizeof escape, "\\u%04x", c);
-            line_bytes(line, escape, 6);
+static void add_text(struct text *line, const char *text) {
+    for (;;) {
+        size_t plain = 0;
+        while ((unsigned char)text[plain] >= 0x20 && text[plain] != 0x7f) {
+            plain++;
         }
+        text_add(line, "%.*s", (int)plain, text);
+        text += plain;
+        if (*text == '\0') {
+            return;
+        }
+        if (*text == '\n' || *text == '\r' || *text == '\t') {
+            text_add(line, "\\%c", *text == '\n' ? 'n' : *text == '\r' ? 'r' : 't');
+        } else {
+            text_add(line, "\\u%04x", (unsigned)*text);
+        }
+        text++;
     }
 }
 
-static void line_path(struct line *line, const struct path *path) {
+static void add_path(struct text *line, const struct path *path) {
     char part[SCHEMA_NAME_MAX + 1];
 
     if (path->at == NULL) {
-        line_text(line, path->root);
+        add_text(line, path->root);
         return;
     }
-    line_path(line, path->up);
+    add_path(line, path->up);
     if (line->len > LINE_SIZE / 2) {
         return; /* the text matters more */
     }
     if (path->at->name != NULL) {
-        line_bytes(line, ".", 1);
-        line_text(line, errors_cut(path->at->name, part, sizeof part));
+        text_add(line, ".");
+        add_text(line, errors_cut(path->at->name, part, sizeof part));
     } else {
-        snprintf(part, sizeof part, "[%zu]", path->at->index);
-        line_text(line, part);
+        text_add(line, "[%zu]", path->at->index);
     }
 }
 
 /* A report under way. */
-struct lines {
+struct report {
     struct checker *checker;
     struct arena *arena;
     struct schema_result *result;
-    size_t most;
 };
 
-static void add_line(struct lines *lines, const struct line *line) {
-    struct kong_str copy = arena_copy(lines->arena, line->data, line->len);
+static void add_line(struct report *report, const struct text *line) {
+    struct kong_str copy = arena_copy(report->arena, line->data, line->len);
     if (copy.data == NULL) {
-        lines->checker->nomem = true;
+        report->checker->nomem = true;
     } else {
-        lines->result->lines[lines->result->count++] = copy.data;
+        report->result->lines[report->result->count++] = copy.data;
     }
 }
 
@@ -201,13 +193,14 @@ static int compare(const void *a, const void *b) {
     return order != 0 ? order : (x->index > y->index) - (x->index < y->index);
 }
 
-static void add_lines(struct lines *lines, const struct errors *errors, const struct path *path) {
-    if (errors->text.data != NULL && lines->result->count < lines->most) {
-        struct line line = {.len = 0};
-        line_path(&line, path);
-        line_text(&line, ": ");
-        line_text(&line, errors->text.data);
-        add_line(lines, &line);
+static void add_lines(struct report *report, const struct errors *errors, const struct path *path) {
+    if (errors->text.data != NULL && report->result->count < LINES_MAX) {
+        char data[LINE_SIZE];
+        struct text line = TEXT_IN(data);
+        add_path(&line, path);
+        text_add(&line, ": ");
+        add_text(&line, errors->text.data);
+        add_line(report, &line);
     }
     size_t count = 0;
     for (const struct errors *child = errors->children; child != NULL; child = child->next) {
@@ -216,9 +209,9 @@ static void add_lines(struct lines *lines, const struct errors *errors, const st
     if (count == 0) {
         return;
     }
-    const struct errors **sorted = arena_array(lines->checker->arena, count, sizeof *sorted);
+    const struct errors **sorted = arena_array(report->checker->arena, count, sizeof *sorted);
     if (sorted == NULL) {
-        lines->checker->nomem = true;
+        report->checker->nomem = true;
         return;
     }
     count = 0;
@@ -226,16 +219,16 @@ static void add_lines(struct lines *lines, const struct errors *errors, const st
         sorted[count++] = child;
     }
     qsort(sorted, count, sizeof *sorted, compare);
-    for (size_t i = 0; i < count && !lines->checker->nomem && lines->result->count < lines->most;
+    for (size_t i = 0; i < count && !report->checker->nomem && report->result->count < LINES_MAX;
          i++) {
         struct path below = {.up = path, .at = sorted[i]};
-        add_lines(lines, sorted[i], &below);
+        add_lines(report, sorted[i], &below);
     }
 }
 
 void errors_report(struct checker *checker, const struct errors *errors, const char *root,
                    struct arena *arena, struct schema_result *result) {
-    struct lines lines = {checker, arena, result, LINES_MAX};
+    struct report report = {checker, arena, result};
     struct path path = {.root = root};
     size_t all = count_texts(errors);
 
@@ -246,11 +239,11 @@ void errors_report(struct checker *checker, const struct errors *errors, const c
         checker->nomem = true;
         return;
     }
-    add_lines(&lines, errors, &path);
+    add_lines(&report, errors, &path);
     if (all > LINES_MAX && !checker->nomem) {
-        struct line line = {.len = 0};
-        line.len = (size_t)snprintf(line.data, sizeof line.data, "%s: %zu more violations", root,
-                                    all - LINES_MAX);
-        add_line(&lines, &line);
+        char data[LINE_SIZE];
+        struct text line = TEXT_IN(data);
+        text_add(&line, "%s: %zu more violations", root, all - LINES_MAX);
+        add_line(&report, &line);
     }
 }

@@ -37,10 +37,9 @@ json_t *schema_parse_text(const char *text, bool integers, bool *nomem);
 /* A whole configuration, an object; NULL with the reason in *errors, or out of memory. */
 json_t *schema_parse_config(struct checker *checker, struct kong_str text, struct errors *errors);
 
-/* --- schema_errors.c
- * ------------------------------------------------------------------------------
- *
- * What is wrong, as a tree of the configuration's shape. Kong's rules over several fields read it
+/* --- schema_errors.c ---------------------------------------------------------------------- */
+
+/* What is wrong, as a tree of the configuration's shape. Kong's rules over several fields read it
  * and add to it. A node without text and children means that nothing is wrong. */
 struct errors {
     const char *name; /* of a field; borrowed. NULL for an element of a list */

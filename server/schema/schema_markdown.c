@@ -1,9 +1,6 @@
 /* The fields as a table, for a plugin's README. */
 #include "schema_internal.h"
 
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "buffer.h"
@@ -23,111 +20,103 @@ static void cell_text(struct buffer *out, const char *data) {
 
 /* A code span in a cell; one with backticks in it needs two around. */
 static void code(struct buffer *out, const char *data) {
-    const char *fence = strchr(data, '`') == NULL ? "`" : "`` ";
-
-    buffer_append_text(out, fence);
+    bool ticks = strchr(data, '`') != NULL;
+    buffer_append_text(out, ticks ? "`` " : "`");
     cell_text(out, data);
-    buffer_append_text(out, fence[1] == '\0' ? fence : " ``");
+    buffer_append_text(out, ticks ? " ``" : "`");
 }
 
 /* --- Rules -------------------------------------------------------------------------------- */
 
-/* Puts what separates one rule from the next; *first is cleared. */
-static void next_rule(struct buffer *out, bool *first, const char *words) {
-    buffer_append_text(out, *first ? "" : "; ");
-    buffer_append_text(out, words);
-    *first = false;
+/* Rules that go into one cell, with "; " between them. */
+struct cell {
+    struct buffer *out;
+    bool begun;
+};
+
+/* Begins a rule. */
+static void begin(struct cell *cell, const char *words) {
+    buffer_printf(cell->out, "%s%s", cell->begun ? "; " : "", words);
+    cell->begun = true;
 }
 
-static void code_rule(struct buffer *out, bool *first, const char *words, const char *data) {
+static void flag_rule(struct cell *cell, const char *words, bool set) {
+    if (set) {
+        begin(cell, words);
+    }
+}
+
+static void code_rule(struct cell *cell, const char *words, const char *data) {
     if (data != NULL) {
-        next_rule(out, first, words);
-        code(out, data);
+        begin(cell, words);
+        code(cell->out, data);
     }
 }
 
-static void list_rule(struct buffer *out, bool *first, const char *words, const char *const *list) {
-    if (list == NULL) {
-        return;
-    }
-    next_rule(out, first, words);
-    for (size_t i = 0; list[i] != NULL; i++) {
-        buffer_append_text(out, i == 0 ? "" : ", ");
-        code(out, list[i]);
+static void list_rule(struct cell *cell, const char *words, const char *const *list) {
+    flag_rule(cell, words, list != NULL);
+    for (size_t i = 0; list != NULL && list[i] != NULL; i++) {
+        buffer_append_text(cell->out, i == 0 ? "" : ", ");
+        code(cell->out, list[i]);
     }
 }
 
-static void pattern_rule(struct buffer *out, bool *first, const char *words,
-                         const struct kong_pattern *list) {
+static void pattern_rule(struct cell *cell, const char *words, const struct kong_pattern *list) {
     for (; list != NULL && list->pattern != NULL; list++) {
-        code_rule(out, first, words, list->pattern);
+        code_rule(cell, words, list->pattern);
         if (list->err != NULL) {
-            buffer_append_text(out, " (");
-            cell_text(out, list->err);
-            buffer_append_text(out, ")");
+            buffer_append_text(cell->out, " (");
+            cell_text(cell->out, list->err);
+            buffer_append_text(cell->out, ")");
         }
     }
 }
 
-static void number(struct buffer *out, double value) {
-    char digits[32];
-    rules_number_text(value, digits);
-    buffer_append_text(out, digits);
-}
+/* As rules_number_text. */
+#define NUMBER "%.14g"
 
-static void number_rules(struct buffer *out, bool *first, const struct kong_field *field) {
-    if (field->one_of_numbers.items != NULL) {
-        next_rule(out, first, "one of ");
-        for (size_t i = 0; i < field->one_of_numbers.count; i++) {
-            buffer_append_text(out, i == 0 ? "" : ", ");
-            number(out, field->one_of_numbers.items[i]);
-        }
+static void number_rules(struct cell *cell, const struct kong_field *field) {
+    flag_rule(cell, "one of ", field->one_of_numbers.items != NULL);
+    for (size_t i = 0; i < field->one_of_numbers.count; i++) {
+        buffer_printf(cell->out, "%s" NUMBER, i == 0 ? "" : ", ", field->one_of_numbers.items[i]);
     }
     if (field->gt.set) {
-        next_rule(out, first, "greater than ");
-        number(out, field->gt.limit);
+        begin(cell, "greater than ");
+        buffer_printf(cell->out, NUMBER, field->gt.limit);
     }
     if (field->between.set) {
-        next_rule(out, first, "between ");
-        number(out, field->between.min);
-        buffer_append_text(out, " and ");
-        number(out, field->between.max);
+        begin(cell, "between ");
+        buffer_printf(cell->out, NUMBER " and " NUMBER, field->between.min, field->between.max);
     }
 }
 
-static void length_rule(struct buffer *out, bool *first, const char *words, size_t length) {
+static void length_rule(struct cell *cell, const char *words, size_t length) {
     if (length != 0) {
-        next_rule(out, first, words);
-        number(out, (double)length);
-    }
-}
-
-static void flag_rule(struct buffer *out, bool *first, const char *words, bool set) {
-    if (set) {
-        next_rule(out, first, words);
+        begin(cell, words);
+        buffer_printf(cell->out, "%zu", length);
     }
 }
 
 static void rules(struct buffer *out, const struct kong_field *field, bool with_required) {
-    bool first = true;
+    struct cell cell = {.out = out};
 
-    flag_rule(out, &first, "required", with_required && field->required);
-    code_rule(out, &first, "is ", field->eq_json);
-    list_rule(out, &first, "one of ", field->one_of);
-    number_rules(out, &first, field);
-    flag_rule(out, &first, "a UUID", field->uuid);
-    length_rule(out, &first, "length ", field->len_eq);
-    length_rule(out, &first, "length at least ", field->len_min);
-    length_rule(out, &first, "length at most ", field->len_max);
-    flag_rule(out, &first, "may be empty", field->allow_empty);
-    code_rule(out, &first, "starts with ", field->starts_with);
-    code_rule(out, &first, "does not match ", field->not_match);
-    pattern_rule(out, &first, "does not match ", field->match_none);
-    code_rule(out, &first, "matches ", field->match);
-    pattern_rule(out, &first, "matches ", field->match_all);
-    list_rule(out, &first, "matches one of ", field->match_any);
-    flag_rule(out, &first, "may be a vault reference", field->referenceable);
-    flag_rule(out, &first, "kept encrypted", field->encrypted);
+    flag_rule(&cell, "required", with_required && field->required);
+    code_rule(&cell, "is ", field->eq_json);
+    list_rule(&cell, "one of ", field->one_of);
+    number_rules(&cell, field);
+    flag_rule(&cell, "a UUID", field->uuid);
+    length_rule(&cell, "length ", field->len_eq);
+    length_rule(&cell, "length at least ", field->len_min);
+    length_rule(&cell, "length at most ", field->len_max);
+    flag_rule(&cell, "may be empty", field->allow_empty);
+    code_rule(&cell, "starts with ", field->starts_with);
+    code_rule(&cell, "does not match ", field->not_match);
+    pattern_rule(&cell, "does not match ", field->match_none);
+    code_rule(&cell, "matches ", field->match);
+    pattern_rule(&cell, "matches ", field->match_all);
+    list_rule(&cell, "matches one of ", field->match_any);
+    flag_rule(&cell, "may be a vault reference", field->referenceable);
+    flag_rule(&cell, "kept encrypted", field->encrypted);
     /* Items have no row of their own, only the fields of records in them have. */
     const struct kong_field *item = field->elements != NULL ? field->elements : field->values;
     if (item != NULL) {
@@ -135,7 +124,7 @@ static void rules(struct buffer *out, const struct kong_field *field, bool with_
         buffer_init(&inner, MARKDOWN_LIMIT);
         rules(&inner, item, false);
         if (inner.len > 0) {
-            next_rule(out, &first, field->elements != NULL ? "each: " : "each value: ");
+            begin(&cell, field->elements != NULL ? "each: " : "each value: ");
             buffer_append(out, inner.data, inner.len);
         }
         out->failed = out->failed || inner.failed;
@@ -175,21 +164,17 @@ static void field_row(struct buffer *out, const struct kong_field *field, const 
     struct buffer path;
 
     buffer_init(&path, MARKDOWN_LIMIT);
-    buffer_append_text(&path, prefix);
-    buffer_append_text(&path, schema_field_name(field));
+    buffer_printf(&path, "%s%s", prefix, schema_field_name(field));
     size_t name_len = path.len;
     const struct kong_record *inner = inner_record(field, &path);
-    buffer_append_text(&path, ".");
-    buffer_append_byte(&path, '\0');
+    buffer_append(&path, ".", 2); /* with its NUL */
     if (path.failed) {
         out->failed = true;
         buffer_free(&path);
         return;
     }
 
-    buffer_append_text(out, "| `");
-    buffer_append(out, path.data, name_len);
-    buffer_append_text(out, "` | ");
+    buffer_printf(out, "| `%.*s` | ", (int)name_len, (const char *)path.data);
     type(out, field);
     buffer_append_text(out, field->required ? " | yes | " : " | no | ");
     if (field->default_json != NULL) {
@@ -222,13 +207,10 @@ static void fields_rule(struct buffer *out, const struct kong_check *check) {
         [KONG_CHECK_MUTUALLY_REQUIRED] = "all are set, or none",
         [KONG_CHECK_MUTUALLY_EXCLUSIVE] = "at most one is set",
     };
-    bool first = true;
+    struct cell cell = {.out = out};
 
-    buffer_append_text(out, "- ");
-    list_rule(out, &first, "", check->fields);
-    buffer_append_text(out, ": ");
-    buffer_append_text(out, WORDS[check->type]);
-    buffer_append_text(out, ".\n");
+    list_rule(&cell, "- ", check->fields);
+    buffer_printf(out, ": %s.\n", WORDS[check->type]);
 }
 
 static void condition(struct buffer *out, const char *name, const struct kong_field *field) {
@@ -256,7 +238,6 @@ static void check_lines(struct buffer *out, const struct kong_record *record) {
 
 char *schema_to_markdown(const struct kong_schema *schema) {
     struct buffer out;
-    char *result = NULL;
 
     buffer_init(&out, MARKDOWN_LIMIT);
     buffer_append_text(&out, "| field | type | required | default | rules | description |\n"
@@ -265,13 +246,5 @@ char *schema_to_markdown(const struct kong_schema *schema) {
         record_rows(&out, &schema->config, "");
         check_lines(&out, &schema->config);
     }
-    buffer_append_byte(&out, '\0');
-    if (!out.failed) {
-        result = malloc(out.len);
-    }
-    if (result != NULL) {
-        memcpy(result, out.data, out.len);
-    }
-    buffer_free(&out);
-    return result;
+    return buffer_take_text(&out);
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "schema.h"
+#include "text.h"
 
 #define PHASE(name) (1u << KONG_PHASE_##name)
 #define REQUEST     (PHASE(REWRITE) | PHASE(ACCESS) | PHASE(RESPONSE) | PHASE(HEADER_FILTER))
@@ -38,13 +39,10 @@ const char *const *schema_protocols(const struct kong_schema *schema, unsigned p
 }
 
 /* Those that have the phase, "grpc, http". */
-static void name_protocols(unsigned phase, char *text, size_t size) {
-    size_t len = 0;
-    for (size_t i = 0; i < PROTOCOL_COUNT && len < size; i++) {
+static void name_protocols(unsigned phase, struct text *names) {
+    for (size_t i = 0; i < PROTOCOL_COUNT; i++) {
         if ((PROTOCOLS[i].phases & 1u << phase) != 0 && PROTOCOLS[i].name[0] != 'w') {
-            int more =
-                snprintf(text + len, size - len, "%s%s", len > 0 ? ", " : "", PROTOCOLS[i].name);
-            len += more < 0 ? 0 : (size_t)more;
+            text_add_item(names, ", ", PROTOCOLS[i].name);
         }
     }
 }
@@ -72,7 +70,8 @@ int schema_check_protocols(const struct kong_schema *schema, unsigned phases, ch
     for (unsigned phase = 0; phase < KONG_PHASE_COUNT; phase++) {
         if ((phases & ~run & 1u << phase) != 0) {
             char fitting[100];
-            name_protocols(phase, fitting, sizeof fitting);
+            struct text names = TEXT_IN(fitting);
+            name_protocols(phase, &names);
             snprintf(error, error_size,
                      "Kong runs the phase %s on none of its .protocols: add one of %s, or take the "
                      "handler away",

@@ -26,10 +26,20 @@ void rules_number_text(double number, char text[32]) {
     snprintf(text, 32, "%.14g", number);
 }
 
+/* A value, the field whose rules it must keep, and where the error goes. */
+struct subject {
+    struct checker *checker;
+    const struct kong_field *field;
+    const json_t *value;
+    struct errors *errors;
+};
+
 /* A rule. True when the field does not have it, or the value keeps it; otherwise it sets the error.
  */
-typedef bool rule(struct checker *checker, const struct kong_field *field, const json_t *value,
-                  struct errors *errors);
+typedef bool rule(const struct subject *s);
+
+/* False, with this text. */
+#define refuse(s_, ...) (errors_set((s_)->checker, (s_)->errors, __VA_ARGS__), false)
 
 static void scalar_text(const json_t *value, char *text, size_t size) {
     char number[32];
@@ -47,28 +57,24 @@ static void scalar_text(const json_t *value, char *text, size_t size) {
     }
 }
 
-static bool rule_eq(struct checker *checker, const struct kong_field *field, const json_t *value,
-                    struct errors *errors) {
-    if (field->eq_json == NULL) {
-        return true;
-    }
-    json_t *wanted = schema_parse_text(field->eq_json, false, &checker->nomem);
-    if (wanted == NULL) {
-        return true;
-    }
-    bool equal = json_equal(value, wanted);
+static bool rule_eq(const struct subject *s) {
+    json_t *wanted = s->field->eq_json == NULL
+                         ? NULL
+                         : schema_parse_text(s->field->eq_json, false, &s->checker->nomem);
+    bool equal = wanted == NULL || json_equal(s->value, wanted);
     if (!equal) {
         char text[256];
         scalar_text(wanted, text, sizeof text);
-        errors_set(checker, errors, "value must be %s", text);
+        errors_set(s->checker, s->errors, "value must be %s", text);
     }
     json_decref(wanted);
     return equal;
 }
 
-static bool string_is(const json_t *value, const char *text) {
-    return json_string_length(value) == strlen(text) &&
-           memcmp(json_string_value(value), text, strlen(text)) == 0;
+/* Whether it begins with this text. */
+static bool begins(const json_t *value, const char *text) {
+    size_t len = strlen(text);
+    return json_string_length(value) >= len && memcmp(json_string_value(value), text, len) == 0;
 }
 
 /* "a, b, c" in the arena; count is found by the list's NULL or given with numbers. */
@@ -91,196 +97,138 @@ static struct kong_str join(struct checker *checker, const char *const *texts,
     return joined;
 }
 
-static bool rule_one_of(struct checker *checker, const struct kong_field *field,
-                        const json_t *value, struct errors *errors) {
-    if (field->one_of == NULL) {
+static bool rule_one_of(const struct subject *s) {
+    const char *const *option = s->field->one_of;
+    if (option == NULL) {
         return true;
     }
-    for (const char *const *option = field->one_of; *option != NULL; option++) {
-        if (string_is(value, *option)) {
+    for (; *option != NULL; option++) {
+        if (begins(s->value, *option) && json_string_length(s->value) == strlen(*option)) {
             return true;
         }
     }
-    errors_set(checker, errors, "expected one of: %s", join(checker, field->one_of, NULL).data);
-    return false;
+    return refuse(s, "expected one of: %s", join(s->checker, s->field->one_of, NULL).data);
 }
 
-static bool rule_one_of_numbers(struct checker *checker, const struct kong_field *field,
-                                const json_t *value, struct errors *errors) {
-    if (field->one_of_numbers.items == NULL) {
-        return true;
-    }
-    for (size_t i = 0; i < field->one_of_numbers.count; i++) {
+static bool rule_one_of_numbers(const struct subject *s) {
+    const struct kong_numbers *numbers = &s->field->one_of_numbers;
+    double number = json_number_value(s->value);
+    for (size_t i = 0; i < numbers->count; i++) {
         /* Exact, as Lua compares. */
-        if (!(json_number_value(value) < field->one_of_numbers.items[i]) &&
-            !(json_number_value(value) > field->one_of_numbers.items[i])) {
+        if (!(number < numbers->items[i]) && !(number > numbers->items[i])) {
             return true;
         }
     }
-    errors_set(checker, errors, "expected one of: %s",
-               join(checker, NULL, &field->one_of_numbers).data);
-    return false;
+    return numbers->items == NULL ||
+           refuse(s, "expected one of: %s", join(s->checker, NULL, numbers).data);
 }
 
-static bool rule_gt(struct checker *checker, const struct kong_field *field, const json_t *value,
-                    struct errors *errors) {
+static bool rule_gt(const struct subject *s) {
     char limit[32];
-
-    if (!field->gt.set || json_number_value(value) > field->gt.limit) {
+    if (!s->field->gt.set || json_number_value(s->value) > s->field->gt.limit) {
         return true;
     }
-    rules_number_text(field->gt.limit, limit);
-    errors_set(checker, errors, "value must be greater than %s", limit);
-    return false;
+    rules_number_text(s->field->gt.limit, limit);
+    return refuse(s, "value must be greater than %s", limit);
 }
 
-static bool rule_uuid(struct checker *checker, const struct kong_field *field, const json_t *value,
-                      struct errors *errors) {
-    if (!field->uuid) {
-        return true;
-    }
-    const char *text = json_string_value(value);
-    bool valid = json_string_length(value) == 36;
-    for (size_t i = 0; valid && i < 36; i++) {
+static bool rule_uuid(const struct subject *s) {
+    const char *text = json_string_value(s->value);
+    bool valid = json_string_length(s->value) == 36;
+    for (size_t i = 0; s->field->uuid && valid && i < 36; i++) {
         valid = i == 8 || i == 13 || i == 18 || i == 23
                     ? text[i] == '-'
                     : text[i] != '\0' && strchr("0123456789abcdefABCDEF", text[i]) != NULL;
     }
-    if (!valid) {
-        errors_set(checker, errors, "expected a valid UUID");
-    }
-    return valid;
+    return !s->field->uuid || valid || refuse(s, "expected a valid UUID");
 }
 
-static bool rule_between(struct checker *checker, const struct kong_field *field,
-                         const json_t *value, struct errors *errors) {
-    double number = json_number_value(value);
-
-    if (!field->between.set || (number >= field->between.min && number <= field->between.max)) {
-        return true;
-    }
-    errors_set(checker, errors, "value should be between %.0f and %.0f", trunc(field->between.min),
-               trunc(field->between.max));
-    return false;
+static bool rule_between(const struct subject *s) {
+    double number = json_number_value(s->value);
+    double min = s->field->between.min, max = s->field->between.max;
+    return !s->field->between.set || (number >= min && number <= max) ||
+           refuse(s, "value should be between %.0f and %.0f", trunc(min), trunc(max));
 }
 
-static bool rule_len(struct checker *checker, const struct kong_field *field, const json_t *value,
-                     struct errors *errors) {
-    size_t len = rules_length(value);
+static bool rule_len(const struct subject *s) {
+    const struct kong_field *field = s->field;
+    size_t len = rules_length(s->value);
     /* An empty string is refused unless the field says otherwise. */
     size_t min =
-        field->len_min == 0 && json_is_string(value) && !field->allow_empty ? 1 : field->len_min;
-
+        field->len_min == 0 && json_is_string(s->value) && !field->allow_empty ? 1 : field->len_min;
     if (field->len_eq != 0 && len != field->len_eq) {
-        errors_set(checker, errors, "length must be %zu", field->len_eq);
-    } else if (len < min) {
-        errors_set(checker, errors, "length must be at least %zu", min);
-    } else if (field->len_max != 0 && len > field->len_max) {
-        errors_set(checker, errors, "length must be at most %zu", field->len_max);
-    } else {
-        return true;
+        return refuse(s, "length must be %zu", field->len_eq);
     }
-    return false;
+    if (len < min) {
+        return refuse(s, "length must be at least %zu", min);
+    }
+    return field->len_max == 0 || len <= field->len_max ||
+           refuse(s, "length must be at most %zu", field->len_max);
 }
 
-static bool rule_starts_with(struct checker *checker, const struct kong_field *field,
-                             const json_t *value, struct errors *errors) {
-    if (field->starts_with == NULL) {
-        return true;
-    }
-    size_t len = strlen(field->starts_with);
-    if (json_string_length(value) >= len &&
-        memcmp(json_string_value(value), field->starts_with, len) == 0) {
-        return true;
-    }
-    errors_set(checker, errors, "should start with: %s", field->starts_with);
-    return false;
+static bool rule_starts_with(const struct subject *s) {
+    const char *start = s->field->starts_with;
+    return start == NULL || begins(s->value, start) || refuse(s, "should start with: %s", start);
 }
 
 /* --- Patterns ----------------------------------------------------------------------------- */
 
-enum verdict { NO_MATCH, MATCH, UNDECIDED };
-
-/* UNDECIDED, and said so, when the search was given up or the pattern is broken. */
-static enum verdict match(struct checker *checker, const char *pattern, const json_t *value,
-                          struct errors *errors) {
+/* 1: it matches. 0: not. Below 0, and said so: the search was given up, or the pattern is broken.
+ */
+static int match(const struct subject *s, const char *pattern) {
     struct lua_pattern_match found;
-    int rc = lua_pattern_find(pattern, strlen(pattern), json_string_value(value),
-                              json_string_length(value), &found);
+    int rc = lua_pattern_find(pattern, strlen(pattern), json_string_value(s->value),
+                              json_string_length(s->value), &found);
     if (rc < 0) {
-        errors_set(checker, errors, "cannot be checked: %s", found.error);
-        return UNDECIDED;
+        errors_set(s->checker, s->errors, "cannot be checked: %s", found.error);
     }
-    return rc == 1 ? MATCH : NO_MATCH;
+    return rc;
 }
 
 /* text: of the rule's own; NULL for Kong's. */
-static bool invalid_value(struct checker *checker, const json_t *value, const char *text,
-                          struct errors *errors) {
-    if (text != NULL) {
-        errors_set(checker, errors, "%s", text);
-    } else {
-        char shown[SCHEMA_SHOWN + 1];
-        errors_set(checker, errors, "invalid value: %s",
-                   errors_cut(json_string_value(value), shown, sizeof shown));
-    }
-    return false;
+static bool invalid_value(const struct subject *s, const char *text) {
+    char shown[SCHEMA_SHOWN + 1];
+    return text != NULL ? refuse(s, "%s", text)
+                        : refuse(s, "invalid value: %s",
+                                 errors_cut(json_string_value(s->value), shown, sizeof shown));
 }
 
-static bool rule_not_match(struct checker *checker, const struct kong_field *field,
-                           const json_t *value, struct errors *errors) {
-    if (field->not_match == NULL) {
-        return true;
-    }
-    enum verdict verdict = match(checker, field->not_match, value, errors);
-    return verdict == MATCH ? invalid_value(checker, value, NULL, errors) : verdict == NO_MATCH;
-}
-
-static bool rule_match(struct checker *checker, const struct kong_field *field, const json_t *value,
-                       struct errors *errors) {
-    if (field->match == NULL) {
-        return true;
-    }
-    enum verdict verdict = match(checker, field->match, value, errors);
-    return verdict == NO_MATCH ? invalid_value(checker, value, NULL, errors) : verdict == MATCH;
-}
-
-static bool match_list(struct checker *checker, const struct kong_pattern *list,
-                       enum verdict wanted, const json_t *value, struct errors *errors) {
+/* Whether each pattern of a list, which may be NULL, matches, or (wanted: 0) does not. */
+static bool match_list(const struct subject *s, const struct kong_pattern *list, int wanted) {
     for (; list != NULL && list->pattern != NULL; list++) {
-        enum verdict verdict = match(checker, list->pattern, value, errors);
-        if (verdict == UNDECIDED) {
-            return false;
-        }
-        if (verdict != wanted) {
-            return invalid_value(checker, value, list->err, errors);
+        int rc = match(s, list->pattern);
+        if (rc != wanted) {
+            return rc >= 0 && invalid_value(s, list->err);
         }
     }
     return true;
 }
 
-static bool rule_match_none(struct checker *checker, const struct kong_field *field,
-                            const json_t *value, struct errors *errors) {
-    return match_list(checker, field->match_none, NO_MATCH, value, errors);
+static bool rule_not_match(const struct subject *s) {
+    const struct kong_pattern list[] = {{.pattern = s->field->not_match}, {.pattern = NULL}};
+    return match_list(s, list, 0);
 }
 
-static bool rule_match_all(struct checker *checker, const struct kong_field *field,
-                           const json_t *value, struct errors *errors) {
-    return match_list(checker, field->match_all, MATCH, value, errors);
+static bool rule_match_none(const struct subject *s) {
+    return match_list(s, s->field->match_none, 0);
 }
 
-static bool rule_match_any(struct checker *checker, const struct kong_field *field,
-                           const json_t *value, struct errors *errors) {
-    if (field->match_any == NULL) {
-        return true;
+static bool rule_match(const struct subject *s) {
+    const struct kong_pattern list[] = {{.pattern = s->field->match}, {.pattern = NULL}};
+    return match_list(s, list, 1);
+}
+
+static bool rule_match_all(const struct subject *s) {
+    return match_list(s, s->field->match_all, 1);
+}
+
+static bool rule_match_any(const struct subject *s) {
+    const char *const *pattern = s->field->match_any;
+    int rc = pattern == NULL;
+    for (; rc == 0 && *pattern != NULL; pattern++) {
+        rc = match(s, *pattern);
     }
-    for (const char *const *pattern = field->match_any; *pattern != NULL; pattern++) {
-        enum verdict verdict = match(checker, *pattern, value, errors);
-        if (verdict != NO_MATCH) {
-            return verdict == MATCH;
-        }
-    }
-    return invalid_value(checker, value, field->match_any_err, errors);
+    return rc != 0 ? rc > 0 : invalid_value(s, s->field->match_any_err);
 }
 
 /* The order in which Kong applies them. */
@@ -292,8 +240,9 @@ static rule *const RULES[] = {
 
 void rules_check(struct checker *checker, const struct kong_field *field, const json_t *value,
                  struct errors *errors) {
+    const struct subject subject = {checker, field, value, errors};
     for (size_t i = 0; i < sizeof RULES / sizeof RULES[0]; i++) {
-        if (!RULES[i](checker, field, value, errors)) {
+        if (!RULES[i](&subject)) {
             if (field->err != NULL) {
                 errors_set(checker, errors, "%s", field->err);
             }

@@ -9,6 +9,7 @@
 
 #include "limit.h"
 #include "lua_pattern.h"
+#include "text.h"
 
 /* Where in the table, from the inside out. */
 struct place {
@@ -23,14 +24,12 @@ struct table_check {
     size_t error_size;
 };
 
-static size_t place_text(const struct place *place, char *text, size_t size) {
-    size_t len = place->up == NULL ? 0 : place_text(place->up, text, size);
-    if (len < size) {
-        int more =
-            snprintf(text + len, size - len, "%s%s", place->up == NULL ? "" : ".", place->name);
-        len += more < 0 ? 0 : (size_t)more;
+static void add_place(struct text *text, const struct place *place) {
+    if (place->up != NULL) {
+        add_place(text, place->up);
+        text_add(text, ".");
     }
-    return len;
+    text_add(text, "%s", place->name);
 }
 
 static int complain(struct table_check *check, const struct place *place, const char *format, ...)
@@ -38,21 +37,18 @@ static int complain(struct table_check *check, const struct place *place, const 
 
 static int complain(struct table_check *check, const struct place *place, const char *format, ...) {
     char path[256], reason[512];
+    struct text text = TEXT_IN(path);
     va_list args;
 
     va_start(args, format);
     vsnprintf(reason, sizeof reason, format, args);
     va_end(args);
-    place_text(place, path, sizeof path);
-    if (check->error_size > 0) {
-        snprintf(check->error, check->error_size, "schema: %s: %s", path, reason);
-    }
+    add_place(&text, place);
+    snprintf(check->error, check->error_size, "schema: %s: %s", path, reason);
     return -1;
 }
 
-/* --- Rules
- * ----------------------------------------------------------------------------------------
- */
+/* --- Rules -------------------------------------------------------------------------------- */
 
 enum {
     ON_STRING = 1 << KONG_FIELD_STRING,

@@ -126,6 +126,22 @@ static void test_consume_moves_the_rest_to_the_front(void **state) {
     buffer_free(&buffer);
 }
 
+static void test_printf_appends_without_a_nul(void **state) {
+    (void)state;
+    struct buffer buffer;
+    buffer_init(&buffer, 300);
+    buffer_append_text(&buffer, "a");
+    buffer_printf(&buffer, "%s-%d", "b", 7);
+    assert_int_equal(buffer.len, 4);
+    assert_memory_equal(buffer.data, "ab-7", 4);
+    buffer_printf(&buffer, "%280d", 1);
+    assert_int_equal(buffer.len, 284);
+    buffer_printf(&buffer, "%20d", 1);
+    assert_true(buffer.failed);
+    assert_int_equal(buffer.len, 284);
+    buffer_free(&buffer);
+}
+
 static void test_clear_gives_memory_back(void **state) {
     (void)state;
     struct buffer buffer;
@@ -150,6 +166,7 @@ int main(void) {
         cmocka_unit_test(test_failure_sticks_until_truncated),
         cmocka_unit_test(test_reserve_gives_room_to_write_in),
         cmocka_unit_test(test_consume_moves_the_rest_to_the_front),
+        cmocka_unit_test(test_printf_appends_without_a_nul),
         cmocka_unit_test(test_clear_gives_memory_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
