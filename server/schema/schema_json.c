@@ -226,26 +226,11 @@ static json_t *dump_record(struct dump *dump, const struct kong_record *record) 
 /* A plugin that cannot be put on a consumer, route or service: the reference must be null. */
 static void append_no_scope(struct dump *dump, json_t *fields, bool refused, const char *name,
                             const char *entity) {
-    if (!refused) {
-        return;
+    if (refused) {
+        append(
+            dump, fields,
+            json_pack("{s:{s:s, s:s, s:n}}", name, "type", "foreign", "reference", entity, "eq"));
     }
-    json_t *foreign = json_object();
-    put_text(dump, foreign, "type", "foreign");
-    put_text(dump, foreign, "reference", entity);
-    put(dump, foreign, "eq", json_null());
-    append(dump, fields, pair(dump, name, foreign));
-}
-
-static json_t *dump_protocols(struct dump *dump, const char *const *protocols) {
-    json_t *set = json_object();
-    json_t *elements = json_object();
-
-    put_text(dump, elements, "type", "string");
-    put_texts(dump, elements, "one_of", protocols);
-    put_text(dump, set, "type", "set");
-    put(dump, set, "elements", elements);
-    put_texts(dump, set, "default", protocols);
-    return set;
 }
 
 json_t *schema_to_json(const struct kong_schema *schema, const char *plugin_name, unsigned phases,
@@ -254,6 +239,7 @@ json_t *schema_to_json(const struct kong_schema *schema, const char *plugin_name
     struct dump dump = {.descriptions = kong_major >= 3};
     json_t *object = json_object();
     json_t *fields = json_array();
+    const char *const *protocols = schema_protocols(schema, phases);
 
     schema = schema != NULL ? schema : &NO_CONFIGURATION;
     put_text(&dump, object, "name", plugin_name);
@@ -261,7 +247,9 @@ json_t *schema_to_json(const struct kong_schema *schema, const char *plugin_name
     append_no_scope(&dump, fields, schema->no_route, "route", "routes");
     append_no_scope(&dump, fields, schema->no_service, "service", "services");
     append(&dump, fields,
-           pair(&dump, "protocols", dump_protocols(&dump, schema_protocols(schema, phases))));
+           json_pack("{s:{s:s, s:{s:s, s:o}, s:o}}", "protocols", "type", "set", "elements", "type",
+                     "string", "one_of", dump_texts(&dump, protocols), "default",
+                     dump_texts(&dump, protocols)));
     append(&dump, fields, pair(&dump, "config", dump_record(&dump, &schema->config)));
     put(&dump, object, "fields", fields);
     if (dump.failed || object == NULL) {
