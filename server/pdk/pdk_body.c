@@ -117,14 +117,10 @@ static int take_body(struct kong *kong, enum pdk_id id, const struct kong_value 
         *body = (struct kong_str){"", 0};
         return KONG_OK;
     }
-    if (value->type != KONG_STRING) {
-        return pdk_fail_type(kong, id, "the answer", value);
-    }
-    if (value->string.len > limit) {
+    if (value->type == KONG_STRING && value->string.len > limit) {
         return too_big(kong, id, value->string.len, limit);
     }
-    *body = value->string;
-    return KONG_OK;
+    return pdk_to_str(kong, id, "the answer", value, body);
 }
 
 static int get_body(struct kong *kong, enum pdk_id id, size_t limit, struct kong_str *body) {

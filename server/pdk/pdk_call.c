@@ -66,16 +66,6 @@ int pdk_to_str(struct kong *kong, enum pdk_id id, const char *what, const struct
     return KONG_OK;
 }
 
-int pdk_get_str(struct kong *kong, enum pdk_id id, const struct kong_value *args, size_t count,
-                struct kong_str *string) {
-    struct kong_value value;
-    *string = (struct kong_str){NULL, 0};
-    int error = pdk_get(kong, id, args, count, &value);
-    return error != 0 || value.type == KONG_NIL
-               ? error
-               : pdk_to_str(kong, id, "the answer", &value, string);
-}
-
 int pdk_to_int(struct kong *kong, enum pdk_id id, const char *what, const struct kong_value *value,
                int *integer) {
     int64_t wide;
@@ -89,41 +79,36 @@ int pdk_to_int(struct kong *kong, enum pdk_id id, const char *what, const struct
     return KONG_OK;
 }
 
-int pdk_get_int(struct kong *kong, enum pdk_id id, const struct kong_value *args, size_t count,
-                int *integer) {
-    struct kong_value value;
-    *integer = 0;
-    int error = pdk_get(kong, id, args, count, &value);
-    return error != 0 || value.type == KONG_NIL
-               ? error
-               : pdk_to_int(kong, id, "the answer", &value, integer);
+static int to_number(struct kong *kong, enum pdk_id id, const char *what,
+                     const struct kong_value *value, double *number) {
+    return kong_to_number(value, number) ? KONG_OK : pdk_fail_type(kong, id, what, value);
 }
 
-int pdk_get_number(struct kong *kong, enum pdk_id id, const struct kong_value *args, size_t count,
-                   double *number) {
-    struct kong_value value;
-    *number = 0;
-    int error = pdk_get(kong, id, args, count, &value);
-    if (error != 0 || value.type == KONG_NIL) {
-        return error;
+int pdk_to_bool(struct kong *kong, enum pdk_id id, const char *what, const struct kong_value *value,
+                bool *boolean) {
+    if (value->type != KONG_BOOLEAN) {
+        return pdk_fail_type(kong, id, what, value);
     }
-    return kong_to_number(&value, number) ? KONG_OK : pdk_fail_type(kong, id, "the answer", &value);
-}
-
-int pdk_get_bool(struct kong *kong, enum pdk_id id, const struct kong_value *args, size_t count,
-                 bool *boolean) {
-    struct kong_value value;
-    *boolean = false;
-    int error = pdk_get(kong, id, args, count, &value);
-    if (error != 0 || value.type == KONG_NIL) {
-        return error;
-    }
-    if (value.type != KONG_BOOLEAN) {
-        return pdk_fail_type(kong, id, "the answer", &value);
-    }
-    *boolean = value.boolean;
+    *boolean = value->boolean;
     return KONG_OK;
 }
+
+/* nil leaves the result as it is for an error, too. */
+#define GETTER(name_, type_, convert_, nothing_)                                                   \
+    int name_(struct kong *kong, enum pdk_id id, const struct kong_value *args, size_t count,      \
+              type_ *result) {                                                                     \
+        struct kong_value value;                                                                   \
+        *result = nothing_;                                                                        \
+        int error = pdk_get(kong, id, args, count, &value);                                        \
+        return error != 0 || value.type == KONG_NIL                                                \
+                   ? error                                                                         \
+                   : convert_(kong, id, "the answer", &value, result);                             \
+    }
+
+GETTER(pdk_get_str, struct kong_str, pdk_to_str, kong_str(NULL))
+GETTER(pdk_get_int, int, pdk_to_int, 0)
+GETTER(pdk_get_number, double, to_number, 0)
+GETTER(pdk_get_bool, bool, pdk_to_bool, false)
 
 int pdk_confirm(struct kong *kong, enum pdk_id id, const struct kong_value *args, size_t count,
                 const char *refused) {

@@ -116,19 +116,21 @@ int pdk_scalar(struct kong *kong, enum pdk_id id, const struct kong_value *value
 /* "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx". */
 bool pdk_is_uuid(struct kong_str text);
 
-/* A string, or an integer in the range of int; `what` names it in an error's text. */
+/* A string, an integer in the range of int, or a boolean; `what` names it in an error's text. */
 int pdk_to_str(struct kong *kong, enum pdk_id id, const char *what, const struct kong_value *value,
                struct kong_str *string);
 int pdk_to_int(struct kong *kong, enum pdk_id id, const char *what, const struct kong_value *value,
                int *integer);
+int pdk_to_bool(struct kong *kong, enum pdk_id id, const char *what, const struct kong_value *value,
+                bool *boolean);
 
 /* A list of strings; nil is an empty one. `what` names it in an error's text. */
 int pdk_to_strings(struct kong *kong, enum pdk_id id, const char *what,
                    const struct kong_value *value, struct kong_strings *strings);
 
 /* Whole functions, where there is nothing to check: a getter without arguments (`to_`: its
- * parameter, as the header calls it), a getter of a string by its name, headers, and those that
- * take a name or a key and a value. */
+ * parameter, as the header calls it), a getter of a string by its name, headers, a body, those that
+ * take a name or a key and a value, and those that Kong confirms. */
 #define PDK_GETTER(name_, id_, type_, get_, result_)                                               \
     int name_(struct kong *kong, type_ *result_) {                                                 \
         return get_(kong, id_, NO_ARGS, result_);                                                  \
@@ -152,6 +154,29 @@ int pdk_to_strings(struct kong *kong, enum pdk_id id, const char *what,
 #define PDK_POST_HEADER_VALUE(name_, id_)                                                          \
     int name_(struct kong *kong, const char *name, struct kong_value value) {                      \
         return pdk_post_header(kong, id_, name, value);                                            \
+    }
+#define PDK_CLEAR_HEADER(name_, id_)                                                               \
+    int name_(struct kong *kong, const char *name) {                                               \
+        return pdk_post_header_name(kong, id_, name);                                              \
+    }
+#define PDK_POST_HEADERS(name_, id_)                                                               \
+    int name_(struct kong *kong, struct kong_value headers) {                                      \
+        struct kong_value checked;                                                                 \
+        int error = pdk_check_headers(kong, id_, headers, false, &checked);                        \
+        return error != 0 ? error : pdk_post(kong, id_, &checked, 1);                              \
+    }
+#define PDK_POST_BODY(name_, id_)                                                                  \
+    int name_(struct kong *kong, struct kong_str body) {                                           \
+        return body.data == NULL ? pdk_fail(kong, id_, KONG_E_INVALID, "the body is nil")          \
+                                 : pdk_post(kong, id_, ARGS(kong_bytes(body.data, body.len)));     \
+    }
+#define PDK_CONFIRM(name_, id_, refused_)                                                          \
+    int name_(struct kong *kong) {                                                                 \
+        return pdk_confirm(kong, id_, NO_ARGS, refused_);                                          \
+    }
+#define PDK_GET_VALUE_OF(name_, id_)                                                               \
+    int name_(struct kong *kong, const char *key, struct kong_value *value) {                      \
+        return pdk_get(kong, id_, ARGS(kong_string(key)), value);                                  \
     }
 #define PDK_POST_VALUE(name_, id_)                                                                 \
     int name_(struct kong *kong, const char *key, struct kong_value value) {                       \

@@ -152,19 +152,12 @@ int kong_client_authenticate(struct kong *kong, const struct kong_consumer *cons
 
 /* --- TLS --- */
 
-int kong_client_tls_request_client_certificate(struct kong *kong) {
-    return pdk_confirm(kong, PDK_CLIENT_TLS_REQUEST_CLIENT_CERTIFICATE, NO_ARGS,
-                       "Kong could not ask for a certificate");
-}
-
-int kong_client_tls_disable_session_reuse(struct kong *kong) {
-    return pdk_confirm(kong, PDK_CLIENT_TLS_DISABLE_SESSION_REUSE, NO_ARGS, "Kong could not do it");
-}
-
-int kong_client_tls_disable_http2_alpn(struct kong *kong) {
-    return pdk_confirm(kong, PDK_CLIENT_TLS_DISABLE_HTTP2_ALPN, NO_ARGS, "Kong could not do it");
-}
-
+PDK_CONFIRM(kong_client_tls_request_client_certificate, PDK_CLIENT_TLS_REQUEST_CLIENT_CERTIFICATE,
+            "Kong could not ask for a certificate")
+PDK_CONFIRM(kong_client_tls_disable_session_reuse, PDK_CLIENT_TLS_DISABLE_SESSION_REUSE,
+            "Kong could not do it")
+PDK_CONFIRM(kong_client_tls_disable_http2_alpn, PDK_CLIENT_TLS_DISABLE_HTTP2_ALPN,
+            "Kong could not do it")
 PDK_GET_STR(kong_client_tls_get_full_client_certificate_chain,
             PDK_CLIENT_TLS_GET_FULL_CLIENT_CERTIFICATE_CHAIN, pem)
 

@@ -1,15 +1,8 @@
 #include "pdk_entities.h"
 
-int kong_ctx_shared_get(struct kong *kong, const char *key, struct kong_value *value) {
-    return pdk_get(kong, PDK_CTX_SHARED_GET, ARGS(kong_string(key)), value);
-}
-
+PDK_GET_VALUE_OF(kong_ctx_shared_get, PDK_CTX_SHARED_GET)
 PDK_POST_VALUE(kong_ctx_shared_set, PDK_CTX_SHARED_SET)
-
-int kong_nginx_get_ctx(struct kong *kong, const char *key, struct kong_value *value) {
-    return pdk_get(kong, PDK_NGINX_GET_CTX, ARGS(kong_string(key)), value);
-}
-
+PDK_GET_VALUE_OF(kong_nginx_get_ctx, PDK_NGINX_GET_CTX)
 PDK_POST_VALUE(kong_nginx_set_ctx, PDK_NGINX_SET_CTX)
 PDK_GET_STR_OF(kong_nginx_get_var, PDK_NGINX_GET_VAR)
 PDK_GET_STR(kong_nginx_get_tls1_version_str, PDK_NGINX_GET_TLS1_VERSION_STR, version)

@@ -66,11 +66,7 @@ static int read_field(struct kong *kong, enum pdk_id id, const struct pdk_field 
     case PDK_FIELD_INT64:
         return value_to_integer(value, to) ? KONG_OK : pdk_fail_type(kong, id, field->name, value);
     case PDK_FIELD_BOOL:
-        if (value->type != KONG_BOOLEAN) {
-            return pdk_fail_type(kong, id, field->name, value);
-        }
-        *(bool *)to = value->boolean;
-        return KONG_OK;
+        return pdk_to_bool(kong, id, field->name, value, to);
     case PDK_FIELD_STRINGS:
         return pdk_to_strings(kong, id, field->name, value, to);
     case PDK_FIELD_KEY:

@@ -64,15 +64,9 @@ static int take_workers(struct kong *kong, const struct kong_value *from,
 }
 
 int kong_node_get_memory_stats(struct kong *kong, struct kong_memory_stats *stats) {
-    struct kong_value answer;
-    memset(stats, 0, sizeof *stats);
-    int error = pdk_get(kong, PDK_NODE_GET_MEMORY_STATS, NO_ARGS, &answer);
-    if (error != 0 || answer.type == KONG_NIL) {
-        return error;
-    }
-    if (answer.type != KONG_MAP) {
-        return pdk_fail_type(kong, PDK_NODE_GET_MEMORY_STATS, "the answer", &answer);
-    }
+    struct kong_value answer = kong_nil();
+    int error = pdk_get_entity(kong, PDK_NODE_GET_MEMORY_STATS, NO_ARGS, NULL, 0, stats,
+                               sizeof *stats, &answer);
     const struct kong_value *dicts = kong_map_get(&answer, "lua_shared_dicts");
     const struct kong_value *workers = kong_map_get(&answer, "workers_lua_vms");
     if (dicts != NULL) {

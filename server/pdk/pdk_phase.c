@@ -3,8 +3,7 @@
  * other clients read it. */
 #include "event_job.h"
 #include "pdk_call.h"
-
-#include <stdio.h>
+#include "text.h"
 
 /* Kong's answers to what the table's conditions ask, one bit for "asked" and one for "yes". */
 enum {
@@ -27,33 +26,24 @@ static const char *condition_of(const struct pdk_method *method) {
     return (method->flags & PDK_LOG_IF_BUFFERED) != 0 ? " (of a buffered response)" : "";
 }
 
-/* "rewrite, access"; a condition of the phase log in brackets. */
-static void list_phases(const struct pdk_method *method, unsigned phases, char *out, size_t size) {
-    size_t len = 0;
-    out[0] = '\0';
+static int refuse(struct event *event, const struct pdk_method *method, unsigned phases) {
+    const char *kong = events_options(event->events)->kong_2_8 ? "Kong 2.8" : "Kong";
+    const char *name = method->name.data;
+    char list[256];
+    struct text allowed = TEXT_IN(list); /* "rewrite, log (of a stream)" */
     for (unsigned phase = 0; phase < KONG_PHASE_COUNT; phase++) {
-        if ((phases & KONG_PHASE_BIT(phase)) != 0 && len < size) {
-            int more = snprintf(out + len, size - len, "%s%s%s", len > 0 ? ", " : "",
-                                kong_phase_name((enum kong_phase)phase),
-                                phase == KONG_PHASE_LOG ? condition_of(method) : "");
-            len += more < 0 ? 0 : (size_t)more;
+        if ((phases & KONG_PHASE_BIT(phase)) != 0) {
+            text_add_item(&allowed, ", ", kong_phase_name((enum kong_phase)phase));
+            text_add(&allowed, "%s", phase == KONG_PHASE_LOG ? condition_of(method) : "");
         }
     }
-}
-
-static int refuse(struct event *event, const struct pdk_method *method, unsigned phases) {
-    bool old = events_options(event->events)->kong_2_8;
-    char allowed[256];
-    struct kong_str text;
-    list_phases(method, phases, allowed, sizeof allowed);
-    if (phases == 0) {
-        text = arena_printf(&event->arena, "%s: %s allows no plugin server to call it; not sent",
-                            method->name.data, old ? "Kong 2.8" : "Kong");
-    } else {
-        text = arena_printf(
-            &event->arena, "%s: %s does not allow it in the phase %s, only in %s; not sent",
-            method->name.data, old ? "Kong 2.8" : "Kong", kong_phase_name(event->phase), allowed);
-    }
+    struct kong_str text =
+        phases == 0
+            ? arena_printf(&event->arena, "%s: %s allows no plugin server to call it; not sent",
+                           name, kong)
+            : arena_printf(&event->arena,
+                           "%s: %s does not allow it in the phase %s, only in %s; not sent", name,
+                           kong, kong_phase_name(event->phase), list);
     return event_fail(event, KONG_E_PHASE, text);
 }
 

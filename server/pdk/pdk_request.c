@@ -1,4 +1,4 @@
-#include "pdk_call.h"
+#include "pdk_entities.h"
 
 #include <stdlib.h>
 
@@ -53,11 +53,7 @@ int kong_request_get_query_arg(struct kong *kong, const char *name, struct kong_
     if (answer.type == KONG_BOOLEAN && answer.boolean) { /* an argument without `=` */
         answer = kong_bytes("", 0);
     }
-    if (answer.type != KONG_STRING) {
-        return pdk_fail_type(kong, PDK_REQUEST_GET_QUERY_ARG, "the answer", &answer);
-    }
-    *value = answer.string;
-    return KONG_OK;
+    return pdk_to_str(kong, PDK_REQUEST_GET_QUERY_ARG, "the answer", &answer, value);
 }
 
 int kong_request_get_query(struct kong *kong, unsigned most, struct kong_headers *query) {
@@ -75,11 +71,7 @@ static int take_capture(struct kong *kong, const struct kong_value *value, struc
         *to = (struct kong_str){NULL, 0};
         return KONG_OK;
     }
-    if (value->type != KONG_STRING) {
-        return pdk_fail_type(kong, PDK_REQUEST_GET_URI_CAPTURES, "a capture", value);
-    }
-    *to = value->string;
-    return KONG_OK;
+    return pdk_to_str(kong, PDK_REQUEST_GET_URI_CAPTURES, "a capture", value, to);
 }
 
 /* The groups by their numbers; 0, the whole match, is left out. */
@@ -161,15 +153,9 @@ static int take_named(struct kong *kong, const struct kong_value *from,
 }
 
 int kong_request_get_uri_captures(struct kong *kong, struct kong_captures *captures) {
-    struct kong_value answer;
-    memset(captures, 0, sizeof *captures);
-    int error = pdk_get(kong, PDK_REQUEST_GET_URI_CAPTURES, NO_ARGS, &answer);
-    if (error != 0 || answer.type == KONG_NIL) {
-        return error;
-    }
-    if (answer.type != KONG_MAP) {
-        return pdk_fail_type(kong, PDK_REQUEST_GET_URI_CAPTURES, "the answer", &answer);
-    }
+    struct kong_value answer = kong_nil();
+    int error = pdk_get_entity(kong, PDK_REQUEST_GET_URI_CAPTURES, NO_ARGS, NULL, 0, captures,
+                               sizeof *captures, &answer);
     const struct kong_value *unnamed = kong_map_get(&answer, "unnamed");
     const struct kong_value *named = kong_map_get(&answer, "named");
     if (unnamed != NULL) {

@@ -44,23 +44,9 @@ PDK_POST_HEADER(kong_response_set_header, PDK_RESPONSE_SET_HEADER)
 PDK_POST_HEADER_VALUE(kong_response_set_header_value, PDK_RESPONSE_SET_HEADER)
 PDK_POST_HEADER(kong_response_add_header, PDK_RESPONSE_ADD_HEADER)
 PDK_POST_HEADER_VALUE(kong_response_add_header_value, PDK_RESPONSE_ADD_HEADER)
-
-int kong_response_clear_header(struct kong *kong, const char *name) {
-    return pdk_post_header_name(kong, PDK_RESPONSE_CLEAR_HEADER, name);
-}
-
-int kong_response_set_headers(struct kong *kong, struct kong_value headers) {
-    struct kong_value checked;
-    int error = pdk_check_headers(kong, PDK_RESPONSE_SET_HEADERS, headers, false, &checked);
-    return error != 0 ? error : pdk_post(kong, PDK_RESPONSE_SET_HEADERS, &checked, 1);
-}
-
-int kong_response_set_raw_body(struct kong *kong, struct kong_str body) {
-    if (body.data == NULL) {
-        return pdk_fail(kong, PDK_RESPONSE_SET_RAW_BODY, KONG_E_INVALID, "the body is nil");
-    }
-    return pdk_post(kong, PDK_RESPONSE_SET_RAW_BODY, ARGS(kong_bytes(body.data, body.len)));
-}
+PDK_CLEAR_HEADER(kong_response_clear_header, PDK_RESPONSE_CLEAR_HEADER)
+PDK_POST_HEADERS(kong_response_set_headers, PDK_RESPONSE_SET_HEADERS)
+PDK_POST_BODY(kong_response_set_raw_body, PDK_RESPONSE_SET_RAW_BODY)
 
 /* --- Ends --- */
 

@@ -156,23 +156,9 @@ PDK_POST_HEADER(kong_service_request_set_header, PDK_SERVICE_REQUEST_SET_HEADER)
 PDK_POST_HEADER_VALUE(kong_service_request_set_header_value, PDK_SERVICE_REQUEST_SET_HEADER)
 PDK_POST_HEADER(kong_service_request_add_header, PDK_SERVICE_REQUEST_ADD_HEADER)
 PDK_POST_HEADER_VALUE(kong_service_request_add_header_value, PDK_SERVICE_REQUEST_ADD_HEADER)
-
-int kong_service_request_clear_header(struct kong *kong, const char *name) {
-    return pdk_post_header_name(kong, PDK_SERVICE_REQUEST_CLEAR_HEADER, name);
-}
-
-int kong_service_request_set_headers(struct kong *kong, struct kong_value headers) {
-    struct kong_value checked;
-    int error = pdk_check_headers(kong, PDK_SERVICE_REQUEST_SET_HEADERS, headers, false, &checked);
-    return error != 0 ? error : pdk_post(kong, PDK_SERVICE_REQUEST_SET_HEADERS, &checked, 1);
-}
-
-int kong_service_request_set_raw_body(struct kong *kong, struct kong_str body) {
-    if (body.data == NULL) {
-        return pdk_fail(kong, PDK_SERVICE_REQUEST_SET_RAW_BODY, KONG_E_INVALID, "the body is nil");
-    }
-    return pdk_post(kong, PDK_SERVICE_REQUEST_SET_RAW_BODY, ARGS(kong_bytes(body.data, body.len)));
-}
+PDK_CLEAR_HEADER(kong_service_request_clear_header, PDK_SERVICE_REQUEST_CLEAR_HEADER)
+PDK_POST_HEADERS(kong_service_request_set_headers, PDK_SERVICE_REQUEST_SET_HEADERS)
+PDK_POST_BODY(kong_service_request_set_raw_body, PDK_SERVICE_REQUEST_SET_RAW_BODY)
 
 /* Compared without its parameters, as Kong does it. */
 static bool is_encodable(const char *mimetype) {
@@ -206,9 +192,8 @@ int kong_service_request_enable_buffering(struct kong *kong) {
     return pdk_post(kong, PDK_SERVICE_REQUEST_ENABLE_BUFFERING, NO_ARGS);
 }
 
-int kong_service_request_disable_tls(struct kong *kong) {
-    return pdk_confirm(kong, PDK_SERVICE_REQUEST_DISABLE_TLS, NO_ARGS, "Kong could not do it");
-}
+PDK_CONFIRM(kong_service_request_disable_tls, PDK_SERVICE_REQUEST_DISABLE_TLS,
+            "Kong could not do it")
 
 /* --- The response of the upstream --- */
 
