@@ -14,12 +14,6 @@
 
 /* --- the settings --- */
 
-static const char *get_own(const struct patient *p, const char *what, const char *otherwise) {
-    char key[160];
-    settings_server_key(p->name, what, key, sizeof key);
-    return doctor_get(p, key, otherwise);
-}
-
 static bool read_settings(struct patient *p) {
     static const char *const usual[] = {"/etc/kong/kong.conf", "/etc/kong.conf"};
     const char *path = p->options->conf;
@@ -63,16 +57,13 @@ static void fill_in_node(struct patient *p) {
 }
 
 static void fill_in_server(struct patient *p) {
+    char key[160];
     char usual[VALUE];
+    settings_server_key(p->name, "socket", key, sizeof key);
     snprintf(usual, sizeof usual, "%.900s/%s.socket", p->prefix, p->name);
-    snprintf(p->socket, sizeof p->socket, "%s", get_own(p, "socket", usual));
-    snprintf(usual, sizeof usual, "/usr/local/bin/%s", p->name);
-    bool there = access(usual, F_OK) == 0;
-    snprintf(p->start, sizeof p->start, "%s", get_own(p, "start_cmd", there ? usual : ""));
-    snprintf(p->query, sizeof p->query, "%s", get_own(p, "query_cmd", ""));
-    if (p->query[0] == '\0' && there) {
-        snprintf(p->query, sizeof p->query, "%.1000s -dump", usual);
-    }
+    snprintf(p->socket, sizeof p->socket, "%s", doctor_get(p, key, usual));
+    doctor_find_command(p, p->name, "start_cmd", p->start, sizeof p->start);
+    doctor_find_command(p, p->name, "query_cmd", p->query, sizeof p->query);
     p->phase[0] = p->protocol[0] = '\0';
     p->phases = 0;
 }

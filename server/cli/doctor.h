@@ -102,6 +102,10 @@ bool doctor_may(const struct patient *p, const struct stat *status, unsigned bit
 
 /* doctor_others.c: quotes that Kong takes for part of a value, reported and taken away. */
 void doctor_quotes(struct patient *p);
+/* A command ("start_cmd" or "query_cmd") of the plugin server of that name, as Kong finds it; ""
+ * for none. */
+void doctor_find_command(const struct patient *p, const char *name, const char *what, char *out,
+                         size_t size);
 /* The name in pluginserver_names whose commands run this program, into p->name, when the name that
  * was taken for it is not there. */
 void doctor_find_name(struct patient *p);

@@ -14,16 +14,10 @@
 
 /* Settings whose values are looked at; others may have quotes for a reason. */
 static bool concerns_us(const char *key) {
-    static const char *const keys[] = {
-        "plugins",         "prefix",         "log_level",
-        "nginx_user",      "role",           "declarative_config",
-        "nginx_main_user", "nginx_main_env", "nginx_proxy_proxy_hide_header"};
-    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
-        if (strcmp(key, keys[i]) == 0) {
-            return true;
-        }
-    }
-    return strncmp(key, "pluginserver_", 13) == 0;
+    return strncmp(key, "pluginserver_", 13) == 0 ||
+           settings_list_has("plugins prefix log_level nginx_user nginx_main_user nginx_main_env "
+                             "nginx_proxy_proxy_hide_header role declarative_config",
+                             key);
 }
 
 /* Quotes that the shell needs, which runs the command: 'the path of a program'. */
@@ -57,8 +51,7 @@ void doctor_quotes(struct patient *p) {
 
 /* --- names --- */
 
-/* A command of a plugin server of that name, as Kong finds it; "" for none. */
-static void find_command(const struct patient *p, const char *name, const char *what, char *out,
+void doctor_find_command(const struct patient *p, const char *name, const char *what, char *out,
                          size_t size) {
     char key[160];
     char plain[101];
@@ -66,10 +59,12 @@ static void find_command(const struct patient *p, const char *name, const char *
     settings_server_key(name, what, key, sizeof key);
     settings_lower(name, plain, sizeof plain);
     snprintf(usual, sizeof usual, "/usr/local/bin/%s", plain);
-    bool there = access(usual, F_OK) == 0;
-    bool query = strcmp(what, "query_cmd") == 0;
-    snprintf(out, size, "%s%s", doctor_get(p, key, there ? usual : ""),
-             there && query && doctor_get(p, key, NULL) == NULL ? " -dump" : "");
+    const char *set = doctor_get(p, key, ""); /* an empty value is none, to Kong too */
+    if (set[0] != '\0' || access(usual, F_OK) != 0) {
+        snprintf(out, size, "%s", set);
+    } else {
+        snprintf(out, size, "%s%s", usual, strcmp(what, "query_cmd") == 0 ? " -dump" : "");
+    }
 }
 
 /* Whether words behind the program name this plugin: "--plugin NAME", "-plugin=NAME". */
@@ -92,7 +87,7 @@ static bool runs_this_program(const struct patient *p, const char *name) {
     char command[DOCTOR_VALUE];
     for (size_t i = 0; i < (doctor_has_several(p) ? 1 : 2); i++) {
         struct shell_words words;
-        find_command(p, name, commands[i], command, sizeof command);
+        doctor_find_command(p, name, commands[i], command, sizeof command);
         if (shell_split(&words, command) != 0) {
             continue;
         }
@@ -134,7 +129,7 @@ void doctor_find_name(struct patient *p) {
 static bool has_plugin(const struct patient *p, const char *name) {
     char command[DOCTOR_VALUE];
     struct doctor_output said = {.text = NULL};
-    find_command(p, name, "query_cmd", command, sizeof command);
+    doctor_find_command(p, name, "query_cmd", command, sizeof command);
     if (command[0] != '\0') {
         doctor_shell(command, &said);
     }
@@ -168,7 +163,7 @@ static void check_commands(struct patient *p, const char *list) {
     char name[DOCTOR_VALUE];
     char command[DOCTOR_VALUE];
     while (settings_list_next(&names, name, sizeof name)) {
-        find_command(p, name, "query_cmd", command, sizeof command);
+        doctor_find_command(p, name, "query_cmd", command, sizeof command);
         if (command[0] != '\0' || strcasecmp(name, p->name) == 0) {
             continue;
         }

@@ -9,6 +9,7 @@
 #include "dump.h"
 #include "limit.h"
 #include "schema.h"
+#include "settings.h"
 
 #define INDENT 2u
 
@@ -33,16 +34,10 @@ static void append_string(struct buffer *out, const char *text, size_t len) {
 }
 
 static bool is_name(const char *key) {
-    static const char *const reserved[] = {
-        "and",      "break", "do",   "else",  "elseif", "end", "false", "for",
-        "function", "if",    "in",   "local", "nil",    "not", "or",    "repeat",
-        "return",   "then",  "true", "until", "while",  "goto"};
-    for (size_t i = 0; i < sizeof reserved / sizeof *reserved; i++) {
-        if (strcmp(key, reserved[i]) == 0) {
-            return false;
-        }
-    }
-    return key[0] != '\0' && (key[0] < '0' || key[0] > '9') &&
+    static const char reserved[] =
+        "and break do else elseif end false for function if in local nil "
+        "not or repeat return then true until while goto";
+    return !settings_list_has(reserved, key) && key[0] != '\0' && (key[0] < '0' || key[0] > '9') &&
            key[strspn(key, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_")] ==
                '\0';
 }

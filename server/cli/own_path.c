@@ -3,25 +3,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 static bool is_own(const char *path, const struct own_path *own) {
     char real[PATH_MAX];
     return realpath(path, real) != NULL && strcmp(real, own->real) == 0;
-}
-
-/* The directory we are in as the shell calls it, if that is right: $PWD keeps links. */
-static bool find_directory(char out[PATH_MAX]) {
-    struct stat here;
-    struct stat named;
-    const char *pwd = getenv("PWD");
-    if (pwd != NULL && pwd[0] == '/' && strlen(pwd) < PATH_MAX && stat(".", &here) == 0 &&
-        stat(pwd, &named) == 0 && here.st_dev == named.st_dev && here.st_ino == named.st_ino) {
-        snprintf(out, PATH_MAX, "%s", pwd);
-        return true;
-    }
-    return getcwd(out, PATH_MAX) != NULL;
 }
 
 /* "DIR/NAME", when that is this program. */
@@ -51,7 +37,6 @@ static void search_path(struct own_path *own, const char *name) {
 }
 
 bool own_path_find(struct own_path *own, const char *argv0) {
-    char directory[PATH_MAX];
     if (realpath("/proc/self/exe", own->real) == NULL) {
         return false;
     }
@@ -65,9 +50,11 @@ bool own_path_find(struct own_path *own, const char *argv0) {
         while (argv0[0] == '.' && argv0[1] == '/') {
             argv0 += 1 + strspn(argv0 + 1, "/");
         }
-        if (find_directory(directory)) {
+        char *directory = get_current_dir_name(); /* $PWD, if that is right: it keeps links */
+        if (directory != NULL && directory[0] == '/') {
             try_path(own, directory, strlen(directory), argv0);
         }
+        free(directory);
     } else if (strlen(argv0) < sizeof own->called && is_own(argv0, own)) {
         snprintf(own->called, sizeof own->called, "%s", argv0);
     }

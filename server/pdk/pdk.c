@@ -28,7 +28,7 @@ enum kong_phase kong_get_phase(struct kong *kong) {
 /* --- Memory and values --- */
 
 /* The text is static: there is no memory to make one. */
-static void *alloc(struct kong *kong, size_t size) {
+void *kong_alloc(struct kong *kong, size_t size) {
     const struct arena *arena = pdk_arena(kong);
     void *memory = arena_alloc(pdk_arena(kong), size);
     if (memory == NULL) {
@@ -38,10 +38,6 @@ static void *alloc(struct kong *kong, size_t size) {
         event_fail(pdk_event(kong), KONG_E_NOMEM, kong_str(text));
     }
     return memory;
-}
-
-void *kong_alloc(struct kong *kong, size_t size) {
-    return alloc(kong, size);
 }
 
 int kong_fail(struct kong *kong, const char *format, ...) {
@@ -62,7 +58,7 @@ struct kong_str kong_printf(struct kong *kong, const char *format, ...) {
     va_start(args, format);
     int len = vsnprintf(NULL, 0, format, args);
     va_end(args);
-    char *text = len < 0 ? NULL : alloc(kong, (size_t)len + 1);
+    char *text = len < 0 ? NULL : kong_alloc(kong, (size_t)len + 1);
     if (text == NULL) {
         return (struct kong_str){NULL, 0};
     }

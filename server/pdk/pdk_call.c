@@ -93,22 +93,22 @@ int pdk_to_bool(struct kong *kong, enum pdk_id id, const char *what, const struc
     return KONG_OK;
 }
 
-/* nil leaves the result as it is for an error, too. */
-#define GETTER(name_, type_, convert_, nothing_)                                                   \
+/* The result is `nothing_` for nil, and with an error. */
+#define GETTER(name_, type_, result_, convert_, nothing_)                                          \
     int name_(struct kong *kong, enum pdk_id id, const struct kong_value *args, size_t count,      \
-              type_ *result) {                                                                     \
+              type_ *result_) {                                                                    \
         struct kong_value value;                                                                   \
-        *result = nothing_;                                                                        \
+        *result_ = nothing_;                                                                       \
         int error = pdk_get(kong, id, args, count, &value);                                        \
         return error != 0 || value.type == KONG_NIL                                                \
                    ? error                                                                         \
-                   : convert_(kong, id, "the answer", &value, result);                             \
+                   : convert_(kong, id, "the answer", &value, result_);                            \
     }
 
-GETTER(pdk_get_str, struct kong_str, pdk_to_str, kong_str(NULL))
-GETTER(pdk_get_int, int, pdk_to_int, 0)
-GETTER(pdk_get_number, double, to_number, 0)
-GETTER(pdk_get_bool, bool, pdk_to_bool, false)
+GETTER(pdk_get_str, struct kong_str, string, pdk_to_str, kong_str(NULL))
+GETTER(pdk_get_int, int, integer, pdk_to_int, 0)
+GETTER(pdk_get_number, double, number, to_number, 0)
+GETTER(pdk_get_bool, bool, boolean, pdk_to_bool, false)
 
 int pdk_confirm(struct kong *kong, enum pdk_id id, const struct kong_value *args, size_t count,
                 const char *refused) {

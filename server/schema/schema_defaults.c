@@ -84,6 +84,13 @@ static json_t *made(struct checker *checker, json_t *value) {
     return value;
 }
 
+/* Takes over the value; NULL changes nothing. */
+static void put(struct checker *checker, json_t *object, const char *name, json_t *value) {
+    if (value != NULL && json_object_set_new_nocheck(object, name, value) != 0) {
+        checker->nomem = true;
+    }
+}
+
 /* What a missing field gets: NULL for nothing. */
 static json_t *missing_value(struct checker *checker, const struct kong_field *field) {
     if (field->default_json != NULL) {
@@ -125,10 +132,7 @@ static json_t *fill_map(struct checker *checker, const struct kong_field *field,
     json_t *entry;
 
     json_object_foreach_safe(value, next, name, entry) {
-        json_t *instead = defaults_fill_value(checker, field->values, entry);
-        if (instead != NULL && json_object_set_new_nocheck(value, name, instead) != 0) {
-            checker->nomem = true;
-        }
+        put(checker, value, name, defaults_fill_value(checker, field->values, entry));
     }
     return NULL;
 }
@@ -169,21 +173,14 @@ json_t *defaults_fill_value(struct checker *checker, const struct kong_field *fi
 void defaults_fill(struct checker *checker, const struct kong_record *record, json_t *object) {
     for (size_t i = 0; i < record->field_count && !checker->nomem; i++) {
         const struct kong_field *field = &record->fields[i];
-        json_t *value = json_object_get(object, schema_field_name(field));
+        const char *name = schema_field_name(field);
+        json_t *value = json_object_get(object, name);
         if (value == NULL) {
             value = missing_value(checker, field);
-            if (value != NULL &&
-                json_object_set_new(object, schema_field_name(field), value) != 0) {
-                checker->nomem = true;
-                return;
-            }
+            put(checker, object, name, value);
         }
-        if (value != NULL && !json_is_null(value)) {
-            json_t *instead = defaults_fill_value(checker, field, value);
-            if (instead != NULL &&
-                json_object_set_new(object, schema_field_name(field), instead) != 0) {
-                checker->nomem = true;
-            }
+        if (!checker->nomem && value != NULL && !json_is_null(value)) {
+            put(checker, object, name, defaults_fill_value(checker, field, value));
         }
     }
 }

@@ -2,7 +2,10 @@
  * some of them are wrong, with texts under "@entity". */
 #include "schema_internal.h"
 
+#include <stdio.h>
 #include <string.h>
+
+#include "text.h"
 
 const struct kong_field *schema_field(const struct kong_record *record, const char *name,
                                       size_t len) {
@@ -134,22 +137,18 @@ static void say(struct entity *entity, const char *before, const char *between, 
 }
 
 static void say_fields(struct entity *entity, const struct kong_check *check) {
-    struct arena *arena = entity->checker->arena;
-    struct kong_str list = arena_copy(arena, "", 0);
-
-    for (size_t i = 0; check->fields[i] != NULL && list.data != NULL; i++) {
-        list = arena_printf(arena, "%s%s'%s'", list.data, i == 0 ? "" : ", ", check->fields[i]);
+    char fields[SCHEMA_TEXT];
+    struct text list = TEXT_IN(fields);
+    for (size_t i = 0; check->fields[i] != NULL; i++) {
+        text_add(&list, "%s'%s'", i == 0 ? "" : ", ", check->fields[i]);
     }
-    if (list.data == NULL) {
-        entity->checker->nomem = true;
-        return;
-    }
-    say(entity, KINDS[check->type].text, ": ", list.data);
+    say(entity, KINDS[check->type].text, ": ", fields);
 }
 
 /* The author's text; its first %s stands for the name of the field that the condition is about. For
  * a missing field Kong says its own. */
 static void say_then(struct entity *entity, const struct kong_check *check, bool missing) {
+    char before[SCHEMA_TEXT];
     if (check->then_err == NULL || missing) {
         say(entity, "failed conditional validation given value of field '", check->if_field, "'");
         return;
@@ -159,13 +158,8 @@ static void say_then(struct entity *entity, const struct kong_check *check, bool
         say(entity, check->then_err, "", "");
         return;
     }
-    struct kong_str before =
-        arena_copy(entity->checker->arena, check->then_err, (size_t)(place - check->then_err));
-    if (before.data == NULL) {
-        entity->checker->nomem = true;
-        return;
-    }
-    say(entity, before.data, check->if_field, place + 2);
+    snprintf(before, sizeof before, "%.*s", (int)(place - check->then_err), check->then_err);
+    say(entity, before, check->if_field, place + 2);
 }
 
 void entity_condition_failed(struct entity *entity, const struct kong_check *check,

@@ -32,7 +32,7 @@ const char *errors_cut(const char *text, char *copy, size_t size) {
 }
 
 void errors_set(struct checker *checker, struct errors *errors, const char *format, ...) {
-    char whole[2 * TEXT_MAX], cut[TEXT_MAX];
+    char whole[SCHEMA_TEXT], cut[TEXT_MAX];
     va_list args;
 
     va_start(args, format);
@@ -62,20 +62,23 @@ void errors_attach(struct checker *checker, struct errors *errors, const struct 
     errors->children = node;
 }
 
-static bool name_is(const struct errors *errors, const char *name, size_t len) {
-    return errors->name != NULL && strlen(errors->name) == len &&
-           memcmp(errors->name, name, len) == 0;
+static struct errors *find_child(const struct errors *errors, const char *name, size_t len) {
+    struct errors *child = errors->children;
+    while (child != NULL && (child->name == NULL || strlen(child->name) != len ||
+                             memcmp(child->name, name, len) != 0)) {
+        child = child->next;
+    }
+    return child;
 }
 
 static struct errors *child_named(struct checker *checker, struct errors *errors, const char *name,
                                   size_t len) {
-    for (struct errors *child = errors->children; child != NULL; child = child->next) {
-        if (name_is(child, name, len)) {
-            return child;
-        }
+    struct errors *node = find_child(errors, name, len);
+    if (node != NULL) {
+        return node;
     }
     struct kong_str copy = arena_copy(checker->arena, name, len);
-    struct errors *node = arena_alloc(checker->arena, sizeof *node);
+    node = arena_alloc(checker->arena, sizeof *node);
     if (copy.data == NULL || node == NULL) {
         checker->nomem = true;
         return NULL;
@@ -98,12 +101,8 @@ struct errors *errors_at(struct checker *checker, struct errors *errors, const c
 }
 
 bool errors_has(const struct errors *errors, const char *name) {
-    for (const struct errors *child = errors->children; child != NULL; child = child->next) {
-        if (name_is(child, name, strlen(name))) {
-            return errors_any(child);
-        }
-    }
-    return false;
+    const struct errors *child = find_child(errors, name, strlen(name));
+    return child != NULL && errors_any(child);
 }
 
 /* --- Lines -------------------------------------------------------------------------------- */

@@ -57,6 +57,9 @@ bool errors_any(const struct errors *errors);
 /* The text; if it does not fit in `size` bytes, a copy of what does, with "..." at its end. */
 const char *errors_cut(const char *text, char *copy, size_t size);
 
+/* Room for any text about one value, before it is cut. */
+#define SCHEMA_TEXT 1024
+
 /* printf-like, cut. Replaces what is there. */
 void errors_set(struct checker *checker, struct errors *errors, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

@@ -76,9 +76,11 @@ static void pattern_rule(struct cell *cell, const char *words, const struct kong
 #define NUMBER "%.14g"
 
 static void number_rules(struct cell *cell, const struct kong_field *field) {
-    flag_rule(cell, "one of ", field->one_of_numbers.items != NULL);
-    for (size_t i = 0; i < field->one_of_numbers.count; i++) {
-        buffer_printf(cell->out, "%s" NUMBER, i == 0 ? "" : ", ", field->one_of_numbers.items[i]);
+    const struct kong_numbers *numbers = &field->one_of_numbers;
+
+    flag_rule(cell, "one of ", numbers->items != NULL);
+    for (size_t i = 0; numbers->items != NULL && i < numbers->count; i++) {
+        buffer_printf(cell->out, "%s" NUMBER, i == 0 ? "" : ", ", numbers->items[i]);
     }
     if (field->gt.set) {
         begin(cell, "greater than ");

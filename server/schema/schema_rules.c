@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "lua_pattern.h"
+#include "text.h"
 
 /* Texts and their order are those of Kong's schema library (kong/db/schema/init.lua, 2.8 and 3.9):
  * what a user sees here and in the Admin API's answer is the same. */
@@ -77,26 +78,6 @@ static bool begins(const json_t *value, const char *text) {
     return json_string_length(value) >= len && memcmp(json_string_value(value), text, len) == 0;
 }
 
-/* "a, b, c" in the arena; count is found by the list's NULL or given with numbers. */
-static struct kong_str join(struct checker *checker, const char *const *texts,
-                            const struct kong_numbers *numbers) {
-    struct kong_str joined = arena_copy(checker->arena, "", 0);
-    char text[32];
-
-    for (size_t i = 0; texts != NULL ? texts[i] != NULL : i < numbers->count; i++) {
-        if (texts == NULL) {
-            rules_number_text(numbers->items[i], text);
-        }
-        joined = arena_printf(checker->arena, "%s%s%s", joined.data == NULL ? "" : joined.data,
-                              i == 0 ? "" : ", ", texts != NULL ? texts[i] : text);
-    }
-    if (joined.data == NULL) {
-        checker->nomem = true;
-        return kong_str("");
-    }
-    return joined;
-}
-
 static bool rule_one_of(const struct subject *s) {
     const char *const *option = s->field->one_of;
     if (option == NULL) {
@@ -107,20 +88,33 @@ static bool rule_one_of(const struct subject *s) {
             return true;
         }
     }
-    return refuse(s, "expected one of: %s", join(s->checker, s->field->one_of, NULL).data);
+    char list[SCHEMA_TEXT];
+    struct text options = TEXT_IN(list);
+    for (option = s->field->one_of; *option != NULL; option++) {
+        text_add_item(&options, ", ", *option);
+    }
+    return refuse(s, "expected one of: %s", list);
 }
 
 static bool rule_one_of_numbers(const struct subject *s) {
     const struct kong_numbers *numbers = &s->field->one_of_numbers;
     double number = json_number_value(s->value);
+    if (numbers->items == NULL) {
+        return true;
+    }
     for (size_t i = 0; i < numbers->count; i++) {
         /* Exact, as Lua compares. */
         if (!(number < numbers->items[i]) && !(number > numbers->items[i])) {
             return true;
         }
     }
-    return numbers->items == NULL ||
-           refuse(s, "expected one of: %s", join(s->checker, NULL, numbers).data);
+    char list[SCHEMA_TEXT], text[32];
+    struct text options = TEXT_IN(list);
+    for (size_t i = 0; i < numbers->count; i++) {
+        rules_number_text(numbers->items[i], text);
+        text_add_item(&options, ", ", text);
+    }
+    return refuse(s, "expected one of: %s", list);
 }
 
 static bool rule_gt(const struct subject *s) {
