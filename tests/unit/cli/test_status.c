@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -388,6 +389,68 @@ static void one_that_drips_is_given_up(void **state) {
     assert_true(scratch_remove_empty(directory));
 }
 
+static void what_does_not_arrive(void **state) {
+    struct rig rig;
+    char error[256];
+    char text[8];
+    rig_start(&rig, protocol_of(state), NULL);
+    char *socket = (char *)(uintptr_t)sim_server_path(rig.server);
+    for (int json = 0; json < 2; json++) {
+        const struct options options = {.socket = socket, .json = json};
+        const struct options quiet = {.socket = socket, .json = json, .quiet = true};
+        FILE *full = fopen("/dev/full", "w");
+        FILE *out = fmemopen(text, sizeof text, "w");
+        assert_true(full != NULL && out != NULL);
+        assert_int_equal(status_show(&options, NULL, TIMEOUT_MS, full, error, sizeof error), -1);
+        assert_string_equal(error, "the status cannot be written");
+        assert_int_equal(status_show(&quiet, NULL, TIMEOUT_MS, out, error, sizeof error), 0);
+        assert_int_equal(ftell(out), 0);
+        fclose(out);
+        fclose(full);
+    }
+    rig_stop(&rig);
+}
+
+struct watch {
+    struct options options;
+    FILE *out;
+    int rc;
+    char error[256];
+};
+
+static void *watch(void *arg) {
+    struct watch *watch = arg;
+    watch->rc = status_show(&watch->options, NULL, TIMEOUT_MS, watch->out, watch->error,
+                            sizeof watch->error);
+    fclose(watch->out);
+    return NULL;
+}
+
+/* Again and again, until the server has ended. */
+static void it_is_watched(void **state) {
+    struct rig rig;
+    pthread_t thread;
+    int ends[2];
+    size_t tables = 0;
+    rig_start(&rig, protocol_of(state), NULL);
+    char *socket = strdup(sim_server_path(rig.server));
+    assert_int_equal(pipe(ends), 0);
+    struct watch seen = {.options = {.socket = socket, .watch = true}, .out = fdopen(ends[1], "w")};
+    FILE *in = fdopen(ends[0], "r");
+    assert_true(seen.out != NULL && in != NULL);
+    assert_int_equal(pthread_create(&thread, NULL, watch, &seen), 0);
+    for (char line[512]; tables < 2 && fgets(line, sizeof line, in) != NULL;) {
+        tables += strncmp(line, "limits reached: ", 16) == 0;
+    }
+    assert_int_equal(tables, 2);
+    rig_stop(&rig);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_int_equal(seen.rc, -1);
+    assert_non_null(strstr(seen.error, socket)); /* it closed the connection, or nobody is there */
+    fclose(in);
+    free(socket);
+}
+
 static void nobody_serves(void **state) {
     (void)state;
     char error[256];
@@ -461,6 +524,8 @@ int main(void) {
         cmocka_unit_test(times_and_counts_have_units),
         cmocka_unit_test(the_table_fits),
         cmocka_unit_test(one_that_drips_is_given_up),
+        RIG_TEST(what_does_not_arrive, msgpack),
+        RIG_TEST(it_is_watched, msgpack),
         cmocka_unit_test(nobody_serves),
         cmocka_unit_test(scopes),
         cmocka_unit_test(values_as_json),
