@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include <limits.h>
+#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,7 +24,8 @@
 #include "rig.h"
 #include "scratch.h"
 
-/* {dir} is the directory with all files, {sock} the server's socket, {uid} this user's. */
+/* {dir} is the directory with all files, {sock} the server's socket, {uid} and
+ * {pid} this user's and this process'. */
 struct row {
     const char *settings; /* behind the usual ones: the last of a key counts */
     const char *says[6];
@@ -422,7 +424,7 @@ static int teardown(void **state) {
     return removed ? 0 : -1;
 }
 
-/* malloc'ed: the text with what {dir}, {sock} and {uid} stand for. */
+/* malloc'ed: the text with what {dir}, {sock}, {pid} and {uid} stand for. */
 static char *expand(const struct place *place, const char *text) {
     char *expanded = NULL;
     size_t len = 0;
@@ -435,6 +437,9 @@ static char *expand(const struct place *place, const char *text) {
         } else if (strncmp(text, "{sock}", 6) == 0) {
             fputs(sim_server_path(place->server), out);
             text += 6;
+        } else if (strncmp(text, "{pid}", 5) == 0) {
+            fprintf(out, "%d", (int)getpid());
+            text += 5;
         } else if (strncmp(text, "{uid}", 5) == 0) {
             fprintf(out, "%lu", (unsigned long)geteuid());
             text += 5;
@@ -518,6 +523,47 @@ static void several_plugins_are_looked_at_together(void **state) {
     for (size_t i = 0; i < LENGTH(rows_of_pair); i++) {
         wrong += !check_row(*state, &rows_of_pair[i]);
     }
+    assert_int_equal(wrong, 0);
+}
+
+/* --- Kong's user, when that is another --- */
+
+/* The rows that only root can try, in a directory that all may enter: a server whose socket is for
+ * its own user alone, and one that lets all in. */
+static void kongs_user_is_another(void **state) {
+    static const struct row closed[] = {
+        {.settings = "nginx_user = nobody",
+         .says = {"\nFAIL socket {sock}: owner root, mode 0600: Kong's user nobody cannot connect\n"
+                  "     mend: end the server that was started by another, kill {pid}; then kong "
+                  "restart\n"}},
+        {.settings = "nginx_user = nobody\n" KEY "start_cmd =",
+         .says = {
+             ": Kong's user nobody cannot connect\n     mend: start it with --socket-mode 0660 "
+             "--socket-group "}}};
+    static const struct row open[] = {
+        {.settings = "nginx_user = nobody",
+         .says = {"\nok   prefix {dir} (kong.conf), Kong's user nobody writes there\n",
+                  "\nok   socket {sock}: owner root, mode 0666\n",
+                  "\nok   an event of access over ProtoBuf:1: answered, with ",
+                  "\nok   an event of access over MsgPack:1: answered, with "},
+         .well = true}};
+    const struct place *place = *state;
+    char directory[SCRATCH_PATH];
+    size_t wrong = 0;
+    if (geteuid() != 0 || getpwnam("nobody") == NULL || getenv("TMPDIR") != NULL) {
+        skip();
+    }
+    const char *socket = sim_server_path(place->server);
+    snprintf(directory, sizeof directory, "%s", socket);
+    *strrchr(directory, '/') = '\0';
+    assert_int_equal(chmod(directory, 0711), 0);
+    assert_int_equal(chmod(place->directory, 0777), 0);
+    assert_int_equal(chmod(socket, 0600), 0);
+    for (size_t i = 0; i < LENGTH(closed); i++) {
+        wrong += !check_row(place, &closed[i]);
+    }
+    assert_int_equal(chmod(socket, 0666), 0);
+    wrong += !check_row(place, &open[0]);
     assert_int_equal(wrong, 0);
 }
 
@@ -638,6 +684,7 @@ int main(int argc, char **argv) {
     }
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(each_fault_has_its_line, setup, teardown),
+        cmocka_unit_test_setup_teardown(kongs_user_is_another, setup, teardown),
         cmocka_unit_test_setup_teardown(several_plugins_are_looked_at_together, setup_pair,
                                         teardown),
         cmocka_unit_test_setup_teardown(who_is_not_let_in, setup, teardown),
