@@ -353,6 +353,72 @@ static void the_table_fits(void **state) {
     free(text);
 }
 
+/* malloc'ed: the table of a status. */
+static char *table_of(struct kong_pair *pairs, size_t count) {
+    const struct kong_value status = kong_map(pairs, count);
+    char *text = NULL;
+    size_t len = 0;
+    FILE *out = open_memstream(&text, &len);
+    assert_non_null(out);
+    status_table_print(&status, out);
+    fclose(out);
+    return text;
+}
+
+/* A list goes on in a new line where the old one, with its comma, would have 101 columns. */
+static void lists_are_broken(void **state) {
+    char name[64] = "", long_name[] = "yyyyyyyyyyyyyyyyyyyyyyyyyyyyyy";
+    (void)state;
+    for (size_t n = 1; n < sizeof name; n++) {
+        struct kong_pair limits[] = {kong_pair(name, kong_integer(1)),
+                                     kong_pair(long_name, kong_integer(1))};
+        memset(name, 'x', n);
+        limits[0].key.len = n;
+        struct kong_pair status = kong_pair("Limits", kong_map(limits, 2));
+        char *text = table_of(&status, 1);
+        bool one_line =
+            16 + n + strlen(" 1 times, ") + strlen(long_name) + strlen(" 1 times,") <= 100;
+        assert_int_equal(strstr(text, "times, yy") != NULL, one_line);
+        assert_int_equal(strstr(text, "times,\n                yy") != NULL, !one_line);
+        free(text);
+    }
+}
+
+/* What is said only when there is something to say. */
+static void rare_lines(void **state) {
+    struct kong_pair answers[] = {kong_pair("Prefetched", kong_integer(12)),
+                                  kong_pair("PrefetchUsed", kong_integer(3)),
+                                  kong_pair("Kept", kong_integer(4))};
+    struct kong_pair kept = kong_pair("Kept", kong_integer(4));
+    struct kong_pair busy[] = {kong_pair("Spun", kong_number(90)),
+                               kong_pair("Hits", kong_integer(7))};
+    struct kong_pair status[] = {kong_pair("Answers", kong_map(answers, 3)),
+                                 kong_pair("BusyPoll", kong_map(busy, 2)),
+                                 kong_pair("LogLinesLost", kong_integer(5))};
+    (void)state;
+    char *text = table_of(status, 3);
+    const char *const lines[] = {
+        "\ngetters:        12 asked for ahead, 3 of them used, 4 answered from memory\n",
+        "\nbusy poll:      1 min 30 s without sleep, 7 reads meanwhile\n",
+        "\nlog lines lost: 5, because nobody read them in time\n"};
+    for (size_t i = 0; i < LENGTH(lines); i++) {
+        if (strstr(text, lines[i]) == NULL) {
+            fail_msg("no %s in:\n%s", lines[i], text);
+        }
+    }
+    free(text);
+    status[0].value = kong_map(&kept, 1);
+    text = table_of(status, 1);
+    assert_non_null(
+        strstr(text, "\ngetters:        0 asked for ahead, 0 of them used, 4 answered"));
+    free(text);
+    text = table_of(status, 0);
+    assert_null(strstr(text, "getters"));
+    assert_null(strstr(text, "busy poll"));
+    assert_null(strstr(text, "lost"));
+    free(text);
+}
+
 /* A byte now and then, for ever: gives up when its time is over. The server ends by itself, later.
  */
 static void one_that_drips_is_given_up(void **state) {
@@ -523,6 +589,8 @@ int main(void) {
         cmocka_unit_test(bytes_have_units),
         cmocka_unit_test(times_and_counts_have_units),
         cmocka_unit_test(the_table_fits),
+        cmocka_unit_test(lists_are_broken),
+        cmocka_unit_test(rare_lines),
         cmocka_unit_test(one_that_drips_is_given_up),
         RIG_TEST(what_does_not_arrive, msgpack),
         RIG_TEST(it_is_watched, msgpack),
