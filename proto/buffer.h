@@ -26,8 +26,7 @@ struct buffer {
 
 void buffer_init(struct buffer *buffer, size_t limit);
 
-/* Charges a budget (borrowed) for what the buffer grows to. To be called before the first append.
- */
+/* Charges a budget (borrowed) for what the buffer grows to. Before the first append. */
 static inline void buffer_set_budget(struct buffer *buffer, const struct budget *budget) {
     buffer->budget = budget;
 }

@@ -4,9 +4,7 @@
 #include "protobuf_message.h"
 #include "protobuf_wire.h"
 
-/* Fields of RpcCall: the sequence, and a oneof of commands, which have the order of enum
- * rpc_command.
- */
+/* Fields of RpcCall: the sequence, and a oneof of commands, in the order of enum rpc_command. */
 #define CALL_SEQUENCE         1
 #define CALL_COMMAND(command) (30 + (uint32_t)(command))
 
@@ -102,8 +100,7 @@ static inline bool take_event(struct wire content, struct rpc_call *call) {
 }
 
 /* The call that stands before every event: a sequence and CmdHandleEvent, no long numbers, nothing
- * else, in any order. False: it is for the general code, and *call is as before or partly filled.
- */
+ * else, in any order. False: it is for the general code, and *call may be partly filled. */
 static bool decode_event(struct wire wire, struct rpc_call *call) {
     uint64_t tag;
     uint64_t value;

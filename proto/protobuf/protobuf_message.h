@@ -67,8 +67,7 @@ int protobuf_to_value(struct arena *arena, const ProtobufCMessage *message,
 int protobuf_from_value(struct arena *arena, const ProtobufCMessageDescriptor *type,
                         const struct kong_value *value, ProtobufCMessage **message);
 
-/* The message of each shape (protobuf_args.c, protobuf_results.c); NULL: an empty frame, or none.
- */
+/* The message of each shape; NULL: an empty frame, or none. */
 extern const ProtobufCMessageDescriptor *const protobuf_args_types[];
 extern const ProtobufCMessageDescriptor *const protobuf_result_types[];
 /* How many arguments a shape has: its message has a field for each, but for a list. */

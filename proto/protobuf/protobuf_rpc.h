@@ -8,8 +8,7 @@
 #include "pdk_methods.h"
 #include "rpc_message.h"
 
-/* RpcCall: Kong -> server. Fields in any order. A call without a known cmd_ field is RPC_UNKNOWN.
- */
+/* RpcCall: Kong -> server. Fields in any order. One without a known cmd_ field is RPC_UNKNOWN. */
 int protobuf_decode_call(struct arena *arena, const uint8_t *data, size_t len,
                          struct rpc_call *call);
 int protobuf_encode_call(struct buffer *out, const struct rpc_call *call);

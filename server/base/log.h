@@ -1,6 +1,5 @@
 /* Writes one line per record to stderr and never blocks. Kong reads the pipe when it has time, and
- * shows the lines only at its log level info. When the pipe is full, lines are dropped and counted.
- */
+ * shows the lines only at its log level info. When the pipe is full, lines are lost and counted. */
 #ifndef SERVER_LOG_H
 #define SERVER_LOG_H
 

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 
 /* Puts a file, which is made (mode 0640) or appended to, in the place of a descriptor, which stays
- * inherited by child processes; a pipe or a terminal will do. 0, or an errno: then fd is as before.
+ * inherited by child processes; a pipe or a terminal will do. 0, or an errno, and fd is as before.
  */
 int log_file_open(const char *path, int fd);
 

@@ -38,8 +38,7 @@ struct socket_file {
     dev_t device;
     ino_t inode;
     bool inherited; /* from a service manager, which passed it listening (service_manager.h): its
-                       file is left alone, `path` is for people to read, others may go on listening
-                     */
+                       file is left alone, `path` is for people, others may go on listening */
 };
 
 /* A negative code beside -1: a server listens at the path, and take_over is not set. */
@@ -71,13 +70,11 @@ int socket_file_prepare(const struct socket_file_options *options, struct socket
                         char *error, size_t error_size);
 int socket_file_publish(struct socket_file *file, bool *replaced, char *error, size_t error_size);
 
-/* Whether the file at the path is still ours (same device and inode); an inherited one always is.
- */
+/* Whether the file at the path is still ours (device and inode); an inherited one always is. */
 bool socket_file_is_ours(const struct socket_file *file);
 
 /* Makes another one of the same kind on the same path, which is free: file->fd is then the new
- * one's, the old one is closed. 0; or a negative code with a line in `error`, and all is as it was.
- */
+ * one's, the old one is closed. 0; or a negative code, a line in `error`, and all is as it was. */
 int socket_file_renew(struct socket_file *file, enum socket_lock lock, char *error,
                       size_t error_size);
 

@@ -38,8 +38,7 @@ void acceptor_pause(struct acceptor *acceptor);
 void acceptor_resume(struct acceptor *acceptor);
 
 /* Listens to another socket (non-blocking) from now on: `fd`, taken over when this succeeds. All
- * who wait at the old one are accepted first. 0, or a negative uv error, and nothing has changed.
- */
+ * who wait at the old one are accepted first. 0, or a negative uv error and nothing has changed. */
 int acceptor_move(struct acceptor *acceptor, int fd);
 
 /* Idempotent; for a zeroed one too. Its memory is libuv's until the loop has run. */

@@ -103,8 +103,7 @@ static void watch(struct conn *conn) {
     conn->watched = wanted;
 }
 
-/* Sends what the kernel takes at once. The number of bytes, which may be 0; or a negative uv error.
- */
+/* Sends what the kernel takes at once. The number of bytes, perhaps 0; or a negative uv error. */
 static ssize_t send_now(int fd, const uint8_t *data, size_t len) {
     for (;;) {
         ssize_t sent = socket_send(fd, data, len, MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -120,8 +119,7 @@ static ssize_t send_now(int fd, const uint8_t *data, size_t len) {
     }
 }
 
-/* So many bytes more wait outside of `out`: with those in it there are never more than LIMIT_OUT.
- */
+/* So many bytes more wait outside of `out`: with those in it never more than LIMIT_OUT. */
 static void count_unwritten(struct conn *conn, ssize_t more) {
     conn->rpc.unwritten = (size_t)((ssize_t)conn->rpc.unwritten + more);
     conn->rpc.out.limit = LIMIT_OUT - conn->rpc.unwritten;

@@ -21,13 +21,12 @@ struct conn_env {
     struct busy_poll *busy_poll;
     uint64_t peer_patience_ms; /* a connection whose request ended in a terminal call is Kong's to
                            close; ours after so long */
-    bool taken_over; /* draining, and the next server has the path: a Step finds its way from there
-                      */
-    bool draining;   /* each connection ends with its next last answer */
-    struct conn *first;                   /* all open connections */
-    _Atomic size_t count;                 /* for others to read */
-    struct record *record;                /* borrowed; NULL: nothing is recorded */
-    struct fd_store *store;               /* borrowed; NULL: nobody keeps connections */
+    bool taken_over;        /* draining, and the next server has the path: Steps find their way */
+    bool draining;          /* each connection ends with its next last answer */
+    struct conn *first;     /* all open connections */
+    _Atomic size_t count;   /* for others to read */
+    struct record *record;  /* borrowed; NULL: nothing is recorded */
+    struct fd_store *store; /* borrowed; NULL: nobody keeps connections */
     void (*closed)(struct conn_env *env); /* one fewer; called from the loop */
     void *owner;
 };

@@ -33,8 +33,7 @@ static void set(uint64_t *figure, uint64_t value) {
     __atomic_store_n(figure, value, __ATOMIC_RELAXED);
 }
 
-/* The first time, and then once a minute: in the server's log, and in Kong's with the next event.
- */
+/* The first time, then once a minute: in the server's log, and in Kong's with the next event. */
 static void note_failure(struct job *job, const char *text) {
     struct events *events = job->all->events;
     char count[64] = "";

@@ -16,8 +16,7 @@ struct metrics;
 struct metrics_options {
     uv_loop_t *loop;
     struct log *log; /* may be NULL */
-    /* As metrics_address.h has it; a Unix socket has mode 0600 and is replaced as the server's is.
-     */
+    /* As metrics_address.h has it; a Unix socket has mode 0600, and is replaced as the server's. */
     const char *listen;
     void (*render)(void *arg, struct buffer *out); /* the body; failures are out->failed */
     void *arg;

@@ -36,8 +36,7 @@ struct server_options {
     bool tell_manager;   /* READY=1 and STOPPING=1 (service_manager_notify) */
     bool handle_signals; /* SIGTERM and SIGINT drain, a second SIGINT ends at once; SIGHUP opens the
                             log's file again; SIGPIPE is ignored, faults are reported */
-    bool report_faults;  /* a handler's fault is a line on stderr (crash.h), with handle_signals too
-                          */
+    bool report_faults;  /* a handler's fault is a line on stderr (crash.h), as with the above */
     bool supervised;   /* … a second one changes nothing: the supervisor decides. It also arranges
                           what happens at its own death */
     bool watch_parent; /* drain when the process that started us is gone, */

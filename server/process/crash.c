@@ -13,16 +13,13 @@
 
 #define STACK_SIZE ((size_t)64 << 10)
 
-/* What the signal handler needs; it gets no argument. Written by crash_watch and crash_forget only.
- */
+/* What the signal handler needs; it gets no argument. Written by crash_watch and crash_forget. */
 static struct {
     struct running *_Atomic running; /* NULL: nothing is watched */
     const struct plugins *plugins;
 } watched;
 
-/* The events that this thread runs, and a stack for the signal handler: a handler's own may be
- * full.
- */
+/* The events that this thread runs, and a stack for signals: a handler's own may be full. */
 static _Thread_local struct events *volatile events_here;
 static _Thread_local void *stack_here;
 

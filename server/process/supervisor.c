@@ -176,9 +176,7 @@ static void note_death(struct supervisor *s, const struct death *death) {
     atomic_store(&running->restarts, ++s->restarts);
 }
 
-/* A child that dies at its start, without having run a handler, is started less and less often. One
- * that has served must not keep others waiting, and what crashed in a handler of it is quarantined.
- */
+/* One that has served must not keep others waiting: what crashed in a handler is quarantined. */
 static uint64_t next_delay(const struct supervisor *s, const struct death *death, bool remembered,
                            uint64_t now) {
     if (death->served && remembered && death->count > 0) {

@@ -81,8 +81,7 @@ static bool is_own_uid(int fd) {
     return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 && peer.uid == geteuid();
 }
 
-/* A connected descriptor, or -1. Connecting to a Unix socket does not wait: it works or it fails.
- */
+/* A connected descriptor, or -1. Connecting to a Unix socket does not wait. */
 static int connect_to(const struct process_forward_env *env, uint32_t tag) {
     struct sockaddr_un address;
     socklen_t len = address_of(env, tag, &address);

@@ -7,9 +7,7 @@
 #include "msgpack_rpc.h"
 #include "rpc_conversation.h"
 
-/* An incomplete message grows in pieces of this size, so that the bytes behind it are not copied
- * too.
- */
+/* A message grows in pieces of this size, so that the bytes behind it are not copied, too. */
 #define PIECE ((size_t)64 << 10)
 
 void rpc_init(struct rpc *rpc, const struct rpc_env *env, void (*wake)(struct rpc *)) {

@@ -84,8 +84,7 @@ struct rpc {
                          that are here, and nothing else */
     uint64_t half_ms; /* since when a message is under way, on the loop's clock; 0: there is none */
     bool held;        /* `in` has messages that are taken up when the peer has read its answers */
-    bool skipping; /* the message under way is over a limit and is skipped; `reason` names the limit
-                    */
+    bool skipping; /* the message under way is over a limit, which `reason` names: it is skipped */
     uint64_t skip_left; /* ProtoBuf: bytes of it still to come */
     struct msgpack_skip skip;
     char reason[200];

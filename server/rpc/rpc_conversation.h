@@ -68,9 +68,7 @@ int rpc_fail(struct rpc *rpc, const char *format, ...) __attribute__((format(pri
 void rpc_wake(struct rpc *rpc);
 
 /* Kong's answer cannot be given to the handler that waits for it. The handler gets KONG_E_TOO_BIG
- * for CODEC_E_LIMIT, with the text of rpc->reason unless that is empty; or KONG_E_NOMEM or
- * KONG_E_TYPE.
- */
+ * for CODEC_E_LIMIT, with rpc->reason unless that is empty; or KONG_E_NOMEM or KONG_E_TYPE. */
 void rpc_deliver_refused(struct rpc *rpc, struct event *event, int codec_error);
 
 /* KONG_E_* for a codec_error of an encoder. */

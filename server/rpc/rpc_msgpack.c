@@ -150,8 +150,7 @@ static int queue_call(struct event *event, const struct pdk_method *method, stru
         struct queued_call call = {.method = method,
                                    .name = name,
                                    .args = (struct kong_value *)(uintptr_t)args, /* only read */
-                                   .count = count,
-                                   .waits = true};
+                                   .count = count};
         answer_with_call(event, &call);
         return KONG_OK;
     }
@@ -159,7 +158,7 @@ static int queue_call(struct event *event, const struct pdk_method *method, stru
         stats_count(&events_stats(event->events)->limits[STATS_LIMIT_POSTED], 1);
         return KONG_E_NOMEM;
     }
-    int rc = rpc_queue_add(event, method, name, args, count, waits);
+    int rc = rpc_queue_add(event, method, name, args, count);
     if (rc == KONG_OK && !event->finished && (waits || is_terminal(event->queue_tail))) {
         answer(event);
     }

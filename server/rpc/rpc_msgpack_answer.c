@@ -81,8 +81,7 @@ bool rpc_msgpack_one_fails_closed(const struct plugins *plugins) {
     return false;
 }
 
-/* Kong sends no Step behind an end, so one that finds nothing is always in the middle of a request.
- */
+/* Kong sends no Step behind an end, so one that finds nothing is in the middle of a request. */
 void rpc_msgpack_lost(struct rpc *rpc, int64_t msgid, bool closed, const char *why) {
     if (!closed) {
         rpc_msgpack_send_error(rpc, msgid, why);

@@ -60,7 +60,7 @@ bool rpc_queue_merge(struct event *event, const struct pdk_method *method,
 }
 
 int rpc_queue_add(struct event *event, const struct pdk_method *method, struct kong_str name,
-                  const struct kong_value *args, size_t count, bool waits) {
+                  const struct kong_value *args, size_t count) {
     size_t size;
     if (__builtin_mul_overflow(count, sizeof(struct kong_value), &size) ||
         __builtin_add_overflow(size, sizeof(struct queued_call), &size)) {
@@ -76,8 +76,7 @@ int rpc_queue_add(struct event *event, const struct pdk_method *method, struct k
             return KONG_E_NOMEM;
         }
     }
-    *call = (struct queued_call){
-        .method = method, .name = name, .args = copies, .count = count, .waits = waits};
+    *call = (struct queued_call){.method = method, .name = name, .args = copies, .count = count};
     if (method == NULL) {
         call->name = arena_copy(&event->arena, name.data, name.len);
         if (call->name.data == NULL) {

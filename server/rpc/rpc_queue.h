@@ -1,5 +1,4 @@
-/* MsgPack:1: the PDK calls of an event that wait for Kong's next Step. Each Step takes one of them.
- */
+/* MsgPack:1: the PDK calls of an event that wait for Kong's Steps. Each Step takes one of them. */
 #ifndef SERVER_RPC_QUEUE_H
 #define SERVER_RPC_QUEUE_H
 
@@ -12,7 +11,6 @@ struct queued_call {
     struct kong_str name;
     struct kong_value *args;
     size_t count;
-    bool waits;
     struct kong_pair *headers; /* merged: what set_headers will carry */
     size_t header_count;
     size_t header_room;
@@ -25,7 +23,7 @@ bool rpc_queue_merge(struct event *event, const struct pdk_method *method,
 
 /* Adds a call with copies of its arguments. KONG_OK or KONG_E_NOMEM. */
 int rpc_queue_add(struct event *event, const struct pdk_method *method, struct kong_str name,
-                  const struct kong_value *args, size_t count, bool waits);
+                  const struct kong_value *args, size_t count);
 
 /* The first call, taken out; NULL: there is none. */
 struct queued_call *rpc_queue_take(struct event *event);

@@ -19,8 +19,7 @@ struct fiber_context {
 void fiber_context_make(struct fiber_context *context, void *low, size_t size, fiber_entry *entry,
                         void *arg);
 
-/* Stores the running flow in *from and goes on with *to. Returns when somebody switches to *from.
- */
+/* Stores the running flow in *from, goes on with *to. Returns when somebody switches to *from. */
 void fiber_context_switch(struct fiber_context *from, struct fiber_context *to);
 
 #endif

@@ -35,8 +35,7 @@ void fiber_context_make(struct fiber_context *context, void *low, size_t size, f
 void fiber_context_switch(struct fiber_context *from, struct fiber_context *to) {
     ucontext_t here;
 
-    /* Not set by swapcontext, but read by AddressSanitizer's, which would take garbage for a stack.
-     */
+    /* Not set by swapcontext, but read by AddressSanitizer's, which takes garbage for a stack. */
     here.uc_stack = (stack_t){0};
     from->at = &here;
     if (swapcontext(&here, to->at) != 0)

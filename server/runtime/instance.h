@@ -11,8 +11,7 @@
 
 /* Read-only outside the registry. Who holds a reference may read what does not change while the
  * instance lives: id, plugin, config, state, failure, started_at, scope; the rest with the registry
- * held. What each event touches comes first: among many instances each line of it is a cache miss.
- */
+ * held. What each event touches comes first: among many instances each line of it is a miss. */
 struct instance {
     int32_t id;
     unsigned refs; /* 1 while listed, 1 for each event that uses it */
@@ -29,7 +28,6 @@ struct instance {
     void *state;  /* what the plugin's configure left */
     struct instance *older; /* in order of use */
     struct instance *newer;
-    bool listed;
     uint64_t failed_until_ms;   /* `failure` is for so long, of CLOCK_MONOTONIC; 0: for ever */
     uint64_t failed;            /* of the events: registry_failed */
     struct recurrence failures; /* … and when it was told of last */

@@ -11,9 +11,8 @@
 #define FIRST_BUCKETS 16u
 
 /* An instance that is used moves to the end of the list, but only when its last move was this long
- * ago. Moving touches its neighbours: two cache misses, which each event would pay where there are
- * many instances.
- */
+ * ago. Moving touches its neighbours: two cache misses, which each event would pay with many
+ * instances. */
 #define PLACE_MS 10000u
 
 struct registry {
@@ -108,7 +107,6 @@ static struct instance *unlist(struct registry *registry, struct instance *insta
     }
     *link = instance->next_in_bucket;
     use_list_remove(registry, instance);
-    instance->listed = false;
     registry->count--;
     stats_uncount(&instance->plugin->instances);
     return drop(registry, instance);
@@ -191,7 +189,6 @@ static void enlist(struct registry *registry, struct instance *instance) {
         grow(registry);
     }
     instance->refs = 2;
-    instance->listed = true;
     struct instance **bucket = bucket_of(registry, instance->id);
     instance->next_in_bucket = *bucket;
     *bucket = instance;

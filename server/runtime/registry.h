@@ -63,8 +63,7 @@ size_t registry_expire(struct registry *registry, uint64_t now_ms);
 size_t registry_count(struct registry *registry);
 
 /* Between these two nothing changes, and no other function here is to be called: the instance used
- * last, whose ->older leads to all others; NULL when there is none. What is read of them is copied.
- */
+ * last, whose ->older leads to all others; NULL: there is none. What is read of them is copied. */
 const struct instance *registry_lock(struct registry *registry);
 void registry_unlock(struct registry *registry);
 
