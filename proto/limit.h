@@ -6,9 +6,8 @@
 
 #include <stdint.h>
 
-/* The first four bytes of a connection, read as a ProtoBuf:1 frame length, tell the protocol: read
- * that way a MessagePack-RPC request means more than 13 MB for every msgid that Kong can send, so a
- * first frame of at most 8 MiB cannot be mistaken for one. */
+/* A connection's first frame of ProtoBuf:1 is shorter than what the first bytes of MessagePack-RPC
+ * mean when they are read as its length: frame_detect. */
 #define LIMIT_FIRST_FRAME ((size_t)8 << 20)
 #define LIMIT_FRAME       ((size_t)64 << 20)
 

@@ -31,10 +31,7 @@ void *protobuf_new(struct arena *arena, const ProtobufCMessageDescriptor *type);
 
 /* --- protobuf_value.c: Value, Struct and ListValue ---
  *
- * From a message: what is given points into it. A number is an integer when it has no fraction and
- * is within 2^53, as Lua prints it: Lua has only doubles. A Value of no kind, and `from` NULL, is
- * nil, as for Kong. An empty list is a list and an empty struct is a map, as the bytes say,
- * although Lua cannot tell them apart. */
+ * As protobuf_rpc.h says of a Value. From a message: what is given points into it; NULL is nil. */
 int protobuf_value_out(struct arena *arena, const KongPluginProtocol__Value *from,
                        struct kong_value *to);
 int protobuf_list_out(struct arena *arena, const KongPluginProtocol__ListValue *from,
@@ -44,9 +41,7 @@ int protobuf_struct_out(struct arena *arena, const KongPluginProtocol__Struct *f
 
 /* To a message, which need not be initialized for a Value and must be for the others; it points to
  * the value's bytes, what is new is in the arena. depth: lists and maps around it (CODEC_E_LIMIT
- * from LIMIT_NESTING on). CODEC_E_SHAPE when a list or a map is needed and `from` is none. Integers
- * become doubles: those beyond 2^53 are rounded, as in Lua. nil is a Value of no kind, which Kong
- * takes for nil (a null_value reaches Lua as the text NULL_VALUE); in a map it is left out. */
+ * from LIMIT_NESTING on). CODEC_E_SHAPE when a list or a map is needed and `from` is none. */
 int protobuf_value_in(struct arena *arena, const struct kong_value *from, unsigned depth,
                       KongPluginProtocol__Value *to);
 int protobuf_list_in(struct arena *arena, const struct kong_value *from, unsigned depth,

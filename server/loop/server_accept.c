@@ -180,7 +180,6 @@ void server_start_relaying(struct server *server) {
     }
 }
 
-/* Descriptors are for the plugin and the loop, too. */
 size_t server_most_connections(const struct server_options *options) {
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) {

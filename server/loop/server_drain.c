@@ -59,7 +59,6 @@ static void end_if_all_have(struct server *server) {
     }
 }
 
-/* Everything is answered, or given up: the loop runs out of handles. */
 void server_close_all(struct server *server) {
     if (server->closing) {
         return;
