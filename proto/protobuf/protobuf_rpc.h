@@ -28,8 +28,9 @@ int protobuf_encode_end(struct buffer *out, int64_t sequence);
 /* What a google.protobuf.Value makes of a value, in arguments and results:
  * - Numbers travel as doubles. One without fraction within 2^53 decodes as an integer, as Lua
  * prints it; integers beyond are rounded, as in Lua.
- * - nil goes out as a Value of no kind (a KV without `v`): Kong takes that for nil, and a null_value
- *   for the text NULL_VALUE. In a map it is left out. Kong's own null_value decodes as nil.
+ * - nil goes out as a Value of no kind (a KV without `v`): Kong takes that for nil, and a
+ * null_value for the text NULL_VALUE. In a map it is left out. Kong's own null_value decodes as
+ * nil.
  * - false goes out as what it is, but Kong 3.9 hands nil to Lua.
  * - An empty list and an empty map decode as the bytes say; Lua cannot tell them apart and sends a
  *   struct.

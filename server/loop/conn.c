@@ -31,7 +31,7 @@ struct conn {
     int fd;
     int watched; /* UV_READABLE, UV_WRITABLE */
     struct conn_env *env;
-    struct conn *prev, *next;
+    LIST_ENTRY(conn) link;
     struct rpc rpc;
     struct write *unsent, **unsent_end;
     uint64_t heard_ms; /* when the peer last sent something, or connected */
@@ -52,10 +52,7 @@ static size_t waiting(const struct conn *conn) {
 static void on_closed(uv_handle_t *handle) {
     struct conn *conn = handle->data;
     struct conn_env *env = conn->env;
-    *(conn->prev != NULL ? &conn->prev->next : &env->first) = conn->next;
-    if (conn->next != NULL) {
-        conn->next->prev = conn->prev;
-    }
+    LIST_REMOVE(conn, link);
     env->count--;
     free(conn);
     env->closed(env);
@@ -194,11 +191,10 @@ static void say_what_is_left(struct conn *conn) {
     if (rpc->in_flight == NULL) {
         return;
     }
-    if (waiting(conn) > 0 || rpc->state != RPC_OPEN) {
-        in_flight_set(rpc->in_flight, IN_FLIGHT_OTHER);
-    } else if (rpc_quiet(rpc) && rpc->results_due <= IN_FLIGHT_RESULTS_MOST) {
+    bool unsaid = waiting(conn) > 0 || rpc->state != RPC_OPEN;
+    if (!unsaid && rpc_quiet(rpc) && rpc->results_due <= IN_FLIGHT_RESULTS_MOST) {
         in_flight_set(rpc->in_flight, (uint8_t)rpc->results_due);
-    } else if (rpc->in_flight->what == IN_FLIGHT_READING) {
+    } else if (unsaid || rpc->in_flight->what == IN_FLIGHT_READING) {
         in_flight_set(rpc->in_flight, IN_FLIGHT_OTHER);
     }
 }
@@ -237,7 +233,8 @@ static void nudge_if_idle(struct conn *conn) {
 static void nudge_others(struct conn *conn) {
     struct conn *other = conn;
     for (unsigned looks = 0; looks < NUDGE_LOOKS; looks++) {
-        other = other->next != NULL ? other->next : conn->env->first;
+        other =
+            LIST_NEXT(other, link) != NULL ? LIST_NEXT(other, link) : LIST_FIRST(&conn->env->all);
         if (other == conn) {
             return;
         }
@@ -358,11 +355,7 @@ int conn_adopt(struct conn_env *env, int fd, bool steps_only) {
     }
     conn->rpc.in_flight = in_flight;
     conn->rpc.steps_only = steps_only;
-    conn->next = env->first;
-    if (env->first != NULL) {
-        env->first->prev = conn;
-    }
-    env->first = conn;
+    LIST_INSERT_HEAD(&env->all, conn, link);
     env->count++;
     stats_count(&events_stats(env->rpc.events)->connections, 1);
     watch(conn);
@@ -404,7 +397,8 @@ static bool is_left_open(const struct conn *conn, uint64_t now_ms) {
 }
 
 void conns_tick(struct conn_env *env, uint64_t now_ms) {
-    for (struct conn *conn = env->first; conn != NULL; conn = conn->next) {
+    struct conn *conn;
+    LIST_FOREACH(conn, &env->all, link) {
         if (!is_closed(conn) && is_stuck(conn, now_ms)) {
             drop(conn, STATS_LIMIT_OUTPUT, "its peer has taken none of what waits for it");
         } else if (!is_closed(conn) && is_half(conn, now_ms)) {
@@ -417,7 +411,8 @@ void conns_tick(struct conn_env *env, uint64_t now_ms) {
 
 void conns_end_idle(struct conn_env *env) {
     uint64_t now_ms = uv_now(env->loop);
-    for (struct conn *conn = env->first; conn != NULL; conn = conn->next) {
+    struct conn *conn;
+    LIST_FOREACH(conn, &env->all, link) {
         if (drain_closes(&conn->rpc, conn->heard_ms, now_ms)) {
             conn_close(conn);
             continue;
@@ -432,7 +427,8 @@ void conns_end_idle(struct conn_env *env) {
 }
 
 void conns_close_all(struct conn_env *env) {
-    for (struct conn *conn = env->first; conn != NULL; conn = conn->next) {
+    struct conn *conn;
+    LIST_FOREACH(conn, &env->all, link) {
         rpc_give_up(&conn->rpc);
         conn_close(conn);
     }

@@ -2,6 +2,7 @@
 #ifndef SERVER_CONN_H
 #define SERVER_CONN_H
 
+#include <sys/queue.h>
 #include <uv.h>
 
 #include "busy_poll.h"
@@ -23,7 +24,7 @@ struct conn_env {
                            close; ours after so long */
     bool taken_over;        /* draining, and the next server has the path: Steps find their way */
     bool draining;          /* each connection ends with its next last answer */
-    struct conn *first;     /* all open connections */
+    LIST_HEAD(, conn) all;  /* open connections */
     _Atomic size_t count;   /* for others to read */
     struct record *record;  /* borrowed; NULL: nothing is recorded */
     struct fd_store *store; /* borrowed; NULL: nobody keeps connections */

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/queue.h>
 #include <unistd.h>
 
 #include "metrics_address.h"
@@ -33,15 +34,15 @@ struct metrics {
     bool listening;
     bool complained;
     bool closing;
-    size_t handles; /* that are not closed yet */
-    struct client *clients;
+    size_t handles;              /* that are not closed yet */
+    LIST_HEAD(, client) clients; /* the newest first */
     size_t client_count;
 };
 
 struct client {
     union socket socket;
     struct metrics *metrics;
-    struct client *prev, *next;
+    LIST_ENTRY(client) link;
     uint64_t since;
     char head[MOST_HEAD];
     size_t len;
@@ -71,10 +72,7 @@ static void release(struct metrics *metrics) {
 static void on_client_closed(uv_handle_t *handle) {
     struct client *client = handle->data;
     struct metrics *metrics = client->metrics;
-    *(client->prev != NULL ? &client->prev->next : &metrics->clients) = client->next;
-    if (client->next != NULL) {
-        client->next->prev = client->prev;
-    }
+    LIST_REMOVE(client, link);
     metrics->client_count--;
     buffer_free(&client->out);
     free(client);
@@ -111,7 +109,8 @@ void metrics_close(struct metrics *metrics) {
     metrics->handles++; /* until this is done with it */
     metrics->closing = true;
     stop_listening(metrics);
-    for (struct client *client = metrics->clients; client != NULL; client = client->next) {
+    struct client *client;
+    LIST_FOREACH(client, &metrics->clients, link) {
         close_client(client);
     }
     release(metrics);
@@ -214,13 +213,13 @@ static int rank_of(const struct client *client) {
  * the client that has done the least loses its place; of several, the oldest. */
 static void free_a_place(struct metrics *metrics, const struct client *newest) {
     struct client *least = NULL;
+    struct client *client;
     size_t open = 0;
-    for (struct client *client = metrics->clients; client != NULL; client = client->next) {
+    LIST_FOREACH(client, &metrics->clients, link) {
         if (uv_is_closing(&client->socket.handle)) {
             continue;
         }
         open++;
-        /* The newest ones come first in the list. */
         if (client != newest && (least == NULL || rank_of(client) <= rank_of(least))) {
             least = client;
         }
@@ -245,11 +244,7 @@ static void on_connection(uv_stream_t *listener, int status) {
         stop_listening(metrics);
         return;
     }
-    client->next = metrics->clients;
-    if (metrics->clients != NULL) {
-        metrics->clients->prev = client;
-    }
-    metrics->clients = client;
+    LIST_INSERT_HEAD(&metrics->clients, client, link);
     metrics->client_count++;
     if (uv_accept(listener, &client->socket.stream) != 0) {
         close_client(client);
@@ -336,7 +331,8 @@ void metrics_tick(struct metrics *metrics) {
     }
     metrics->serving = true;
     uint64_t now = uv_now(metrics->options.loop);
-    for (struct client *client = metrics->clients; client != NULL; client = client->next) {
+    struct client *client;
+    LIST_FOREACH(client, &metrics->clients, link) {
         if (now - client->since >= TIMEOUT_MS) {
             close_client(client);
         }

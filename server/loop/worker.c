@@ -43,7 +43,7 @@ static void drain(struct worker *worker, bool taken_over) {
 /* All that happens on the loop leads here before it waits again. */
 static void on_done_check(uv_prepare_t *prepare) {
     struct worker *worker = prepare->data;
-    if (!worker->done && worker->conns.first == NULL && worker->relays.count == 0 &&
+    if (!worker->done && LIST_EMPTY(&worker->conns.all) && worker->relays.count == 0 &&
         worker->forwards_sent == 0 && events_alive(worker->events) == 0) {
         worker->done = true;
         worker->options.closed(worker->options.closed_arg);

@@ -9,11 +9,7 @@ void forward_link(struct forward *forward, struct rpc *rpc, const struct rpc_cal
     forward->closed = event_id_fails_closed(step->event_id);
     forward->len = len;
     forward->rpc = rpc;
-    forward->next = rpc->forwards;
-    if (rpc->forwards != NULL) {
-        rpc->forwards->prev = forward;
-    }
-    rpc->forwards = forward;
+    LIST_INSERT_HEAD(&rpc->forwards, forward, link);
     rpc->forwarded_bytes += forward->len;
 }
 

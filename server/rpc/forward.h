@@ -8,7 +8,7 @@
 /* One Step. Embedded in its carrier's own struct, which the carrier owns. */
 struct forward {
     struct rpc *rpc; /* that waits for the answer; NULL: none does any more */
-    struct forward *prev, *next;
+    LIST_ENTRY(forward) link;
     /* The rpc is going: drop the Step. The forward is unlinked already. */
     void (*recall)(struct forward *forward);
     int64_t msgid;
@@ -24,10 +24,7 @@ void forward_link(struct forward *forward, struct rpc *rpc, const struct rpc_cal
 static inline struct rpc *forward_unlink(struct forward *forward) {
     struct rpc *rpc = forward->rpc;
     if (rpc != NULL) {
-        *(forward->prev != NULL ? &forward->prev->next : &rpc->forwards) = forward->next;
-        if (forward->next != NULL) {
-            forward->next->prev = forward->prev;
-        }
+        LIST_REMOVE(forward, link);
         rpc->forwarded_bytes -= forward->len;
         forward->rpc = NULL;
     }

@@ -319,13 +319,13 @@ void rpc_end(struct rpc *rpc) {
 }
 
 void rpc_give_up(struct rpc *rpc) {
-    while (rpc->forwards != NULL) {
-        struct forward *forward = rpc->forwards;
+    while (!LIST_EMPTY(&rpc->forwards)) {
+        struct forward *forward = LIST_FIRST(&rpc->forwards);
         forward_fail(forward, "the server ends");
         forward->recall(forward);
     }
-    while (rpc->requests != NULL) {
-        event_cancel(rpc->requests, KONG_E_TIMEOUT); /* takes it off the list */
+    while (!LIST_EMPTY(&rpc->requests)) {
+        event_cancel(LIST_FIRST(&rpc->requests), KONG_E_TIMEOUT); /* takes it off the list */
     }
 }
 
@@ -342,7 +342,7 @@ void rpc_close(struct rpc *rpc) {
 }
 
 static bool nothing_at_work(const struct rpc *rpc) {
-    return rpc->event == NULL && rpc->requests == NULL && rpc->forwards == NULL &&
+    return rpc->event == NULL && LIST_EMPTY(&rpc->requests) && LIST_EMPTY(&rpc->forwards) &&
            rpc->out.len == 0 && !rpc->held;
 }
 

@@ -6,6 +6,8 @@
 #ifndef SERVER_RPC_H
 #define SERVER_RPC_H
 
+#include <sys/queue.h>
+
 #include "buffer.h"
 #include "event.h"
 #include "frame.h"
@@ -99,10 +101,10 @@ struct rpc {
     /* MsgPack:1 */
     bool announced; /* serverPid was sent */
     bool nudged;    /* rpc_nudge, and Kong has not said anything since */
-    struct event
-        *requests; /* events whose Kong request came over this connection and is unanswered */
-    struct forward *forwards; /* Steps from this connection that are elsewhere (forward.h) */
-    size_t forwarded_bytes;   /* of these */
+    LIST_HEAD(, event)
+    requests; /* events whose Kong request came over this connection and is unanswered */
+    LIST_HEAD(, forward) forwards; /* Steps from this connection that are elsewhere (forward.h) */
+    size_t forwarded_bytes;        /* of these */
 };
 
 void rpc_init(struct rpc *rpc, const struct rpc_env *env, void (*wake)(struct rpc *));

@@ -45,7 +45,7 @@ static bool look_at_head(const uint8_t *data, size_t len, int64_t *id, uint8_t *
 }
 
 void rpc_msgpack_note_half(struct rpc *rpc) {
-    if (rpc->requests != NULL || rpc->held) {
+    if (!LIST_EMPTY(&rpc->requests) || rpc->held) {
         return; /* one that is all read goes first */
     }
     int64_t msgid;

@@ -18,23 +18,14 @@
  * the server runs. Only a request that waits for its answer is bound to the connection that brought
  * it. */
 static void unlink_request(struct event *event) {
-    struct rpc *rpc = event->waiting_rpc;
-    struct event_link *link = &event->by_asker;
-    *(link->prev != NULL ? &link->prev->by_asker.next : &rpc->requests) = link->next;
-    if (link->next != NULL) {
-        link->next->by_asker.prev = link->prev;
-    }
+    LIST_REMOVE(event, by_asker);
     event->waiting_rpc = NULL;
 }
 
 static void link_request(struct rpc *rpc, struct event *event, int64_t msgid) {
     event->waiting_rpc = rpc;
     event->request = msgid;
-    event->by_asker = (struct event_link){NULL, rpc->requests};
-    if (rpc->requests != NULL) {
-        rpc->requests->by_asker.prev = event;
-    }
-    rpc->requests = event;
+    LIST_INSERT_HEAD(&rpc->requests, event, by_asker);
 }
 
 /* --- the conversation --- */
@@ -436,13 +427,13 @@ void rpc_msgpack_forwarded(struct rpc *rpc, int64_t msgid, bool closed, const ui
 }
 
 void rpc_msgpack_close(struct rpc *rpc) {
-    while (rpc->forwards != NULL) {
-        struct forward *forward = rpc->forwards;
+    while (!LIST_EMPTY(&rpc->forwards)) {
+        struct forward *forward = LIST_FIRST(&rpc->forwards);
         forward_unlink(forward);
         forward->recall(forward);
     }
-    while (rpc->requests != NULL) {
-        struct event *event = rpc->requests;
+    while (!LIST_EMPTY(&rpc->requests)) {
+        struct event *event = LIST_FIRST(&rpc->requests);
         unlink_request(event);
         event_cancel(event, KONG_E_GONE);
     }

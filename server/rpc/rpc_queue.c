@@ -42,20 +42,20 @@ bool rpc_queue_merge(struct event *event, const struct pdk_method *method,
         !pdk_is_plain_header(last->args[0].string) || !make_room(&event->arena, last)) {
         return false;
     }
-    struct kong_value name = args[0];
-    struct kong_value value;
+    struct arena *arena = &event->arena;
     size_t at = 0;
-    while (at < last->header_count && !same_header(last->headers[at].key, name.string)) {
+    while (at < last->header_count && !same_header(last->headers[at].key, args[0].string)) {
         at++;
     }
-    if (!value_copy(&event->arena, &args[1], &value) ||
-        (at == last->header_count && !value_copy(&event->arena, &args[0], &name))) {
+    struct kong_str value = arena_copy(arena, args[1].string.data, args[1].string.len);
+    struct kong_str name = at < last->header_count
+                               ? last->headers[at].key
+                               : arena_copy(arena, args[0].string.data, args[0].string.len);
+    if (name.data == NULL || value.data == NULL) {
         return false;
     }
-    if (at == last->header_count) {
-        last->headers[last->header_count++].key = name.string;
-    }
-    last->headers[at].value = value;
+    last->headers[at] = (struct kong_pair){name, kong_bytes(value.data, value.len)};
+    last->header_count += at == last->header_count;
     return true;
 }
 

@@ -14,7 +14,7 @@
 struct blocking_pool {
     pthread_mutex_t lock; /* of all that follows */
     pthread_cond_t wanted;
-    struct blocking_work *first, *last;
+    TAILQ_HEAD(, blocking_work) queue;
     size_t idle;
     bool ending;
     struct blocking_stats stats;
@@ -27,14 +27,14 @@ struct blocking_pool *blocking_pool_create(size_t most_threads) {
     if (pool != NULL) {
         pthread_mutex_init(&pool->lock, NULL); /* default attributes: cannot fail on Linux */
         pthread_cond_init(&pool->wanted, NULL);
+        TAILQ_INIT(&pool->queue);
         pool->stats.most = most_threads;
     }
     return pool;
 }
 
 static void take_out(struct blocking_pool *pool, struct blocking_work *work) {
-    *(work->prev != NULL ? &work->prev->next : &pool->first) = work->next;
-    *(work->next != NULL ? &work->next->prev : &pool->last) = work->prev;
+    TAILQ_REMOVE(&pool->queue, work, link);
     work->queued = false;
     pool->stats.waiting--;
 }
@@ -50,7 +50,7 @@ static void *run_thread(void *arg) {
     struct blocking_pool *pool = arg;
     pthread_mutex_lock(&pool->lock);
     while (!pool->ending) {
-        struct blocking_work *work = pool->first;
+        struct blocking_work *work = TAILQ_FIRST(&pool->queue);
         if (work == NULL) {
             pool->idle++;
             pthread_cond_wait(&pool->wanted, &pool->lock);
@@ -104,12 +104,9 @@ bool blocking_pool_submit(struct blocking_pool *pool, struct blocking_work *work
     }
     bool possible = pool->stats.threads > 0;
     if (possible) {
-        work->next = NULL;
-        work->prev = pool->last;
         work->queued = true;
         work->queued_ns = clock_ns();
-        *(pool->last != NULL ? &pool->last->next : &pool->first) = work;
-        pool->last = work;
+        TAILQ_INSERT_TAIL(&pool->queue, work, link);
         pool->stats.waiting++;
         pthread_cond_signal(&pool->wanted);
     }
@@ -134,8 +131,8 @@ void blocking_pool_stats(struct blocking_pool *pool, struct blocking_stats *stat
     if (pool != NULL) {
         pthread_mutex_lock(&pool->lock);
         *stats = pool->stats;
-        if (pool->first != NULL) {
-            note_wait(stats, pool->first);
+        if (!TAILQ_EMPTY(&pool->queue)) {
+            note_wait(stats, TAILQ_FIRST(&pool->queue));
         }
         pthread_mutex_unlock(&pool->lock);
     }
@@ -146,7 +143,7 @@ void blocking_pool_destroy(struct blocking_pool *pool) {
         return;
     }
     pthread_mutex_lock(&pool->lock);
-    assert(pool->first == NULL);
+    assert(TAILQ_EMPTY(&pool->queue));
     pool->ending = true;
     pthread_cond_broadcast(&pool->wanted);
     pthread_mutex_unlock(&pool->lock);

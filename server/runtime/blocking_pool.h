@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
 #define BLOCKING_THREADS_MOST 1024
 
@@ -14,7 +15,7 @@ struct blocking_pool;
 /* One piece of work, embedded by whoever submits it; it stays where it is until run has returned,
  * or it was withdrawn. */
 struct blocking_work {
-    struct blocking_work *next, *prev;
+    TAILQ_ENTRY(blocking_work) link;
     void (*run)(struct blocking_work *work); /* on a thread of the pool, once */
     uint64_t queued_ns;
     bool queued;

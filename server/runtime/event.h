@@ -11,6 +11,7 @@
 #define SERVER_EVENT_H
 
 #include <pthread.h>
+#include <sys/queue.h>
 
 #include "answers.h"
 #include "arena.h"
@@ -146,7 +147,7 @@ struct event {
     void *waiting_rpc; /* the connection that brought Kong's unanswered request; NULL: none is
                           unanswered */
     int64_t request;   /* its msgid */
-    struct event_link by_asker;
+    LIST_ENTRY(event) by_asker;
     struct queued_call *queue_head, *queue_tail;
     size_t queued;
     bool awaits_step;
