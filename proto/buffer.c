@@ -28,6 +28,14 @@ void buffer_free(struct buffer *buffer) {
     empty(buffer);
 }
 
+void buffer_uncharge(struct buffer *buffer, size_t more) {
+    budget_give(buffer->budget, charge(buffer->capacity));
+    buffer->budget = NULL;
+    if (buffer->limit < buffer->len + more) {
+        buffer->limit = buffer->len + more;
+    }
+}
+
 void buffer_move(struct buffer *to, struct buffer *from) {
     *to = *from;
     empty(from);

@@ -84,6 +84,14 @@ static void answer_with_call(struct event *event, const struct queued_call *call
     }
 }
 
+/* The exit of a plugin that fails closed, for which there was no place in the queue. */
+static void exit_unqueued(struct event *event, struct rpc *rpc) {
+    int64_t request = event->request;
+    unlink_request(event);
+    rpc_msgpack_send_exit(rpc, request, event->plugin->what->name, NULL, NULL);
+    event_release(event);
+}
+
 /* Answers Kong's request, when there is one, with what there is to say: the next call, or that the
  * event is over. A handler that is still busy answers when it has something. */
 static void answer(struct event *event) {
@@ -94,6 +102,8 @@ static void answer(struct event *event) {
     struct queued_call *call = rpc_queue_take(event);
     if (call != NULL) {
         answer_with_call(event, call);
+    } else if (event->finished && event->ended) {
+        exit_unqueued(event, rpc);
     } else if (event->finished) {
         struct rpc_reply reply; /* as above */
         reply.kind = RPC_REPLY_RETURN;
@@ -145,11 +155,15 @@ static int queue_call(struct event *event, const struct pdk_method *method, stru
         answer_with_call(event, &call);
         return KONG_OK;
     }
-    if (event->queued >= LIMIT_POSTED) {
+    int rc = KONG_E_NOMEM;
+    if (event->queued < LIMIT_POSTED) {
+        rc = rpc_queue_add(event, method, name, args, count);
+    } else {
         stats_count(&events_stats(event->events)->limits[STATS_LIMIT_POSTED], 1);
-        return KONG_E_NOMEM;
     }
-    int rc = rpc_queue_add(event, method, name, args, count);
+    if (rc != KONG_OK && method == &pdk_methods[PDK_RESPONSE_EXIT] && event->reporting) {
+        return KONG_OK; /* exit_unqueued */
+    }
     if (rc == KONG_OK && !event->finished && (waits || is_terminal(event->queue_tail))) {
         answer(event);
     }
@@ -166,6 +180,8 @@ static void finish_cancelled(struct event *event) {
         event_release(event);
     } else if (event->ended && last != NULL && is_terminal(last)) {
         answer_with_call(event, last);
+    } else if (event->ended) {
+        exit_unqueued(event, rpc);
     } else {
         int64_t request = event->request;
         unlink_request(event);
@@ -189,25 +205,6 @@ static const struct event_ops msgpack_events = {
     .conversation_end = conversation_end,
 };
 
-/* An event that cannot run. An error answer is logged by Kong, and the request goes on without the
- * plugin; one that fails closed ends the request. */
-static void refuse(struct rpc *rpc, int64_t msgid, const struct kong_plugin *plugin,
-                   enum kong_phase phase, const char *why) {
-    bool due = events_refusal_due(rpc->env->events);
-    if (due) {
-        log_write_for(rpc->env->log, plugin->name, LOG_LEVEL_ERROR, NULL, "event refused: %s", why);
-    }
-    if (event_fails_closed(plugin, phase)) {
-        rpc_msgpack_send_exit(rpc, msgid, plugin->name, due ? "event refused" : NULL, why);
-        return;
-    }
-    if (!due) {
-        rpc_msgpack_send(rpc, &(struct rpc_reply){.kind = RPC_REPLY_RETURN, .sequence = msgid});
-        return;
-    }
-    rpc_msgpack_send_error(rpc, msgid, rpc_error_text(rpc, plugin->name, why));
-}
-
 static void handle_event(struct rpc *rpc, const struct rpc_call *call) {
     enum kong_phase phase;
     const char *error;
@@ -221,7 +218,7 @@ static void handle_event(struct rpc *rpc, const struct rpc_call *call) {
     rpc->sequence = call->sequence;
     if (!event_start(rpc->env->events, instance, phase, &msgpack_events, rpc,
                      rpc->env->now_ms(rpc->env->clock), &refusal)) {
-        refuse(rpc, call->sequence, instance->plugin->what, phase, refusal);
+        rpc_msgpack_refuse(rpc, call->sequence, instance->plugin->what, phase, refusal);
         registry_release(rpc->env->registry, instance);
     }
 }

@@ -68,6 +68,23 @@ void rpc_msgpack_send_exit(struct rpc *rpc, int64_t msgid, const char *plugin, c
     rpc_msgpack_send(rpc, &reply);
 }
 
+void rpc_msgpack_refuse(struct rpc *rpc, int64_t msgid, const struct kong_plugin *plugin,
+                        enum kong_phase phase, const char *why) {
+    bool due = events_refusal_due(rpc->env->events);
+    if (due) {
+        log_write_for(rpc->env->log, plugin->name, LOG_LEVEL_ERROR, NULL, "event refused: %s", why);
+    }
+    if (event_fails_closed(plugin, phase)) {
+        rpc_msgpack_send_exit(rpc, msgid, plugin->name, due ? "event refused" : NULL, why);
+        return;
+    }
+    if (!due) {
+        rpc_msgpack_send(rpc, &(struct rpc_reply){.kind = RPC_REPLY_RETURN, .sequence = msgid});
+        return;
+    }
+    rpc_msgpack_send_error(rpc, msgid, rpc_error_text(rpc, plugin->name, why));
+}
+
 bool rpc_msgpack_one_fails_closed(const struct plugins *plugins) {
     for (size_t i = 0; i < plugins->count; i++) {
         const struct plugin *plugin = &plugins->list[i];

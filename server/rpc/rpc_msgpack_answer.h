@@ -14,6 +14,11 @@ int rpc_msgpack_try_to_send(struct rpc *rpc, const struct rpc_reply *reply);
 void rpc_msgpack_send(struct rpc *rpc, const struct rpc_reply *reply);
 void rpc_msgpack_send_error(struct rpc *rpc, int64_t msgid, const char *text);
 
+/* An event that cannot run. An error answer is logged by Kong, and the request goes on without the
+ * plugin; one that fails closed ends the request. */
+void rpc_msgpack_refuse(struct rpc *rpc, int64_t msgid, const struct kong_plugin *plugin,
+                        enum kong_phase phase, const char *why);
+
 /* Where it is not known whose event was lost: one plugin that fails closed decides. */
 bool rpc_msgpack_one_fails_closed(const struct plugins *plugins);
 

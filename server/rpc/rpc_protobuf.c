@@ -21,6 +21,9 @@ static inline bool merge(struct event *event, const struct pdk_method *method,
                                  args[0].string, args[1].string);
 }
 
+/* Room for the end of a request that failed, behind all limits. */
+#define LAST_WORDS ((size_t)1 << 10)
+
 static inline int send_one(struct event *event, const struct pdk_method *method,
                            struct kong_str name, const struct kong_value *args, size_t count,
                            bool waits) {
@@ -29,7 +32,8 @@ static inline int send_one(struct event *event, const struct pdk_method *method,
     if (method == NULL || (method->flags & PDK_MSGPACK_ONLY) != 0) {
         return KONG_E_UNSUPPORTED;
     }
-    if (rpc->results_due >= LIMIT_POSTED) {
+    bool ends_failed = event->reporting && (method->flags & PDK_TERMINAL) != 0;
+    if (rpc->results_due >= LIMIT_POSTED && !ends_failed) {
         stats_count(&events_stats(rpc->env->events)->limits[STATS_LIMIT_POSTED], 1);
         return KONG_E_NOMEM;
     }
@@ -38,6 +42,10 @@ static inline int send_one(struct event *event, const struct pdk_method *method,
     }
     size_t begin = rpc->out.len;
     int rc = protobuf_encode_pdk_call(&rpc->out, method, args, count);
+    if (rc != 0 && ends_failed) { /* else the request goes on: it needs no more memory than that */
+        buffer_uncharge(&rpc->out, LAST_WORDS);
+        rc = protobuf_encode_pdk_call(&rpc->out, method, args, count);
+    }
     if (rc != 0) {
         return rpc_kong_error(rc);
     }
@@ -100,7 +108,14 @@ static void conversation_end(struct event *event) {
     if (rpc->env->prefetch != NULL && event->answers.count > 0) {
         prefetch_learn(rpc->env->prefetch, event);
     }
-    if (!event->ended) {
+    if (event->ended) {
+        event_release(event);
+        return;
+    }
+    if (event->rc != 0 && event_fails_closed(event->plugin->what, event->phase)) {
+        rpc_fail(rpc, "no memory for the end of a request");
+        rpc_wake(rpc);
+    } else {
         send_return(rpc, rpc->sequence);
     }
     event_release(event);

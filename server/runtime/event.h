@@ -116,6 +116,7 @@ struct event {
 
     /* From here on all is zeroed for each event. */
     bool ended;       /* a terminal call was made */
+    bool unended;     /* … or would have been, if there had been memory for it */
     bool finished;    /* ops->conversation_end was called */
     bool refused;     /* no handler runs: its instance cannot be used, or it is quarantined */
     bool reporting;   /* a failure, to Kong: not freed, whatever that write brings about */

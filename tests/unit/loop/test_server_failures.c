@@ -123,6 +123,32 @@ static void fails_closed(void **state) {
     rig_stop(&rig);
 }
 
+static int fail_behind_many(struct kong *kong, const void *config) {
+    int rc = KONG_OK;
+    (void)config;
+    while (rc == KONG_OK) {
+        rc = kong_log_debug(kong, "x");
+    }
+    return rc;
+}
+
+/* There is room for the end of a request behind all the calls that there may be. */
+static void fails_at_the_limit_of_calls(void **state) {
+    static const struct kong_plugin plugin = {.name = "rig",
+                                              .version = "1.0",
+                                              .on_error = KONG_FAIL_CLOSED,
+                                              .handlers = {[KONG_PHASE_ACCESS] = fail_behind_many}};
+    struct sim_server_options options = {.plugin = &plugin};
+    struct rig rig;
+    struct sim_event event;
+    int64_t id;
+    rig_start(&rig, protocol_of(state), &options);
+    assert_int_equal(sim_client_start(rig.client, "rig", "{}", &id), SIM_EVENT_OK);
+    assert_event(&rig, id, &event, SIM_EVENT_EXITED);
+    assert_int_equal(rig.pdk->client.status, 500);
+    rig_stop(&rig);
+}
+
 /* MsgPack:1: Kong can be told to exit in access, and raises on that in log. */
 static void lost_in_a_phase(void **state) {
     static const struct {
@@ -429,6 +455,7 @@ int main(void) {
         RIG_TESTS(fails_open),
         RIG_TESTS(fails_closed),
         cmocka_unit_test(lost_in_a_phase),
+        RIG_TESTS(fails_at_the_limit_of_calls),
         RIG_TESTS(refused_open),
         RIG_TESTS(refused_closed),
         RIG_TEST(posts_more_than_fits, protobuf),

@@ -307,6 +307,52 @@ static void calls_without_memory(void **state) {
     }
 }
 
+/* Posts small calls of that many bytes while there is memory, and fails. */
+static size_t small;
+
+static int post_till_full(struct kong *kong, struct bench *bench) {
+    char text[400];
+    int rc = KONG_OK;
+    (void)bench;
+    memset(text, 'x', sizeof text);
+    text[small] = '\0';
+    while (rc == KONG_OK) {
+        rc = kong_log_info(kong, "%s", text);
+    }
+    return rc;
+}
+
+/* The handler has taken all the memory that there is: none is left for the end of the request,
+ * which ends all the same. */
+static void no_memory_for_the_end(void **state) {
+    static const enum protocol protocols[] = {PROTOCOL_PROTOBUF, PROTOCOL_MSGPACK};
+    (void)state;
+    for (size_t i = 0; i < LENGTH(protocols); i++) {
+        for (small = 200; small < sizeof(char[400]); small++) {
+            struct bench *bench = bench_create(protocols[i], NULL);
+            bench->plugin.on_error = KONG_FAIL_CLOSED;
+            bench->env.budget = nothing_left();
+            ((struct events_options *)(uintptr_t)events_options(bench->events))->budget =
+                nothing_left();
+            bench_run(bench, post_till_full, NULL, NULL, 0);
+            assert_true(bench->ended && bench->error.data == NULL);
+            bench_destroy(bench);
+        }
+    }
+}
+
+/* A handler that does not look whether its exit was sent: the request does not go on for that. */
+static void exit_without_memory(void **state) {
+    struct bench *bench = bench_create(PROTOCOL_PROTOBUF, NULL);
+    (void)state;
+    bench->plugin.on_error = KONG_FAIL_CLOSED;
+    bench->env.budget = nothing_left();
+    bench_run(bench, exit_at_length, NULL, NULL, 0);
+    assert_string_equal(bench_notes(bench), "NOMEM ");
+    assert_true(bench->ended);
+    bench_destroy(bench);
+}
+
 static void recall(struct forward *forward) {
     forward->msgid = -1;
 }
@@ -379,6 +425,8 @@ int main(void) {
         cmocka_unit_test(pieces_without_memory),
         cmocka_unit_test(first_bytes_without_memory),
         cmocka_unit_test(calls_without_memory),
+        cmocka_unit_test(no_memory_for_the_end),
+        cmocka_unit_test(exit_without_memory),
         cmocka_unit_test(answers_from_elsewhere),
         cmocka_unit_test(arguments_of_events),
     };
