@@ -151,7 +151,7 @@ int ask_next(struct ask *ask, struct frame *frame) {
     }
 }
 
-static int send_call(struct ask *ask, struct rpc_call *call) {
+int ask_send_call(struct ask *ask, struct rpc_call *call) {
     struct buffer out;
     buffer_init(&out, LIMIT_FRAME);
     call->sequence = ++ask->sequence;
@@ -165,7 +165,7 @@ static int send_call(struct ask *ask, struct rpc_call *call) {
 int ask_call(struct ask *ask, struct rpc_call *call, struct arena *arena, struct rpc_reply *reply) {
     struct frame frame;
     int64_t pid;
-    if (send_call(ask, call) != 0) {
+    if (ask_send_call(ask, call) != 0) {
         return -1;
     }
     do {

@@ -42,6 +42,9 @@ void ask_close(struct ask *ask);
  * error text of MsgPack:1 is a reply too (RPC_REPLY_ERROR). 0, or -1 with ask->error. */
 int ask_call(struct ask *ask, struct rpc_call *call, struct arena *arena, struct rpc_reply *reply);
 
+/* The same without waiting for the reply. */
+int ask_send_call(struct ask *ask, struct rpc_call *call);
+
 /* Sends whole messages as they are; reads the next one, which lives until the next call. 0, or -1
  * with ask->error. */
 int ask_send(struct ask *ask, const struct buffer *message);

@@ -138,11 +138,6 @@ struct doctor_output {
 /* Runs a command by the shell, in its own process group, for at most 10 s. */
 void doctor_shell(const char *command, struct doctor_output *output);
 
-/* doctor_several.c: plugin servers of several plugins, which are one process. Called for each,
- * behind doctor_query; and once behind all. */
-void doctor_together(struct patient *p);
-void doctor_starts(struct patient *p);
-
 /* Whether the program has several plugins, so that a query command must say which. */
 static inline bool doctor_has_several(const struct patient *p) {
     return p->options->plugins->count > 1;

@@ -190,7 +190,7 @@ static bool check_program(struct patient *p, const char *program) {
 void doctor_start(struct patient *p) {
     struct shell_words words;
     if (p->start[0] == '\0') {
-        if (!doctor_has_several(p)) { /* else one of the others has it: doctor_starts */
+        if (!doctor_has_several(p)) { /* else one of the others has it: check_starts */
             doctor_note(p,
                         "no start command, and no /usr/local/bin/%s: Kong starts nothing, "
                         "something else must",

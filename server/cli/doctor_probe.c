@@ -27,17 +27,17 @@ static bool is_refusal(const struct kong_plugin *plugin, const struct pdk_method
            memmem(args, len, line, (size_t)n) != NULL;
 }
 
-/* Frames of name and arguments until the empty one. */
-static int answer_protobuf(const struct kong_plugin *plugin, struct ask *ask, struct arena *arena,
-                           const struct rpc_call *call, bool *untried) {
+/* Kong's calls come as frames of name and arguments until the empty one. */
+static int event_protobuf(const struct kong_plugin *plugin, struct ask *ask, struct arena *arena,
+                          struct rpc_call *call, bool *untried) {
     struct frame frame;
     struct rpc_reply reply;
     struct buffer nothing;
     int calls = 0;
-    int rc = 0;
+    int rc = ask_send_call(ask, call);
     buffer_init(&nothing, 16);
     protobuf_encode_empty(&nothing);
-    while (calls < MOST_CALLS && (rc = ask_next(ask, &frame)) == 0 && frame.len > 0) {
+    while (rc == 0 && calls < MOST_CALLS && (rc = ask_next(ask, &frame)) == 0 && frame.len > 0) {
         struct kong_str name = arena_copy(arena, frame.data, frame.len);
         const struct pdk_method *method = pdk_method_find(name);
         if ((rc = ask_next(ask, &frame)) != 0) {
@@ -64,16 +64,6 @@ static int answer_protobuf(const struct kong_plugin *plugin, struct ask *ask, st
     }
     rc = protobuf_decode_reply(arena, frame.data, frame.len, &reply);
     return rc == 0 && reply.sequence == call->sequence ? calls : -1;
-}
-
-static int event_protobuf(const struct kong_plugin *plugin, struct ask *ask, struct arena *arena,
-                          struct rpc_call *call, bool *untried) {
-    struct buffer out;
-    buffer_init(&out, LIMIT_FRAME);
-    call->sequence = ++ask->sequence;
-    int rc = protobuf_encode_call(&out, call) != 0 ? -1 : ask_send(ask, &out);
-    buffer_free(&out);
-    return rc != 0 ? -1 : answer_protobuf(plugin, ask, arena, call, untried);
 }
 
 static int event_msgpack(const struct kong_plugin *plugin, struct ask *ask, struct arena *arena,

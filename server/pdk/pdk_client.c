@@ -51,16 +51,14 @@ int kong_ip_is_trusted(struct kong *kong, const char *ip, bool *trusted) {
 /* --- Consumers and credentials --- */
 
 static const struct pdk_field consumer_fields[] = {
-    {"id", PDK_FIELD_STR, offsetof(struct kong_consumer, id)},
-    {"created_at", PDK_FIELD_INT64, offsetof(struct kong_consumer, created_at)},
-    {"username", PDK_FIELD_STR, offsetof(struct kong_consumer, username)},
-    {"custom_id", PDK_FIELD_STR, offsetof(struct kong_consumer, custom_id)},
-    {"tags", PDK_FIELD_STRINGS, offsetof(struct kong_consumer, tags)},
+    PDK_FIELD(STR, kong_consumer, id),       PDK_FIELD(INT64, kong_consumer, created_at),
+    PDK_FIELD(STR, kong_consumer, username), PDK_FIELD(STR, kong_consumer, custom_id),
+    PDK_FIELD(STRINGS, kong_consumer, tags),
 };
 
 static const struct pdk_field credential_fields[] = {
-    {"id", PDK_FIELD_STR, offsetof(struct kong_credential, id)},
-    {"consumer_id", PDK_FIELD_STR, offsetof(struct kong_credential, consumer_id)},
+    PDK_FIELD(STR, kong_credential, id),
+    PDK_FIELD(STR, kong_credential, consumer_id),
 };
 
 /* Kong's own credentials refer to their consumer as other entities do. */

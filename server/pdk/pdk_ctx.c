@@ -11,11 +11,13 @@ PDK_GET_NUMBER(kong_nginx_req_start_time, PDK_NGINX_REQ_START_TIME, seconds)
 
 int kong_nginx_get_statistics(struct kong *kong, struct kong_nginx_statistics *statistics) {
     static const struct pdk_field fields[] = {
-#define FIELD(name) {#name, PDK_FIELD_INT64, offsetof(struct kong_nginx_statistics, name)}
-        FIELD(connections_active),  FIELD(connections_reading),  FIELD(connections_writing),
-        FIELD(connections_waiting), FIELD(connections_accepted), FIELD(connections_handled),
-        FIELD(total_requests),
-#undef FIELD
+        PDK_FIELD(INT64, kong_nginx_statistics, connections_active),
+        PDK_FIELD(INT64, kong_nginx_statistics, connections_reading),
+        PDK_FIELD(INT64, kong_nginx_statistics, connections_writing),
+        PDK_FIELD(INT64, kong_nginx_statistics, connections_waiting),
+        PDK_FIELD(INT64, kong_nginx_statistics, connections_accepted),
+        PDK_FIELD(INT64, kong_nginx_statistics, connections_handled),
+        PDK_FIELD(INT64, kong_nginx_statistics, total_requests),
     };
     struct kong_value all;
     return pdk_get_entity(kong, PDK_NGINX_GET_STATISTICS, NO_ARGS, fields, COUNT(fields),

@@ -18,8 +18,8 @@ static int read_key(struct kong *kong, enum pdk_id id, const char *name,
 static int read_address(struct kong *kong, enum pdk_id id, const char *name,
                         const struct kong_value *value, struct kong_address *out) {
     static const struct pdk_field fields[] = {
-        {"ip", PDK_FIELD_STR, offsetof(struct kong_address, ip)},
-        {"port", PDK_FIELD_INT, offsetof(struct kong_address, port)},
+        PDK_FIELD(STR, kong_address, ip),
+        PDK_FIELD(INT, kong_address, port),
     };
     *out = (struct kong_address){.port = 0};
     if (value->type == KONG_MAP) {

@@ -21,6 +21,10 @@ struct pdk_field {
     size_t offset;
 };
 
+/* A field that is called as the member of the struct. */
+#define PDK_FIELD(kind_, struct_, member_)                                                         \
+    { #member_, PDK_FIELD_##kind_, offsetof(struct struct_, member_) }
+
 /* Fills the fields of the struct `out` (zeroed by the caller) from Kong's map; absent ones stay as
  * they are. KONG_E_TYPE when one is of another type, KONG_E_NOMEM. */
 int pdk_read_fields(struct kong *kong, enum pdk_id id, const struct pdk_field *fields, size_t count,

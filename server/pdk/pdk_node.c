@@ -10,8 +10,8 @@ PDK_GET_STR(kong_plugin_get_id, PDK_PLUGIN_GET_ID, id)
 static int take_dicts(struct kong *kong, const struct kong_value *from,
                       struct kong_memory_stats *stats) {
     static const struct pdk_field fields[] = {
-        {"allocated_slabs", PDK_FIELD_INT64, offsetof(struct kong_shared_dict, allocated_slabs)},
-        {"capacity", PDK_FIELD_INT64, offsetof(struct kong_shared_dict, capacity)},
+        PDK_FIELD(INT64, kong_shared_dict, allocated_slabs),
+        PDK_FIELD(INT64, kong_shared_dict, capacity),
     };
     size_t count = from->type == KONG_MAP ? from->map.count : 0;
     struct kong_shared_dict *dicts = arena_array(pdk_arena(kong), count, sizeof *dicts);
@@ -35,8 +35,8 @@ static int take_dicts(struct kong *kong, const struct kong_value *from,
 static int take_workers(struct kong *kong, const struct kong_value *from,
                         struct kong_memory_stats *stats) {
     static const struct pdk_field fields[] = {
-        {"pid", PDK_FIELD_INT64, offsetof(struct kong_worker_vm, pid)},
-        {"http_allocated_gc", PDK_FIELD_INT64, offsetof(struct kong_worker_vm, http_allocated_gc)},
+        PDK_FIELD(INT64, kong_worker_vm, pid),
+        PDK_FIELD(INT64, kong_worker_vm, http_allocated_gc),
     };
     bool list = from->type == KONG_LIST;
     size_t count = list ? from->list.count : from->type == KONG_MAP ? from->map.count : 0;
@@ -98,10 +98,10 @@ int kong_vault_is_reference(struct kong *kong, const char *text, bool *is_refere
 int kong_vault_parse_reference(struct kong *kong, const char *reference,
                                struct kong_vault_reference *parts) {
     static const struct pdk_field fields[] = {
-        {"name", PDK_FIELD_STR, offsetof(struct kong_vault_reference, name)},
-        {"resource", PDK_FIELD_STR, offsetof(struct kong_vault_reference, resource)},
-        {"key", PDK_FIELD_STR, offsetof(struct kong_vault_reference, key)},
-        {"version", PDK_FIELD_INT64, offsetof(struct kong_vault_reference, version)},
+        PDK_FIELD(STR, kong_vault_reference, name),
+        PDK_FIELD(STR, kong_vault_reference, resource),
+        PDK_FIELD(STR, kong_vault_reference, key),
+        PDK_FIELD(INT64, kong_vault_reference, version),
     };
     struct kong_value all = kong_nil();
     int error = pdk_get_entity(kong, PDK_VAULT_PARSE_REFERENCE, ARGS(kong_string(reference)),

@@ -179,7 +179,7 @@ static bool at_frontier(struct matcher *m, const char *s, const char *p, const c
 
 /* --- The pattern -------------------------------------------------------------------------- */
 
-enum outcome { MATCHED, FAILED, CONTINUE };
+enum outcome { MATCHED, FAILED, CONTINUE, OTHER };
 
 /* A character item at *p with what repeats it. CONTINUE: *s and *p are behind it. */
 static enum outcome match_item(struct matcher *m, const char **s, const char **p) {
@@ -220,11 +220,10 @@ static enum outcome match_item(struct matcher *m, const char **s, const char **p
     return result != NULL ? MATCHED : FAILED;
 }
 
-/* The items that need no recursion of their own: %b, %f, %1. *handled is false for other ones. */
-static enum outcome match_escape(struct matcher *m, const char **s, const char **p, bool *handled) {
+/* The items that need no recursion of their own: %b, %f, %1. OTHER: it is none of them. */
+static enum outcome match_escape(struct matcher *m, const char **s, const char **p) {
     char letter = *p + 1 < m->pattern_end ? (*p)[1] : '\0';
 
-    *handled = true;
     if (letter == 'b') {
         *s = match_balanced(m, *s, *p + 2);
         *p += 4;
@@ -241,15 +240,11 @@ static enum outcome match_escape(struct matcher *m, const char **s, const char *
         *p += 2;
         return *s != NULL ? CONTINUE : FAILED;
     }
-    *handled = false;
-    return CONTINUE;
+    return OTHER;
 }
 
 static const char *match_rest(struct matcher *m, const char *s, const char *p) {
     while (p < m->pattern_end) {
-        enum outcome outcome;
-        bool handled = false;
-
         if (*p == '(') {
             return open_capture(m, s, p + 1);
         }
@@ -259,10 +254,8 @@ static const char *match_rest(struct matcher *m, const char *s, const char *p) {
         if (*p == '$' && p + 1 == m->pattern_end) {
             return s == m->subject_end ? s : NULL;
         }
-        if (*p == '%') {
-            outcome = match_escape(m, &s, &p, &handled);
-        }
-        if (!handled) {
+        enum outcome outcome = *p == '%' ? match_escape(m, &s, &p) : OTHER;
+        if (outcome == OTHER) {
             outcome = match_item(m, &s, &p);
         }
         if (outcome != CONTINUE) {

@@ -131,26 +131,14 @@ static void check_list_as_record(struct checker *checker, const struct kong_reco
 
 static void check_parts(struct checker *checker, const struct kong_field *field,
                         const json_t *value, struct errors *errors) {
-    switch (field->type) {
-    case KONG_FIELD_ARRAY:
-    case KONG_FIELD_SET:
+    if (field->elements != NULL) {
         check_elements(checker, field, value, errors);
-        break;
-    case KONG_FIELD_MAP:
+    } else if (field->values != NULL) {
         check_entries(checker, field, value, errors);
-        break;
-    case KONG_FIELD_RECORD:
-        if (json_is_array(value)) {
-            check_list_as_record(checker, field->record, value, errors);
-        } else {
-            check_record(checker, field->record, value, errors);
-        }
-        break;
-    case KONG_FIELD_STRING:
-    case KONG_FIELD_INTEGER:
-    case KONG_FIELD_NUMBER:
-    case KONG_FIELD_BOOLEAN:
-        break;
+    } else if (field->record != NULL && json_is_array(value)) {
+        check_list_as_record(checker, field->record, value, errors);
+    } else if (field->record != NULL) {
+        check_record(checker, field->record, value, errors);
     }
 }
 

@@ -142,13 +142,13 @@ json_t *defaults_fill_value(struct checker *checker, const struct kong_field *fi
     bool is_empty_list = json_is_array(value) && json_array_size(value) == 0;
     json_t *instead = NULL;
 
-    switch (field->type) {
-    case KONG_FIELD_ARRAY:
-    case KONG_FIELD_SET:
+    if (field->elements != NULL) {
         return fill_list(checker, field, value);
-    case KONG_FIELD_MAP:
+    }
+    if (field->values != NULL) {
         return is_empty_list ? made(checker, json_object()) : fill_map(checker, field, value);
-    case KONG_FIELD_RECORD:
+    }
+    if (field->record != NULL) {
         if (is_empty_list) {
             instead = made(checker, json_object());
         } else if (json_is_false(value)) {
@@ -158,12 +158,6 @@ json_t *defaults_fill_value(struct checker *checker, const struct kong_field *fi
         if (json_is_object(value)) {
             defaults_fill(checker, field->record, value);
         }
-        break;
-    case KONG_FIELD_STRING:
-    case KONG_FIELD_INTEGER:
-    case KONG_FIELD_NUMBER:
-    case KONG_FIELD_BOOLEAN:
-        break;
     }
     return instead;
 }

@@ -198,29 +198,17 @@ static int check_rules(struct table_check *check, const struct place *place,
  */
 
 static bool is_slot_sound(const struct kong_field *field, const struct kong_slot *slot) {
-    size_t size = 0;
-
-    switch (field->type) {
-    case KONG_FIELD_STRING:
+    static const size_t sizes[] = {[KONG_FIELD_INTEGER] = sizeof(int64_t),
+                                   [KONG_FIELD_NUMBER] = sizeof(double),
+                                   [KONG_FIELD_BOOLEAN] = sizeof(bool)};
+    if (field->type == KONG_FIELD_STRING) {
         return (slot->form == KONG_FORM_TEXT && slot->size == sizeof(const char *)) ||
                (slot->form == KONG_FORM_BYTES && slot->size == sizeof(struct kong_str));
-    case KONG_FIELD_INTEGER:
-        size = sizeof(int64_t);
-        break;
-    case KONG_FIELD_NUMBER:
-        size = sizeof(double);
-        break;
-    case KONG_FIELD_BOOLEAN:
-        size = sizeof(bool);
-        break;
-    case KONG_FIELD_ARRAY:
-    case KONG_FIELD_SET:
-    case KONG_FIELD_MAP:
-        return slot->form == KONG_FORM_VALUE && slot->size == sizeof(void *) + sizeof(size_t);
-    case KONG_FIELD_RECORD:
-        size = field->record->size;
-        break;
     }
+    if (field->elements != NULL || field->values != NULL) {
+        return slot->form == KONG_FORM_VALUE && slot->size == sizeof(void *) + sizeof(size_t);
+    }
+    size_t size = field->record != NULL ? field->record->size : sizes[field->type];
     return (slot->form == KONG_FORM_VALUE && slot->size == size) ||
            (slot->form == KONG_FORM_POINTER && slot->size == sizeof(void *));
 }
@@ -237,46 +225,31 @@ static int check_table_field(struct table_check *check, const struct place *plac
                              const struct kong_field *field, const struct kong_slot *slot,
                              size_t size);
 
-/* What lists and maps are made of. */
-static int check_items(struct table_check *check, const struct place *place,
-                       const struct kong_field *field) {
-    const struct place keys = {place, "(keys)", place->depth + 1};
-    const struct place values = {place, field->type == KONG_FIELD_MAP ? "(values)" : "(elements)",
-                                 place->depth + 1};
-    if (field->type == KONG_FIELD_MAP) {
-        if (field->keys == NULL || field->values == NULL) {
-            return complain(check, place, "a map needs keys and values");
-        }
-        if (field->keys->type != KONG_FIELD_STRING) {
-            return complain(check, place, "the keys of a map are strings");
-        }
-        if (check_table_field(check, &keys, field->keys, &field->item_key, field->item_size) != 0) {
-            return -1;
-        }
-        return check_table_field(check, &values, field->values, &field->item, field->item_size);
-    }
-    if (field->elements == NULL) {
-        return complain(check, place, "a list needs elements");
-    }
-    return check_table_field(check, &values, field->elements, &field->item, field->item_size);
-}
-
+/* What lists, maps and records are made of. */
 static int check_parts(struct table_check *check, const struct place *place,
                        const struct kong_field *field) {
-    switch (field->type) {
-    case KONG_FIELD_ARRAY:
-    case KONG_FIELD_SET:
-    case KONG_FIELD_MAP:
-        return check_items(check, place, field);
-    case KONG_FIELD_RECORD:
-        return check_table_record(check, place, field->record);
-    case KONG_FIELD_STRING:
-    case KONG_FIELD_INTEGER:
-    case KONG_FIELD_NUMBER:
-    case KONG_FIELD_BOOLEAN:
-        break;
+    bool map = field->type == KONG_FIELD_MAP;
+    const struct place keys = {place, "(keys)", place->depth + 1};
+    const struct place values = {place, map ? "(values)" : "(elements)", place->depth + 1};
+    if (field->type < KONG_FIELD_ARRAY) {
+        return 0;
     }
-    return 0;
+    if (field->type == KONG_FIELD_RECORD) {
+        return check_table_record(check, place, field->record);
+    }
+    if (map && (field->keys == NULL || field->values == NULL)) {
+        return complain(check, place, "a map needs keys and values");
+    }
+    if (map && field->keys->type != KONG_FIELD_STRING) {
+        return complain(check, place, "the keys of a map are strings");
+    }
+    if (map &&
+        check_table_field(check, &keys, field->keys, &field->item_key, field->item_size) != 0) {
+        return -1;
+    }
+    const struct kong_field *item = map ? field->values : field->elements;
+    return item == NULL ? complain(check, place, "a list needs elements")
+                        : check_table_field(check, &values, item, &field->item, field->item_size);
 }
 
 /* A default must keep the field's own rules: Kong does not start otherwise. */
