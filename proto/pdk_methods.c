@@ -1,6 +1,7 @@
 #include "pdk_methods.h"
 
 #include <stdlib.h>
+#include <strings.h>
 
 /* The sets of phases in pdk_methods.def.
  *
@@ -73,6 +74,10 @@ bool pdk_is_plain_header(struct kong_str name) {
         }
     }
     return name.len > 0;
+}
+
+bool pdk_same_header(struct kong_str a, struct kong_str b) {
+    return a.len == b.len && (a.len == 0 || strncasecmp(a.data, b.data, a.len) == 0);
 }
 
 /* A name sorts before its extensions. */

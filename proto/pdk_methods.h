@@ -115,6 +115,9 @@ static inline const struct pdk_method *pdk_merged(const struct pdk_method *metho
  * with an underscore. Nor ":authority", which Kong takes in set_header only. */
 bool pdk_is_plain_header(struct kong_str name);
 
+/* Whether two names of headers are the same, whatever their case. */
+bool pdk_same_header(struct kong_str a, struct kong_str b);
+
 /* By its full name; NULL when it is not in the table. */
 const struct pdk_method *pdk_method_find(struct kong_str name);
 

@@ -2,8 +2,6 @@
  * has the bytes of set_header's arguments: field 1 is the name, field 2 the value. */
 #include "protobuf_rpc.h"
 
-#include <strings.h>
-
 #include "protobuf_wire.h"
 
 #define LENGTH_SIZE 4
@@ -37,15 +35,11 @@ static uint32_t bit_of(struct kong_str name) {
     return (uint32_t)1 << ((name.len + first + 5 * last) % 32);
 }
 
-static bool same_header(struct kong_str a, struct kong_str b) {
-    return a.len == b.len && strncasecmp(a.data, b.data, a.len) == 0;
-}
-
 static bool is_among(struct wire map, struct kong_str name) {
     struct wire entry;
     struct kong_str other;
     while (take_content(&map, 1 << 3 | WIRE_BYTES, &entry) && take_name(&entry, &other)) {
-        if (same_header(other, name)) {
+        if (pdk_same_header(other, name)) {
             return true;
         }
     }
@@ -100,7 +94,7 @@ bool protobuf_merge_header(struct buffer *out, size_t from, uint32_t *names,
     }
     uint32_t bits = *names;
     if (!merged) {
-        if (!take_first(content, &first) || same_header(first, name)) {
+        if (!take_first(content, &first) || pdk_same_header(first, name)) {
             return false;
         }
         bits = bit_of(first);

@@ -16,14 +16,12 @@ int protobuf_write_string(struct buffer *out, const struct kong_str *method,
     if (value->type != KONG_STRING) {
         return CODEC_E_SHAPE;
     }
-    if (value->string.len == 0) {
-        return protobuf_write_empty(out, method);
-    }
     if (value->string.len > UINT32_MAX) {
         return CODEC_E_LIMIT;
     }
-    int error = protobuf_frames(out, method, wire_bytes_size(value->string), &at);
-    if (error == CODEC_OK) {
+    size_t size = value->string.len == 0 ? 0 : wire_bytes_size(value->string);
+    int error = protobuf_frames(out, method, size, &at);
+    if (error == CODEC_OK && size > 0) {
         wire_put_bytes(at, 1, value->string);
     }
     return error;
@@ -38,12 +36,9 @@ int protobuf_write_int(struct buffer *out, const struct kong_str *method,
     if (!value_to_integer(value, &integer) || integer < INT32_MIN || integer > INT32_MAX) {
         return CODEC_E_SHAPE;
     }
-    if (integer == 0) {
-        return protobuf_write_empty(out, method);
-    }
     uint64_t bits = (uint64_t)integer;
-    int error = protobuf_frames(out, method, 1 + wire_varint_size(bits), &at);
-    if (error == CODEC_OK) {
+    int error = protobuf_frames(out, method, bits == 0 ? 0 : 1 + wire_varint_size(bits), &at);
+    if (error == CODEC_OK && bits != 0) {
         wire_put_varint(wire_put_tag(at, 1, WIRE_VARINT), bits);
     }
     return error;
@@ -51,12 +46,9 @@ int protobuf_write_int(struct buffer *out, const struct kong_str *method,
 
 int protobuf_write_bool(struct buffer *out, const struct kong_str *method, bool value) {
     uint8_t *at;
+    int error = protobuf_frames(out, method, value ? 2 : 0, &at);
 
-    if (!value) {
-        return protobuf_write_empty(out, method);
-    }
-    int error = protobuf_frames(out, method, 2, &at);
-    if (error == CODEC_OK) {
+    if (error == CODEC_OK && value) {
         wire_put_varint(wire_put_tag(at, 1, WIRE_VARINT), 1);
     }
     return error;

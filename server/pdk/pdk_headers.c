@@ -7,10 +7,7 @@
 /* --- From Kong --- */
 
 static bool same_name(const struct kong_headers *headers, struct kong_str a, struct kong_str b) {
-    if (headers->exact || a.len != b.len) {
-        return kong_str_equal(a, b);
-    }
-    return a.len == 0 || strncasecmp(a.data, b.data, a.len) == 0;
+    return headers->exact ? kong_str_equal(a, b) : pdk_same_header(a, b);
 }
 
 const struct kong_header *kong_headers_find(const struct kong_headers *headers, const char *name) {

@@ -1,17 +1,11 @@
 #include "rpc_queue.h"
 
-#include <strings.h>
-
 #include "value.h"
 
 #define MERGE_MOST 64u
 
 _Static_assert(sizeof(struct queued_call) % _Alignof(struct kong_value) == 0,
                "arguments stand right behind their call");
-
-static bool same_header(struct kong_str a, struct kong_str b) {
-    return a.len == b.len && strncasecmp(a.data, b.data, a.len) == 0;
-}
 
 /* Room for one more header of the call; the first one is the call's own. */
 static bool make_room(struct arena *arena, struct queued_call *call) {
@@ -44,7 +38,7 @@ bool rpc_queue_merge(struct event *event, const struct pdk_method *method,
     }
     struct arena *arena = &event->arena;
     size_t at = 0;
-    while (at < last->header_count && !same_header(last->headers[at].key, args[0].string)) {
+    while (at < last->header_count && !pdk_same_header(last->headers[at].key, args[0].string)) {
         at++;
     }
     struct kong_str value = arena_copy(arena, args[1].string.data, args[1].string.len);

@@ -1,7 +1,5 @@
 #include "answers.h"
 
-#include <strings.h>
-
 #include "value.h"
 
 #define FIRST_ROOM 8u
@@ -21,8 +19,7 @@ static bool same_arg(const struct answer *answer, const struct kong_value *args,
     switch (arg->type) {
     case KONG_STRING:
         return kong_str_equal(arg->string, args->string) ||
-               (takes_header(answer->method) && arg->string.len == args->string.len &&
-                strncasecmp(arg->string.data, args->string.data, arg->string.len) == 0);
+               (takes_header(answer->method) && pdk_same_header(arg->string, args->string));
     case KONG_INTEGER:
         return arg->integer == args->integer;
     case KONG_BOOLEAN:
