@@ -86,7 +86,10 @@ int kong_response_set_headers(struct kong *kong, struct kong_value headers);
  * only. */
 int kong_response_set_raw_body(struct kong *kong, struct kong_str body);
 
-/* --- The response: ends --- */
+/* --- The response: ends ---
+ *
+ * A handler whose end was refused has failed, also where it returns 0: the request was not to go on
+ * as it was. Not where it ends it by another call. */
 
 /* kong.response.exit: ends the request with this answer. status is 200 to 599; body may be nil: an
  * empty one; headers is a map of name to a value as kong_response_set_header_value takes it, or

@@ -21,6 +21,9 @@ int pdk_fail(struct kong *kong, enum pdk_id id, int error, const char *format, .
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
+    if ((pdk_methods[id].flags & PDK_TERMINAL) != 0) {
+        pdk_event(kong)->unended = error;
+    }
     return event_fail(pdk_event(kong), error,
                       arena_printf(pdk_arena(kong), "%s: %s", pdk_methods[id].name.data, text));
 }

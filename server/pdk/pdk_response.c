@@ -87,7 +87,7 @@ int kong_response_exit(struct kong *kong, int status, struct kong_str body,
         error = check_length(kong, id, &checked, body.len);
     }
     if (error != 0) {
-        return error;
+        return pdk_event(kong)->unended = error;
     }
     /* With a status only, which is what MsgPack:1 leaves of two nils, Kong makes an HTML page. */
     bool alone = body.data == NULL && checked.type == KONG_NIL && pdk_is_msgpack(kong);
@@ -131,7 +131,8 @@ int kong_response_error(struct kong *kong, int status, const char *message,
     if (error == 0) {
         error = check_format(kong, &checked);
     }
-    return error != 0
-               ? error
-               : pdk_post(kong, id, ARGS(kong_integer(status), kong_string(message), checked));
+    if (error != 0) {
+        return pdk_event(kong)->unended = error;
+    }
+    return pdk_post(kong, id, ARGS(kong_integer(status), kong_string(message), checked));
 }

@@ -116,7 +116,6 @@ struct event {
 
     /* From here on all is zeroed for each event. */
     bool ended;       /* a terminal call was made */
-    bool unended;     /* … or would have been, if there had been memory for it */
     bool finished;    /* ops->conversation_end was called */
     bool refused;     /* no handler runs: its instance cannot be used, or it is quarantined */
     bool reporting;   /* a failure, to Kong: not freed, whatever that write brings about */
@@ -126,6 +125,7 @@ struct event {
     const struct kong_job *job; /* what runs instead of a handler; NULL */
     struct fiber *fiber;        /* parked, or NULL */
     int rc;                     /* what the handler returned */
+    int unended;                /* KONG_E_*: why the last terminal call was not sent; 0 */
     int answer_rc;              /* for the parked call: 0 or KONG_E_* */
     struct kong_value answer;
     int error_rc;          /* the last error that a PDK function gave */

@@ -136,7 +136,7 @@ static int call(struct event *event, const struct pdk_method *method, struct kon
     answers_change(&event->answers, method == NULL ? PDK_OF_ALL : method->changes);
     int rc = event->ops->call(event, method, name, args, count, waits);
     if (rc != 0) {
-        event->unended = event->unended || (terminal && rc == KONG_E_NOMEM);
+        event->unended = terminal ? rc : event->unended;
         return not_sent(event, name, args, count, rc);
     }
     event->ended = terminal;

@@ -23,6 +23,9 @@ static int run_handler(struct kong *kong, const void *config) {
     (void)config;
     bench->running++;
     int rc = bench->handler(kong, bench);
+    if (!bench->exits_count) {
+        ((struct event *)kong)->unended = 0;
+    }
     bench->running--;
     return rc;
 }

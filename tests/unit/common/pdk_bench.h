@@ -66,7 +66,8 @@ struct bench {
     struct kong_plugin plugin;
     struct plugin hosted;
     struct plugins plugins;
-    bool kong_2_8; /* what Kong is */
+    bool exits_count; /* a handler that returns 0 though its exit was refused has failed, as ever */
+    bool kong_2_8;    /* what Kong is */
     struct registry *registry;
     struct events *events;
     struct blocking_pool *blocking; /* its own; NULL */

@@ -346,6 +346,7 @@ static void exit_without_memory(void **state) {
     struct bench *bench = bench_create(PROTOCOL_PROTOBUF, NULL);
     (void)state;
     bench->plugin.on_error = KONG_FAIL_CLOSED;
+    bench->exits_count = true;
     bench->env.budget = nothing_left();
     bench_run(bench, exit_at_length, NULL, NULL, 0);
     assert_string_equal(bench_notes(bench), "NOMEM ");
