@@ -50,8 +50,8 @@
  *
  * Handlers run in another thread than the test: use no assertions of the test's framework in them.
  * A handler that crashes ends the test's process, with the server's line on stderr: "NAME[123]:
- * invalid access in a handler of phase access, instance 17" (of one gateway at a time in a
- * process).
+ * invalid access in a handler of phase access, instance 17". Of several gateways that are open in
+ * one process only one writes this line. gdb shows the place, also of a crash in `destroy`.
  *
  * What the functions below return lives until the next kong_test_request or kong_test_close. One
  * thread at a time may use a struct kong_test. What goes wrong in a function without a result
@@ -86,8 +86,8 @@ struct kong_test_options {
                                    needs it (kong_plugin.protocol) */
     bool kong_2_8;   /* play Kong 2.8, not 3.9, with a server that has --kong-version 2.8: functions
                         that it lacks, what it raises on, requests that go on where a server fails */
-    unsigned phases; /* KONG_PHASE_BITs that Kong calls; 0: those that the plugin advertises. Of
-                        several each is called in those of them that it advertises */
+    unsigned phases; /* KONG_PHASE_BITs that Kong calls; 0: those that the plugin advertises. With
+                        several plugins: each is called in those of them that it advertises */
     int timeout_ms;  /* for each answer of the plugin; 0: 10,000 */
     uint64_t event_ms; /* the server's time limit of one event; 0: its default */
     size_t threads; /* that run handlers, as the server's --threads; 0: one. Several: for a plugin
@@ -138,10 +138,11 @@ void kong_test_upstreams(struct kong_test *test,
 void kong_test_trusted_ips(struct kong_test *test,
                            const char *json); /* list of addresses, blocks */
 
-/* An object, vault reference -> secret: what kong.vault.get finds, and what Kong puts in the place
- * of a reference in the configuration when it starts an instance, with the first event: "" for one
- * that is not here, and a line at level notice. A secret that changes later reaches an instance
- * only as it does with Kong: with the next kong_test_configure. */
+/* An object with a secret for each vault reference: {"{vault://env/my-secret}": "s3cret"}.
+ * kong.vault.get finds them. When Kong starts an instance, with the first event, it puts them in
+ * the place of the references in the configuration. A reference that is not here becomes "", with a
+ * line at level notice. As in Kong, a secret that changes later reaches an instance only with the
+ * next kong_test_configure. */
 void kong_test_secrets(struct kong_test *test, const char *json);
 
 /* --- The request --- */
@@ -157,9 +158,9 @@ void kong_test_http_version(struct kong_test *test, double version); /* 1.1 unle
 /* What the router cut out of the path: {"unnamed": [...], "named": {...}}. */
 void kong_test_captures(struct kong_test *test, const char *json);
 
-/* What other plugins have left: an authenticated consumer and credential (objects; from access on
- * the upstream's X-Consumer-* headers tell of them), something in kong.ctx.shared, an nginx
- * variable. */
+/* What other plugins have done before: the consumer and the credential that they authenticated
+ * (objects; from access on the upstream gets X-Consumer-* headers), a value in kong.ctx.shared, an
+ * nginx variable. */
 void kong_test_consumer(struct kong_test *test, const char *json);
 void kong_test_credential(struct kong_test *test, const char *json);
 void kong_test_ctx_set(struct kong_test *test, const char *key, const char *json);
@@ -209,8 +210,10 @@ void kong_test_upstream_answers(struct kong_test *test, kong_test_answer_fn *ans
  */
 enum kong_test_outcome kong_test_run(struct kong_test *test);
 
-/* One phase alone, on the request as it is, whether or not the plugin advertises it. Several: those
- * that do. */
+/* One phase alone, on the request as it is, whether or not the plugin advertises it. Of several
+ * plugins those are called that do. So certificate and streams are tested, which kong_test_run
+ * leaves out: KONG_PHASE_CERTIFICATE before kong_test_run; KONG_PHASE_PREREAD, then
+ * KONG_PHASE_LOG. */
 enum kong_test_outcome kong_test_phase(struct kong_test *test, enum kong_phase phase);
 
 /* --- Jobs --- */
@@ -237,16 +240,18 @@ enum kong_test_outcome kong_test_job(struct kong_test *test, const char *name);
  */
 int kong_test_beside(struct kong_test *test, struct kong_test **other);
 
-/* kong_test_run, in a thread of its own. Until kong_test_wait has returned nothing else is called
- * with this handle, but by the function that answers for its upstream. */
+/* kong_test_run, in a thread of its own. Call nothing else with this handle until kong_test_wait
+ * has returned; only the function that answers for its upstream may. */
 void kong_test_start(struct kong_test *test);
 /* What kong_test_run returned; KONG_TEST_BROKEN when nothing was started. */
 enum kong_test_outcome kong_test_wait(struct kong_test *test);
 
 /* --- Looking at it. Header names without regard to case --- */
 
-/* Why the last run, phase or job failed; "" when it didn't. Of a handler, the first that failed, it
- * is the line that stands in Kong's log: "limit: access failed: no key". */
+/* Why the last run, phase or job failed; "" when it didn't. Where a handler failed, it is the line
+ * of the first that did: "limit: access failed: no key", as in Kong's log. Behind an exit only the
+ * server's log has it: "limit: access failed after its exit: no key" (of requests that run at once
+ * and end so, another one may be given it). */
 const char *kong_test_error(const struct kong_test *test);
 
 /* The upstream was asked. */
@@ -288,6 +293,10 @@ const char *kong_test_server_log(struct kong_test *test, size_t index, const cha
 /* Whether a line of this level has this text in it. */
 bool kong_test_server_logged(struct kong_test *test, const char *level, const char *text);
 
+/* What Kong's own log plugins would write now: kong.log.serialize's JSON text, with the values that
+ * the plugin has added to it. NULL: Kong would raise, for a key cannot be used, or no memory. */
+const char *kong_test_serialized(struct kong_test *test);
+
 /* kong.ctx.shared; nil when it is not there. The consumer and credential of the request, perhaps
  * set by kong.client.authenticate. */
 struct kong_value kong_test_ctx(const struct kong_test *test, const char *key);
@@ -297,7 +306,9 @@ struct kong_value kong_test_authenticated_credential(const struct kong_test *tes
 /* PDK calls that Kong carried out since kong_test_request: each costs a round trip over MsgPack:1.
  */
 size_t kong_test_pdk_calls(const struct kong_test *test);
-/* How many of them were calls of this function ("kong.request.get_path"), whatever came of them. */
+/* How many of them were calls of this function ("kong.request.get_path"), whatever came of them.
+ * Of functions whose effect is not seen otherwise, kong.service.set_retries and the like, this is
+ * all there is to look at. */
 size_t kong_test_called(const struct kong_test *test, const char *method);
 
 #ifdef __cplusplus

@@ -2,6 +2,7 @@
 #include <strings.h>
 
 #include "kong_test_inside.h"
+#include "sim_pdk_call.h"
 
 const char *kong_test_error(const struct kong_test *test) {
     return test->error;
@@ -141,6 +142,11 @@ bool kong_test_logged(const struct kong_test *test, const char *level, const cha
         }
     }
     return false;
+}
+
+const char *kong_test_serialized(struct kong_test *test) {
+    struct kong_str error;
+    return sim_serialize(test->pdk, &test->pdk->memory, &error).data;
 }
 
 struct kong_value kong_test_ctx(const struct kong_test *test, const char *key) {

@@ -150,5 +150,9 @@ bool sim_pdk_set_phase(struct sim_pdk *pdk, enum kong_phase phase) {
     if (phase == KONG_PHASE_ACCESS && !sim_pdk_route(pdk)) {
         return false;
     }
+    if (phase == KONG_PHASE_LOG && pdk->stream && pdk->client.status == 0) {
+        pdk->client.status = 200; /* a stream that came to its end */
+        pdk->source = SIM_SOURCE_SERVICE;
+    }
     return phase != KONG_PHASE_LOG || save(pdk);
 }

@@ -79,6 +79,9 @@ static int in_access(struct kong *kong, const void *config) {
     if (strcmp(what.data, "head") == 0) {
         return kong_service_request_set_method(kong, "HEAD");
     }
+    if (strcmp(what.data, "note") == 0) {
+        return kong_log_set_serialize_value(kong, "mine.deep", kong_integer(9));
+    }
     return strcmp(what.data, "meet") == 0 ? meet(kong) : KONG_OK;
 }
 
@@ -427,6 +430,19 @@ static void client_that_waits(void **state) {
     kong_test_close(test);
 }
 
+static void what_is_logged(void **state) {
+    struct kong_test *test = open_gateway(state, 0, 0);
+    kong_test_request(test, "GET", "/logged?a=1");
+    assert_null(strstr(kong_test_serialized(test), "mine"));
+    kong_test_request_header(test, "X-Do", "note");
+    kong_test_upstream(test, 204, "");
+    assert_int_equal(kong_test_run(test), KONG_TEST_OK);
+    assert_non_null(strstr(kong_test_serialized(test), "\"mine\":{\"deep\":9}"));
+    assert_non_null(strstr(kong_test_serialized(test), "\"status\":204"));
+    assert_non_null(strstr(kong_test_serialized(test), "/logged?a=1"));
+    kong_test_close(test);
+}
+
 int main(void) {
     static bool protobuf = false;
     static bool msgpack = true;
@@ -438,6 +454,7 @@ int main(void) {
         BOTH(crash_is_told),         BOTH(stack_size_counts),  ONE(faults_of_the_test, protobuf),
         BOTH(answers_by_a_function), BOTH(slow_or_closing),    BOTH(binary_body),
         BOTH(credential_only),       BOTH(kong_2_8),           BOTH(client_that_waits),
+        BOTH(what_is_logged),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
