@@ -44,6 +44,10 @@ int msgpack_read_string(struct msgpack_reader *reader, struct kong_str *string);
  * CODEC_E_SHAPE when there is an ext in it, or a list or a map as a key. */
 int msgpack_read_value(struct msgpack_reader *reader, struct kong_value *value);
 
+static inline bool msgpack_key_is(struct kong_str key, const char *name) {
+    return kong_str_equal(key, kong_str(name));
+}
+
 /* A map with strings as keys (CODEC_E_SHAPE when it is something else): `field` is called for each
  * pair, with the key in place, and has to take the value or to return an error. */
 typedef int msgpack_field(struct msgpack_reader *reader, struct kong_str key, void *target);
@@ -69,6 +73,19 @@ void msgpack_write_value(struct msgpack_writer *writer, const struct kong_value 
 /* Inline: the length of a literal is known here. */
 static inline void msgpack_write_text(struct msgpack_writer *writer, const char *text) {
     msgpack_write_string(writer, kong_str(text));
+}
+
+/* A pair of a map. */
+static inline void msgpack_write_int_at(struct msgpack_writer *writer, const char *key,
+                                        int64_t value) {
+    msgpack_write_text(writer, key);
+    msgpack_pack_int64(&writer->packer, value);
+}
+
+static inline void msgpack_write_string_at(struct msgpack_writer *writer, const char *key,
+                                           struct kong_str value) {
+    msgpack_write_text(writer, key);
+    msgpack_write_string(writer, value);
 }
 
 /* Arguments of a PDK call, as a list: nils as msgpack_encode_reply says. */

@@ -4,16 +4,6 @@
 
 #define MESSAGE_RESPONSE 1
 
-static void write_int(struct msgpack_writer *writer, const char *key, int64_t value) {
-    msgpack_write_text(writer, key);
-    msgpack_pack_int64(&writer->packer, value);
-}
-
-static void write_string(struct msgpack_writer *writer, const char *key, struct kong_str value) {
-    msgpack_write_text(writer, key);
-    msgpack_write_string(writer, value);
-}
-
 static void write_strings(struct msgpack_writer *writer, const struct kong_str *strings,
                           size_t count) {
     msgpack_pack_array(&writer->packer, count);
@@ -24,20 +14,20 @@ static void write_strings(struct msgpack_writer *writer, const struct kong_str *
 
 static void write_info(struct msgpack_writer *writer, const struct rpc_plugin_info *info) {
     msgpack_pack_map(&writer->packer, 7);
-    write_string(writer, "Name", info->name);
-    write_string(writer, "Version", info->version);
-    write_int(writer, "Priority", info->priority);
+    msgpack_write_string_at(writer, "Name", info->name);
+    msgpack_write_string_at(writer, "Version", info->version);
+    msgpack_write_int_at(writer, "Priority", info->priority);
     msgpack_write_text(writer, "Phases");
     write_strings(writer, info->phases, info->phase_count);
-    write_string(writer, "Schema", info->schema);
-    write_int(writer, "ModTime", info->updated_at);
-    write_int(writer, "LoadTime", info->loaded_at);
+    msgpack_write_string_at(writer, "Schema", info->schema);
+    msgpack_write_int_at(writer, "ModTime", info->updated_at);
+    msgpack_write_int_at(writer, "LoadTime", info->loaded_at);
 }
 
 static void write_instance(struct msgpack_writer *writer, const struct rpc_instance *instance) {
     msgpack_pack_map(&writer->packer, 4);
-    write_string(writer, "Name", instance->name);
-    write_int(writer, "Id", instance->id);
+    msgpack_write_string_at(writer, "Name", instance->name);
+    msgpack_write_int_at(writer, "Id", instance->id);
     msgpack_write_text(writer, "Config");
     msgpack_write_value(writer, &instance->config);
     msgpack_write_text(writer, "StartTime");
@@ -52,7 +42,7 @@ static void write_event(struct msgpack_writer *writer, const struct rpc_reply *r
         msgpack_write_text(writer, "ret");
     } else {
         msgpack_pack_map(&writer->packer, 2);
-        write_string(writer, "Method", reply->method);
+        msgpack_write_string_at(writer, "Method", reply->method);
         msgpack_write_text(writer, "Args");
         msgpack_write_args(writer, reply->args, reply->arg_count);
     }
@@ -145,22 +135,18 @@ static int read_double(struct msgpack_reader *reader, double *out) {
     return CODEC_OK;
 }
 
-static bool key_is(struct kong_str key, const char *name) {
-    return kong_str_equal(key, kong_str(name));
-}
-
 static int instance_field(struct msgpack_reader *reader, struct kong_str key, void *target) {
     struct rpc_instance *instance = &((struct rpc_reply *)target)->instance;
-    if (key_is(key, "Name")) {
+    if (msgpack_key_is(key, "Name")) {
         return msgpack_read_string(reader, &instance->name);
     }
-    if (key_is(key, "Id")) {
+    if (msgpack_key_is(key, "Id")) {
         return read_int32(reader, &instance->id);
     }
-    if (key_is(key, "Config")) {
+    if (msgpack_key_is(key, "Config")) {
         return msgpack_read_value(reader, &instance->config);
     }
-    if (key_is(key, "StartTime")) {
+    if (msgpack_key_is(key, "StartTime")) {
         return read_double(reader, &instance->started_at);
     }
     return msgpack_read_skip(reader);
@@ -187,10 +173,10 @@ static int read_args(struct msgpack_reader *reader, struct rpc_reply *reply) {
 
 static int call_field(struct msgpack_reader *reader, struct kong_str key, void *target) {
     struct rpc_reply *reply = target;
-    if (key_is(key, "Method")) {
+    if (msgpack_key_is(key, "Method")) {
         return msgpack_read_string(reader, &reply->method);
     }
-    if (key_is(key, "Args")) {
+    if (msgpack_key_is(key, "Args")) {
         return read_args(reader, reply);
     }
     return msgpack_read_skip(reader);
@@ -198,10 +184,10 @@ static int call_field(struct msgpack_reader *reader, struct kong_str key, void *
 
 static int event_field(struct msgpack_reader *reader, struct kong_str key, void *target) {
     struct rpc_reply *reply = target;
-    if (key_is(key, "EventId")) {
+    if (msgpack_key_is(key, "EventId")) {
         return msgpack_read_uint(reader, &reply->event_id);
     }
-    if (!key_is(key, "Data")) {
+    if (!msgpack_key_is(key, "Data")) {
         return msgpack_read_skip(reader);
     }
     reply->method = (struct kong_str){NULL, 0}; /* of another Data */
@@ -214,7 +200,7 @@ static int event_field(struct msgpack_reader *reader, struct kong_str key, void 
     }
     struct kong_str word;
     int error = msgpack_read_view(reader, &word);
-    if (error == CODEC_OK && !key_is(word, "ret")) {
+    if (error == CODEC_OK && !msgpack_key_is(word, "ret")) {
         error = CODEC_E_SHAPE;
     }
     reply->kind = RPC_REPLY_RETURN;

@@ -74,10 +74,6 @@ static int read_envelope(struct msgpack_reader *reader, struct rpc_call *call, b
     return error;
 }
 
-static bool key_is(struct kong_str key, const char *name) {
-    return kong_str_equal(key, kong_str(name));
-}
-
 /* An argument that is a map, while it is read. */
 struct fields {
     struct rpc_call *call;
@@ -86,10 +82,10 @@ struct fields {
 
 static int start_instance_field(struct msgpack_reader *reader, struct kong_str key, void *target) {
     struct fields *fields = target;
-    if (key_is(key, "Name")) {
+    if (msgpack_key_is(key, "Name")) {
         return msgpack_read_string(reader, &fields->call->name);
     }
-    if (key_is(key, "Config")) {
+    if (msgpack_key_is(key, "Config")) {
         return msgpack_read_string(reader, &fields->call->config);
     }
     return msgpack_read_skip(reader);
@@ -106,11 +102,11 @@ static int read_start_instance(struct msgpack_reader *reader, struct rpc_call *c
 
 static int handle_event_field(struct msgpack_reader *reader, struct kong_str key, void *target) {
     struct fields *fields = target;
-    if (key_is(key, "InstanceId")) {
+    if (msgpack_key_is(key, "InstanceId")) {
         fields->has_id = true;
         return msgpack_read_int(reader, &fields->call->instance_id);
     }
-    if (key_is(key, "EventName")) {
+    if (msgpack_key_is(key, "EventName")) {
         return msgpack_read_string(reader, &fields->call->event);
     }
     return msgpack_read_skip(reader);
@@ -140,14 +136,14 @@ static int read_data(struct msgpack_reader *reader, struct rpc_call *call) {
 
 static int step_field(struct msgpack_reader *reader, struct kong_str key, void *target) {
     struct fields *fields = target;
-    if (key_is(key, "EventId")) {
+    if (msgpack_key_is(key, "EventId")) {
         fields->has_id = true;
         return msgpack_read_uint(reader, &fields->call->event_id);
     }
-    if (key_is(key, "Data")) {
+    if (msgpack_key_is(key, "Data")) {
         return read_data(reader, fields->call);
     }
-    if (key_is(key, "TooBig")) {
+    if (msgpack_key_is(key, "TooBig")) {
         fields->call->data_error = CODEC_E_LIMIT;
     }
     return msgpack_read_skip(reader);
@@ -226,11 +222,6 @@ int msgpack_decode_call(struct arena *arena, const uint8_t *data, size_t len,
     return error == CODEC_OK && reader.at != reader.end ? CODEC_E_MALFORMED : error;
 }
 
-static void write_pair_int(struct msgpack_writer *writer, const char *key, int64_t value) {
-    msgpack_write_text(writer, key);
-    msgpack_pack_int64(&writer->packer, value);
-}
-
 static void write_step(struct msgpack_writer *writer, const struct rpc_call *call) {
     bool has_data = call->error.data != NULL || call->data.type != KONG_NIL;
     bool too_big = call->data_error == CODEC_E_LIMIT;
@@ -262,19 +253,16 @@ static void write_arguments(struct msgpack_writer *writer, const struct rpc_call
     switch (call->command) {
     case RPC_HANDLE_EVENT:
         msgpack_pack_map(&writer->packer, 2);
-        msgpack_write_text(writer, "EventName");
-        msgpack_write_string(writer, call->event);
-        write_pair_int(writer, "InstanceId", call->instance_id);
+        msgpack_write_string_at(writer, "EventName", call->event);
+        msgpack_write_int_at(writer, "InstanceId", call->instance_id);
         break;
     case RPC_STEP:
         write_step(writer, call);
         break;
     case RPC_START_INSTANCE:
         msgpack_pack_map(&writer->packer, 2);
-        msgpack_write_text(writer, "Name");
-        msgpack_write_string(writer, call->name);
-        msgpack_write_text(writer, "Config");
-        msgpack_write_string(writer, call->config);
+        msgpack_write_string_at(writer, "Name", call->name);
+        msgpack_write_string_at(writer, "Config", call->config);
         break;
     case RPC_INSTANCE_STATUS:
     case RPC_CLOSE_INSTANCE:
@@ -339,6 +327,6 @@ bool msgpack_decode_server_pid(const uint8_t *data, size_t len, int64_t *pid) {
     struct kong_str label;
     return msgpack_read_list(&reader, &count) == CODEC_OK && count == 3 &&
            msgpack_read_int(&reader, &type) == CODEC_OK && type == MESSAGE_NOTIFICATION &&
-           msgpack_read_view(&reader, &label) == CODEC_OK && key_is(label, "serverPid") &&
+           msgpack_read_view(&reader, &label) == CODEC_OK && msgpack_key_is(label, "serverPid") &&
            msgpack_read_int(&reader, pid) == CODEC_OK && reader.at == reader.end;
 }

@@ -260,10 +260,6 @@ static __attribute__((noinline)) int feed_rest(struct rpc *rpc, struct bytes res
             if (feed_in_place(rpc, &rest) != 0) {
                 return -1;
             }
-            if (rest.len == 0 && !rpc->skipping && rpc->in.capacity == 0) { /* as mostly */
-                rpc->half_ms = 0;
-                return rpc->state >= RPC_BROKEN ? -1 : 0;
-            }
         }
         if (rest.len > 0 && feed_piece(rpc, &rest) != 0) {
             return -1;
