@@ -80,6 +80,69 @@ static void phases_are_summed(void **state) {
     free(stats);
 }
 
+/* Each word is another number. */
+static void fill(void *place, size_t size) {
+    uint64_t *words = place;
+    for (size_t i = 0; i < size / sizeof *words; i++) {
+        words[i] = i + 1;
+    }
+}
+
+static void assert_doubled(const void *sum, const void *one, size_t size) {
+    const uint64_t *words = one;
+    for (size_t i = 0; i < size / sizeof *words; i++) {
+        assert_int_equal(((const uint64_t *)sum)[i], 2 * words[i]);
+    }
+}
+
+/* Of two threads that counted the same; the longest duration stays. */
+static void assert_histogram_doubled(const struct stats_histogram *sum,
+                                     const struct stats_histogram *one) {
+    assert_int_equal(one->count, 3);
+    assert_int_equal(sum->count, 6);
+    assert_int_equal(sum->sum, 2 * one->sum);
+    assert_int_equal(sum->max, one->max);
+    assert_doubled(sum->buckets, one->buckets, sizeof one->buckets);
+}
+
+/* Each counter, those that are new too. */
+static void all_is_gathered(void **state) {
+    (void)state;
+    struct stats one, sum = {0};
+    struct stats_plugin *of_one = calloc(1, sizeof *of_one);
+    struct stats_plugin *of_all = calloc(1, sizeof *of_all);
+    assert_true(of_one != NULL && of_all != NULL);
+    fill(&one, sizeof one);
+    fill(of_one, offsetof(struct stats_plugin, phases));
+    for (unsigned i = 0; i < KONG_PHASE_COUNT; i++) {
+        fill(&of_one->phases[i], offsetof(struct stats_phase, latency));
+        for (uint64_t ns = 1; ns <= 3; ns++) {
+            stats_add(&of_one->phases[i].latency, ns * 1000 * (i + 1));
+        }
+    }
+    for (unsigned i = 0; i < PDK_COUNT; i++) {
+        for (uint64_t ns = 1; ns <= 3; ns++) {
+            stats_add(&of_one->calls[i], ns * 1000 * (i + 1));
+        }
+    }
+    for (int thread = 0; thread < 2; thread++) {
+        stats_gather(&sum, &one);
+        stats_gather_plugin(of_all, of_one);
+    }
+    assert_doubled(&sum, &one, sizeof sum);
+    assert_doubled(of_all, of_one, offsetof(struct stats_plugin, phases));
+    for (unsigned i = 0; i < KONG_PHASE_COUNT; i++) {
+        assert_doubled(&of_all->phases[i], &of_one->phases[i],
+                       offsetof(struct stats_phase, latency));
+        assert_histogram_doubled(&of_all->phases[i].latency, &of_one->phases[i].latency);
+    }
+    for (unsigned i = 0; i < PDK_COUNT; i++) {
+        assert_histogram_doubled(&of_all->calls[i], &of_one->calls[i]);
+    }
+    free(of_one);
+    free(of_all);
+}
+
 static void limits_have_names(void **state) {
     (void)state;
     for (int i = 0; i < STATS_LIMIT_COUNT; i++) {
@@ -94,6 +157,7 @@ int main(void) {
         cmocka_unit_test(ends_of_the_scale),
         cmocka_unit_test(counts_below_a_power_of_two_are_exact),
         cmocka_unit_test(phases_are_summed),
+        cmocka_unit_test(all_is_gathered),
         cmocka_unit_test(limits_have_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

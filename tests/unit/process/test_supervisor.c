@@ -9,9 +9,15 @@
 
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include "clock.h"
+#include "one_plugin.h"
 #include "supervised.h"
+#include "supervisor.h"
 
 /* --- The level of the log --- */
 
@@ -172,6 +178,52 @@ static void memory_of_the_parent(void **state) {
     assert_orderly(bench_end(&bench, SIGTERM));
 }
 
+/* --- What the next child is told --- */
+
+static const struct kong_plugin plugin = {.name = "mine"};
+
+#define CONFIG   UINT64_C(0x1234)
+#define STALL_MS UINT64_C(7200000)
+
+/* The first child crashes in a handler, the second between handlers; the third looks. */
+static int crash_and_look(void *arg, struct running *running) {
+    const struct quarantine_handler *handler = &running->quarantine.handlers[0];
+    (void)arg;
+    if (running->restarts < 2) {
+        running_enter(&running->slots[0], 0, 7, KONG_PHASE_ACCESS, CONFIG);
+        if (running->restarts == 0) {
+            abort();
+        }
+        running_leave(&running->slots[0]);
+        raise(SIGKILL);
+    }
+    bool right = running->quarantine.handler_count == 1 && handler->config == CONFIG &&
+                 handler->phase == KONG_PHASE_ACCESS && handler->crashes == 1;
+    /* for as long as a crash may take: a handler that hangs is ended then */
+    right = right && handler->watched_until > clock_ms() + STALL_MS / 2;
+    right = right && running->died_signal == SIGKILL && running->died_phase == RUNNING_NONE;
+    return right ? 0 : 40;
+}
+
+static void what_the_next_child_is_told(void **state) {
+    struct plugin hosted;
+    const struct plugins plugins = one_plugin(&hosted, &plugin, NULL);
+    const struct supervisor_options options = {
+        .stall = {.plugins = &plugins, .threads = 1, .report_ms = STALL_MS, .stall_ms = STALL_MS}};
+    char error[256];
+    int status;
+    (void)state;
+    fflush(NULL);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        _exit(supervisor_run(&options, crash_and_look, NULL, error, sizeof error));
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
 int main(int argc, char **argv) {
     int status;
     if (process_serves(argc, argv, &status)) {
@@ -184,6 +236,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(backs_off),
         cmocka_unit_test(inherited_signals),
         cmocka_unit_test(memory_of_the_parent),
+        cmocka_unit_test(what_the_next_child_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
