@@ -117,6 +117,8 @@ static void nothing_that_may_be_skipped(void **state) {
     } wrong[] = {
 #define WRONG(bytes, error) {bytes, sizeof(bytes) - 1, error}
         WRONG("\x01", CODEC_E_SHAPE),
+        WRONG("\x90", CODEC_E_SHAPE),         /* an empty list */
+        WRONG("\x82\x00\x01", CODEC_E_SHAPE), /* a map with as much in it as a request */
         WRONG("\xdd\xff\xff\xff\xff\x00", CODEC_E_SHAPE),
         WRONG("\x94\x01\x01", CODEC_E_SHAPE),  /* an answer */
         WRONG("\x93\x00\x01", CODEC_E_SHAPE),  /* too short for a request */

@@ -407,6 +407,26 @@ static void test_not_learned(void **state) {
     assert_int_equal(together(bench, ask_all), 1);
 }
 
+static char long_name[66]; /* a byte more than is learned, and its NUL */
+
+static int ask_names(struct kong *kong, struct bench *bench) {
+    struct kong_str text;
+    ask_method(kong, bench);
+    kong_request_get_header(kong, long_name + 1, &text);
+    kong_request_get_header(kong, long_name, &text);
+    return KONG_OK;
+}
+
+/* Arguments of up to 64 bytes. */
+static void test_long_arguments(void **state) {
+    struct bench *bench = *state;
+    memset(long_name, 'x', sizeof long_name);
+    bench_prefetch(bench, PREFETCH_AUTO, NULL);
+    long_name[sizeof long_name - 1] = '\0';
+    run_often(bench, ask_names, 16);
+    assert_int_equal(together(bench, ask_names), 2);
+}
+
 /* Every fourth event asks for something else: that is too many. */
 static void test_mixed(void **state) {
     struct bench *bench = *state;
@@ -582,6 +602,7 @@ int main(void) {
         TEST(test_learned_meanwhile),
         TEST(test_adapts),
         TEST(test_not_learned),
+        TEST(test_long_arguments),
         TEST(test_mixed),
         TEST(test_learned_2_8),
         TEST(test_declared_2_8),
