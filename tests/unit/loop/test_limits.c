@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -305,6 +306,46 @@ static void too_many_connections(void **state) {
     end(&bench);
 }
 
+static void few_descriptors(void) {
+    struct rlimit limit;
+    getrlimit(RLIMIT_NOFILE, &limit);
+    limit.rlim_cur = 64;
+    setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+static void few_descriptors_for_ever(void) {
+    setrlimit(RLIMIT_NOFILE, &(struct rlimit){200, 200});
+}
+
+/* How many descriptors the process may have. */
+static unsigned long descriptors_of(pid_t pid) {
+    char path[64], line[256];
+    unsigned long most = 0;
+    snprintf(path, sizeof path, "/proc/%d/limits", (int)pid);
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    while (fgets(line, sizeof line, file) != NULL) {
+        sscanf(line, "Max open files %lu", &most);
+    }
+    fclose(file);
+    return most;
+}
+
+/* As many as its connections and it itself need, or as it may have. */
+static void descriptors_for_all(void **state) {
+    static const char *const options[] = {"--max-connections", "500", NULL};
+    struct process_setup setup = {.options = options, .prepare = few_descriptors};
+    struct process process;
+    (void)state;
+    process_start(&process, &setup);
+    assert_int_equal(descriptors_of(process.pid), 500 + 64 + 8);
+    assert_orderly(process_end(&process, SIGTERM));
+    setup.prepare = few_descriptors_for_ever;
+    process_start(&process, &setup);
+    assert_int_equal(descriptors_of(process.pid), 200);
+    assert_orderly(process_end(&process, SIGTERM));
+}
+
 static void too_many_instances(void **state) {
     static const char *const options[] = {"--max-instances", "2", NULL};
     struct bench bench;
@@ -369,7 +410,8 @@ int main(int argc, char **argv) {
         cmocka_unit_test(hostile_messages),        cmocka_unit_test(frame_limit_is_an_option),
         cmocka_unit_test(value_nested_deep),       cmocka_unit_test(hostile_configurations),
         cmocka_unit_test(peer_that_does_not_read), cmocka_unit_test(too_many_connections),
-        cmocka_unit_test(too_many_instances),      cmocka_unit_test(too_many_events),
+        cmocka_unit_test(descriptors_for_all),     cmocka_unit_test(too_many_instances),
+        cmocka_unit_test(too_many_events),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
