@@ -119,10 +119,19 @@ static int write_args(struct buffer *out, const struct pdk_method *method,
     }
 }
 
+/* Most of what handlers set. */
+static inline bool is_short_text(const struct kong_value *value) {
+    return value->type == KONG_STRING && value->string.len - 1 < PROTOBUF_SHORT;
+}
+
 int protobuf_encode_pdk_call(struct buffer *out, const struct pdk_method *method,
                              const struct kong_value *args, size_t count) {
     struct args all = {args, count};
 
+    if (method->args == PDK_ARGS_KV && count == 2 && is_short_text(&args[0]) &&
+        is_short_text(&args[1]) && protobuf_carries(method)) {
+        return protobuf_write_short_pair(out, &method->name, args[0].string, args[1].string);
+    }
     if (!protobuf_carries(method) || has_more_than(&all, protobuf_args_count(method->args))) {
         return CODEC_E_SHAPE;
     }

@@ -1,5 +1,7 @@
 #include "protobuf_rpc.h"
 
+#include <endian.h>
+
 #include "limit.h"
 #include "protobuf_message.h"
 #include "protobuf_wire.h"
@@ -76,64 +78,76 @@ static int decode_command(struct arena *arena, struct wire content, struct rpc_c
     return got;
 }
 
-#define TAG(number, type) ((uint64_t)(number) << 3 | (uint64_t)(type))
+/* A varint of one to five bytes; there are eight bytes before `end`, some of them before `at`
+ * perhaps. The place behind it; NULL: it is longer, or cut short. */
+static inline const uint8_t *take_number(const uint8_t *at, const uint8_t *end, uint64_t *value) {
+    size_t left = (size_t)(end - at);
+    uint64_t bits;
+
+    memcpy(&bits, left < 8 ? end - 8 : at, sizeof bits);
+    bits = le64toh(bits) >> (left < 8 ? 8 * (8 - left) % 64 : 0);
+    uint64_t ends = ~bits & UINT64_C(0x8080808080); /* of bytes behind which none follows */
+    if (ends == 0) {
+        return NULL;
+    }
+    at += __builtin_ctzll(ends) / 8 + 1;
+    bits &= ends ^ (ends - 1); /* up to the first of them */
+    *value = (bits & 0x7f) | (bits >> 1 & 0x7f << 7) | (bits >> 2 & 0x7f << 14) |
+             (bits >> 3 & 0x7f << 21) | (bits >> 4 & UINT64_C(0x7f) << 28);
+    return at <= end ? at : NULL;
+}
+
+#define NUMBER_TAG (1 << 3 | WIRE_VARINT) /* of field 1 */
+#define TEXT_TAG   (2 << 3 | WIRE_BYTES)  /* of field 2 */
+#define EVENT_TAG  "\xa2\x02"             /* of CmdHandleEvent, field 36 */
 
 /* CmdHandleEvent with its two fields, in any order. */
-static inline bool take_event(struct wire content, struct rpc_call *call) {
-    uint64_t tag;
-    uint64_t value;
+static inline bool take_event(const uint8_t *at, const uint8_t *end, struct rpc_call *call) {
+    uint64_t id = 0;
 
-    while (wire_take_small(&content, &tag) && wire_take_small(&content, &value)) {
-        if (tag == TAG(1, WIRE_VARINT)) {
-            call->instance_id = (int32_t)(uint32_t)value;
-        } else if (tag == TAG(2, WIRE_BYTES) && value <= (size_t)(content.end - content.at)) {
-            call->event = (struct kong_str){(const char *)content.at, (size_t)value};
-            content.at += value;
+    call->event = empty;
+    while (at != NULL && end - at >= 2) {
+        if (*at == NUMBER_TAG) {
+            at = take_number(at + 1, end, &id);
+        } else if (*at == TEXT_TAG && at[1] < 0x80 && at[1] <= end - at - 2) {
+            call->event = (struct kong_str){(const char *)at + 2, at[1]};
+            at += 2 + at[1];
         } else {
             return false;
         }
-        if (content.at == content.end) {
-            return call->event.len > 0;
-        }
     }
-    return false;
+    call->instance_id = (int32_t)(uint32_t)id;
+    return at == end;
 }
 
-/* The call that stands before every event: a sequence and CmdHandleEvent, no long numbers, nothing
- * else, in any order. False: it is for the general code, and *call may be partly filled. */
-static bool decode_event(struct wire wire, struct rpc_call *call) {
-    uint64_t tag;
-    uint64_t value;
+bool protobuf_decode_event(const uint8_t *data, size_t len, struct rpc_call *call) {
+    const uint8_t *at = data;
+    const uint8_t *end = data + len;
+    uint64_t sequence = 0;
 
-    while (wire_take_small(&wire, &tag) && wire_take_small(&wire, &value)) {
-        if (tag == TAG(CALL_SEQUENCE, WIRE_VARINT)) {
-            call->sequence = (int64_t)value;
-        } else if (tag == TAG(CALL_COMMAND(RPC_HANDLE_EVENT), WIRE_BYTES) &&
-                   call->command == RPC_UNKNOWN && value <= (size_t)(wire.end - wire.at) &&
-                   take_event((struct wire){wire.at, wire.at + value}, call)) {
+    call->command = RPC_UNKNOWN;
+    while (len >= 8 && at != NULL && at < end) {
+        if (*at == NUMBER_TAG) {
+            at = take_number(at + 1, end, &sequence);
+        } else if (end - at >= 8 && memcmp(at, EVENT_TAG, 2) == 0 && at[2] < 0x80 && at[2] >= 5 &&
+                   at[2] <= end - at - 3 && call->command == RPC_UNKNOWN &&
+                   take_event(at + 3, at + 3 + at[2], call)) {
             call->command = RPC_HANDLE_EVENT;
-            wire.at += value;
+            at += 3 + at[2];
         } else {
             return false;
         }
-        if (wire.at == wire.end) {
-            return call->command == RPC_HANDLE_EVENT;
-        }
     }
-    return false;
+    call->sequence = (int64_t)sequence;
+    return at == end && call->command == RPC_HANDLE_EVENT;
 }
 
-/* Decoded by hand, because every event begins with it. A test compares it with protobuf-c. */
 int protobuf_decode_call(struct arena *arena, const uint8_t *data, size_t len,
                          struct rpc_call *call) {
     struct wire rest = wire(data, len);
     struct wire_field field;
     int got;
 
-    *call = (struct rpc_call){.name = empty, .config = empty, .event = empty, .method = empty};
-    if (decode_event(rest, call)) {
-        return CODEC_OK;
-    }
     *call = (struct rpc_call){.name = empty, .config = empty, .event = empty, .method = empty};
     while ((got = wire_next(&rest, &field)) > 0) {
         int error = CODEC_OK;

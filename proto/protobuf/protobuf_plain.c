@@ -114,6 +114,28 @@ int protobuf_write_pair(struct buffer *out, const struct kong_str *method, struc
     return CODEC_OK;
 }
 
+int protobuf_write_short_pair(struct buffer *out, const struct kong_str *method,
+                              struct kong_str key, struct kong_str text) {
+    size_t content = 2 + key.len + 4 + text.len;
+
+    if (out->failed || !buffer_reserve(out, 4 + method->len + 4 + content)) {
+        buffer_truncate(out, out->len);
+        return CODEC_E_NOMEM;
+    }
+    uint8_t *at = wire_put_u32(out->data + out->len, (uint32_t)method->len);
+    at = wire_put_u32(wire_put_data(at, method->data, method->len), (uint32_t)content);
+    *at++ = 1 << 3 | WIRE_BYTES;
+    *at++ = (uint8_t)key.len;
+    at = wire_put_data(at, key.data, key.len);
+    *at++ = 2 << 3 | WIRE_BYTES;
+    *at++ = (uint8_t)(2 + text.len);
+    *at++ = 3 << 3 | WIRE_BYTES;
+    *at++ = (uint8_t)text.len;
+    at = wire_put_data(at, text.data, text.len);
+    out->len = (size_t)(at - out->data);
+    return CODEC_OK;
+}
+
 /* Nothing but field 1, with fewer than 128 bytes: what Kong answers mostly. */
 static inline bool is_short_text(const uint8_t *data, size_t len) {
     return len >= 2 && data[0] == (1 << 3 | WIRE_BYTES) && data[1] < 0x80 && data[1] == len - 2;

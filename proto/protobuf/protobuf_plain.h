@@ -26,6 +26,11 @@ int protobuf_write_bool(struct buffer *out, const struct kong_str *method, bool 
 int protobuf_write_pair(struct buffer *out, const struct kong_str *method, struct kong_str key,
                         const struct kong_value *value);
 
+/* The same for two texts of at least one byte, at most so many. */
+#define PROTOBUF_SHORT 120u
+int protobuf_write_short_pair(struct buffer *out, const struct kong_str *method,
+                              struct kong_str key, struct kong_str text);
+
 /* The field `v`, number 1, of a String, Int, Number, Bool: the last one, as always in Protocol
  * Buffers; zeroed when it is not there. */
 int protobuf_read_plain(enum wire_type type, const uint8_t *data, size_t len, struct wire_field *v);

@@ -11,6 +11,11 @@
 /* RpcCall: Kong -> server. Fields in any order. One without a known cmd_ field is RPC_UNKNOWN. */
 int protobuf_decode_call(struct arena *arena, const uint8_t *data, size_t len,
                          struct rpc_call *call);
+
+/* The RpcCall that stands before every event: a sequence and CmdHandleEvent, in any order, no long
+ * numbers, nothing else. Only command, sequence, instance_id and event are filled. False: it is for
+ * protobuf_decode_call. */
+bool protobuf_decode_event(const uint8_t *data, size_t len, struct rpc_call *call);
 int protobuf_encode_call(struct buffer *out, const struct rpc_call *call);
 
 /* RpcReturn: server -> Kong. Kinds NAMES, INFO, INSTANCE, RETURN. Decoded as INSTANCE when it is

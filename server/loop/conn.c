@@ -158,11 +158,11 @@ static int write_out(struct conn *conn) {
         }
         stats_count(&stats->bytes_out, (uint64_t)sent);
         record_bytes(conn->env->record, conn->recorded, '<', out->data, (size_t)sent);
-        buffer_consume(out, (size_t)sent);
-        if (out->len == 0) {
+        if ((size_t)sent == out->len) {
             buffer_clear(out, KEEP_OUT);
             return 0;
         }
+        buffer_consume(out, (size_t)sent);
     }
     struct write *write = malloc(sizeof *write);
     if (write == NULL) {

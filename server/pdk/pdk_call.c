@@ -37,8 +37,8 @@ int pdk_fail_type(struct kong *kong, enum pdk_id id, const char *what,
     return pdk_fail(kong, id, KONG_E_TYPE, "%s is %s", what, type_name(value->type));
 }
 
-static int call(struct kong *kong, enum pdk_id id, const struct kong_value *args, size_t count,
-                struct kong_value *result) {
+static inline int check(struct kong *kong, enum pdk_id id, const struct kong_value *args,
+                        size_t count) {
     const struct pdk_method *method = &pdk_methods[id];
     int error = pdk_check_phase(kong, method);
     if (error != 0) {
@@ -47,17 +47,21 @@ static int call(struct kong *kong, enum pdk_id id, const struct kong_value *args
     if (method->args >= PDK_ARGS_STRING && (count == 0 || args[0].type != KONG_STRING)) {
         return pdk_fail(kong, id, KONG_E_INVALID, "the first argument must be a string");
     }
-    return event_call(pdk_event(kong), method, method->name, args, count, result);
+    return KONG_OK;
 }
 
 int pdk_post(struct kong *kong, enum pdk_id id, const struct kong_value *args, size_t count) {
-    return call(kong, id, args, count, NULL);
+    int error = check(kong, id, args, count);
+    return error != 0 ? error : event_post(pdk_event(kong), &pdk_methods[id], args, count);
 }
 
 int pdk_get(struct kong *kong, enum pdk_id id, const struct kong_value *args, size_t count,
             struct kong_value *value) {
+    const struct pdk_method *method = &pdk_methods[id];
     *value = kong_nil();
-    return call(kong, id, args, count, value);
+    int error = check(kong, id, args, count);
+    return error != 0 ? error
+                      : event_call(pdk_event(kong), method, method->name, args, count, value);
 }
 
 int pdk_to_str(struct kong *kong, enum pdk_id id, const char *what, const struct kong_value *value,

@@ -249,7 +249,10 @@ int rpc_protobuf_message(struct rpc *rpc, const struct frame *frame) {
         return rpc_fail(rpc, "a frame while an event is at work and no answer is due");
     }
     struct rpc_call call;
-    int rc = protobuf_decode_call(rpc->env->scratch, frame->data, frame->len, &call);
+    int rc = CODEC_OK;
+    if (!protobuf_decode_event(frame->data, frame->len, &call)) {
+        rc = protobuf_decode_call(rpc->env->scratch, frame->data, frame->len, &call);
+    }
     if (rc != 0) {
         return rpc_fail(rpc, "RpcCall of %zu bytes: %s", frame->len, codec_strerror(rc));
     }

@@ -252,6 +252,10 @@ void events_cancel_all(struct events *events, int error);
 
 /* --- from the handler's fiber (pdk.c) --- */
 
+/* A PDK function that is posted or ends the event: queued. KONG_OK or KONG_E_*. */
+int event_post(struct event *event, const struct pdk_method *method, const struct kong_value *args,
+               size_t count);
+
 /* A PDK function: queued, and when it waits, parked until the answer is there. result may be NULL
  * for posted ones. KONG_OK or KONG_E_*. */
 int event_call(struct event *event, const struct pdk_method *method, struct kong_str name,

@@ -128,20 +128,29 @@ static int get(struct event *event, const struct pdk_method *method, const struc
     return KONG_OK;
 }
 
-/* A call that changes something, or of which nothing is known. */
+int event_post(struct event *event, const struct pdk_method *method, const struct kong_value *args,
+               size_t count) {
+    int over = event_call_error(event);
+    if (over != 0) {
+        return event_fail(event, over, (struct kong_str){NULL, 0});
+    }
+    answers_change(&event->answers, method->changes);
+    int rc = event->ops->call(event, method, method->name, args, count, false);
+    if (rc != 0) {
+        return not_sent(event, method->name, args, count, rc);
+    }
+    event->ended = (method->flags & PDK_TERMINAL) != 0;
+    return KONG_OK;
+}
+
+/* A call that waits and changes something, or of which nothing is known. */
 static int call(struct event *event, const struct pdk_method *method, struct kong_str name,
                 const struct kong_value *args, size_t count, struct kong_value *result) {
-    bool terminal = method != NULL && (method->flags & PDK_TERMINAL) != 0;
-    bool waits = !terminal && (method == NULL || (method->flags & PDK_POSTED) == 0);
     answers_change(&event->answers, method == NULL ? PDK_OF_ALL : method->changes);
-    int rc = event->ops->call(event, method, name, args, count, waits);
+    int rc = event->ops->call(event, method, name, args, count, true);
     if (rc != 0) {
         event->unended = terminal ? rc : event->unended;
         return not_sent(event, name, args, count, rc);
-    }
-    event->ended = terminal;
-    if (!waits) {
-        return KONG_OK;
     }
     if (event->cancelled != 0) { /* as above */
         return event_fail(event, event->cancelled, (struct kong_str){NULL, 0});
@@ -160,6 +169,9 @@ int event_call(struct event *event, const struct pdk_method *method, struct kong
         result = &unwanted;
     }
     *result = kong_nil();
+    if (method != NULL && (method->flags & (PDK_POSTED | PDK_TERMINAL)) != 0) {
+        return event_post(event, method, args, count);
+    }
     int over = event_call_error(event);
     if (over != 0) {
         return event_fail(event, over, (struct kong_str){NULL, 0});
