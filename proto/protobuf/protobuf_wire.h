@@ -50,6 +50,9 @@ static inline bool wire_take_small(struct wire *wire, uint64_t *value) {
 static inline size_t wire_varint_size(uint64_t value) {
     size_t bits = 64 - (size_t)__builtin_clzll(value | 1);
 
+    if (value < 0x80) { /* mostly */
+        return 1;
+    }
     return (bits * 9 + 64) / 64; /* (bits + 6) / 7, as far as 64 bits, without dividing */
 }
 

@@ -288,6 +288,16 @@ static inline int feed(struct rpc *rpc, const uint8_t *data, size_t len) {
     return feed_rest(rpc, (struct bytes){data + used, len - used, used > 0});
 }
 
+static __attribute__((noinline)) int end_feed(struct rpc *rpc, int rc) {
+    if (rpc->ready && rc == 0) {
+        rc = rpc_protobuf_deliver(rpc);
+    }
+    if (rpc->env->scratch->used > ARENA_USUAL) {
+        arena_reset(rpc->env->scratch);
+    }
+    return rc;
+}
+
 int rpc_feed(struct rpc *rpc, const uint8_t *data, size_t len) {
     if (rpc->state >= RPC_BROKEN) {
         return -1;
@@ -295,10 +305,10 @@ int rpc_feed(struct rpc *rpc, const uint8_t *data, size_t len) {
     rpc->feeding = true;
     rpc->nudged = false;
     int rc = feed(rpc, data, len);
-    rpc->feeding = false;
-    if (rpc->env->scratch->used > ARENA_USUAL) {
-        arena_reset(rpc->env->scratch);
+    if (__builtin_expect(rpc->ready || rpc->env->scratch->used > ARENA_USUAL, 0)) {
+        rc = end_feed(rpc, rc);
     }
+    rpc->feeding = false;
     return rc;
 }
 

@@ -97,6 +97,8 @@ struct rpc {
     size_t results_due;  /* PDK calls sent that Kong has not answered; their frames come before all
                             others */
     uint32_t calls_sent; /* … of the event at work, in all */
+    bool ready; /* the answer that the handler waits for is in event->answer: it goes on when the
+                   other answers that have come are read, too */
 
     /* MsgPack:1 */
     bool announced; /* serverPid was sent */

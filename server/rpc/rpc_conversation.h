@@ -25,6 +25,9 @@ void rpc_msgpack_note_half(struct rpc *rpc);
 int rpc_protobuf_message(struct rpc *rpc, const struct frame *frame);
 int rpc_msgpack_message(struct rpc *rpc, const struct frame *frame);
 
+/* ProtoBuf:1, rpc->ready: all that has come is read. 0, or -1 as above. */
+int rpc_protobuf_deliver(struct rpc *rpc);
+
 /* One message that was over a limit, which rpc->reason names: it was passed over, and is not kept.
  * MsgPack: rpc->skip says what was found in it. */
 int rpc_protobuf_too_big(struct rpc *rpc);

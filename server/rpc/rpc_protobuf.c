@@ -197,6 +197,21 @@ static void keep_answer(struct event *event, uint32_t index, const struct frame 
     }
 }
 
+int rpc_protobuf_deliver(struct rpc *rpc) {
+    struct event *event = rpc->event;
+    rpc->ready = false;
+    event_deliver(event, KONG_OK, event->answer, (struct kong_str){NULL, 0});
+    return rpc->state >= RPC_BROKEN ? -1 : 0;
+}
+
+/* After one of the answers that are due was taken. Those that were asked for ahead come together
+ * mostly: the handler goes on once, and finds all of them. */
+static inline int after_answer(struct rpc *rpc) {
+    return rpc->ready && rpc->results_due == 0 ? rpc_protobuf_deliver(rpc)
+           : rpc->state >= RPC_BROKEN          ? -1
+                                               : 0;
+}
+
 /* For the handler that waits for it, or for one that will ask; those to posted calls are for
  * nobody. */
 static int take_answer(struct rpc *rpc, const struct frame *frame) {
@@ -207,18 +222,17 @@ static int take_answer(struct rpc *rpc, const struct frame *frame) {
     }
     if (!waits_for(event, index)) {
         keep_answer(event, index, frame);
-        return 0;
+        return after_answer(rpc);
     }
-    struct kong_value value;
     int rc = protobuf_decode_pdk_result(&event->arena, event->waits_for, frame->data, frame->len,
-                                        &value);
+                                        &event->answer);
     if (rc == CODEC_OK) {
-        event_deliver(event, KONG_OK, value, (struct kong_str){NULL, 0});
+        rpc->ready = true;
     } else {
         rpc->reason[0] = '\0';
         rpc_deliver_refused(rpc, event, rc);
     }
-    return rpc->state >= RPC_BROKEN ? -1 : 0;
+    return after_answer(rpc);
 }
 
 int rpc_protobuf_too_big(struct rpc *rpc) {
@@ -232,7 +246,7 @@ int rpc_protobuf_too_big(struct rpc *rpc) {
             answer->state = ANSWER_STALE;
         }
     }
-    return rpc->state >= RPC_BROKEN ? -1 : 0;
+    return after_answer(rpc);
 }
 
 int rpc_protobuf_message(struct rpc *rpc, const struct frame *frame) {
@@ -281,6 +295,7 @@ int rpc_protobuf_message(struct rpc *rpc, const struct frame *frame) {
 void rpc_protobuf_close(struct rpc *rpc) {
     struct event *event = rpc->event;
     rpc->event = NULL;
+    rpc->ready = false;
     if (event != NULL) {
         event_cancel(event, KONG_E_GONE);
     }

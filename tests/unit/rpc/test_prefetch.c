@@ -254,6 +254,36 @@ static void answer(struct bench *bench, enum pdk_id id, const char *text) {
     answer_on(&bench->rpc, id, text);
 }
 
+/* Answers that come together are all read before the handler goes on, once; the last one may be
+ * part of what comes. */
+static void test_goes_on_once(void **state) {
+    struct bench *bench = *state;
+    struct buffer bytes;
+    bench_prefetch(bench, PREFETCH_DECLARED, three);
+    for (size_t missing = 0; missing < 4; missing++) {
+        static const struct bench_answer none[] = {
+            {.kind = BENCH_STALL}, {.kind = BENCH_STALL}, {.kind = BENCH_STALL}};
+        bench_run(bench, ask_all, NULL, none, 3);
+        uint32_t before = atomic_load(&bench->crash_record.slots[0].runs);
+        buffer_init(&bytes, LIMIT_OUT);
+        for (size_t i = 0; i < 3; i++) {
+            static const enum pdk_id ids[] = {PDK_REQUEST_GET_METHOD, PDK_REQUEST_GET_PATH,
+                                              PDK_REQUEST_GET_HEADER};
+            struct kong_value value = kong_string(i == 0 ? "GET" : i == 1 ? "/p" : "a");
+            assert_int_equal(sim_protobuf_encode_result(&bytes, &pdk_methods[ids[i]], &value), 0);
+        }
+        size_t len = bytes.len - missing;
+        assert_int_equal(rpc_feed(&bench->rpc, bytes.data, len), 0);
+        assert_int_equal(atomic_load(&bench->crash_record.slots[0].runs), before + 1);
+        assert_string_equal(bench_notes(bench), missing == 0 ? "GET /p a " : "GET /p ");
+        assert_int_equal(rpc_feed(&bench->rpc, bytes.data + len, missing), 0);
+        assert_string_equal(bench_notes(bench), missing == 0 ? "" : "a ");
+        buffer_free(&bytes);
+        bench_pump(bench);
+        assert_true(bench->over);
+    }
+}
+
 /* The event's time is up while Kong is at the second: the third comes behind the end, and the next
  * event finds its own answers. */
 static void test_cancelled(void **state) {
@@ -597,6 +627,7 @@ int main(void) {
         TEST(test_raises),
         TEST(test_garbage),
         TEST(test_exit),
+        TEST(test_goes_on_once),
         TEST(test_cancelled),
         TEST(test_learned),
         TEST(test_learned_meanwhile),
