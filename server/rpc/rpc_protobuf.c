@@ -4,6 +4,8 @@
  * answers each; answers to posted ones are dropped as they come, before or together with the next
  * RpcCall (seen on 3.9.1 and 2.8.5). Neighbouring set_header calls leave as one set_headers: Kong
  * answers each call with two writes of its own. */
+#include <assert.h>
+
 #include "event_report.h"
 #include "limit.h"
 #include "prefetch.h"
@@ -199,6 +201,7 @@ static void keep_answer(struct event *event, uint32_t index, const struct frame 
 
 int rpc_protobuf_deliver(struct rpc *rpc) {
     struct event *event = rpc->event;
+    assert(event != NULL);
     rpc->ready = false;
     event_deliver(event, KONG_OK, event->answer, (struct kong_str){NULL, 0});
     return rpc->state >= RPC_BROKEN ? -1 : 0;

@@ -130,6 +130,7 @@ static int get(struct event *event, const struct pdk_method *method, const struc
 
 int event_post(struct event *event, const struct pdk_method *method, const struct kong_value *args,
                size_t count) {
+    bool terminal = (method->flags & PDK_TERMINAL) != 0;
     int over = event_call_error(event);
     if (over != 0) {
         return event_fail(event, over, (struct kong_str){NULL, 0});
@@ -137,9 +138,10 @@ int event_post(struct event *event, const struct pdk_method *method, const struc
     answers_change(&event->answers, method->changes);
     int rc = event->ops->call(event, method, method->name, args, count, false);
     if (rc != 0) {
+        event->unended = terminal ? rc : event->unended;
         return not_sent(event, method->name, args, count, rc);
     }
-    event->ended = (method->flags & PDK_TERMINAL) != 0;
+    event->ended = terminal;
     return KONG_OK;
 }
 
@@ -149,7 +151,6 @@ static int call(struct event *event, const struct pdk_method *method, struct kon
     answers_change(&event->answers, method == NULL ? PDK_OF_ALL : method->changes);
     int rc = event->ops->call(event, method, name, args, count, true);
     if (rc != 0) {
-        event->unended = terminal ? rc : event->unended;
         return not_sent(event, name, args, count, rc);
     }
     if (event->cancelled != 0) { /* as above */
