@@ -15,15 +15,16 @@ enum in_flight_what {
     IN_FLIGHT_MSGPACK_EVENT_OPEN,   /* … whose request goes on where the event is lost */
     IN_FLIGHT_MSGPACK_START,        /* a StartInstance */
     IN_FLIGHT_PROTOBUF_START,
-    IN_FLIGHT_READING,      /* whatever is in the read buffer with the number `id` */
-    IN_FLIGHT_OTHER = 0xff, /* anything else, as an answer of which a part is written */
+    IN_FLIGHT_READING,               /* whatever is in the read buffer with the number `id` */
+    IN_FLIGHT_PROTOBUF_EVENT = 0xf5, /* until RpcReturn is written; perhaps not all of it is read */
+    IN_FLIGHT_OTHER = 0xff,          /* anything else, as an answer of which a part is written */
 };
 
 /* Bytes at the start of a read buffer that are zero before something is read: room for all that
- * says what a message of MsgPack is. */
+ * says what a message is. */
 #define IN_FLIGHT_HEAD 40
 
-/* With one of MsgPack's: its message is not all read. */
+/* The connection ends behind the answer. With one of MsgPack's: its message is not all read. */
 #define IN_FLIGHT_HALF 0x10
 
 /* Written by the thread that has the connection; read when that is no more. `id` counts with those

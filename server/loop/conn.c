@@ -180,6 +180,11 @@ static int write_out(struct conn *conn) {
 
 /* Ends our side. */
 static void conn_end(struct conn *conn) {
+    uint8_t words[128];
+    size_t len = rpc_last_words(&conn->rpc, words, sizeof words);
+    if (len > 0) {
+        send_now(conn->fd, words, len);
+    }
     shutdown(conn->fd, SHUT_WR);
     rpc_end(&conn->rpc);
 }
@@ -194,6 +199,8 @@ static void say_what_is_left(struct conn *conn) {
     bool unsaid = waiting(conn) > 0 || rpc->state != RPC_OPEN;
     if (!unsaid && rpc_quiet(rpc) && rpc->results_due <= IN_FLIGHT_RESULTS_MOST) {
         in_flight_set(rpc->in_flight, (uint8_t)rpc->results_due);
+    } else if (!unsaid && rpc->event != NULL) { /* what waited is written */
+        in_flight_set(rpc->in_flight, IN_FLIGHT_PROTOBUF_EVENT);
     } else if (unsaid || rpc->in_flight->what == IN_FLIGHT_READING) {
         in_flight_set(rpc->in_flight, IN_FLIGHT_OTHER);
     }
@@ -263,10 +270,10 @@ static void after_feed(struct conn *conn, int rc) {
     conn_flush(conn);
 }
 
-/* Something new is about to be read. Kong waits for an answer only where it speaks MsgPack: then
- * the buffer tells which. */
+/* Something new is about to be read. The buffer tells what, where the end of the connection would
+ * not make Kong send it again. */
 static void note_reading(const struct conn *conn) {
-    if (conn->rpc.protocol == PROTOCOL_PROTOBUF) {
+    if (conn->rpc.protocol == PROTOCOL_PROTOBUF && !rpc_wants_words(&conn->rpc)) {
         in_flight_set(conn->rpc.in_flight, IN_FLIGHT_OTHER);
         return;
     }

@@ -2,7 +2,7 @@
  * the end of our side and does not use the connection again. Closing it whole would fail a request
  * that is being written at this moment ("broken pipe", after which no Kong tries again). What comes
  * after the end is thrown away: ProtoBuf:1 reads "closed" then, and sends the event again over a
- * new connection. All of this only asks; conn.c acts. */
+ * new connection (Kong 2.8: after rpc_last_words). All of this only asks; conn.c acts. */
 #ifndef SERVER_CONN_DRAIN_H
 #define SERVER_CONN_DRAIN_H
 

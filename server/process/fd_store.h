@@ -10,8 +10,8 @@
  * - A request that the child had read is answered, where its msgid or sequence is known
  *   (in_flight.h) and an answer makes Kong send it again, or ends it as the plugin says. The
  *   connection then goes on to the next child, too.
- * - Any other one ends in order: the supervisor ends its own side, and throws away what comes until
- *   the peer has closed. Kong reads "closed", and sends the event again (ProtoBuf:1).
+ * - An event of ProtoBuf:1, which Kong drops its connection for, and any other connection ends in
+ *   order: the supervisor ends its own side, and throws away what comes until the peer has closed.
  *
  * A duplicate costs a descriptor of the supervisor, which has no other use for them, and one
  * message when the connection is accepted; after that the child writes a few bytes of shared memory

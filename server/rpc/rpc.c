@@ -197,8 +197,8 @@ static void note_half(struct rpc *rpc, bool whole) {
     } else if (whole || rpc->half_ms == 0) {
         rpc->half_ms = rpc->env->now_ms(rpc->env->clock);
     }
-    if (rpc->half_ms != 0 && rpc->protocol == PROTOCOL_MSGPACK) {
-        rpc_msgpack_note_half(rpc);
+    if (rpc->half_ms != 0) {
+        rpc_note_half(rpc);
     }
 }
 

@@ -174,4 +174,13 @@ bool rpc_nudgeable(const struct rpc *rpc);
 size_t rpc_answer_orphan(const struct plugins *plugins, uint8_t what, uint32_t id,
                          const uint8_t *read, bool next_process, uint8_t *out, size_t size);
 
+/* On ProtoBuf:1 Kong 2.8 goes on without the plugin when it reads "closed" in place of an answer to
+ * an event: so a connection of such a Kong does not just end. */
+bool rpc_wants_words(const struct rpc *rpc);
+
+/* What is to be said before our side ends with nothing under way, in `out`; how many bytes, mostly
+ * 0. Kong reads them where it writes an event at that moment, and sends it again. nginx does not
+ * use a connection with such bytes again. */
+size_t rpc_last_words(const struct rpc *rpc, uint8_t *out, size_t size);
+
 #endif

@@ -18,8 +18,8 @@ static inline void rpc_note_request(struct rpc *rpc, int64_t sequence, uint8_t w
     }
 }
 
-/* MsgPack: a part of a message is there. */
-void rpc_msgpack_note_half(struct rpc *rpc);
+/* A part of a message is there. */
+void rpc_note_half(struct rpc *rpc);
 
 /* One message. 0, or -1 with rpc->reason. */
 int rpc_protobuf_message(struct rpc *rpc, const struct frame *frame);

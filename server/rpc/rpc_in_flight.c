@@ -6,6 +6,10 @@
 #include "rpc_conversation.h"
 #include "rpc_msgpack_answer.h"
 
+/* An RpcCall for an event is shorter, one that starts an instance is longer: a configuration has
+ * Kong's own keys. */
+#define EVENT_CALL_MOST 64
+
 /* No server gives this one: Kong's next request with it is told so, and Kong starts another. */
 #define NO_ONES_INSTANCE (-1)
 
@@ -44,7 +48,30 @@ static bool look_at_head(const uint8_t *data, size_t len, int64_t *id, uint8_t *
     return true;
 }
 
-void rpc_msgpack_note_half(struct rpc *rpc) {
+static bool is_event_call(const uint8_t *frame) {
+    uint32_t len = frame_protobuf_length(frame);
+    return len > 0 && len <= EVENT_CALL_MOST;
+}
+
+bool rpc_wants_words(const struct rpc *rpc) {
+    return rpc->protocol == PROTOCOL_PROTOBUF && rpc->state == RPC_OPEN &&
+           events_options(rpc->env->events)->kong_2_8;
+}
+
+/* Kong writes a frame's length and its content apart. */
+static void note_protobuf_half(struct rpc *rpc) {
+    const struct buffer *in = &rpc->in;
+    if (rpc->event == NULL && rpc->results_due == 0 && in->len > 0 && rpc_wants_words(rpc) &&
+        (in->len < 4 || is_event_call(in->data))) {
+        rpc_note_request(rpc, 0, IN_FLIGHT_PROTOBUF_EVENT);
+    }
+}
+
+void rpc_note_half(struct rpc *rpc) {
+    if (rpc->protocol == PROTOCOL_PROTOBUF) {
+        note_protobuf_half(rpc);
+        return;
+    }
     if (!LIST_EMPTY(&rpc->requests) || rpc->held) {
         return; /* one that is all read goes first */
     }
@@ -72,7 +99,20 @@ static bool fill_event(struct rpc_reply *reply, const struct plugins *plugins, b
     reply->method = pdk_methods[PDK_RESPONSE_EXIT].name;
     reply->args = event_exit_args;
     reply->arg_count = EVENT_EXIT_ARGS;
-    return !open && rpc_msgpack_one_fails_closed(plugins);
+    return !open && rpc_one_fails_closed(plugins);
+}
+
+/* Kong carries it out behind the calls that the dead process has written. */
+static int end_protobuf_event(struct buffer *bytes, const struct plugins *plugins,
+                              bool next_process) {
+    if (next_process) {
+        return protobuf_encode_method_error(
+            bytes, kong_str(RPC_NO_INSTANCE ": the server that had the event is gone"));
+    }
+    return rpc_one_fails_closed(plugins)
+               ? protobuf_encode_pdk_call(bytes, &pdk_methods[PDK_RESPONSE_EXIT], event_exit_args,
+                                          EVENT_EXIT_ARGS)
+               : CODEC_E_SHAPE;
 }
 
 size_t rpc_answer_orphan(const struct plugins *plugins, uint8_t what, uint32_t id,
@@ -80,14 +120,16 @@ size_t rpc_answer_orphan(const struct plugins *plugins, uint8_t what, uint32_t i
     struct rpc_reply reply = {.sequence = id};
     struct buffer bytes;
     if (read != NULL && !look_at_head(read, IN_FLIGHT_HEAD, &reply.sequence, &what)) {
-        return 0;
+        what = is_event_call(read) ? IN_FLIGHT_PROTOBUF_EVENT : IN_FLIGHT_OTHER;
     }
     uint8_t whole = what == IN_FLIGHT_OTHER ? what : (uint8_t)(what & ~IN_FLIGHT_HALF);
     bool open = whole == IN_FLIGHT_MSGPACK_EVENT_OPEN;
     int rc = CODEC_E_SHAPE;
     buffer_init(&bytes, size);
-    if ((open || whole == IN_FLIGHT_MSGPACK_EVENT) &&
-        fill_event(&reply, plugins, open, next_process)) {
+    if (what == IN_FLIGHT_PROTOBUF_EVENT) {
+        rc = end_protobuf_event(&bytes, plugins, next_process);
+    } else if ((open || whole == IN_FLIGHT_MSGPACK_EVENT) &&
+               fill_event(&reply, plugins, open, next_process)) {
         rc = msgpack_encode_reply(&bytes, &reply);
     } else if (next_process &&
                (whole == IN_FLIGHT_MSGPACK_START || whole == IN_FLIGHT_PROTOBUF_START)) {
@@ -103,4 +145,10 @@ size_t rpc_answer_orphan(const struct plugins *plugins, uint8_t what, uint32_t i
     }
     buffer_free(&bytes);
     return len;
+}
+
+size_t rpc_last_words(const struct rpc *rpc, uint8_t *out, size_t size) {
+    return rpc_wants_words(rpc) ? rpc_answer_orphan(rpc->env->plugins, IN_FLIGHT_PROTOBUF_EVENT, 0,
+                                                    NULL, true, out, size)
+                                : 0;
 }

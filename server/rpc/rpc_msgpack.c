@@ -330,7 +330,7 @@ static int refuse_call(struct rpc *rpc, const struct rpc_call *call, int codec_e
     bool of_event = call->command == RPC_HANDLE_EVENT || call->command == RPC_STEP;
     if (call->sequence >= 0 && of_event) {
         bool closed = call->event_id != 0 ? event_id_fails_closed(call->event_id)
-                                          : rpc_msgpack_one_fails_closed(rpc->env->plugins);
+                                          : rpc_one_fails_closed(rpc->env->plugins);
         rpc_msgpack_lost(rpc, call->sequence, closed, why);
     } else if (call->sequence >= 0) {
         rpc_msgpack_send_error(rpc, call->sequence, why);

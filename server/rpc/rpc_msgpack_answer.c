@@ -85,7 +85,7 @@ void rpc_msgpack_refuse(struct rpc *rpc, int64_t msgid, const struct kong_plugin
     rpc_msgpack_send_error(rpc, msgid, rpc_error_text(rpc, plugin->name, why));
 }
 
-bool rpc_msgpack_one_fails_closed(const struct plugins *plugins) {
+bool rpc_one_fails_closed(const struct plugins *plugins) {
     for (size_t i = 0; i < plugins->count; i++) {
         const struct plugin *plugin = &plugins->list[i];
         for (unsigned phase = 0; phase < KONG_PHASE_COUNT; phase++) {

@@ -20,7 +20,7 @@ void rpc_msgpack_refuse(struct rpc *rpc, int64_t msgid, const struct kong_plugin
                         enum kong_phase phase, const char *why);
 
 /* Where it is not known whose event was lost: one plugin that fails closed decides. */
-bool rpc_msgpack_one_fails_closed(const struct plugins *plugins);
+bool rpc_one_fails_closed(const struct plugins *plugins);
 
 /* The answer of a plugin that fails closed: it ends the request. It is all that the answer can be,
  * so `line`, with the plugin's name, goes to Kong's log with the next event; NULL: nowhere. */

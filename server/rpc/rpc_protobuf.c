@@ -273,7 +273,8 @@ int rpc_protobuf_message(struct rpc *rpc, const struct frame *frame) {
     if (rc != 0) {
         return rpc_fail(rpc, "RpcCall of %zu bytes: %s", frame->len, codec_strerror(rc));
     }
-    if (call.command == RPC_HANDLE_EVENT) { /* noted as anything else: Kong is to read "closed" */
+    if (call.command == RPC_HANDLE_EVENT) {
+        rpc_note_request(rpc, call.sequence, IN_FLIGHT_PROTOBUF_EVENT);
         handle_event(rpc, &call);
         return rpc->state >= RPC_BROKEN ? -1 : 0;
     }

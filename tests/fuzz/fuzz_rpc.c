@@ -111,7 +111,9 @@ static void peer_dies(struct peer *peer) {
         size_t len = rpc_answer_orphan(peer->rpc.env->plugins, peer->in_flight.what,
                                        peer->in_flight.id, NULL, next, said, sizeof said);
         REQUIRE(len <= sizeof said);
-        if (len > 0 && peer->in_flight.what != IN_FLIGHT_PROTOBUF_START) {
+        bool protobuf = peer->in_flight.what == IN_FLIGHT_PROTOBUF_START ||
+                        peer->in_flight.what == IN_FLIGHT_PROTOBUF_EVENT;
+        if (len > 0 && !protobuf) {
             struct kong_end kong;
             kong_end_init(&kong);
             kong_end_take(&kong, PROTOCOL_MSGPACK, said, len);

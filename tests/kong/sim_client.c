@@ -97,6 +97,9 @@ static struct wire *open_wire(struct sim_client *client) {
  * takes it out of its pool. */
 static bool closed_meanwhile(struct wire *wire) {
     char byte;
+    if (wire->in.len > wire->consumed) {
+        return true;
+    }
     ssize_t n = recv(wire->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
     return n >= 0 || (errno != EAGAIN && errno != EINTR);
 }

@@ -56,7 +56,8 @@ enum sim_event_outcome {
     SIM_EVENT_ERROR,       /* MsgPack: an error text: logged, the request goes on without */
     SIM_EVENT_NO_INSTANCE, /* either, with "no plugin instance" in it: start one and try again */
     SIM_EVENT_CLOSED,      /* "closed": on ProtoBuf Kong 3.9 would try again, for ever. "connection
-                              reset by peer" and "broken pipe": it would not, and answer 500 */
+                              reset by peer" and "broken pipe": it would not, and answer 500. Kong
+                              2.8 goes on without the plugin, but for "broken pipe": 500 */
     SIM_EVENT_TIMEOUT,
     SIM_EVENT_BROKEN,  /* the server broke the protocol: text says how */
     SIM_EVENT_DROPPED, /* sim_behaviour.drop_at */

@@ -213,15 +213,15 @@ static void note_outcome(struct poisoner *poisoner, const struct kong_retry *req
     if (poisoner->first[0] != '\0') {
         return;
     }
-    snprintf(poisoner->first, sizeof poisoner->first,
-             "request %u (%s, mode %s) should end %s, and ended %s%s, status %d, after %.3f s; "
-             "closed %u times, asked for its id %u times; the client: \"%s\"; kong.log.err: \"%s\"",
-             poisoner->requests,
-             request->protocol == PROTOCOL_PROTOBUF ? "ProtoBuf:1" : "MsgPack:1",
-             request->mode != NULL ? request->mode : "none", wanted,
-             sim_event_outcome_name(request->outcome),
-             request->not_started ? " at its StartInstance" : "", request->status, request->seconds,
-             request->closed, request->asked, request->text, request->said);
+    snprintf(
+        poisoner->first, sizeof poisoner->first,
+        "request %u (%s, mode %s) should end %s, and ended %s%s, status %d, after %.3f s; "
+        "sent again %u times, asked for its id %u times; the client: \"%s\"; kong.log.err: \"%s\"",
+        poisoner->requests, request->protocol == PROTOCOL_PROTOBUF ? "ProtoBuf:1" : "MsgPack:1",
+        request->mode != NULL ? request->mode : "none", wanted,
+        sim_event_outcome_name(request->outcome),
+        request->not_started ? " at its StartInstance" : "", request->status, request->seconds,
+        request->again, request->asked, request->text, request->said);
 }
 
 static void *poison(void *arg) {

@@ -110,6 +110,11 @@ static int mode_sleep(struct kong *kong, const struct config *config) {
     return rc == KONG_OK ? mark(kong) : rc;
 }
 
+static int mode_wait_sleep(struct kong *kong, const struct config *config) {
+    int rc = mode_wait(kong, config);
+    return rc == KONG_OK ? mode_sleep(kong, config) : rc;
+}
+
 static int mode_value(struct kong *kong, const struct config *config) {
     struct kong_value value;
     (void)config;
@@ -147,11 +152,22 @@ static const struct {
     const char *name;
     int (*run)(struct kong *kong, const struct config *config);
 } modes[] = {
-    {"ok", mode_ok},         {"wait", mode_wait},         {"block", mode_block},
-    {"segv", mode_segv},     {"abort", mode_abort},       {"exit", mode_exit},
-    {"exit-0", mode_exit_0}, {"exit()", mode_exit_heard}, {"overflow", mode_overflow},
-    {"hang", mode_hang},     {"sleep", mode_sleep},       {"text", mode_text},
-    {"value", mode_value},   {"blocking", mode_blocking}, {"header", mode_header},
+    {"ok", mode_ok},
+    {"wait", mode_wait},
+    {"block", mode_block},
+    {"segv", mode_segv},
+    {"abort", mode_abort},
+    {"exit", mode_exit},
+    {"exit-0", mode_exit_0},
+    {"exit()", mode_exit_heard},
+    {"overflow", mode_overflow},
+    {"hang", mode_hang},
+    {"sleep", mode_sleep},
+    {"text", mode_text},
+    {"value", mode_value},
+    {"blocking", mode_blocking},
+    {"header", mode_header},
+    {"wait-sleep", mode_wait_sleep},
 };
 
 static int run_mode(const char *mode, struct kong *kong, const struct config *config) {

@@ -79,7 +79,8 @@ static bool is_marked(const struct worker *worker) {
 }
 
 static void carry_out(struct worker *worker, struct tally *tally) {
-    bool protobuf = worker->load->options.protocol == PROTOCOL_PROTOBUF;
+    const struct kong_load_options *options = &worker->load->options;
+    bool repeats = options->protocol == PROTOCOL_PROTOBUF && !options->kong_2_8;
     struct sim_event event;
     bool ready = sim_pdk_reset(worker->pdk) && sim_pdk_set_request(worker->pdk, "GET", "/p") &&
                  sim_pdk_add_request_header(worker->pdk, "X-In", "in");
@@ -90,7 +91,7 @@ static void carry_out(struct worker *worker, struct tally *tally) {
         tally->reset =
             outcome == SIM_EVENT_CLOSED && strcmp(event.text, "connection reset by peer") == 0;
         bool again = outcome == SIM_EVENT_NO_INSTANCE ||
-                     (outcome == SIM_EVENT_CLOSED && protobuf && !tally->reset);
+                     (outcome == SIM_EVENT_CLOSED && repeats && !tally->reset);
         if (!again) {
             tally->good = outcome == SIM_EVENT_OK && is_marked(worker);
             snprintf(tally->why, sizeof tally->why, "%s: %.100s", sim_event_outcome_name(outcome),

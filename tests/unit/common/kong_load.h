@@ -1,11 +1,13 @@
 /* Workers of Kong under load: threads, each a simulated client with a pool of its own, each with
  * one event at a time. They do what Kong 3.9.1 does when a call fails: an instance that the server
  * does not know is started anew and the event sent again; so is (ProtoBuf:1) an event whose
- * connection was closed, but not one that reads "connection reset". A write that fails counts as
- * closed, where Kong would say "broken pipe" and answer 500: tests/gateway shows that. */
+ * connection was closed, but not one that reads "connection reset"; Kong 2.8 sends neither again. A
+ * write that fails counts as closed, where Kong would say "broken pipe" and answer 500:
+ * tests/gateway shows that. */
 #ifndef TESTS_UNIT_KONG_LOAD_H
 #define TESTS_UNIT_KONG_LOAD_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "protocol.h"
@@ -15,6 +17,7 @@
 struct kong_load_options {
     const char *path; /* of the socket; must outlive the load */
     enum protocol protocol;
+    bool kong_2_8;
     unsigned threads;
     unsigned rate;        /* events/s of all threads together; 0: as fast as they can */
     const char *mode;     /* of the plugin "hurt" */

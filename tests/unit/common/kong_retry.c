@@ -58,7 +58,8 @@ static void note(struct kong_retry *request, const struct kong_peer *peer) {
 static bool is_sent_again(const struct kong_retry *request) {
     return !request->not_started &&
            (request->outcome == SIM_EVENT_NO_INSTANCE ||
-            (request->outcome == SIM_EVENT_CLOSED && request->protocol == PROTOCOL_PROTOBUF));
+            (request->outcome == SIM_EVENT_CLOSED && request->protocol == PROTOCOL_PROTOBUF &&
+             !request->old_kong));
 }
 
 void kong_retry_run(struct kong_retry *request) {
@@ -70,7 +71,7 @@ void kong_retry_run(struct kong_retry *request) {
     }
     do {
         request->outcome = try_once(request, peer);
-        request->closed += request->outcome == SIM_EVENT_CLOSED && !request->not_started;
+        request->again += is_sent_again(request);
         if (request->outcome == SIM_EVENT_CLOSED || request->outcome == SIM_EVENT_NO_INSTANCE) {
             request->instance = 0;
         }

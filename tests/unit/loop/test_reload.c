@@ -27,10 +27,18 @@ static const char *const take_over[] = {"--take-over", NULL};
 
 /* On a slow machine all connections must be idle once, at some moment. */
 static const char *const patient[] = {"--drain-timeout", "30", NULL};
+static const char *const patient_2_8[] = {"--drain-timeout", "30", "--kong-version", "2.8", NULL};
 
-static struct kong_load *begin_load(const struct process *process, enum protocol protocol) {
+struct kong_kind {
+    const char *name;
+    enum protocol protocol;
+    bool kong_2_8;
+};
+
+static struct kong_load *begin_load(const struct process *process, const struct kong_kind *kong) {
     struct kong_load_options options = {.path = process->path,
-                                        .protocol = protocol,
+                                        .protocol = kong->protocol,
+                                        .kong_2_8 = kong->kong_2_8,
                                         .threads = THREADS,
                                         .mode = "wait",
                                         .instances = 500};
@@ -49,13 +57,12 @@ static void start_next(struct process *next, const struct process *first) {
 }
 
 static struct kong_load_counts end_load(struct kong_load *load, const char *what,
-                                        enum protocol protocol) {
+                                        const struct kong_kind *kong) {
     struct kong_load_counts counts = kong_load_stop(load);
     print_message("  %s, %s: %llu events, %llu lost, %llu hit, %llu tried again, %llu refused\n",
-                  protocol == PROTOCOL_PROTOBUF ? "ProtoBuf:1" : "MsgPack:1", what,
-                  (unsigned long long)counts.events, (unsigned long long)counts.lost,
-                  (unsigned long long)counts.hit, (unsigned long long)counts.retried,
-                  (unsigned long long)counts.refused);
+                  kong->name, what, (unsigned long long)counts.events,
+                  (unsigned long long)counts.lost, (unsigned long long)counts.hit,
+                  (unsigned long long)counts.retried, (unsigned long long)counts.refused);
     if (counts.lost > 0) {
         print_message("  the first one: %s\n", counts.first);
     }
@@ -63,20 +70,20 @@ static struct kong_load_counts end_load(struct kong_load *load, const char *what
 }
 
 static void old_ends_first(void **state) {
-    enum protocol protocol = *(enum protocol *)*state;
-    struct process_setup setup = {.options = patient};
+    const struct kong_kind *kong = *state;
+    struct process_setup setup = {.options = kong->kong_2_8 ? patient_2_8 : patient};
     struct process old;
     struct process next;
     (void)state;
     process_start(&old, &setup);
-    struct kong_load *load = begin_load(&old, protocol);
+    struct kong_load *load = begin_load(&old, kong);
     more(load, SHARE);
     start_next(&next, &old);
     more(load, SHARE);
     kill(old.pid, SIGTERM);
     assert_true(process_gone(old.pid, DRAIN_MS + PATIENCE_MS));
     more(load, SHARE);
-    struct kong_load_counts counts = end_load(load, "the old one ends first", protocol);
+    struct kong_load_counts counts = end_load(load, "the old one ends first", kong);
     /* They have changed over; who was about to start an instance just then had nothing to repeat.
      */
     assert_true(counts.retried >= 1);
@@ -92,14 +99,14 @@ static void old_ends_first(void **state) {
 /* The new one is ended while the old one still serves its connections, as when an operator finds
  * out about a mistake. Nobody has the path then: what is connected goes on. */
 static void new_ends_first(void **state) {
-    enum protocol protocol = *(enum protocol *)*state;
-    struct process_setup setup = {.options = patient};
+    const struct kong_kind *kong = *state;
+    struct process_setup setup = {.options = kong->kong_2_8 ? patient_2_8 : patient};
     struct process old;
     struct process next;
     struct process last;
     (void)state;
     process_start(&old, &setup);
-    struct kong_load *load = begin_load(&old, protocol);
+    struct kong_load *load = begin_load(&old, kong);
     more(load, SHARE);
     start_next(&next, &old);
     more(load, SHARE);
@@ -111,7 +118,7 @@ static void new_ends_first(void **state) {
     kill(old.pid, SIGTERM);
     assert_true(process_gone(old.pid, DRAIN_MS + PATIENCE_MS));
     more(load, 1000);
-    struct kong_load_counts counts = end_load(load, "the new one ends first", protocol);
+    struct kong_load_counts counts = end_load(load, "the new one ends first", kong);
     assert_true(counts.events >= 20000);
     assert_int_equal(counts.lost, 0);
     assert_int_equal(counts.refused, 0);
@@ -122,22 +129,22 @@ static void new_ends_first(void **state) {
 /* kill -9 of the old one: at most what is under way is hit. Nobody is left to end its connections
  * in order, as a supervisor would, so a peer whose bytes it had not read may be reset. */
 static void old_is_killed(void **state) {
-    enum protocol protocol = *(enum protocol *)*state;
-    struct process_setup setup = {.options = patient};
+    const struct kong_kind *kong = *state;
+    struct process_setup setup = {.options = kong->kong_2_8 ? patient_2_8 : patient};
     struct process old;
     struct process next;
     process_start(&old, &setup);
-    struct kong_load *load = begin_load(&old, protocol);
+    struct kong_load *load = begin_load(&old, kong);
     more(load, SHARE);
     start_next(&next, &old);
     more(load, SHARE);
     kill(old.pid, SIGKILL);
     more(load, SHARE);
-    struct kong_load_counts counts = end_load(load, "the old one is killed", protocol);
+    struct kong_load_counts counts = end_load(load, "the old one is killed", kong);
     assert_true(counts.events >= 20000);
     assert_int_equal(counts.refused, 0);
     assert_true(counts.hit <= THREADS);
-    assert_true(counts.lost <= (protocol == PROTOCOL_PROTOBUF ? counts.reset : THREADS));
+    assert_true(counts.lost <= (kong->protocol == PROTOCOL_PROTOBUF ? counts.reset : THREADS));
     assert_orderly(process_end(&next, SIGTERM));
     process_end(&old, 0);
 }
@@ -171,17 +178,17 @@ static void stale_socket(void **state) {
     cmocka_unit_test_prestate(test, &protobuf), cmocka_unit_test_prestate(test, &msgpack)
 
 int main(int argc, char **argv) {
-    static enum protocol protobuf = PROTOCOL_PROTOBUF;
-    static enum protocol msgpack = PROTOCOL_MSGPACK;
+    static struct kong_kind protobuf = {"ProtoBuf:1", PROTOCOL_PROTOBUF, false};
+    static struct kong_kind msgpack = {"MsgPack:1", PROTOCOL_MSGPACK, false};
+    static struct kong_kind old_protobuf = {"ProtoBuf:1, Kong 2.8", PROTOCOL_PROTOBUF, true};
     int status;
     if (process_serves(argc, argv, &status)) {
         return status;
     }
     const struct CMUnitTest tests[] = {
-        BOTH(old_ends_first),
-        BOTH(new_ends_first),
-        BOTH(old_is_killed),
-        cmocka_unit_test(stale_socket),
+        BOTH(old_ends_first), cmocka_unit_test_prestate(old_ends_first, &old_protobuf),
+        BOTH(new_ends_first), cmocka_unit_test_prestate(new_ends_first, &old_protobuf),
+        BOTH(old_is_killed),  cmocka_unit_test(stale_socket),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -116,6 +116,37 @@ static void idle_connection(void **state) {
     rig_stop(&rig);
 }
 
+/* Kong 2.8 would go on without the plugin: it is told to send the event again. */
+static void last_words(void **state) {
+    static const char words[] =
+        "\x39\0\0\0no plugin instance: the server that had the event is gone"
+        "\0\0\0\0";
+    struct rig rig;
+    struct sim_server_options options = {.kong_2_8 = true};
+    char data[256];
+    size_t have = 0;
+    ssize_t count;
+    (void)state;
+    rig_start(&rig, PROTOCOL_PROTOBUF, &options);
+    int64_t id = rig_instance(&rig, "nothing", 1);
+    int fd = peer_connect(&rig);
+    peer_call(&rig, fd,
+              &(struct rpc_call){.command = RPC_HANDLE_EVENT,
+                                 .sequence = 9,
+                                 .instance_id = id,
+                                 .event = kong_str("access")});
+    assert_int_equal(recv(fd, data, 10, MSG_WAITALL), 10);
+    begin_drain(&rig);
+    while ((count = recv(fd, data + have, sizeof data - have, 0)) > 0) {
+        have += (size_t)count;
+    }
+    assert_int_equal(count, 0);
+    assert_int_equal(have, sizeof words - 1);
+    assert_memory_equal(data, words, have);
+    close(fd);
+    rig_stop(&rig);
+}
+
 /* What comes behind the end is not carried out: nobody would hear the answer, and Kong sends it
  * again or fails the request. */
 static void event_behind_end(void **state) {
@@ -348,6 +379,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_prestate(idle_connection, &protobuf),
         cmocka_unit_test_prestate(idle_connection, &msgpack),
+        cmocka_unit_test(last_words),
         cmocka_unit_test_prestate(event_behind_end, &protobuf),
         cmocka_unit_test_prestate(event_behind_end, &msgpack),
         cmocka_unit_test_prestate(behind_return, &protobuf),

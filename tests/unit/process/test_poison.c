@@ -126,7 +126,7 @@ static void one_of(const char *const *options, const char *kind, bool closed,
     print_message("  %s, %s: %zu crashes, ended after %.3f s, %u other requests served\n", kind,
                   closed ? "closed" : "open", died, request.seconds, others.served);
     assert_in_range(died, 2, most);
-    assert_int_equal(request.closed, protocol == PROTOCOL_PROTOBUF ? died : 0);
+    assert_int_equal(request.again, died);
     assert_int_equal(request.status, closed ? 500 : 0);
     assert_int_equal(request.outcome, closed ? SIM_EVENT_EXITED : SIM_EVENT_OK);
     assert_non_null(strstr(request.said, REFUSED));
@@ -166,13 +166,13 @@ static void one_request_over_msgpack(void **state) {
     }
 }
 
-/* One that has no $kong_request_id. */
-static void one_request_of_an_old_kong(void **state) {
+/* One that has no $kong_request_id, of a Kong that goes on without the plugin when a connection is
+ * closed. */
+static void of_an_old_kong(enum protocol protocol, bool closed) {
     struct process process;
-    (void)state;
-    begin(&process, one_thread, true);
+    begin(&process, one_thread, closed);
     struct kong_retry poison = {.process = &process,
-                                .protocol = PROTOCOL_PROTOBUF,
+                                .protocol = protocol,
                                 .config = BY_HEADER,
                                 .mode = "segv",
                                 .request_id = "4",
@@ -182,12 +182,20 @@ static void one_request_of_an_old_kong(void **state) {
     other.request_id = "5";
     kong_retry_run(&poison);
     kong_retry_run(&other);
-    assert_int_equal(poison.closed, 2);
-    assert_int_equal(poison.status, 500);
+    assert_int_equal(poison.outcome, closed ? SIM_EVENT_EXITED : SIM_EVENT_OK);
+    assert_int_equal(poison.status, closed ? 500 : 0);
+    assert_int_equal(poison.again, 2);
+    assert_non_null(strstr(poison.said, REFUSED));
     assert_int_equal(other.outcome, SIM_EVENT_OK);
     assert_int_equal(other.asked, 3);
     assert_says(&process, "request 17/4 crashed the server process");
     assert_orderly(process_end(&process, SIGTERM));
+}
+
+static void one_request_of_an_old_kong(void **state) {
+    enum protocol protocol = *(enum protocol *)*state;
+    of_an_old_kong(protocol, true);
+    of_an_old_kong(protocol, false);
 }
 
 /* Without a crash nobody is asked. */
@@ -284,7 +292,7 @@ static void by_configuration(const char *phase, const char *request_id) {
         kong_retry_run(&next);
     }
     others_end(&others);
-    assert_int_equal(request.closed, 2);
+    assert_int_equal(request.again, 2);
     assert_int_equal(request.outcome, SIM_EVENT_OK);
     assert_non_null(strstr(request.said, QUARANTINED));
     assert_int_equal(next.outcome, SIM_EVENT_OK);
@@ -324,7 +332,7 @@ static void poisoned_configuration(void **state) {
                                      .request_id = id};
         kong_retry_run(&request);
         ended += request.status == 500;
-        dear += request.closed > 2;
+        dear += request.again > 2;
         asked += i >= 10 ? request.asked : 0;
     }
     others_end(&others);
@@ -404,7 +412,8 @@ int main(int argc, char **argv) {
         cmocka_unit_test(one_request),
         cmocka_unit_test(one_request_among_threads),
         cmocka_unit_test(one_request_over_msgpack),
-        cmocka_unit_test(one_request_of_an_old_kong),
+        cmocka_unit_test_prestate(one_request_of_an_old_kong, &protobuf),
+        cmocka_unit_test_prestate(one_request_of_an_old_kong, &msgpack),
         cmocka_unit_test(nobody_is_asked),
         cmocka_unit_test(several_requests),
         cmocka_unit_test(several_requests_among_threads),

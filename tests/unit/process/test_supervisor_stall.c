@@ -21,7 +21,7 @@ static void stall_is_reported_and_ended(void **state) {
     bench_begin(&bench, options);
     int64_t id = bench_instance(&bench, "hang");
     double before = seconds_now();
-    assert_int_equal(bench_event(&bench, id, "access"), SIM_EVENT_CLOSED);
+    assert_int_equal(bench_event(&bench, id, "access"), SIM_EVENT_NO_INSTANCE);
     double took = seconds_now() - before;
     assert_true(took >= 0.5);
     snprintf(wanted, sizeof wanted, "hurt has been running access for instance %d for ", (int)id);

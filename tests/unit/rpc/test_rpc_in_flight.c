@@ -106,8 +106,34 @@ static void what_was_only_read(void **state) {
     }
 }
 
+/* Of ProtoBuf:1: a frame that names no function of Kong's, so that any Kong sends the event again.
+ * Of what was only read a short frame is for an event. */
+static void protobuf_event(void **state) {
+    static const char again[] =
+        "\x39\0\0\0no plugin instance: the server that had the event is gone"
+        "\0\0\0\0";
+    static const char exits[] = "\x12\0\0\0kong.response.exit";
+    static const uint8_t event[IN_FLIGHT_HEAD] = "\x0f\0\0\0\x08\x07\xa2\x02";
+    static const uint8_t start[IN_FLIGHT_HEAD] = "\xe0\0\0\0\x08\x07\x8a\x02";
+    uint8_t said[512];
+    (void)state;
+    for (int read = 0; read < 2; read++) {
+        uint8_t what = read ? IN_FLIGHT_READING : IN_FLIGHT_PROTOBUF_EVENT;
+        size_t len =
+            rpc_answer_orphan(&three, what, 7, read ? event : NULL, true, said, sizeof said);
+        assert_int_equal(len, sizeof again - 1);
+        assert_memory_equal(said, again, len);
+        len = rpc_answer_orphan(&three, what, 7, read ? event : NULL, false, said, sizeof said);
+        assert_true(len > sizeof exits);
+        assert_memory_equal(said, exits, sizeof exits - 1);
+    }
+    assert_int_equal(
+        rpc_answer_orphan(&three, IN_FLIGHT_READING, 7, start, true, said, sizeof said), 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(protobuf_event),
         cmocka_unit_test(what_was_noted),
         cmocka_unit_test(what_was_only_read),
     };
