@@ -29,10 +29,12 @@
  * starts.
  *
  * Vault references. An operator may write {vault://env/my-secret} into a field that is
- * .referenceable (a string, or the strings of a list or map). Kong 3.x puts the secret in its place
+ * .referenceable (a string, or the strings of a list or map). Kong puts the secret in its place
  * before it starts an instance: the struct has the secret, never the reference. Only its type and
  * .required are checked, no other rule and no rule over several fields. A reference that Kong
- * cannot resolve is "": the plugin decides what that means. A secret that is rotated reaches the
+ * cannot resolve is "": the plugin decides what that means. Kong 2.8 (which needs `vaults`, and
+ * leaves maps alone) leaves it out: the default takes its place, and without one a .required field
+ * is missing, so that on_error decides. A secret that is rotated reaches the
  * plugin with the next instance only: Kong updates its own table and starts no new one for it. An
  * instance is new after any change of Kong's configuration, a reload, a restart of this server, or
  * when it was forgotten while idle (--instance-idle). A plugin that must follow a rotation at once

@@ -22,8 +22,8 @@ const struct kong_field *schema_field(const struct kong_record *record, const ch
 enum schema_source {
     SCHEMA_FROM_USER, /* as to Kong's Admin API: a key that is no field is a violation */
     SCHEMA_FROM_KONG, /* which has checked it: unknown keys are ignored (Kong's own, "$refs", those
-                         of a later Kong). A value that came from a vault reference is checked for
-                         `required` and its type only, not by rules */
+                         of a later Kong). Where a vault reference may have been, a value is
+                         checked for `required` and its type only, not by rules */
 };
 
 /* Violations, a line each, as Kong's Admin API words them: "config.response_header: required field

@@ -153,7 +153,6 @@ static bool store_record(struct arena *arena, const struct kong_record *record,
 
 static void decode(struct checker *checker, const struct kong_record *record, struct arena *arena,
                    struct schema_result *result, struct errors *errors) {
-    references_collect(checker, record, result->tree);
     defaults_fill(checker, record, result->tree);
     if (checker->nomem) {
         return;

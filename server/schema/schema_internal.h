@@ -18,8 +18,6 @@ struct checker {
     struct arena *arena;
     bool nomem;
     enum schema_source source;
-    const json_t **secrets; /* values that came from a vault reference, sorted; in the arena */
-    size_t secret_count;
     const char *ignored; /* as in struct schema_result */
     size_t ignored_count;
 };
@@ -80,11 +78,7 @@ void errors_report(struct checker *checker, const struct errors *errors, const c
 
 /* --- schema_references.c ------------------------------------------------------------------ */
 
-/* Notes which values of the object came from references. */
-void references_collect(struct checker *checker, const struct kong_record *record,
-                        const json_t *object);
-
-/* Whether the value is exempt from rules, because it is a reference or came from one. */
+/* Whether the value is exempt from rules: it is a reference, or Kong may have put a secret there. */
 bool reference_exempts(const struct checker *checker, const struct kong_field *field,
                        const json_t *value);
 

@@ -56,7 +56,8 @@ static const struct kong_schema schema =
 
 #define REF(name) "\"{vault://env/" name "}\""
 
-/* What Kong 3.9 sends for a field, a list, a map, a record and a list of records. */
+/* What Kong 3.9 sends for a field, a list, a map, a record and a list of records; 2.8 sends the
+ * same without "$refs". */
 static void rules_are_not_for_secrets(void **state) {
     (void)state;
     struct arena arena;
@@ -84,29 +85,33 @@ static void rules_are_not_for_secrets(void **state) {
     assert_string_equal(config->secret, "");
     assert_string_equal(config->keys.items[2], "third");
     arena_free(&arena);
+    config = decode_kongs(&arena, &schema,
+                          "{\"secret\":\"short\",\"keys\":[\"x\"],\"headers\":{\"a\":\"no uuid\"},"
+                          "\"inner\":{\"token\":\"letters\"},\"names\":[\"x\",\"x\",\"y\"]}");
+    assert_string_equal(config->secret, "short");
+    assert_string_equal(config->keys.items[0], "x");
+    assert_string_equal(config->headers.entries[0].value, "no uuid");
+    assert_string_equal(config->inner->token, "letters");
+    assert_int_equal(config->names.count, 2);
+    arena_free(&arena);
 }
 
-/* Only the values that came from a reference, of fields that may be one. */
+/* A field that cannot be a reference, also where Kong says that it was one; a list's or map's own
+ * rules. */
 static void rules_are_for_all_others(void **state) {
     (void)state;
-    CHECK_KONGS(&schema, "{\"secret\":\"short\"}", "config.secret: expected one of: eight---");
     CHECK_KONGS(&schema, "{\"plain\":\"short\",\"$refs\":{\"plain\":" REF("p") "}}",
                 "config.plain: length must be at least 8");
-    CHECK_KONGS(&schema, "{\"secret\":\"short\",\"$refs\":{\"secret\":\"no reference\"}}",
-                "config.secret: expected one of: eight---");
-    CHECK_KONGS(&schema, "{\"secret\":\"short\",\"$refs\":\"secret\"}",
-                "config.secret: expected one of: eight---");
-    CHECK_KONGS(&schema, "{\"keys\":[\"x\",\"y\"],\"$refs\":{\"keys\":[" REF("k") "]}}",
-                "config.keys[2]: should start with: k");
     CHECK_KONGS(&schema,
                 "{\"headers\":{\"long name\":\"x\"},\"$refs\":{\"headers\":{\"long "
                 "name\":" REF("h") "}}}",
                 "config.headers: length must be at most 3");
-    CHECK_KONGS(&schema, "{\"inner\":{\"token\":\"x\"},\"$refs\":{\"token\":" REF("t") "}}",
-                "config.inner.token: invalid value: x");
     CHECK_KONGS(&schema,
                 "{\"list\":[{\"token\":\"1\",\"port\":10,\"$refs\":{\"port\":" REF("p") "}}]}",
                 "config.list[1].port: value should be between 1 and 9");
+    CHECK(&schema, "{\"secret\":\"short\",\"keys\":[\"x\"],\"inner\":{\"token\":\"x\"}}",
+          "config.inner.token: invalid value: x", "config.keys[1]: should start with: k",
+          "config.secret: expected one of: eight---");
 }
 
 /* The type, and that it is there. */
@@ -127,8 +132,10 @@ static void rules_over_several_fields_leave_secrets_out(void **state) {
     decode_kongs(&arena, &schema,
                  "{\"secret\":\"same\",\"other\":\"same\",\"$refs\":{\"secret\":" REF("s") "}}");
     arena_free(&arena);
-    CHECK_KONGS(&schema, "{\"secret\":\"eight---\",\"other\":\"eight---\"}",
-                "config.@entity: values of these fields must be distinct: 'secret', 'other'");
+    decode_kongs(&arena, &schema, "{\"secret\":\"same\",\"other\":\"same\"}");
+    arena_free(&arena);
+    CHECK(&schema, "{\"secret\":\"eight---\",\"other\":\"eight---\"}",
+          "config.@entity: values of these fields must be distinct: 'secret', 'other'");
 }
 
 /* Two references of a set that resolve to the same: one element, and the others keep their places.
@@ -144,9 +151,6 @@ static void a_set_of_secrets(void **state) {
     assert_string_equal(config->names.items[1], "n");
     assert_string_equal(config->names.items[2], "y");
     arena_free(&arena);
-    CHECK_KONGS(&schema,
-                "{\"names\":[\"x\",\"x\",\"m\"],\"$refs\":{\"names\":[" REF("a") "," REF("b") "]}}",
-                "config.names[2]: should start with: n");
 }
 
 /* As many as fit a configuration. */
