@@ -78,7 +78,7 @@ void errors_report(struct checker *checker, const struct errors *errors, const c
 
 /* --- schema_references.c ------------------------------------------------------------------ */
 
-/* Whether the value is exempt from rules: it is a reference, or Kong may have put a secret there. */
+/* Whether no rule is for the value: it is a reference, or Kong may have put a secret there. */
 bool reference_exempts(const struct checker *checker, const struct kong_field *field,
                        const json_t *value);
 

@@ -52,7 +52,7 @@ finish() {
             curl -sS -m 10 -o /dev/null -X DELETE "$admin/$object"
         done
     fi
-    [ -z "$own_kong" ] || kong stop -p "$dir/kong" >>"$dir/kong.out" 2>&1
+    [ -z "$own_kong" ] || gw_kong_stop "$dir/kong" >>"$dir/kong.out" 2>&1
     [ -n "${GW_KEEP:-}" ] || rm -rf --one-file-system "$dir"
     exit "$status"
 }

@@ -31,7 +31,7 @@ fi
 
 prefix=
 stop_kong() {
-    [ -z "$prefix" ] || kong stop -p "$prefix/kong" >>"$prefix/kong.out" 2>&1
+    [ -z "$prefix" ] || gw_kong_stop "$prefix/kong" >>"$prefix/kong.out" 2>&1
 }
 finish() {
     local status=$?

@@ -69,6 +69,17 @@ gw_alive() {
     kill -0 "$1" 2>/dev/null
 }
 
+gw_gone() {
+    ! gw_alive "$1"
+}
+
+gw_kong_stop() { # PREFIX: the command comes back while nginx still writes there
+    local pid
+    pid=$(cat "$1/pids/nginx.pid" 2>/dev/null)
+    kong stop -p "$1"
+    [ -z "$pid" ] || gw_wait gw_gone "$pid"
+}
+
 gw_inode() {
     stat -c %i "$GW_SOCKET" 2>/dev/null
 }
