@@ -341,7 +341,7 @@ static void check_full(struct ends ends) {
     char expected[64];
     const char *text;
 
-    alarm(20);
+    alarm(60);
     while (log_dropped(log) < 100)
         log_write(log, LOG_LEVEL_INFO, "line %zu", written++);
     assert_int_equal(fcntl(ends.writer, F_GETFL), flags);

@@ -20,7 +20,7 @@
 #include "sim_reply.h"
 
 void msgpack_peer_open(struct msgpack_peer *peer, const char *path) {
-    struct timeval patience = {.tv_sec = 20};
+    struct timeval patience = {.tv_sec = 60};
     *peer = (struct msgpack_peer){.fd = sim_connect_unix((char *)(uintptr_t)path)};
     assert_true(peer->fd >= 0);
     assert_int_equal(setsockopt(peer->fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience), 0);

@@ -470,7 +470,7 @@ enum sim_event_outcome rig_event(struct rig *rig, int64_t instance, struct sim_e
 }
 
 void rig_settle(void) {
-    for (int i = 0; i < 1000; i++) {
+    for (int i = 0; i < 6000; i++) {
         if (notes.started == notes.returned) {
             return;
         }

@@ -74,7 +74,7 @@ void rig_fresh(struct rig *rig);
 /* One access event on a fresh state. */
 enum sim_event_outcome rig_event(struct rig *rig, int64_t instance, struct sim_event *event);
 
-/* Waits until no handler is at work; fails the test after some seconds. */
+/* Waits until no handler is at work; fails the test after a minute. */
 void rig_settle(void);
 
 /* What GetStatus says of the plugin ("EventsRunning"); over a connection of its own. */

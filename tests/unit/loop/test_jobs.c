@@ -41,7 +41,7 @@ static void pause_ms(long ms) {
 
 /* Until it is at least that. */
 static void await(const _Atomic unsigned *figure, unsigned value) {
-    for (int i = 0; i < 10000 && *figure < value; i++) {
+    for (int i = 0; i < 60000 && *figure < value; i++) {
         pause_ms(1);
     }
     assert_in_range(*figure, value, UINT32_MAX);

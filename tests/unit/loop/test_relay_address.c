@@ -72,7 +72,7 @@ static int abstract(const char *name, struct sockaddr_un *address, socklen_t *le
 static int dial(const char *name) {
     struct sockaddr_un address;
     socklen_t len;
-    struct timeval patience = {.tv_sec = 20};
+    struct timeval patience = {.tv_sec = 60};
     int fd = abstract(name, &address, &len);
     assert_true(fd >= 0);
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);

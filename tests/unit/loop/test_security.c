@@ -99,7 +99,7 @@ static void closed_standard_descriptors(void **state) {
     int fd = -1;
     (void)state;
     process_start(&process, &setup);
-    for (int i = 0; i < 2000 && (fd = raw_connect(&process)) < 0; i++) {
+    for (int i = 0; i < 12000 && (fd = raw_connect(&process)) < 0; i++) {
         pause_ms(5);
     }
     assert_true(fd >= 0);

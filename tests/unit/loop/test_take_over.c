@@ -15,8 +15,6 @@
 
 #include "process_peer.h"
 
-#define SEES_MS 15000 /* it looks every 3 s */
-
 static const char *const take_over[] = {"--take-over", NULL};
 static const char *const supervised[] = {"--supervise", "yes", NULL};
 
@@ -40,7 +38,7 @@ static void assert_serves(const struct process *process) {
 }
 
 static void wait_until_served_by(const struct process *process, pid_t pid) {
-    double until = seconds_now() + SEES_MS / 1000.0;
+    double until = seconds_now() + PATIENCE_MS / 1000.0;
     while (who_serves(process) != pid) {
         if (seconds_now() > until) {
             fail_msg("process %d does not serve at %s", (int)pid, process->path);

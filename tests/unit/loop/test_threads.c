@@ -138,7 +138,7 @@ static const struct kong_value *of_rig(const struct kong_value *status) {
 }
 
 static void await_figure(struct crowd *crowd, const char *phase, const char *what, int64_t wanted) {
-    for (int i = 0; i < 2000; i++) {
+    for (int i = 0; i < 12000; i++) {
         const struct kong_value *now = status(crowd, 0);
         const struct kong_value *phases = of_rig(now);
         if (value_get(phases, phase) != NULL && figure(of_rig(now), phase, what, NULL) == wanted) {
@@ -472,7 +472,7 @@ static void forsaken_events_make_room(void **state) {
     int64_t id = start_over(&crowd, 0, "{\"mode\":\"loop\",\"count\":1}");
     begin_over(&crowd, 0, id);
     begin_over(&crowd, 0, id);
-    for (int i = 0; i < 100; i++) {
+    for (int i = 0; i < 600; i++) {
         reply = begin_over(&crowd, 1, id);
         if (reply.kind == RPC_REPLY_PDK_CALL) {
             break;

@@ -102,7 +102,7 @@ static void load_of_both_protocols(size_t threads) {
     assert_int_equal(one.retried + two.retried, 0);
     int64_t open;
     assert_int_equal(started(server, &open), one.events + two.events);
-    for (int i = 0; open > 1 && i < 1000; i++) { /* the one that asks */
+    for (int i = 0; open > 1 && i < 12000; i++) { /* the one that asks */
         usleep(5000);
         started(server, &open);
     }

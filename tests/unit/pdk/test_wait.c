@@ -254,7 +254,7 @@ static void make_gate(struct gate *gate) {
 
 /* Until `count` threads in all have come to the gate. */
 static void await_at_gate(struct gate *gate, unsigned count) {
-    for (int i = 0; i < 10000 && gate->waiting < count; i++) {
+    for (int i = 0; i < 60000 && gate->waiting < count; i++) {
         uv_sleep(1);
     }
     assert_int_equal(gate->waiting, count);
