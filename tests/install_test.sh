@@ -30,7 +30,7 @@ check 'the documents are there, and link to each other' 'test -s "$root/opt/kong
 check 'zsh completion is there' 'test -s "$root/opt/kong/share/zsh/site-functions/_apiversion-server"'
 check 'fish completion is there' 'test -s "$root/opt/kong/share/fish/vendor_completions.d/apiversion-server.fish"'
 check 'bash completion is there' 'test -s "$root/opt/kong/share/bash-completion/completions/apiversion-server"'
-check 'the units are there, and start that binary' 'test -s "$root/opt/kong/lib/systemd/system/apiversion-server.socket" && grep -qx "ExecStart=/opt/kong/bin/apiversion-server" "$root/opt/kong/lib/systemd/system/apiversion-server.service"'
+check 'the units are there, and start that binary' 'test -s "$root/opt/kong/lib/systemd/system/apiversion-server.socket" && grep -qx "ExecStart=/opt/kong/bin/apiversion-server --supervise yes" "$root/opt/kong/lib/systemd/system/apiversion-server.service"'
 check 'the dashboard and the alerts are there' 'test -s "$root/opt/kong/share/apiversion-server/grafana/kong-plugin-server.json" && test -s "$root/opt/kong/share/apiversion-server/prometheus/kong-plugin-server.rules.yml"'
 check 'the dump is JSON and nothing else' '"$bin" -dump | python3 -c "import json, sys; json.load(sys.stdin)" 2>/dev/null || ! command -v python3 >/dev/null'
 check 'the socket is named after the binary, in the prefix' '"$bin" -dump -p /some/prefix | grep -q "\"/some/prefix/apiversion-server.socket\""'

@@ -120,7 +120,7 @@ yes 'the tarball, unpacked: the binary needs no library' is_static "$binary"
 yes 'the tarball, unpacked: the binary serves' works "$binary"
 yes 'the tarball, unpacked: relro is left' says GNU_RELRO <(readelf -lW "$binary")
 units=$dir/usr/local/lib/systemd/system
-yes 'the tarball, unpacked: the unit starts that binary' says '^ExecStart=/usr/local/bin/apiversion-server$' "$units/apiversion-server.service"
+yes 'the tarball, unpacked: the unit starts that binary' says '^ExecStart=/usr/local/bin/apiversion-server --supervise yes$' "$units/apiversion-server.service"
 yes 'the tarball, unpacked: nothing is left to be filled in' nothing_left "$dir/usr/local"
 verify_units 'the tarball, unpacked' "$units"
 yes 'the tarball, unpacked: the manual is one' says '^\.TH ' <(zcat "$dir/usr/local/share/man/man1/apiversion-server.1.gz")
@@ -163,7 +163,7 @@ EOT
     yes 'the Debian package: checksums' sh -c 'cd "$1" && md5sum --quiet -c DEBIAN/md5sums' sh "$dir/deb"
     yes 'the Debian package: its scripts are sh' sh -c 'for s in "$1"/DEBIAN/p*; do sh -n "$s" || exit 1; done' sh "$dir/deb"
     yes 'the Debian package, unpacked: the binary serves' works "$dir/deb/usr/bin/apiversion-server"
-    yes 'the Debian package, unpacked: the unit starts that binary' says '^ExecStart=/usr/bin/apiversion-server$' "$dir/deb/usr/lib/systemd/system/apiversion-server.service"
+    yes 'the Debian package, unpacked: the unit starts that binary' says '^ExecStart=/usr/bin/apiversion-server --supervise yes$' "$dir/deb/usr/lib/systemd/system/apiversion-server.service"
     yes 'the Debian package, unpacked: nothing is left to be filled in' nothing_left "$dir/deb"
     yes 'the Debian package, unpacked: its documents link to each other' tests/packaging/links.sh "$dir/deb/usr/share/doc/apiversion-server"
     dpkg-deb -x "$dev" "$dir/dev"
