@@ -231,6 +231,7 @@ static void conn_flush(struct conn *conn) {
 
 static void nudge_if_idle(struct conn *conn) {
     if (drain_nudges(&conn->rpc, conn->fd) && rpc_nudge(&conn->rpc)) {
+        conn->heard_ms = uv_now(conn->env->loop); /* it has time to close before it is ended */
         conn_flush(conn);
     }
 }
