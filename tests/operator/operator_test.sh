@@ -514,9 +514,10 @@ fi
 
 # --- a log in a file, supervisor and child, and logrotate ---
 mkdir "$dir/logs"
+ln -s logs "$dir/linked" # as systemd has a service's
 log=$dir/logs/x.log
 start --supervise yes --log-file "$log"
-sed "s|/var/log/apiversion-server/|$dir/logs/|" "$(dirname "$0")/../../server/packaging/logrotate" >"$dir/logrotate.conf"
+sed "s|/var/log/apiversion-server/|$dir/linked/|" "$(dirname "$0")/../../server/packaging/logrotate" >"$dir/logrotate.conf"
 rotate() { # as logrotate does it, which is run where it is installed
     if command -v logrotate >/dev/null; then
         chmod 644 "$dir/logrotate.conf"
@@ -524,7 +525,7 @@ rotate() { # as logrotate does it, which is run where it is installed
     else
         echo 'SKIPPED: logrotate is not installed: its script alone was run'
         mv "$log" "$log.1"
-        sh -c "$(sed -n '/postrotate/,/endscript/p' "$dir/logrotate.conf" | sed '1d;$d')" sh "$log"
+        sh -c "$(sed -n '/postrotate/,/endscript/p' "$dir/logrotate.conf" | sed '1d;$d')" sh "$dir/linked/x.log"
     fi
 }
 opened() { # TEXT PID…: each of these has opened the file again

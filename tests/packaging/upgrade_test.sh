@@ -168,8 +168,11 @@ yes 'and is stopped before' grep -q 'stop apiversion-server.socket apiversion-se
 yes 'what an administrator changed stays' test -e "$root/etc/logrotate.d/apiversion-server"
 yes 'it comes again as it was' package -i /2.deb
 yes 'enabled, too' test "$(links)" = "$enabled"
+mkdir -p "$root/var/log/private/apiversion-server" # as systemd makes it, for --log-file
+ln -s private/apiversion-server "$root/var/log/apiversion-server"
+: >"$root/var/log/apiversion-server/x.log"
 yes 'it is purged' package -P apiversion-server
-left=$(find "$root"/etc "$root"/usr "$root"/var/lib "$root"/lib -xdev -name '*apiversion-server*' 2>/dev/null || true)
+left=$(find "$root"/etc "$root"/usr "$root"/var/lib "$root"/var/log "$root"/lib -xdev -name '*apiversion-server*' 2>/dev/null || true)
 yes "nothing of it is left${left:+: $left}" test -z "$left"
 
 # --- The package for authors: a plugin, its test, the tools ---
