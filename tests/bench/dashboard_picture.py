@@ -51,7 +51,12 @@ def ask(url, what, **parameters):
 def panels():
     with open(DASHBOARD, encoding="utf-8") as file:
         found = json.load(file)["panels"]
-    return [panel for panel in found if not panel["title"].startswith(ROWS_LEFT_OUT)]
+    found = [panel for panel in found if not panel["title"].startswith(ROWS_LEFT_OUT)]
+    places = [panel["gridPos"] for panel in found]
+    covered = {y for place in places for y in range(place["y"], place["y"] + place["h"])}
+    for place in places: # no gap where panels are left out
+        place["y"] = sum(y < place["y"] for y in covered)
+    return found
 
 
 def collect(url, seconds):
@@ -90,7 +95,7 @@ def measure(options):
             port = free_port()
             path = os.path.join(directory, plugin)
             command = [os.path.join(options.build, program), "--socket", path, "--log-level", "warn"]
-            command += ["--metrics-listen", "127.0.0.1:%d" % port]
+            command += ["--metrics-listen", "127.0.0.1:%d" % port, "--busy-poll", "20" if number == 0 else "0"]
             children.append(Server(plugin, command, path, (), plugin))
             targets.append({"targets": ["127.0.0.1:%d" % port], "labels": {"instance": "kong-%d" % (number + 1)}})
         servers = list(children)
