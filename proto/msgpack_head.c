@@ -68,7 +68,7 @@ static void read_fix(struct msgpack_head *head, uint8_t first) {
 /* c0 to df; `tail` is what follows the first byte, as one number. */
 static void read_typed(struct msgpack_head *head, uint8_t first, const uint8_t *data, size_t size) {
     uint64_t tail = read_big(data, size);
-    unsigned unused = 64 - 8 * (unsigned)size; /* bits */
+    unsigned unused = (64 - 8 * (unsigned)size) & 63; /* bits */
     switch (first) {
     case 0xc0:
         head->kind = MSGPACK_NIL;

@@ -13,7 +13,7 @@ const char *codec_strerror(int error) {
         [-CODEC_E_NOMEM] = "out of memory, or over a memory limit",
         [-CODEC_E_MALFORMED] = "malformed message",
         [-CODEC_E_LIMIT] =
-            "message over a limit: nesting " TEXT(LIMIT_NESTING) ", elements 2^20, or size",
+            ("message over a limit: nesting " TEXT(LIMIT_NESTING) ", elements 2^20, or size"),
         [-CODEC_E_SHAPE] = "not the message that belongs here",
     };
     unsigned index = 0u - (unsigned)error;
