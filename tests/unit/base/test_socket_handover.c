@@ -376,8 +376,27 @@ static void test_handover_under_load(void **state) {
     assert_true(served >= HANDOVERS);
 }
 
+/* What is at a path that is no server's. */
+static void test_look_at_others(void **state) {
+    struct place *place = *state;
+    char longest[SOCKET_PATH_BYTES + 2];
+    pid_t pid = 7;
+
+    memset(longest, 'x', sizeof longest);
+    longest[sizeof longest - 1] = '\0';
+    assert_int_equal(socket_look(longest, &pid), SOCKET_PATH_FREE);
+    assert_int_equal(socket_look(longest + 1, &pid), SOCKET_PATH_FREE); /* it could be there */
+    assert_int_equal(pid, 0);
+    assert_int_equal(socket_look("/dev/null/socket", &pid), SOCKET_PATH_FREE);
+    assert_int_equal(socket_look("/dev/null", &pid), SOCKET_PATH_FREE);
+    assert_int_equal(symlink(place->path, place->path), 0);
+    assert_int_equal(socket_look(place->path, &pid), SOCKET_PATH_UNKNOWN);
+    assert_int_equal(unlink(place->path), 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        PLACE_TEST(test_look_at_others),
         PLACE_TEST(test_stale_socket),
         PLACE_TEST(test_look),
         PLACE_TEST(test_datagrams_are_somebodys),
