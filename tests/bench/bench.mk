@@ -17,7 +17,7 @@ bench-peers: $(SERVER) $(GETTERS) $(BENCH_TOOLS) ## measure against go-pdk, Java
 bench-http: $(SERVER) ## measure requests through nginx: no plugin, Lua, ours
 	@tests/bench/run http --build $(BUILD)
 
-bench-kong: $(SERVER) $(GETTERS) $(AHEAD) ## measure requests through the Kong on PATH: no plugin, Lua, ours
+bench-kong: $(SERVER) $(GETTERS) $(AHEAD) $(BENCH_TOOLS) ## measure requests through the Kong on PATH: no plugin, Lua, ours, the limit, go-pdk
 	@tests/bench/run kong --build $(BUILD)
 
 bench-instructions: $(SERVER) $(GETTERS) $(BENCH_TOOLS) ## count instructions per event

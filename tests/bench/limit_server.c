@@ -2,7 +2,10 @@
  * how many bytes a request of the load generator has, and answers each with bytes made before, in
  * one write. Only the number of the call is copied into the answer.
  *
- * usage: limit_server SOCKET protobuf|msgpack [SCRIPT[+] [N]]
+ * usage: limit_server SOCKET protobuf|kong|msgpack [SCRIPT[+] [N]]
+ *
+ * kong: ProtoBuf:1 with a real Kong, whose requests have any length: their frames are counted, and
+ * of RpcCall the fields are passed over.
  *
  * SCRIPT+: getters that are neighbours leave together (ProtoBuf:1).
  *
@@ -34,10 +37,12 @@ struct step {
     size_t answer_number_at;
     size_t answer_number_len;
     struct wire answer;
+    unsigned calls; /* in the answer */
 };
 
 struct limit {
     enum wire_protocol protocol;
+    bool kong;
     struct step steps[SCRIPT_MAX_CALLS + 1];
     size_t count;
     size_t first_len;     /* ProtoBuf:1: before a connection's first event there are no answers */
@@ -51,6 +56,8 @@ struct conn {
     bool hot; /* the first event was seen */
     bool first;
     size_t step;
+    unsigned due;               /* kong: answers to calls */
+    uint32_t sequence;          /* … of the call */
     uint8_t number[NUMBER_MAX]; /* of the call */
     size_t have;
     uint8_t data[WIRE_MAX];
@@ -76,6 +83,7 @@ static void prepare_protobuf(struct limit *limit, const struct canned *canned, b
         const struct canned_call *call = &canned->calls[i];
         wire_put(&step->answer, call->sent.data, call->sent.len);
         answers += call->answer.len;
+        step->calls++;
         bool goes_on = together && i + 1 < canned->count && canned->calls[i + 1].is_getter;
         if (call->is_getter && !goes_on) {
             step = &limit->steps[limit->count++];
@@ -208,7 +216,91 @@ static bool answer_events(struct limit *limit, struct conn *conn) {
     }
 }
 
+/* --- A real Kong ------------------------------------------------------------------------------ */
+
+/* The sequence of an RpcCall, and the number of its command; false: it is none. */
+static bool look_at_call(const uint8_t *at, const uint8_t *end, uint32_t *sequence,
+                         unsigned *command) {
+    *sequence = *command = 0;
+    while (at != NULL && at < end) {
+        uint64_t tag, value;
+        at = pb_get_varint(at, end, &tag);
+        at = at == NULL ? NULL : pb_get_varint(at, end, &value);
+        if (at == NULL || tag >> 3 > 100 || ((tag & 7) != 0 && (tag & 7) != 2) ||
+            ((tag & 7) == 2 && value > (size_t)(end - at))) {
+            return false;
+        }
+        if ((tag & 7) == 2) {
+            *command = (unsigned)(tag >> 3);
+            at += value;
+        } else {
+            *sequence = (uint32_t)value;
+        }
+    }
+    return at == end;
+}
+
+static bool start_for_kong(const struct conn *conn) {
+    struct wire reply = {.len = 0};
+    struct wire content = {.len = 0};
+    wire_byte(&content, 1 << 3);
+    wire_varint(&content, conn->sequence);
+    wire_byte(&content, 0x8a); /* field 33 */
+    wire_byte(&content, 0x02);
+    wire_byte(&content, 1 + pb_id.len);
+    wire_byte(&content, 2 << 3);
+    wire_put(&content, pb_id.bytes, pb_id.len);
+    wire_le32(&reply, content.len);
+    wire_put(&reply, content.data, content.len);
+    return answer(conn, reply.data, reply.len);
+}
+
+/* The next step of an event; the last one has the end, with Kong's own number. */
+static bool next_step(const struct limit *limit, struct conn *conn) {
+    const struct step *step = &limit->steps[conn->step];
+    conn->due = step->calls;
+    if (++conn->step < limit->count) {
+        return answer(conn, step->answer.data, step->answer.len);
+    }
+    struct wire last, number;
+    last.len = number.len = 0;
+    wire_put(&last, step->answer.data, step->answer.len - 8); /* without the frame of RpcReturn */
+    wire_byte(&number, 1 << 3);
+    wire_varint(&number, conn->sequence);
+    wire_le32(&last, number.len);
+    wire_put(&last, number.data, number.len);
+    conn->step = 0;
+    return answer(conn, last.data, last.len);
+}
+
+static bool answer_kong(const struct limit *limit, struct conn *conn) {
+    while (conn->have >= 4) {
+        const uint8_t *data = conn->data;
+        size_t len = 4 + ((size_t)data[0] | (size_t)data[1] << 8 | (size_t)data[2] << 16);
+        unsigned command;
+        bool good;
+        if (conn->have < len) {
+            return len <= sizeof conn->data;
+        }
+        if (conn->due > 0) {
+            good = --conn->due > 0 || conn->step == 0 || next_step(limit, conn);
+        } else if (look_at_call(data + 4, data + len, &conn->sequence, &command)) {
+            good = command == 36 ? next_step(limit, conn) : command == 33 && start_for_kong(conn);
+        } else {
+            good = false;
+        }
+        if (!good) {
+            return false;
+        }
+        consume(conn, len);
+    }
+    return true;
+}
+
 static bool on_bytes(struct limit *limit, struct conn *conn) {
+    if (limit->kong) {
+        return answer_kong(limit, conn);
+    }
     while (!conn->hot && conn->have > 0) {
         ssize_t used = start_instance(limit, conn);
         if (used == 0) {
@@ -249,6 +341,7 @@ static void on_connection(struct limit *limit) {
     conn->fd = fd;
     conn->hot = conn->first = false;
     conn->step = conn->have = 0;
+    conn->due = 0;
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = conn};
     if (epoll_ctl(limit->epoll, EPOLL_CTL_ADD, fd, &event) != 0) {
         close(fd);
@@ -310,12 +403,13 @@ int main(int argc, char **argv) {
     struct canned *canned = calloc(1, sizeof *canned);
     struct rlimit files;
     if (argc < 3 || argc > 5 || script == NULL || limit == NULL || canned == NULL) {
-        fputs("usage: limit_server SOCKET protobuf|msgpack [SCRIPT[+] [N]]\n", stderr);
+        fputs("usage: limit_server SOCKET protobuf|kong|msgpack [SCRIPT[+] [N]]\n", stderr);
         free(limit);
         free(canned);
         return 2;
     }
     limit->protocol = strcmp(argv[2], "msgpack") == 0 ? WIRE_MSGPACK : WIRE_PROTOBUF;
+    limit->kong = strcmp(argv[2], "kong") == 0;
     limit->until_wrong = argc > 4 ? strtoull(argv[4], NULL, 10) : 0;
     limit->all_wrong = argc > 4 && limit->until_wrong == 0;
     script_canned(script, limit->protocol, canned);

@@ -87,7 +87,7 @@ void pb_end(struct wire *wire, uint32_t sequence) {
     wire_varint(wire, sequence);
 }
 
-static const uint8_t *get_varint(const uint8_t *at, const uint8_t *end, uint64_t *value) {
+const uint8_t *pb_get_varint(const uint8_t *at, const uint8_t *end, uint64_t *value) {
     *value = 0;
     for (unsigned shift = 0; at < end && shift < 64; shift += 7) {
         *value |= (uint64_t)(*at & 0x7f) << shift;
@@ -103,17 +103,17 @@ static const uint8_t *next_field(const uint8_t *at, const uint8_t *end, uint64_t
                                  const uint8_t **from, const uint8_t **to) {
     uint64_t key;
     uint64_t len;
-    at = get_varint(at, end, &key);
+    at = pb_get_varint(at, end, &key);
     if (at == NULL) {
         return NULL;
     }
     *field = key >> 3;
     *from = at;
     if ((key & 7) == WIRE_TYPE_VARINT) {
-        *to = get_varint(at, end, &len);
+        *to = pb_get_varint(at, end, &len);
         return *to;
     }
-    at = (key & 7) == WIRE_TYPE_LENGTH ? get_varint(at, end, &len) : NULL;
+    at = (key & 7) == WIRE_TYPE_LENGTH ? pb_get_varint(at, end, &len) : NULL;
     if (at == NULL || len > (size_t)(end - at)) {
         return NULL;
     }

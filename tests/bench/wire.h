@@ -44,6 +44,9 @@ void pb_handle_event(struct wire *wire, uint32_t sequence, const struct wire_id 
 /* The empty frame and the RpcReturn that end an event. */
 void pb_end(struct wire *wire, uint32_t sequence);
 
+/* NULL: cut short, or too long; also for a NULL `at`. */
+const uint8_t *pb_get_varint(const uint8_t *at, const uint8_t *end, uint64_t *value);
+
 /* The body of a frame that answers cmd_start_instance: its instance_id, or false when it is none.
  */
 bool pb_instance_id(const uint8_t *data, size_t len, struct wire_id *id);

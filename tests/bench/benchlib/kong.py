@@ -1,5 +1,6 @@
 """Requests/s through a running Kong that is on PATH, with plugin servers in turn behind one socket."""
 
+import functools
 import json
 import os
 import re
@@ -10,6 +11,7 @@ import urllib.request
 
 from .servers import PATIENCE, Failed
 
+LIMIT = "limit"
 PLUGINS = {"version": "api-version", "getters": "bench-getters", "ten-getters": "bench-ten"}
 PORTS = {"proxy": 28710, "admin": 28711, "upstream": 28712}
 
@@ -51,6 +53,7 @@ class Kong:
 
     def __init__(self, bench, protocol):
         self.bench = bench
+        self.protocol = protocol
         self.directory = bench.socket("kong-" + protocol)
         os.makedirs(os.path.join(self.directory, "lua/kong/plugins/lua-version"))
         for name, text in (("handler", LUA), ("schema", LUA_SCHEMA)):
@@ -168,11 +171,20 @@ def _latency(text, which):
     return float(value) * {"us": 1, "ms": 1e3, "s": 1e6}[unit]
 
 
-def cases(bench, protocol):
-    """[(name, route, plugin, a function that starts the server)]. The limit server is not among them:
-    it knows the bytes of the load generator only."""
+def cases(bench, protocol, loud):
+    """[(name, route, plugin, a function that starts the server)]. `loud` is told what is not there."""
     found = [("no plugin", "none", None, None), ("Lua", "lua", None, None)]
     found.append(("set-header", "version", "api-version", bench.ours))
+    if protocol == "protobuf":
+        for script, route in (("set-header", "version"), ("getters", "getters"), ("ten-getters", "ten-getters")):
+            start = functools.partial(bench.limit, "kong", script, together=True)
+            found.append(("%s, %s" % (script, LIMIT), route, PLUGINS[route], start))
+        for script, route in (("set-header", "version"), ("getters", "getters")):
+            if bench.has_peer("go"):
+                start = functools.partial(bench.peer, "go", script)
+                found.append(("%s, go-pdk" % script, route, PLUGINS[route], start))
+            else:
+                loud("SKIPPED: %s, go-pdk: it is not installed (make bench-peers, where Go is)" % script)
     for script in ("getters", "ten-getters"):
         for mode in ("off", "declared", "auto") if protocol == "protobuf" else ("auto",):
             found.append(
@@ -188,7 +200,7 @@ def cases(bench, protocol):
     return found
 
 
-def measure(bench, say, pairs, connections=(1, 4, 16), seconds=2):
+def measure(bench, say, loud, pairs, connections=(1, 4, 16), seconds=2):
     """{protocol: {(case, connections): [figures]}}, cases taking turns; and that the headers of the
     answers are the same with each --prefetch."""
     for tool in ("kong", "nginx", "wrk"):
@@ -198,17 +210,17 @@ def measure(bench, say, pairs, connections=(1, 4, 16), seconds=2):
     for protocol, name in (("protobuf", "ProtoBuf:1"), ("msgpack", "MsgPack:1")):
         kong = Kong(bench, name)
         try:
-            found[protocol] = _rounds(bench, say, kong, protocol, pairs, connections, seconds)
+            found[protocol] = _rounds(bench, say, kong, cases(bench, protocol, loud), pairs, connections, seconds)
         finally:
             kong.stop()
     return found
 
 
-def _rounds(bench, say, kong, protocol, pairs, connections, seconds):
+def _rounds(bench, say, kong, turns, pairs, connections, seconds):
     samples, headers = {}, {}
     for turn in range(pairs):
-        for name, route, plugin, start in cases(bench, protocol):
-            say("%s, round %d, %s" % (protocol, turn + 1, name))
+        for name, route, plugin, start in turns:
+            say("%s, round %d, %s" % (kong.protocol, turn + 1, name))
             server = start() if start else None
             if server is not None:
                 kong.link(plugin, server)
@@ -218,7 +230,7 @@ def _rounds(bench, say, kong, protocol, pairs, connections, seconds):
                 for key, value in got.items()
                 if key.startswith("X-") and "Kong" not in key
             }
-            if headers.setdefault(route, seen) != seen:
+            if LIMIT not in name and headers.setdefault(route, seen) != seen:
                 raise Failed("%s: other headers than before: %s, %s" % (name, seen, headers[route]))
             for count in connections:
                 figures = kong.load(route, count, seconds)

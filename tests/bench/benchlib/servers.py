@@ -1,6 +1,7 @@
 """Starting, watching and ending plugin servers."""
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -141,13 +142,17 @@ class Bench:
         command = [self.tool("limit_server"), path, protocol, script + "+" * together]
         return self._started(Server(name, command, path, (protocol,), self.SCRIPTS[script]))
 
+    def has_peer(self, name):
+        return os.path.exists(os.path.join(self.build, "peers", name, "ready"))
+
     def peer(self, name, script="set-header"):
         """go, js or python; None when it is not installed."""
         home = os.path.join(self.build, "peers", name)
         plugin = self.SCRIPTS[script]
-        if not os.path.exists(os.path.join(home, "ready")):
+        if not self.has_peer(name):
             return None
         directory = self.socket("%s-%s" % (name, script))
+        shutil.rmtree(directory, ignore_errors=True)  # of a round before
         os.mkdir(directory)
         plugins = os.path.join(home, "plugins")
         if name == "go":

@@ -237,12 +237,15 @@ static const unsigned calls_of[] = {1, 6}; /* of an event: five setters leave as
 
 static void every_event_is_counted(void **state) {
     struct bench *bench = *state;
-    for (int i = 0; i < 8; i++) {
+    for (int i = 0; i < 16; i++) { /* from 8 on the limit server that Kong may talk to */
         const char *protocol = protocols[i & 1];
+        if (i >= 8 && (i & 1) != 0) {
+            continue;
+        }
         const char *script = names[i >> 1 & 1];
         char out[2048];
         char wanted[64];
-        start_limit(bench, protocol, script, NULL);
+        start_limit(bench, i >= 8 ? "kong" : protocol, script, NULL);
         assert_int_equal(
             run_load(bench, protocol, script, "10", i & 4 ? "--as-kong" : NULL, out, sizeof out),
             0);
