@@ -197,7 +197,7 @@ static int by_chance(struct kong *kong, struct bench *bench) {
     uint64_t *random = bench->data;
     memset(expected, 0, sizeof expected);
     for (unsigned i = 0; i < 24; i++) {
-        size_t which = next_random(random) % NAMES;
+        size_t which = (size_t)(next_random(random) % NAMES);
         snprintf(expected[which], sizeof expected[which], "%u", i);
         set(kong, bench, names[which][next_random(random) % 2], expected[which]);
         if (next_random(random) % 8 == 0) {
