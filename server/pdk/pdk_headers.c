@@ -201,7 +201,8 @@ static int check_name(struct kong *kong, enum pdk_id id, struct kong_str name) {
     if (name.data == NULL || name.len == 0) {
         return pdk_fail(kong, id, KONG_E_INVALID, "a header must have a name");
     }
-    if (pdk_sets_length(id, name)) {
+    /* most names are not looked at */
+    if (name.len == 14 && (name.data[0] | 32) == 'c' && pdk_sets_length(id, name)) {
         return pdk_fail(kong, id, KONG_E_INVALID, PDK_SETS_LENGTH);
     }
     return KONG_OK;
