@@ -8,7 +8,6 @@ dashboard_picture.py draw FILE.json FILE.svg
     The panels, where the dashboard has them.
 """
 
-import argparse
 import json
 import math
 import os
@@ -25,7 +24,7 @@ import urllib.request
 
 sys.dont_write_bytecode = True
 
-from benchlib import svg  # noqa: E402
+from benchlib import picture, svg  # noqa: E402
 from benchlib.servers import Failed, Server  # noqa: E402
 
 DASHBOARD = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../server/packaging/grafana/kong-plugin-server.json")
@@ -251,26 +250,5 @@ def draw(options):
     picture.save(options.svg)
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    commands = parser.add_subparsers(dest="what", required=True)
-    command = commands.add_parser("measure")
-    command.add_argument("file")
-    command.add_argument("--build", default="build")
-    command.add_argument("--seconds", type=int, default=120)
-    command.set_defaults(work=measure)
-    command = commands.add_parser("draw")
-    command.add_argument("file")
-    command.add_argument("svg")
-    command.set_defaults(work=draw)
-    options = parser.parse_args()
-    try:
-        options.work(options)
-    except Failed as failed:
-        print("dashboard_picture: %s" % failed, file=sys.stderr)
-        return 1
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(picture.main(__doc__, measure, draw, seconds=120))

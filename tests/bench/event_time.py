@@ -9,7 +9,6 @@ event_time.py draw FILE.json FILE.svg
 Build with LTO=no: whole-program optimisation moves code from one part to another.
 """
 
-import argparse
 import collections
 import json
 import os
@@ -20,8 +19,8 @@ import tempfile
 
 sys.dont_write_bytecode = True
 
-from benchlib import measure, svg  # noqa: E402
-from benchlib.servers import Bench, Failed  # noqa: E402
+from benchlib import measure, picture, svg  # noqa: E402
+from benchlib.servers import Bench  # noqa: E402
 
 PROTOCOLS = ("protobuf", "msgpack")
 TITLES = {"protobuf": "ProtoBuf:1", "msgpack": "MsgPack:1"}
@@ -167,25 +166,5 @@ def run_draw(options):
     picture.save(options.svg)
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    commands = parser.add_subparsers(dest="what", required=True)
-    command = commands.add_parser("measure")
-    command.add_argument("file")
-    command.add_argument("--build", default="build")
-    command.set_defaults(work=run_measure)
-    command = commands.add_parser("draw")
-    command.add_argument("file")
-    command.add_argument("svg")
-    command.set_defaults(work=run_draw)
-    options = parser.parse_args()
-    try:
-        options.work(options)
-    except Failed as failed:
-        print("event_time: %s" % failed, file=sys.stderr)
-        return 1
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(picture.main(__doc__, run_measure, run_draw))
