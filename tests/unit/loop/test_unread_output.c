@@ -100,7 +100,7 @@ static void more_than_may_wait(void **state) {
 }
 
 int main(void) {
-    alarm(120);
+    alarm(600);
     const struct CMUnitTest tests[] = {cmocka_unit_test(more_than_may_wait)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
