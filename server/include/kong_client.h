@@ -104,7 +104,7 @@ int kong_client_tls_request_client_certificate(struct kong *kong);
 int kong_client_tls_disable_session_reuse(struct kong *kong);
 
 /* kong.client.tls.disable_http2_alpn: offers the client no HTTP/2.
- * Phases: preread. MsgPack:1 only.
+ * Phases: preread. Kong 2.8: none. MsgPack:1 only.
  * KONG_E_KONG: always. Kong does it in its phase client_hello, which reaches no plugin server. */
 int kong_client_tls_disable_http2_alpn(struct kong *kong);
 

@@ -69,7 +69,7 @@ struct kong_nginx_statistics {
 };
 
 /* kong.nginx.get_statistics: connections and requests of nginx.
- * Phases: all. MsgPack:1 only. */
+ * Phases: all. Kong 2.8: none. MsgPack:1 only. */
 int kong_nginx_get_statistics(struct kong *kong, struct kong_nginx_statistics *statistics)
     KONG_NONNULL(1, 2);
 

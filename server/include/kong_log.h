@@ -90,7 +90,7 @@ int kong_log_serialize(struct kong *kong, struct kong_str *json) KONG_NONNULL(1,
 /* kong.telemetry.log: a record for the opentelemetry plugin. plugin_config is a map (Kong takes
  * __plugin_id and plugin_instance_name from it) or nil; message may be NULL; attributes is a map or
  * nil.
- * Phases: all. MsgPack:1 only.
+ * Phases: all. Kong 2.8: none. MsgPack:1 only.
  * KONG_E_KONG: no opentelemetry plugin collects logs, or this Kong has no such function. */
 int kong_telemetry_log(struct kong *kong, const char *plugin_name, struct kong_value plugin_config,
                        const char *message_type, const char *message, struct kong_value attributes);

@@ -49,7 +49,7 @@ int kong_node_get_memory_stats(struct kong *kong, struct kong_memory_stats *stat
 int kong_cluster_get_id(struct kong *kong, struct kong_str *id) KONG_NONNULL(1, 2);
 
 /* kong.plugin.get_id: the UUID of this plugin's configuration.
- * Phases: all. MsgPack:1 only. */
+ * Phases: all. Kong 2.8: none. MsgPack:1 only. */
 int kong_plugin_get_id(struct kong *kong, struct kong_str *id) KONG_NONNULL(1, 2);
 
 /* --- Vaults --- */

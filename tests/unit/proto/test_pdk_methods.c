@@ -422,6 +422,25 @@ static void test_seen(void **state) {
     }
 }
 
+/* Those that the PDK of 2.8.5 does not have. */
+static void test_not_in_2_8(void **state) {
+    static const size_t lacks[] = {PDK_CLIENT_TLS_DISABLE_HTTP2_ALPN,
+                                   PDK_NGINX_GET_STATISTICS,
+                                   PDK_PLUGIN_GET_ID,
+                                   PDK_REQUEST_GET_RAW_PATH,
+                                   PDK_REQUEST_GET_START_TIME,
+                                   PDK_REQUEST_GET_URI_CAPTURES,
+                                   PDK_SERVICE_REQUEST_CLEAR_QUERY_ARG,
+                                   PDK_SERVICE_SET_RETRIES,
+                                   PDK_SERVICE_SET_TIMEOUTS,
+                                   PDK_TELEMETRY_LOG};
+    (void)state;
+    for (size_t i = 0; i < sizeof lacks / sizeof *lacks; i++) {
+        assert_int_equal(pdk_phases(&pdk_methods[lacks[i]], true, false), 0);
+        assert_int_not_equal(pdk_phases(&pdk_methods[lacks[i]], false, false), 0);
+    }
+}
+
 /* Kong 2.8 takes phases away only, and only from methods where the table says it. */
 static void test_2_8(void **state) {
     const struct pdk_method *route = &pdk_methods[PDK_ROUTER_GET_ROUTE];
@@ -448,6 +467,7 @@ int main(void) {
         cmocka_unit_test(test_reads_and_changes),
         cmocka_unit_test(test_phases),
         cmocka_unit_test(test_seen),
+        cmocka_unit_test(test_not_in_2_8),
         cmocka_unit_test(test_2_8),
     };
 
