@@ -46,7 +46,7 @@ struct bench {
     struct fd_store *store;
     struct socket_file socket;
     int server, peer; /* the two ends of a connection */
-    int said;         /* the child has come so far that it says so */
+    int said, say;    /* the child has come so far that it says so; its own end of that */
     pid_t child;
     size_t descriptors;
 };
@@ -84,6 +84,7 @@ static void start(struct bench *bench, child_fn *run) {
         alarm(60);
         close(bench->peer);
         fd_store_enter_child(bench->store);
+        bench->say = said[1];
         run(bench);
         (void)!write(said[1], "!", 1);
         pause();
@@ -652,6 +653,7 @@ static void hand_back_a_socket_late(struct bench *bench) {
     fill_the_stream(bench);
     path_watch_tick(&watch, 0);
     bool untold = watch.untold;
+    (void)!write(bench->say, "", 1); /* from now on it may be read */
     while (fd_store_is_behind(bench->store)) {
         usleep(1000);
     }
@@ -666,6 +668,7 @@ static void the_socket_comes_late(void **state) {
     struct bench bench;
     (void)state;
     start(&bench, hand_back_a_socket_late);
+    await_child(&bench);
     for (int i = 0; bench.socket.fd < 0; i++) {
         assert_true(i < PATIENCE_MS / 10);
         fd_store_wait(bench.store, -1, 10);
