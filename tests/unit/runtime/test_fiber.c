@@ -566,13 +566,6 @@ static void test_misuse_is_asserted(void **state) {
 
 /* --- What a stack costs --- */
 
-/* ThreadSanitizer puts one or two beside each stack. */
-#ifdef __SANITIZE_THREAD__
-#define MAPPINGS_EACH 4
-#else
-#define MAPPINGS_EACH 2
-#endif
-
 /* Those that begin in [from, to): a checker has others elsewhere. */
 static size_t count_mappings(uintptr_t from, uintptr_t to) {
     FILE *maps = fopen("/proc/self/maps", "re");
@@ -597,13 +590,17 @@ static void test_a_stack_is_two_mappings(void **state) {
     uintptr_t from = UINTPTR_MAX, to = 0;
 
     (void)state;
+#ifdef __SANITIZE_THREAD__
+    fiber_pool_destroy(pool);
+    skip(); /* ThreadSanitizer puts others between the stacks, and leaves them there */
+#endif
     for (size_t i = 0; i < 200; i++) {
         fibers[i] = parked(pool, &players[i]);
         from = players[i].stack < from ? players[i].stack : from;
         to = players[i].stack > to ? players[i].stack : to;
     }
     from -= STACK + LIMIT_STACK_GUARD;
-    assert_in_range(count_mappings(from, to), 200, MAPPINGS_EACH * 200 + 4);
+    assert_in_range(count_mappings(from, to), 200, 2 * 200 + 4);
     for (size_t i = 0; i < 200; i++)
         assert_true(fiber_resume(fibers[i]));
     assert_in_range(count_mappings(from, to), 0, 4);
