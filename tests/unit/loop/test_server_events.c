@@ -92,7 +92,8 @@ static void posts_leave_at_once(void **state) {
 static void many_calls(void **state) {
     struct rig rig;
     struct sim_event event;
-    rig_start(&rig, protocol_of(state), NULL);
+    struct sim_server_options options = {.event_ms = 600000}; /* for valgrind */
+    rig_start(&rig, protocol_of(state), &options);
     int64_t id = rig_instance(&rig, "post", 3000);
     assert_event(&rig, id, &event, SIM_EVENT_OK);
     assert_int_equal(rig.pdk->client.headers.count, 3000);

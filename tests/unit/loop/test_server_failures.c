@@ -186,7 +186,7 @@ static void fails_at_the_limit_of_calls(void **state) {
                                               .version = "1.0",
                                               .on_error = KONG_FAIL_CLOSED,
                                               .handlers = {[KONG_PHASE_ACCESS] = fail_behind_many}};
-    struct sim_server_options options = {.plugin = &plugin};
+    struct sim_server_options options = {.plugin = &plugin, .event_ms = 600000}; /* for valgrind */
     struct rig rig;
     struct sim_event event;
     int64_t id;
@@ -287,7 +287,8 @@ static void steps_that_never_come(void **state) {
 static void posts_more_than_fits(void **state) {
     struct rig rig;
     struct sim_event event;
-    rig_start(&rig, protocol_of(state), NULL);
+    struct sim_server_options options = {.event_ms = 600000}; /* for valgrind */
+    rig_start(&rig, protocol_of(state), &options);
     int64_t id = rig_instance(&rig, "post", 20000);
     assert_event(&rig, id, &event, SIM_EVENT_OK);
     assert_int_equal(rig.pdk->log_count, 20000);
