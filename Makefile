@@ -270,9 +270,12 @@ each_of = bad=; for t in $(1); do echo "== $$t"; $(TEST_WRAPPER) $$t || bad="$$b
 
 # some at a time (PARALLEL=yes), but for those that need the machine for themselves
 ALONE := $(call unit_program,test_bench test_reload)
+# Those that take longest begin first, for nothing to wait for them at the end.
+LONGEST := $(addprefix %/,test_server_failures test_server_events test_server_faults test_supervisor test_supervisor_end test_reload test_descriptors)
+longest_first = $(filter $(LONGEST),$(1)) $(filter-out $(LONGEST),$(1))
 
 unit: unit-programs ## build and run the unit tests, those of the plugins too
-	@$(if $(PARALLEL),printf '$(TEST_WRAPPER) %s\n' $(filter-out $(ALONE),$(UNIT) $(PLUGIN_UNIT)) | tests/parallel $(AT_ONCE),$(call each_of,$(UNIT) $(PLUGIN_UNIT)))
+	@$(if $(PARALLEL),printf '$(TEST_WRAPPER) %s\n' $(call longest_first,$(filter-out $(ALONE),$(UNIT) $(PLUGIN_UNIT))) | tests/parallel $(AT_ONCE),$(call each_of,$(UNIT) $(PLUGIN_UNIT)))
 
 .PHONY: unit-alone
 unit-alone: unit-programs

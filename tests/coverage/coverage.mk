@@ -5,8 +5,6 @@
 # Tests of the tools that measure, which reach no line of either directory.
 COVERAGE_SKIP  := test_bench
 COVERAGE_UNIT   = $(filter-out $(addprefix %/,$(COVERAGE_SKIP)),$(UNIT) $(PLUGIN_UNIT) $(FAULTS))
-# Those that take longest begin first.
-COVERAGE_FIRST := $(addprefix %/,test_server_failures test_server_faults test_supervisor test_supervisor_end test_reload test_descriptors)
 
 .PHONY: coverage coverage-run
 coverage: ## lines of proto/ and server/ that the tests reach, with thresholds
@@ -14,8 +12,7 @@ coverage: ## lines of proto/ and server/ that the tests reach, with thresholds
 
 coverage-run: $(SERVER) unit-programs fault-programs replay-programs
 	@find $(BUILD) -name '*.gcda' -delete
-	@{ printf '%s\n' $(filter $(COVERAGE_FIRST),$(COVERAGE_UNIT)); \
-	   printf 'tests/operator/operator_test.sh %s\n' $(SERVER); \
-	   printf '%s\n' $(filter-out $(COVERAGE_FIRST),$(COVERAGE_UNIT)); \
+	@{ printf 'tests/operator/operator_test.sh %s\n' $(SERVER); \
+	   printf '%s\n' $(call longest_first,$(COVERAGE_UNIT)); \
 	   for f in $(FUZZERS); do printf '%s tests/fuzz/corpus/%s\n' $(BUILD)/tests/fuzz/replay_$$f $$f; done; } | tests/parallel
 	@tests/coverage/report $(BUILD)

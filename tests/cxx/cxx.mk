@@ -18,7 +18,7 @@ CXX_SEEN := $(CXX_STD:%=$(BUILD)/tests/cxx/kong.h.%.seen)
 $(CXX_SEEN): $(BUILD)/tests/cxx/kong.h.%.seen: tests/cxx/header.cc $(PDK_HEADERS) $(FLAGS)
 	@mkdir -p $(@D)
 	$(call say,CXX,'kong.h as $*')
-	$(Q)$(CXX) -std=$* $(filter-out -MMD -MP,$(CXX_BASE)) -Wundef -fsyntax-only $< && touch $@
+	$(Q)$(CXX) -std=$* $(filter-out -MMD -MP --coverage,$(CXX_BASE)) -Wundef -fsyntax-only $< && touch $@
 
 $(CXX_OBJ): $(BUILD)/%.o: %.cc $(FLAGS) | $(GEN)/pluginsocket.pb-c.h
 	@mkdir -p $(@D)

@@ -10,12 +10,12 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "ask.h"
 #include "one_plugin.h"
+#include "outcome.h"
 
 static int handle(struct kong *kong, const void *config) {
     (void)kong;
@@ -26,33 +26,12 @@ static int handle(struct kong *kong, const void *config) {
 static const struct kong_plugin plugin = {
     .name = "a-plugin", .version = "1.0", .handlers = {[KONG_PHASE_ACCESS] = handle}};
 
-/* A process with that command line: this program, which waits where it is called so. */
-static pid_t start(const char *option) {
-    char *argv[] = {(char[]){"a-server"}, (char *)(uintptr_t)option, NULL};
-    char self[512] = "";
-    int told[2];
-    char byte;
-    assert_true(readlink("/proc/self/exe", self, sizeof self - 1) > 0);
-    assert_int_equal(pipe(told), 0);
-    pid_t child = fork();
-    assert_true(child >= 0);
-    if (child == 0) {
-        prctl(PR_SET_PDEATHSIG, SIGKILL);
-        dup2(told[1], STDOUT_FILENO);
-        execv(self, argv);
-        _exit(127);
-    }
-    close(told[1]);
-    assert_int_equal(read(told[0], &byte, 1), 1);
-    close(told[0]);
-    return child;
-}
-
 static void check(const char *option, const char *wanted) {
     struct plugin place;
     const struct plugins plugins = one_plugin(&place, &plugin, NULL);
     char text[300] = "";
-    struct ask ask = {.dropped = true, .peer = option == NULL ? 0 : start(option)};
+    char *argv[] = {(char[]){"a-server"}, (char *)(uintptr_t)option, NULL};
+    struct ask ask = {.dropped = true, .peer = option == NULL ? 0 : outcome_execute_self(argv)};
     assert_int_equal(ask_find_refusal(&ask, &plugins, text, sizeof text), wanted[0] != '\0');
     if (option != NULL) {
         kill(ask.peer, SIGKILL);

@@ -14,6 +14,7 @@
 
 #include "check_config.h"
 #include "limit.h"
+#include "outcome.h"
 #include "schema.h"
 
 /* The plugin is a program: its main function is called by another name. */
@@ -22,47 +23,16 @@ int plugin_main(int argc, char **argv);
 #include "../../../plugins/api_version/api_version.c"
 #undef main
 
-struct outcome {
-    int status;
-    char out[4096];
-    char err[1024];
-};
-
-static void read_back(FILE *file, char *text, size_t size) {
-    rewind(file);
-    size_t len = fread(text, 1, size - 1, file);
-    text[len] = '\0';
-    fclose(file);
+static int call_main(void *data) {
+    char **argv = data;
+    return plugin_main(argv[2] == NULL ? 2 : 3, argv);
 }
 
 /* Runs the program with these options and `len` bytes of input. */
 static void run(struct outcome *outcome, const char *option, const char *argument,
                 const char *input, size_t len) {
     char *argv[] = {(char[]){"apiversion-server"}, (char *)option, (char *)argument, NULL};
-    FILE *in = tmpfile();
-    FILE *out = tmpfile();
-    FILE *err = tmpfile();
-    assert_true(in != NULL && out != NULL && err != NULL);
-    assert_int_equal(fwrite(input, 1, len, in), len);
-    assert_int_equal(fflush(in), 0);
-    rewind(in);
-    pid_t child = fork();
-    assert_true(child >= 0);
-    if (child == 0) {
-        dup2(fileno(in), STDIN_FILENO);
-        dup2(fileno(out), STDOUT_FILENO);
-        dup2(fileno(err), STDERR_FILENO);
-        int status = plugin_main(argument == NULL ? 2 : 3, argv);
-        fflush(NULL);
-        _exit(status);
-    }
-    int status;
-    assert_int_equal(waitpid(child, &status, 0), child);
-    assert_true(WIFEXITED(status));
-    outcome->status = WEXITSTATUS(status);
-    read_back(out, outcome->out, sizeof outcome->out);
-    read_back(err, outcome->err, sizeof outcome->err);
-    fclose(in);
+    outcome_of(outcome, call_main, argv, input, len, NULL);
 }
 
 static void check_input(const char *input, size_t len, int status, const char *out,
@@ -225,7 +195,7 @@ static int check_with_hooks(const char *config, bool configure, char *out, char 
     hooks = (struct hooks){.broken = hooks.broken};
     int rc = check_config(&wanted, lines, error, 512);
     assert_int_equal(unlink(path), 0);
-    read_back(lines, out, 4096);
+    outcome_read_back(lines, out, 4096);
     return rc;
 }
 

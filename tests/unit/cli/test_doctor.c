@@ -13,7 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -21,6 +20,7 @@
 #include <unistd.h>
 
 #include "doctor.h"
+#include "outcome.h"
 #include "rig.h"
 #include "scratch.h"
 
@@ -586,31 +586,15 @@ static int serve_nobody(const char *path) {
 static pid_t start_serving_nobody(const struct place *place) {
     char allowed[32];
     char path[PATH_MAX + 16];
-    char self[PATH_MAX] = "";
     char *argv[] = {(char[]){"serves-nobody"},
                     (char[]){"--socket"},
                     path,
                     (char[]){"--allow-uid"},
                     allowed,
                     NULL};
-    int told[2];
-    char byte;
     snprintf(allowed, sizeof allowed, "%lu", (unsigned long)geteuid() + 1);
     snprintf(path, sizeof path, "%s/nobody", place->directory);
-    assert_true(readlink("/proc/self/exe", self, sizeof self - 1) > 0);
-    assert_int_equal(pipe(told), 0);
-    pid_t child = fork();
-    assert_true(child >= 0);
-    if (child == 0) {
-        prctl(PR_SET_PDEATHSIG, SIGKILL);
-        dup2(told[1], STDOUT_FILENO);
-        execv(self, argv);
-        _exit(127);
-    }
-    close(told[1]);
-    assert_int_equal(read(told[0], &byte, 1), 1);
-    close(told[0]);
-    return child;
+    return outcome_execute_self(argv);
 }
 
 #define NOBODY "{dir}/nobody"

@@ -11,11 +11,11 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "kong.h"
 #include "kong_prefetch.h"
+#include "outcome.h"
 #include "three.h"
 
 static int handle(struct kong *kong, const void *config) {
@@ -29,52 +29,32 @@ static const struct kong_plugin plugin = {
     .version = "1.0",
     .handlers = {[KONG_PHASE_ACCESS] = handle, [KONG_PHASE_HEADER_FILTER] = handle}};
 
-struct outcome {
-    int status;
-    char out[65536];
-    char err[1024];
+struct program {
+    int argc;
+    char *argv[16];
+    const struct kong_plugin *const *plugins;
+    size_t count;
 };
 
-static void read_back(FILE *file, char *text, size_t size) {
-    rewind(file);
-    size_t len = fread(text, 1, size - 1, file);
-    text[len] = '\0';
-    fclose(file);
+static int call_main(void *data) {
+    struct program *program = data;
+    return kong_main_plugins(program->argc, program->argv, program->plugins, program->count);
 }
 
 /* The program a-server, with the words of the line, which are between spaces. `out`: its standard
  * output; NULL: what it prints is kept. */
 static void run(struct outcome *outcome, const struct kong_plugin *const *plugins, size_t count,
                 const char *line, const char *out) {
+    struct program program = {
+        .argc = 1, .argv = {(char[]){"a-server"}}, .plugins = plugins, .count = count};
     char words[512];
-    char *argv[16] = {(char[]){"a-server"}};
     char *rest;
-    int argc = 1;
-    int status;
     snprintf(words, sizeof words, "%s", line);
     for (char *word = strtok_r(words, " ", &rest); word != NULL;
          word = strtok_r(NULL, " ", &rest)) {
-        argv[argc++] = word;
+        program.argv[program.argc++] = word;
     }
-    FILE *printed = out == NULL ? tmpfile() : fopen(out, "r+");
-    FILE *said = tmpfile();
-    assert_true(printed != NULL && said != NULL);
-    pid_t child = fork();
-    assert_true(child >= 0);
-    if (child == 0) {
-        int in = open("/dev/null", O_RDONLY);
-        dup2(in, STDIN_FILENO);
-        dup2(fileno(printed), STDOUT_FILENO);
-        dup2(fileno(said), STDERR_FILENO);
-        int rc = kong_main_plugins(argc, argv, plugins, count);
-        fflush(NULL);
-        _exit(rc);
-    }
-    assert_int_equal(waitpid(child, &status, 0), child);
-    assert_true(WIFEXITED(status));
-    outcome->status = WEXITSTATUS(status);
-    read_back(printed, outcome->out, sizeof outcome->out);
-    read_back(said, outcome->err, sizeof outcome->err);
+    outcome_of(outcome, call_main, &program, "", 0, out);
 }
 
 static const struct kong_plugin *const one[] = {&plugin};
@@ -177,7 +157,6 @@ static void what_kong_2_8_raises_on(void **state) {
 
 /* What the parent process left: a signal blocked, one ignored, descriptors closed. */
 static void a_parents_remains(void **state) {
-    int status;
     (void)state;
     fflush(NULL);
     pid_t child = fork();
@@ -202,9 +181,7 @@ static void a_parents_remains(void **state) {
         sigaction(SIGCHLD, NULL, &action);
         _exit(right && action.sa_handler == SIG_DFL ? 0 : 1);
     }
-    assert_int_equal(waitpid(child, &status, 0), child);
-    assert_true(WIFEXITED(status));
-    assert_int_equal(WEXITSTATUS(status), 0);
+    assert_int_equal(outcome_status(child), 0);
 }
 
 int main(void) {

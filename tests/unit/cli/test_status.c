@@ -49,6 +49,14 @@ static struct kong_value ask_status(struct rig *rig) {
     return status;
 }
 
+static void assert_says(const char *text, const char *const *wanted, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        if (strstr(text, wanted[i]) == NULL) {
+            fail_msg("no \"%s\" in:\n%s", wanted[i], text);
+        }
+    }
+}
+
 /* The number at a path like "Phases.access.Started". */
 static double number_at(const struct kong_value *status, const char *path) {
     char part[64];
@@ -171,11 +179,7 @@ static void the_table_has_it_all(void **state) {
                                          "\n            service s-1, name mine\\x07\n",
                                          "\n            global\n",
                                          "refused: "};
-    for (size_t i = 0; i < LENGTH(wanted); i++) {
-        if (strstr(text, wanted[i]) == NULL) {
-            fail_msg("no \"%s\" in:\n%s", wanted[i], text);
-        }
-    }
+    assert_says(text, wanted, LENGTH(wanted));
     free(text);
     rig_stop(&rig);
 }
@@ -244,9 +248,7 @@ static void check_shown(const char *map, const char *key, struct kong_value valu
     assert_non_null(out);
     status_table_print(&status, out);
     fclose(out);
-    if (strstr(text, wanted) == NULL) {
-        fail_msg("no \"%s\" in:\n%s", wanted, text);
-    }
+    assert_says(text, &wanted, 1);
     free(text);
 }
 
@@ -401,11 +403,7 @@ static void rare_lines(void **state) {
         "\ngetters:        12 asked for ahead, 3 of them used, 4 answered from memory\n",
         "\nbusy poll:      1 min 30 s without sleep, 7 reads meanwhile\n",
         "\nlog lines lost: 5, because nobody read them in time\n"};
-    for (size_t i = 0; i < LENGTH(lines); i++) {
-        if (strstr(text, lines[i]) == NULL) {
-            fail_msg("no %s in:\n%s", lines[i], text);
-        }
-    }
+    assert_says(text, lines, LENGTH(lines));
     free(text);
     status[0].value = kong_map(&kept, 1);
     text = table_of(status, 1);

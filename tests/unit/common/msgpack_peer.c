@@ -78,3 +78,15 @@ struct rpc_reply msgpack_peer_ask(struct msgpack_peer *peer, struct rpc_call cal
     msgpack_peer_send(peer, call);
     return msgpack_peer_answer(peer, call.command, arena);
 }
+
+struct rpc_reply msgpack_peer_lost_step(struct msgpack_peer *peer, struct rpc_call event,
+                                        struct arena *arena) {
+    struct rpc_reply reply = msgpack_peer_ask(peer, event, arena);
+    assert_int_equal(reply.kind, RPC_REPLY_PDK_CALL);
+    struct rpc_call step = {.command = RPC_STEP, .event_id = reply.event_id};
+    while (reply.kind == RPC_REPLY_PDK_CALL) {
+        reply = msgpack_peer_ask(peer, step, arena);
+    }
+    assert_int_equal(reply.kind, RPC_REPLY_RETURN);
+    return msgpack_peer_ask(peer, step, arena);
+}

@@ -23,5 +23,9 @@ struct rpc_reply msgpack_peer_answer(struct msgpack_peer *peer, enum rpc_command
                                      struct arena *arena);
 struct rpc_reply msgpack_peer_ask(struct msgpack_peer *peer, struct rpc_call call,
                                   struct arena *arena);
+/* An event that asks for something, each of its calls with an empty answer. The reply to a Step
+ * behind its end, which Kong sends nobody. */
+struct rpc_reply msgpack_peer_lost_step(struct msgpack_peer *peer, struct rpc_call event,
+                                        struct arena *arena);
 
 #endif

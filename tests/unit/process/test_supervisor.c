@@ -16,6 +16,7 @@
 
 #include "clock.h"
 #include "one_plugin.h"
+#include "outcome.h"
 #include "supervised.h"
 #include "supervisor.h"
 
@@ -211,7 +212,6 @@ static void what_the_next_child_is_told(void **state) {
     const struct supervisor_options options = {
         .stall = {.plugins = &plugins, .threads = 1, .report_ms = STALL_MS, .stall_ms = STALL_MS}};
     char error[256];
-    int status;
     (void)state;
     fflush(NULL);
     pid_t child = fork();
@@ -219,9 +219,7 @@ static void what_the_next_child_is_told(void **state) {
     if (child == 0) {
         _exit(supervisor_run(&options, crash_and_look, NULL, error, sizeof error));
     }
-    assert_int_equal(waitpid(child, &status, 0), child);
-    assert_true(WIFEXITED(status));
-    assert_int_equal(WEXITSTATUS(status), 0);
+    assert_int_equal(outcome_status(child), 0);
 }
 
 int main(int argc, char **argv) {
