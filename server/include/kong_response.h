@@ -106,7 +106,8 @@ int kong_response_exit(struct kong *kong, int status, struct kong_str body,
  * be NULL: Kong's own for the status, or an empty one when there are headers; headers as in
  * kong_response_exit. The message is not escaped for the format: put no client's text into it.
  * Phases: rewrite, access, response, header_filter. Terminal. MsgPack:1 only.
- * KONG_E_INVALID: a "Content-Type" other than these, with or without "; charset=utf-8". */
+ * KONG_E_INVALID: a "Content-Type" other than these, with or without "; charset=utf-8"; a
+ * Content-Length. */
 int kong_response_error(struct kong *kong, int status, const char *message,
                         struct kong_value headers);
 

@@ -47,16 +47,19 @@ static const char *check_options(const struct kong_value *options) {
     return "the third argument must be a map whose mode is set, add or replace";
 }
 
-static const char *check_exit(const struct kong_value *const *args, int64_t least, bool table,
+static const char *check_exit(enum pdk_id id, const struct kong_value *const *args, bool table,
                               enum kong_phase phase) {
-    if (!is_integer(args[0], least, 599) ||
+    bool error = id == PDK_RESPONSE_ERROR;
+    if (!is_integer(args[0], error ? 400 : PDK_LEAST_STATUS, 599) ||
         (phase == KONG_PHASE_PREREAD && !pdk_is_stream_status(args[0]))) {
         return "the first argument must be a status";
     }
     if (!is_nil_or(args[1], KONG_STRING) && !(table && is_map(args[1]))) {
         return "the second argument must be a body";
     }
-    return args[2]->type == KONG_NIL || is_map(args[2]) ? NULL : "the third argument must be a map";
+    return args[2]->type == KONG_NIL || is_map(args[2])
+               ? pdk_wrong_length(args[2], error ? NULL : args[1])
+               : "the third argument must be a map";
 }
 
 static const char *check_telemetry(const struct kong_value *const *args) {
@@ -124,7 +127,7 @@ static const char *check_shape(const struct pdk_method *method,
     case PDK_ARGS_STRUCT:
         return check_names(id, args[0]);
     case PDK_ARGS_EXIT:
-        return check_exit(args, id == PDK_RESPONSE_ERROR ? 400 : PDK_LEAST_STATUS, msgpack, phase);
+        return check_exit(id, args, msgpack, phase);
     case PDK_ARGS_AUTHENTICATE:
         return (args[0]->type == KONG_NIL || is_map(args[0])) &&
                        (args[1]->type == KONG_NIL || is_map(args[1]))

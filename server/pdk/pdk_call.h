@@ -104,6 +104,14 @@ bool pdk_is_stream_status(const struct kong_value *status);
 bool pdk_sets_length(enum pdk_id id, struct kong_str name);
 #define PDK_SETS_LENGTH "Kong sets Content-Length by itself"
 
+/* "Content-Length" in any case. nginx takes '_' in the name of an answer's header for '-', and some
+ * upstreams do it too. */
+bool pdk_is_length(struct kong_str name);
+
+/* What is wrong with a Content-Length among the headers of an answer with this body; NULL: nothing.
+ * body NULL: Kong makes it. */
+const char *pdk_wrong_length(const struct kong_value *headers, const struct kong_value *body);
+
 /* Headers as Kong takes them, in the event's arena: a map, or nil where `nil_too`. */
 int pdk_check_headers(struct kong *kong, enum pdk_id id, struct kong_value headers, bool nil_too,
                       struct kong_value *checked);

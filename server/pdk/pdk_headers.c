@@ -190,8 +190,14 @@ static bool takes_one(enum pdk_id id, struct kong_str name) {
            name.len == 4 && strncasecmp(name.data, "host", 4) == 0;
 }
 
+bool pdk_is_length(struct kong_str name) {
+    return name.len == 14 && strncasecmp(name.data, "content", 7) == 0 &&
+           (name.data[7] == '-' || name.data[7] == '_') &&
+           strncasecmp(name.data + 8, "length", 6) == 0;
+}
+
 bool pdk_sets_length(enum pdk_id id, struct kong_str name) {
-    return name.len == 14 && strncasecmp(name.data, "content-length", 14) == 0 &&
+    return pdk_is_length(name) &&
            (id == PDK_RESPONSE_SET_HEADER || id == PDK_RESPONSE_ADD_HEADER ||
             id == PDK_RESPONSE_SET_HEADERS || id == PDK_SERVICE_REQUEST_SET_HEADER ||
             id == PDK_SERVICE_REQUEST_ADD_HEADER || id == PDK_SERVICE_REQUEST_SET_HEADERS);

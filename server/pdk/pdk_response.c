@@ -1,6 +1,6 @@
 #include "pdk_call.h"
 
-#include <strings.h>
+#include <stdio.h>
 
 #include "value.h"
 
@@ -50,29 +50,42 @@ PDK_POST_BODY(kong_response_set_raw_body, PDK_RESPONSE_SET_RAW_BODY)
 
 /* --- Ends --- */
 
+/* Kong's own length of a body in a table is not known here. */
+static bool is_length_of(const struct kong_value *value, const struct kong_value *body) {
+    char text[24];
+    int64_t length;
+    if (body == NULL || (body->type != KONG_NIL && body->type != KONG_STRING)) {
+        return false;
+    }
+    size_t len = body->type == KONG_STRING ? body->string.len : 0;
+    snprintf(text, sizeof text, "%zu", len);
+    return kong_str_equal(kong_to_str(value), kong_str(text)) ||
+           (value_to_integer(value, &length) && length >= 0 && (uint64_t)length == len);
+}
+
 /* A client waits for bytes that never come, or misses some, when Content-Length is another than the
  * body's. Kong sends the right one without it. */
-static int check_length(struct kong *kong, enum pdk_id id, const struct kong_value *headers,
-                        size_t len) {
-    size_t count = headers->type == KONG_MAP ? headers->map.count : 0;
-    for (size_t i = 0; i < count; i++) {
+const char *pdk_wrong_length(const struct kong_value *headers, const struct kong_value *body) {
+    for (size_t i = 0; headers->type == KONG_MAP && i < headers->map.count; i++) {
         const struct kong_pair *pair = &headers->map.pairs[i];
-        if (pair->key.len != 14 || strncasecmp(pair->key.data, "content-length", 14) != 0) {
-            continue;
-        }
-        struct kong_str text = arena_printf(pdk_arena(kong), "%zu", len);
-        if (pair->value.type != KONG_STRING || !kong_str_equal(pair->value.string, text)) {
-            return pdk_fail(kong, id, KONG_E_INVALID,
-                            "Content-Length is not that of the body: Kong sets it by itself");
+        if (pdk_is_length(pair->key) && !is_length_of(&pair->value, body)) {
+            return "Content-Length is not that of the body: Kong sets it by itself";
         }
     }
-    return KONG_OK;
+    return NULL;
+}
+
+static int check_length(struct kong *kong, enum pdk_id id, const struct kong_value *headers,
+                        const struct kong_value *body) {
+    const char *wrong = pdk_wrong_length(headers, body);
+    return wrong == NULL ? KONG_OK : pdk_fail(kong, id, KONG_E_INVALID, "%s", wrong);
 }
 
 int kong_response_exit(struct kong *kong, int status, struct kong_str body,
                        struct kong_value headers) {
     const enum pdk_id id = PDK_RESPONSE_EXIT;
     struct kong_value checked, number = kong_integer(status);
+    struct kong_value content = body.data == NULL ? kong_nil() : kong_bytes(body.data, body.len);
     int error = check_status(kong, id, status, PDK_LEAST_STATUS);
     if (error == 0 && kong_get_phase(kong) == KONG_PHASE_PREREAD &&
         !pdk_is_stream_status(&number)) {
@@ -84,16 +97,15 @@ int kong_response_exit(struct kong *kong, int status, struct kong_str body,
         error = pdk_check_headers(kong, id, headers, true, &checked);
     }
     if (error == 0) {
-        error = check_length(kong, id, &checked, body.len);
+        error = check_length(kong, id, &checked, &content);
     }
     if (error != 0) {
         return pdk_event(kong)->unended = error;
     }
     /* With a status only, which is what MsgPack:1 leaves of two nils, Kong makes an HTML page. */
-    bool alone = body.data == NULL && checked.type == KONG_NIL && pdk_is_msgpack(kong);
-    struct kong_value content = alone               ? kong_bytes("", 0)
-                                : body.data == NULL ? kong_nil()
-                                                    : kong_bytes(body.data, body.len);
+    if (body.data == NULL && checked.type == KONG_NIL && pdk_is_msgpack(kong)) {
+        content = kong_bytes("", 0);
+    }
     return pdk_post(kong, id, ARGS(number, content, checked));
 }
 
@@ -127,6 +139,9 @@ int kong_response_error(struct kong *kong, int status, const char *message,
     int error = check_status(kong, id, status, LEAST_ERROR);
     if (error == 0) {
         error = pdk_check_headers(kong, id, headers, true, &checked);
+    }
+    if (error == 0) {
+        error = check_length(kong, id, &checked, NULL);
     }
     if (error == 0) {
         error = check_format(kong, &checked);
