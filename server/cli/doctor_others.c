@@ -36,7 +36,9 @@ void doctor_quotes(struct patient *p) {
     for (size_t i = 0; i < p->settings.count; i++) {
         struct setting *setting = &p->settings.list[i];
         char name[160];
-        if (!concerns_us(setting->key) || is_quoted_program(setting) || !setting_unquote(setting)) {
+        bool counts = doctor_get(p, setting->key, NULL) == setting->value; /* no later one wins */
+        if (!counts || !concerns_us(setting->key) || is_quoted_program(setting) ||
+            !setting_unquote(setting)) {
             continue;
         }
         settings_variable(setting->key, name, sizeof name);

@@ -126,6 +126,13 @@ static const struct row rows[] = {
     {.settings = "plugins = \"bundled,rig\"",
      .says = {"\nFAIL plugins: there are quotes around the value, which Kong takes as part of it\n"
               "     mend: plugins = bundled,rig\n"}},
+    {.settings = "plugins = \"bundled\"\nplugins = bundled,rig",
+     .well = true,
+     .says = {"\nok   plugins has rig\n"}},
+    {.settings = "plugins = \"bundled\"",
+     .variable = "KONG_PLUGINS=bundled,rig",
+     .well = true,
+     .says = {"\nok   plugins has rig\n"}},
     /* the node */
     {.settings = "role = control_plane",
      .well = true,
