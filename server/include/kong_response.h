@@ -95,6 +95,7 @@ int kong_response_set_raw_body(struct kong *kong, struct kong_str body);
  * empty one; headers is a map of name to a value as kong_response_set_header_value takes it, or
  * nil.
  * Phases: rewrite, access, response, header_filter, preread. Terminal.
+ * To HEAD the body is given too: its length is in the answer, and nginx leaves the body off.
  * KONG_E_INVALID: a Content-Length that is not the body's (Kong sets it by itself); in preread a
  * status other than 200, 400, 403, 500, 502 and 503. There headers do nothing, and only with 200
  * the body reaches the client. */

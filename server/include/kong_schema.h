@@ -30,16 +30,18 @@
  *
  * Vault references. An operator may write {vault://env/my-secret} into a field that is
  * .referenceable (a string, or the strings of a list or map). Kong puts the secret in its place
- * before it starts an instance: the struct has the secret, never the reference. Only its type and
- * .required are checked, no other rule and no rule over several fields. A reference that Kong
- * cannot resolve is "": the plugin decides what that means. Kong 2.8 (which needs `vaults`, and
- * leaves maps alone) leaves it out: the default takes its place, and without one a .required field
- * is missing, so that on_error decides. A secret that is rotated reaches the
- * plugin with the next instance only: Kong updates its own table and starts no new one for it. An
- * instance is new after any change of Kong's configuration, a reload, a restart of this server, or
- * when it was forgotten while idle (--instance-idle). A plugin that must follow a rotation at once
- * declares the field without .referenceable, so that it gets the reference itself, and asks Kong
- * for the secret with kong_call(kong, "kong.vault.get", ...), over MsgPack:1 only.
+ * before it starts an instance: the struct has the secret, never the reference. Of such a field
+ * only the type and .required are checked then, no other rule and no rule over several fields, also
+ * where its value is no secret: Kong applied them when the value was written, by the schema of that
+ * time. What a handler relies on, like a length, is for it or `configure` to check. A reference
+ * that Kong cannot resolve is "": the plugin decides what that means. Kong 2.8 (which needs
+ * `vaults`, and leaves maps alone) leaves it out: the default takes its place, and without one a
+ * .required field is missing, so that on_error decides. A secret that is rotated reaches the plugin
+ * with the next instance only: Kong updates its own table and starts no new one for it. An instance
+ * is new after any change of Kong's configuration, a reload, a restart of this server, or when it
+ * was forgotten while idle (--instance-idle). A plugin that must follow a rotation at once declares
+ * the field without .referenceable, so that it gets the reference itself, and asks Kong for the
+ * secret with kong_call(kong, "kong.vault.get", ...), over MsgPack:1 only.
  *
  * Limits. A configuration's JSON has at most 1 MiB (--max-config), 131,072 elements (keys of
  * objects count as well) and 32 levels of lists and objects. One that is larger or does not keep
