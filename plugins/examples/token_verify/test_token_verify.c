@@ -227,6 +227,17 @@ static void a_shared_secret(void **state) {
     kong_test_close(test);
 }
 
+static void a_short_secret_of_a_vault(void **state) {
+    struct kong_test *test =
+        gateway_of(&plugin, state, "{\"secret\":\"{vault://env/key}\"," CHECKED "}");
+    kong_test_secrets(test, "{\"{vault://env/key}\":\"guessed\"}");
+    request(test, NULL);
+    assert_outcome(test, KONG_TEST_FAILED);
+    assert_non_null(strstr(kong_test_error(test), "the secret has 7 bytes, fewer than 32"));
+    assert_int_equal(kong_test_response_status(test), 500);
+    kong_test_close(test);
+}
+
 static void no_token(void **state) {
     static const char *const headers[] = {NULL, "", "Bearer", "Basic dXNlcjpwYXNz", "x"};
     struct kong_test *test = open_hs256(state);
@@ -400,11 +411,10 @@ static void without_keys(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        ON_BOTH(claims_become_headers), ON_BOTH(headers_are_ours),
-        ON_BOTH(a_shared_secret),       ON_BOTH(no_token),
-        ON_BOTH(what_is_no_token),      ON_BOTH(algorithms_are_not_mixed),
-        ON_BOTH(claims_are_checked),    ON_BOTH(keys_have_ids),
-        ON_BOTH(keys_are_exchanged),    ON_BOTH(without_keys),
+        ON_BOTH(claims_become_headers),     ON_BOTH(headers_are_ours),   ON_BOTH(a_shared_secret),
+        ON_BOTH(a_short_secret_of_a_vault), ON_BOTH(no_token),           ON_BOTH(what_is_no_token),
+        ON_BOTH(algorithms_are_not_mixed),  ON_BOTH(claims_are_checked), ON_BOTH(keys_have_ids),
+        ON_BOTH(keys_are_exchanged),        ON_BOTH(without_keys),
     };
     return cmocka_run_group_tests(tests, make_fixture, remove_fixture);
 }

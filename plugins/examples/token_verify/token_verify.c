@@ -17,6 +17,8 @@
 #include <strings.h>
 #include <time.h>
 
+#define LEAST_SECRET 32 /* bytes: as many as the digest has (RFC 7518, 3.2) */
+
 KONG_ENTRY(forward, const char *); /* a claim, and the header that carries it */
 
 struct config {
@@ -30,7 +32,7 @@ struct config {
 static const KONG_FIELDS(struct config) fields[] = {
     KONG_STRING_FIELD(struct config, jwks, .starts_with = "/",
                       .description = "File with the public keys for RS256, a JWKS."),
-    KONG_STRING_FIELD(struct config, secret, .len_min = 32, .referenceable = true,
+    KONG_STRING_FIELD(struct config, secret, .len_min = LEAST_SECRET, .referenceable = true,
                       .encrypted = true, .description = "Key for HS256, 32 bytes or more."),
     KONG_STRING_FIELD(struct config, issuer, .description = "What a token's iss must be."),
     KONG_STRING_FIELD(struct config, audience, .description = "What a token's aud must contain."),
@@ -262,6 +264,12 @@ static int refresh(struct kong *kong) {
 static int configure(const void *data, void **state, char *error, size_t error_size,
                      void *process_data) {
     const struct config *config = data;
+    /* Kong applies len_min to a vault reference, not to the secret behind it; "" is none */
+    if (config->secret.len > 0 && config->secret.len < LEAST_SECRET) {
+        snprintf(error, error_size, "the secret has %zu bytes, fewer than %d", config->secret.len,
+                 LEAST_SECRET);
+        return KONG_E_INVALID;
+    }
     *state = config->jwks == NULL ? NULL : key_set_open(process_data, config->jwks);
     snprintf(error, error_size, "not enough memory");
     return config->jwks == NULL || *state != NULL ? 0 : KONG_E_NOMEM;
