@@ -33,6 +33,7 @@ bool doctor_run(const struct doctor_options *options, FILE *out);
 /* --- its parts: private to doctor*.c --- */
 
 #define DOCTOR_VALUE 1024
+#define DOCTOR_LIST  (3 * DOCTOR_VALUE) /* of names, in one setting */
 
 enum doctor_kind { DOCTOR_OK, DOCTOR_NOTE, DOCTOR_FAIL };
 

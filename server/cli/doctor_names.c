@@ -43,10 +43,13 @@ static bool is_meant(const char *text, const char *name) {
     return doctor_distance(text, name) <= (most > 3 ? 3 : most);
 }
 
-/* The list with the item in it: in the place of one that is a misspelling of it, else behind. */
-static void complete_list(const char *list, const char *item, char *out, size_t size) {
-    struct text completed = text_in(out, size);
+/* The setting, a list, with the item in it, as a mend: in the place of one that is a misspelling of
+ * it, else behind. */
+static const char *complete_list(struct patient *p, const char *key, const char *list,
+                                 const char *item) {
+    char value[DOCTOR_LIST];
     char next[DOCTOR_VALUE];
+    struct text completed = TEXT_IN(value);
     bool there = false;
     while (settings_list_next(&list, next, sizeof next)) {
         bool meant = !there && is_meant(next, item);
@@ -56,6 +59,8 @@ static void complete_list(const char *list, const char *item, char *out, size_t 
     if (!there) {
         text_add_item(&completed, ",", item);
     }
+    return completed.len + 1 < sizeof value ? doctor_mend_setting(p, key, value)
+                                            : doctor_mend(p, "%s with %s in it", key, item);
 }
 
 static const char *const ends[] = {"socket", "start_cmd", "query_cmd"};
@@ -76,7 +81,6 @@ static bool find_other_name(const struct patient *p, const char *names, char *ou
 }
 
 void doctor_names(struct patient *p) {
-    char value[DOCTOR_VALUE];
     char other[64];
     const char *names = doctor_get(p, "pluginserver_names", "");
     const char *plugin = p->plugin->name;
@@ -88,8 +92,7 @@ void doctor_names(struct patient *p) {
             p, doctor_mend(p, "--doctor --name %s, if that is what this server is called", other),
             "pluginserver_names does not have %s, but %s", p->name, other);
     } else {
-        complete_list(names, p->name, value, sizeof value);
-        doctor_mend_setting(p, "pluginserver_names", value);
+        complete_list(p, "pluginserver_names", names, p->name);
         if (names[0] != '\0') {
             doctor_mend_more(p, " (if it is called otherwise there: --name)");
         }
@@ -99,9 +102,8 @@ void doctor_names(struct patient *p) {
         doctor_ok(p, "plugins has %s", plugin);
         return;
     }
-    complete_list(settings_list_has(plugins, "off") ? "bundled" : plugins, plugin, value,
-                  sizeof value);
-    doctor_fail(p, doctor_mend_setting(p, "plugins", value),
+    plugins = settings_list_has(plugins, "off") ? "bundled" : plugins;
+    doctor_fail(p, complete_list(p, "plugins", plugins, plugin),
                 "plugins does not name %s: Kong does not know it", plugin);
 }
 

@@ -147,7 +147,7 @@ static bool has_plugin(const struct patient *p, const char *name) {
 
 /* The setting pluginserver_names without that name, as a mend. */
 static const char *leave_out(struct patient *p, const char *list, const char *name) {
-    char rest[DOCTOR_VALUE];
+    char rest[DOCTOR_LIST];
     char next[DOCTOR_VALUE];
     struct text names = TEXT_IN(rest);
     while (settings_list_next(&list, next, sizeof next)) {
@@ -155,7 +155,8 @@ static const char *leave_out(struct patient *p, const char *list, const char *na
             text_add_item(&names, ",", next);
         }
     }
-    return doctor_mend_setting(p, "pluginserver_names", rest);
+    return names.len + 1 < sizeof rest ? doctor_mend_setting(p, "pluginserver_names", rest)
+                                       : doctor_mend(p, "pluginserver_names without %s", name);
 }
 
 /* Kong asks each name in the list, whether or not its plugin is used. The server's own name is

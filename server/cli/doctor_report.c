@@ -14,7 +14,7 @@ void doctor_say(struct patient *p, enum doctor_kind kind, const char *mend, cons
                                            [DOCTOR_NOTE] = {"note", "\033[33m"},
                                            [DOCTOR_FAIL] = {"FAIL", "\033[1;31m"}};
     char text[2048];
-    char line[2048];
+    char line[sizeof p->mend];
     va_list args;
     va_start(args, format);
     if (vsnprintf(text, sizeof text, format, args) < 0) {

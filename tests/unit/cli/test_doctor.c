@@ -37,6 +37,13 @@ struct row {
 
 #define KEY "pluginserver_doctored_"
 
+/* 1,280 bytes of a list, and 5,120 */
+#define LIST_OF_4 "one-more-plugin,one-more-plugin,one-more-plugin,one-more-plugin,"
+#define LONG_LIST                                                                                  \
+    LIST_OF_4 LIST_OF_4 LIST_OF_4 LIST_OF_4 LIST_OF_4 LIST_OF_4 LIST_OF_4 LIST_OF_4 LIST_OF_4      \
+        LIST_OF_4 LIST_OF_4 LIST_OF_4 LIST_OF_4 LIST_OF_4 LIST_OF_4 LIST_OF_4 LIST_OF_4 LIST_OF_4  \
+            LIST_OF_4 LIST_OF_4
+
 static const char usual_settings[] =
     "# made up\n"
     "prefix = {dir}  # a comment\n"
@@ -72,6 +79,10 @@ static const struct row rows[] = {
      .says = {"\nFAIL plugins does not name rig: Kong does not know it\n"
               "     mend: plugins = bundled,rig\n",
               ", 1 FAIL\n"}},
+    {.settings = "plugins = " LONG_LIST "last",
+     .says = {"\n     mend: plugins = " LONG_LIST "last,rig\n"}},
+    {.settings = "plugins = " LONG_LIST LONG_LIST LONG_LIST LONG_LIST "last",
+     .says = {"\n     mend: plugins with rig in it\n"}},
     {.settings = "plugins = off", .says = {"\n     mend: plugins = bundled,rig\n"}},
     {.settings = "plugins = bundled",
      .variable = "KONG_PLUGINS=bundled,rig",
