@@ -31,7 +31,7 @@ bool rpc_queue_merge(struct event *event, const struct pdk_method *method,
                      const struct kong_value *args, size_t count) {
     struct queued_call *last = event->queue_tail;
     if (pdk_merged(method) == NULL || last == NULL || last->method != method || count != 2 ||
-        args[0].type != KONG_STRING || args[1].type != KONG_STRING ||
+        last->count != 2 || args[0].type != KONG_STRING || args[1].type != KONG_STRING ||
         last->args[1].type != KONG_STRING || !pdk_is_plain_header(args[0].string) ||
         !pdk_is_plain_header(last->args[0].string) || !make_room(&event->arena, last)) {
         return false;

@@ -81,7 +81,29 @@ static void many(void **state) {
     bench_destroy(bench);
 }
 
+/* The bytes of the first name, which are behind the only argument, look like a second one. */
+static int set_without_value(struct kong *kong, struct bench *bench) {
+    struct kong_value empty;
+    memset(&empty, 0, sizeof empty);
+    empty.type = KONG_STRING;
+    struct kong_value name = kong_bytes((const char *)&empty, sizeof empty);
+    note_error(bench, kong_call(kong, "kong.response.set_header", &name, 1, NULL));
+    note_error(bench, kong_response_set_header(kong, "B", "2"));
+    return 0;
+}
+
+static void without_value(void **state) {
+    struct bench *bench = bench_create(PROTOCOL_MSGPACK, NULL);
+    (void)state;
+    bench_run(bench, set_without_value, NULL, NULL, 0);
+    assert_int_equal(bench->call_count, 2);
+    assert_int_equal(bench->calls[0].args.list.count, 1);
+    assert_string_equal(bench_args(bench, 1), "[\"B\",\"2\"]");
+    bench_destroy(bench);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(merges), cmocka_unit_test(many)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(merges), cmocka_unit_test(many),
+                                       cmocka_unit_test(without_value)};
     return cmocka_run_group_tests_name("rpc_queue", tests, NULL, NULL);
 }
