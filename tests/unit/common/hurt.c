@@ -136,6 +136,11 @@ static void write_nowhere(void *arg) {
     *(volatile int *)arg = 1;
 }
 
+static int mode_text_wait_sleep(struct kong *kong, const struct config *config) {
+    int rc = mode_text(kong, config);
+    return rc == KONG_OK ? mode_wait_sleep(kong, config) : rc;
+}
+
 static int mode_blocking(struct kong *kong, const struct config *config) {
     return kong_run_blocking(kong, write_nowhere, (void *)((uintptr_t)config->ms * 8));
 }
@@ -173,6 +178,7 @@ static const struct {
     {"blocking", mode_blocking},
     {"header", mode_header},
     {"wait-sleep", mode_wait_sleep},
+    {"text-wait-sleep", mode_text_wait_sleep},
 };
 
 static int run_mode(const char *mode, struct kong *kong, const struct config *config) {

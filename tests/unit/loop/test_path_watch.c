@@ -177,6 +177,32 @@ static void one_that_another_has(void **state) {
     end(&bench);
 }
 
+/* A supervisor that has no time is told of the new socket later. */
+static void while_the_store_is_full(void **state) {
+    struct bench bench;
+    struct socket_file known = {.fd = -1};
+    begin(&bench, *state);
+    bench.watch.store = fd_store_create(&known, NULL, NULL);
+    assert_non_null(bench.watch.store);
+    while (fd_store_keep_socket(bench.watch.store, &bench.place->file)) {
+    }
+    assert_int_equal(unlink(bench.place->path), 0);
+    look(&bench);
+    assert_serves(&bench);
+    for (int i = 0; i < 1000 && bench.watch.untold; i++) {
+        fd_store_wait(bench.watch.store, -1, 0);
+        path_watch_tick(&bench.watch, bench.now_ms);
+    }
+    assert_false(bench.watch.untold);
+    for (int i = 0; i < 1000 && known.inode != bench.place->file.inode; i++) {
+        fd_store_wait(bench.watch.store, -1, 0);
+    }
+    assert_int_equal(known.inode, bench.place->file.inode);
+    fd_store_destroy(bench.watch.store);
+    close(known.fd);
+    end(&bench);
+}
+
 static void without_a_path(void **state) {
     struct path_watch watch = {.socket = NULL};
     (void)state;
@@ -191,6 +217,7 @@ int main(void) {
         PLACE_TEST(one_that_cannot_be_listened_to),
         PLACE_TEST(while_it_is_full),
         PLACE_TEST(one_that_another_has),
+        PLACE_TEST(while_the_store_is_full),
         cmocka_unit_test(without_a_path),
     };
     uv_loop_t first; /* what libuv opens once is no descriptor that a test leaves */

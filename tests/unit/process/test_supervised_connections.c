@@ -8,6 +8,7 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -110,14 +111,18 @@ static void unread_request(void **state) {
  * Kong 3; 2.8 would go on without the plugin. */
 #define GONE "no plugin instance: the server that had the event is gone"
 
-/* One that it had read is Kong's to send again: it is told so, also in the middle of the event. */
+/* One that it had read is Kong's to send again: it is told so, also in the middle of the event, and
+ * behind a call that the kernel may take in pieces. */
 static void request_at_work(void **state) {
+    static char large[8192];
     static const char *const configs[] = {"{\"mode\":\"sleep\",\"ms\":60000}",
-                                          "{\"mode\":\"wait-sleep\",\"ms\":60000}"};
+                                          "{\"mode\":\"wait-sleep\",\"ms\":60000}", large};
+    snprintf(large, sizeof large,
+             "{\"mode\":\"text-wait-sleep\",\"ms\":60000,\"text\":\"%06000d\"}", 0);
     struct process process;
     struct kong_peer peer;
     (void)state;
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < sizeof configs / sizeof *configs; i++) {
         begin(&process, &peer);
         struct request request = {.peer = &peer, .id = kong_peer_start(&peer, configs[i])};
         begin_request(&request);

@@ -1,7 +1,7 @@
 /* The server process dies in the moment between a system call and the note of what it did
- * (in_flight.h): a request that was just read, an answer of which a part is written. This program's
- * server does so where DIE in its environment names a directory with a file "recv" or "send", which
- * it removes first. */
+ * (in_flight.h): a request that is about to be read, or was just read, an answer of which a part is
+ * written. This program's server does so where DIE in its environment names a directory with a file
+ * "before", "recv" or "send", which it removes first. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -41,6 +41,7 @@ static void die_if_wanted(const char *call) {
 
 /* In the place of those of the library. */
 ssize_t socket_recv(int fd, void *to, size_t len, int flags) {
+    die_if_wanted("before");
     ssize_t count = recv(fd, to, len, flags);
     if (count > 0 && memmem(to, (size_t)count, "plugin.HandleEvent", 18) != NULL) {
         die_if_wanted("recv");
@@ -102,6 +103,22 @@ static void request_just_read(void **state) {
     }
 }
 
+/* What the buffer had before is not taken for it: the next process reads it, on the same
+ * connection. */
+static void request_not_read(void **state) {
+    struct process process;
+    struct kong_peer peer;
+    struct sim_event event;
+    (void)state;
+    begin(&process, &peer, "1");
+    int64_t id = kong_peer_start(&peer, "{\"mode\":\"ok\"}");
+    assert_int_equal(kong_peer_event(&peer, id, &event), SIM_EVENT_OK);
+    die_at_next("before");
+    assert_int_equal(kong_peer_event(&peer, id, &event), SIM_EVENT_NO_INSTANCE);
+    assert_string_equal(event.text, "no plugin instance");
+    end(&process, &peer);
+}
+
 /* Nothing is said behind a part of an answer: Kong reads that it ends too early, and raises, which
  * is a 500. */
 static void answer_partly_written(void **state) {
@@ -140,6 +157,7 @@ int main(int argc, char **argv) {
     }
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(request_just_read),
+        cmocka_unit_test(request_not_read),
         cmocka_unit_test(answer_partly_written),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
