@@ -33,7 +33,7 @@ static int check_free(const char *path, const struct socket_failure *failure) {
         break;
     case SOCKET_PATH_UNKNOWN:
         socket_fail(failure,
-                    "whether a server listens at %s cannot be told, it cannot be connected to: "
+                    "this user may not connect to %s, and so cannot tell whether a server listens: "
                     "choose another path with --socket, or take this one over with --take-over",
                     path);
         break;

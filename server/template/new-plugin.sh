@@ -48,5 +48,5 @@ $directory/ is there: $id.c, test_$id.c, README.md. Next:
 
   make                                   builds build/$name-server
   make unit                              runs its test, with all others
-  make dev PLUGIN=$name      shows it at work, and again after each edit
+$(printf '  %-38s shows it' "make dev PLUGIN=$name") at work, and again after each edit
 EOT

@@ -360,7 +360,7 @@ if [ -n "$own_kong" ] && [ -n "$three" ]; then
     several
     id=$kept
 else
-    echo 'SKIPPED - several plugins in one process: only in a Kong that this script starts, with three_server built'
+    echo 'SKIPPED - several plugins in one process: only in a Kong that this script starts, with three_server, which make test-e2e builds'
 fi
 
 if [ -n "${KONG_RELOAD:-}" ]; then

@@ -206,7 +206,7 @@ static int run_all(struct load_options *options, struct load_plugin *plugin,
     if (!load_check_config(options->program, options->server_options, options->config, &said)) {
         said[strcspn(said, "\n")] = '\0';
         snprintf(error, error_size,
-                 "%s takes no configuration %.200s: %.400s (give one with "
+                 "%s refuses the configuration %.200s: %.400s (give another with "
                  "--config)",
                  plugin->name, options->config, said);
         free(said);

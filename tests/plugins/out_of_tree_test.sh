@@ -59,11 +59,12 @@ refused() { # STATUS TEXT COMMAND…: one line on stderr
 }
 check 'a demo of nothing' refused 2 'which server?' "$demo"
 check 'a demo with a wrong option' refused 2 'no option --nothing' "$demo" --nothing ./hello-static
+check 'a demo at a port that is none' refused 2 'a number from 1 to 65535, not 99999' "$demo" --port 99999 "./hello-${cc##*/}"
 check 'a demo of a file that is not there' refused 2 'not-there is not there' "$demo" ./not-there
 check 'a demo without nginx' refused 1 'nginx is not installed' env NGINX=/none/nginx "$demo" "./hello-${cc##*/}"
 check 'a load of nothing' refused 2 'which server?' "$load"
 check 'a load with a wrong option' refused 2 'no option --nothing' "$load" --nothing "./hello-${cc##*/}"
-check 'a load with a configuration that the plugin refuses' refused 1 'hello takes no configuration {"header":"a b"}: config.header: invalid value: a b' \
+check 'a load with a configuration that the plugin refuses' refused 1 'hello refuses the configuration {"header":"a b"}: config.header: invalid value: a b' \
     "$load" --config '{"header": "a b"}' "./hello-${cc##*/}"
 demo_says_why() { ! "$demo" --config '{"header": "a b"}' "./hello-${cc##*/}" >tool.out 2>tool.err && grep -qx 'config.header: invalid value: a b' tool.err; }
 check 'a demo with such a one says why' demo_says_why
