@@ -1,4 +1,4 @@
-/* When a connection that has been ended is closed. */
+/* When a connection that is to end is told so, and when one that has been ended is closed. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -35,8 +35,29 @@ static void closes_only_what_has_been_ended(void **state) {
     }
 }
 
+/* Again only when the peer has said something since. */
+static void is_nudged_once(void **state) {
+    struct arena scratch;
+    struct rpc_env env = {.scratch = &scratch, .pid = 7};
+    struct rpc rpc;
+    (void)state;
+    arena_init(&scratch, 0);
+    rpc_init(&rpc, &env, NULL);
+    rpc.protocol = PROTOCOL_MSGPACK;
+    for (int i = 0; i < 2; i++) {
+        assert_true(rpc_nudge(&rpc));
+        assert_true(rpc.out.len > 0);
+        buffer_clear(&rpc.out, 0);
+        assert_false(rpc_nudge(&rpc));
+        assert_int_equal(rpc.out.len, 0);
+        assert_int_equal(rpc_feed(&rpc, NULL, 0), 0);
+    }
+    buffer_free(&rpc.out);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(is_nudged_once),
         cmocka_unit_test(closes_when_the_peer_was_quiet),
         cmocka_unit_test(waits_for_results),
         cmocka_unit_test(closes_only_what_has_been_ended),
