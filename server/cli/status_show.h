@@ -5,10 +5,10 @@
 #include "options.h"
 
 /* Asks the server at options->socket, which serves these plugins, and prints what it says: a table,
- * with `json` the map as it comes (status.h) as one line, with `quiet` nothing; with `watch` again
- * every 2 s, until interrupted or until an error. timeout_ms: for one whole answer. 0; or -1 with
- * one line in `error` that says what to do: nobody answers, or refuses this user, or does not
- * answer in time, or `out` takes no more. */
+ * with `json` the map (status.h) as one line, its texts made printable, with `quiet` nothing; with
+ * `watch` again every 2 s, until interrupted or until an error. timeout_ms: for one whole answer.
+ * 0; or -1 with one line in `error` that says what to do: nobody answers, or refuses this user, or
+ * does not answer in time, or `out` takes no more. */
 int status_show(const struct options *options, const struct plugins *plugins, int timeout_ms,
                 FILE *out, char *error, size_t error_size);
 

@@ -181,6 +181,16 @@ static void the_table_has_it_all(void **state) {
                                          "refused: "};
     assert_says(text, wanted, LENGTH(wanted));
     free(text);
+    struct kong_value status = ask_status(&rig); /* as JSON, printable as well */
+    const struct kong_value *instances = value_get(&status, "InstanceList");
+    assert_non_null(instances);
+    size_t printable = 0;
+    for (size_t i = 0; i < instances->list.count; i++) {
+        const struct kong_value *name = value_get(&instances->list.items[i], "Name");
+        printable +=
+            name != NULL && name->string.len == 8 && memcmp(name->string.data, "mine\\x07", 8) == 0;
+    }
+    assert_int_equal(printable, 1);
     rig_stop(&rig);
 }
 
