@@ -86,6 +86,9 @@ bool protobuf_merge_header(struct buffer *out, size_t from, uint32_t *names,
                            struct kong_str name, struct kong_str value) {
     bool merged = *names != 0;
     size_t head = head_of(merged ? many : one);
+    if (out->len < from + head) {
+        return false;
+    }
     struct wire content = wire(out->data + from + head, out->len - from - head);
     size_t len = (size_t)(content.end - content.at);
     struct kong_str first;

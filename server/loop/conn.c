@@ -118,8 +118,9 @@ static ssize_t send_now(int fd, const uint8_t *data, size_t len) {
 
 /* So many bytes more wait outside of `out`: with those in it never more than LIMIT_OUT. */
 static void count_unwritten(struct conn *conn, ssize_t more) {
-    conn->rpc.unwritten = (size_t)((ssize_t)conn->rpc.unwritten + more);
-    conn->rpc.out.limit = LIMIT_OUT - conn->rpc.unwritten;
+    size_t unwritten = (size_t)((ssize_t)conn->rpc.unwritten + more);
+    conn->rpc.unwritten = unwritten;
+    conn->rpc.out.limit = unwritten < LIMIT_OUT ? LIMIT_OUT - unwritten : 0;
 }
 
 /* Sends what was queued, as far as the kernel takes it. 0, or a negative uv error. */

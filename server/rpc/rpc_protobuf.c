@@ -34,13 +34,13 @@ static inline int send_one(struct event *event, const struct pdk_method *method,
     if (method == NULL || (method->flags & PDK_MSGPACK_ONLY) != 0) {
         return KONG_E_UNSUPPORTED;
     }
+    if (event->posted == method && merge(event, method, args, count)) {
+        return KONG_OK;
+    }
     bool ends_failed = event->reporting && (method->flags & PDK_TERMINAL) != 0;
     if (rpc->results_due >= LIMIT_POSTED && !ends_failed) {
         stats_count(&events_stats(rpc->env->events)->limits[STATS_LIMIT_POSTED], 1);
         return KONG_E_NOMEM;
-    }
-    if (event->posted == method && merge(event, method, args, count)) {
-        return KONG_OK;
     }
     size_t begin = rpc->out.len;
     int rc = protobuf_encode_pdk_call(&rpc->out, method, args, count);

@@ -13,8 +13,9 @@ static bool make_room(struct arena *arena, struct queued_call *call) {
     if (call->header_count < call->header_room) {
         return true;
     }
-    struct kong_pair *headers = arena_array(arena, room, sizeof *headers);
-    if (headers == NULL || room > MERGE_MOST) {
+    struct kong_pair *headers =
+        room > MERGE_MOST ? NULL : arena_array(arena, room, sizeof *headers);
+    if (headers == NULL) {
         return false;
     }
     if (call->header_count > 0) {
