@@ -62,6 +62,7 @@ gw_wait() {
         "$@" && return 0
         sleep 0.02
     done
+    echo "gateway: waited in vain for: $*" >&2
     return 1
 }
 

@@ -112,10 +112,10 @@ refused() { # TEXT WORDS WHERE OPTION…: the server, once connected to, says so
     rm -f "$GW_SOCKET" "$GW_SOCKET.2"
 }
 
-knock() {
+knock() { # once connected to, the server may end before anything is sent
     case $1 in
     */*) perl -MSocket -e 'socket(S, AF_UNIX, $ARGV[1] eq "dgram" ? SOCK_DGRAM : SOCK_STREAM, 0);
-            exit(!(connect(S, pack_sockaddr_un($ARGV[0])) && send(S, "x", MSG_NOSIGNAL)))' "${1%:*}" "${1##*:}" 2>/dev/null ;;
+            connect(S, pack_sockaddr_un($ARGV[0])) or exit 1; send(S, "x", MSG_NOSIGNAL)' "${1%:*}" "${1##*:}" 2>/dev/null ;;
     *) gw_listens "$1" ;;
     esac
 }
