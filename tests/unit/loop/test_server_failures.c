@@ -331,9 +331,9 @@ static void posts_more_than_fits(void **state) {
     struct sim_event event;
     struct sim_server_options options = {.event_ms = 600000}; /* for valgrind */
     rig_start(&rig, protocol_of(state), &options);
-    int64_t id = rig_instance(&rig, "post", 20000);
+    int64_t id = rig_instance(&rig, "post", 8000);
     assert_event(&rig, id, &event, SIM_EVENT_OK);
-    assert_int_equal(rig.pdk->log_count, 20000);
+    assert_int_equal(rig.pdk->log_count, 8000);
     rig_alive(&rig);
     rig_stop(&rig);
 }
