@@ -25,8 +25,8 @@ static bool copy_string(struct arena *arena, struct kong_str from, struct kong_s
 static bool copy(struct arena *arena, const struct kong_value *from, struct kong_value *to,
                  unsigned levels);
 
-static bool copy_list(struct arena *arena, const struct kong_value *from, struct kong_value *to,
-                      unsigned levels) {
+static __attribute__((noinline)) bool copy_list(struct arena *arena, const struct kong_value *from,
+                                                struct kong_value *to, unsigned levels) {
     struct kong_value *items = arena_array(arena, from->list.count, sizeof *items);
     if (items == NULL) {
         return false;
@@ -40,8 +40,8 @@ static bool copy_list(struct arena *arena, const struct kong_value *from, struct
     return true;
 }
 
-static bool copy_map(struct arena *arena, const struct kong_value *from, struct kong_value *to,
-                     unsigned levels) {
+static __attribute__((noinline)) bool copy_map(struct arena *arena, const struct kong_value *from,
+                                               struct kong_value *to, unsigned levels) {
     struct kong_pair *pairs = arena_array(arena, from->map.count, sizeof *pairs);
     if (pairs == NULL) {
         return false;

@@ -41,28 +41,43 @@ static inline uint64_t big64(const uint8_t *at) {
            (uint64_t)at[6] << 8 | at[7];
 }
 
-/* fixint and uint8 to uint64, up to INT64_MAX. */
-static inline bool take_number(struct input *in, uint64_t *number) {
-    if (!has(in, 1)) {
-        return false;
-    }
-    uint8_t first = *in->at;
-    if (first < 0x80) {
-        *number = first;
-        in->at++;
-        return true;
-    }
-    if (first < 0xcc || first > 0xcf) {
-        return false;
-    }
-    size_t size = (size_t)1 << (first - 0xcc);
+/* Nothing is taken where one of these gives false. */
+
+/* The number behind a head of one byte. */
+static inline bool take_big(struct input *in, size_t size, uint64_t *number) {
     if (!has(in, 1 + size)) {
         return false;
     }
     const uint8_t *at = in->at + 1;
     *number = size == 8 ? big64(at) : size == 4 ? big32(at) : size == 2 ? big16(at) : *at;
+    if (*number > INT64_MAX) {
+        return false;
+    }
     in->at += 1 + size;
-    return *number <= INT64_MAX;
+    return true;
+}
+
+/* fixint and uint8 to uint64, up to INT64_MAX. Inlined, for most have one of two sizes. */
+static inline __attribute__((always_inline)) bool take_number(struct input *in, uint64_t *number) {
+    if (!has(in, 1)) {
+        return false;
+    }
+    switch (*in->at) {
+    case 0xcf:
+        return take_big(in, 8, number);
+    case 0xce:
+        return take_big(in, 4, number);
+    case 0xcd:
+        return take_big(in, 2, number);
+    case 0xcc:
+        return take_big(in, 1, number);
+    default:
+        if (*in->at >= 0x80) {
+            return false;
+        }
+        *number = *in->at++;
+        return true;
+    }
 }
 
 /* fixstr, str8, str16. */
@@ -138,6 +153,9 @@ static bool take_handle_event(struct input *in, struct rpc_call *call) {
 }
 
 static bool take_step(struct input *in, size_t pairs, struct rpc_call *call) {
+    call->data = kong_nil();
+    call->error = (struct kong_str){NULL, 0};
+    call->data_error = CODEC_OK;
     bool early = pairs == 2 && TAKE(in, "\244Data");
     if (early && !take_data(in, &call->data)) {
         return false;
@@ -157,13 +175,14 @@ size_t msgpack_fast_call(const uint8_t *data, size_t len, size_t limit, struct r
     if (!TAKE(&in, "\224\000") || !take_number(&in, &msgid) || msgid > UINT32_MAX) {
         return 0;
     }
-    *call = (struct rpc_call){.sequence = (int64_t)msgid};
+    call->sequence = (int64_t)msgid;
+    call->notification = false;
     bool known = false;
     if (TAKE(&in, "\253" STEP "\221")) {
         call->command = RPC_STEP;
         call->method = (struct kong_str){STEP, sizeof STEP - 1};
-        known = TAKE(&in, "\202") ? take_step(&in, 2, call)
-                                  : TAKE(&in, "\201") && take_step(&in, 1, call);
+        size_t pairs = TAKE(&in, "\202") ? 2 : TAKE(&in, "\201") ? 1 : 0;
+        known = pairs > 0 && take_step(&in, pairs, call);
     } else if (TAKE(&in, "\262" HANDLE_EVENT "\221\202")) {
         call->command = RPC_HANDLE_EVENT;
         call->method = (struct kong_str){HANDLE_EVENT, sizeof HANDLE_EVENT - 1};
@@ -245,19 +264,22 @@ static inline uint8_t *put_64(uint8_t *at, uint8_t first, uint64_t value) {
     return put(at + 1, &big, sizeof big);
 }
 
-/* As short as it goes. */
+/* As short as it goes. The longest first, for that is an event's id. */
 static inline uint8_t *put_number(uint8_t *at, uint64_t value) {
-    if (value < 0x80) {
-        *at++ = (uint8_t)value;
-        return at;
+    if (value > UINT32_MAX) {
+        return put_64(at, 0xcf, value);
     }
-    if (value <= UINT8_MAX) {
-        return put_8(at, 0xcc, (uint8_t)value);
+    if (value > UINT16_MAX) {
+        return put_32(at, 0xce, (uint32_t)value);
     }
-    if (value <= UINT16_MAX) {
+    if (value > UINT8_MAX) {
         return put_16(at, 0xcd, (uint16_t)value);
     }
-    return value <= UINT32_MAX ? put_32(at, 0xce, (uint32_t)value) : put_64(at, 0xcf, value);
+    if (value >= 0x80) {
+        return put_8(at, 0xcc, (uint8_t)value);
+    }
+    *at++ = (uint8_t)value;
+    return at;
 }
 
 static inline uint8_t *put_string(uint8_t *at, struct kong_str string) {

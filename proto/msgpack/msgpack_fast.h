@@ -10,9 +10,10 @@
 
 /* The request at the start of data, when it is a HandleEvent or a Step of the usual shape, whole
  * and of at most `limit` bytes: its length, and *call is filled as msgpack_decode_call does, but
- * with strings that point into data and have no NUL. Otherwise 0, and frame_next and
- * msgpack_decode_call must be used. The usual shape: known keys only; numbers that are whole,
- * positive and below 2^63; `Data` absent, or nil, a boolean, such a number or a string. */
+ * only with the fields that its command has, and with strings that point into data and have no NUL.
+ * Otherwise 0, and frame_next and msgpack_decode_call must be used. The usual shape: known keys
+ * only; numbers that are whole, positive and below 2^63; `Data` absent, or nil, a boolean, such a
+ * number or a string. */
 size_t msgpack_fast_call(const uint8_t *data, size_t len, size_t limit, struct rpc_call *call);
 
 /* Appends a RETURN or a PDK_CALL whose arguments are strings, booleans, numbers as above, or maps

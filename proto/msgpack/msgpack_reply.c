@@ -74,10 +74,7 @@ static void write_result(struct msgpack_writer *writer, const struct rpc_reply *
     }
 }
 
-int msgpack_encode_reply(struct buffer *out, const struct rpc_reply *reply) {
-    if (msgpack_fast_reply(out, reply)) {
-        return CODEC_OK;
-    }
+static __attribute__((noinline)) int encode_any(struct buffer *out, const struct rpc_reply *reply) {
     if (reply->sequence < 0 || reply->sequence > UINT32_MAX) {
         return CODEC_E_SHAPE;
     }
@@ -93,6 +90,10 @@ int msgpack_encode_reply(struct buffer *out, const struct rpc_reply *reply) {
     }
     write_result(&writer, reply);
     return msgpack_writer_end(&writer);
+}
+
+int msgpack_encode_reply(struct buffer *out, const struct rpc_reply *reply) {
+    return msgpack_fast_reply(out, reply) ? CODEC_OK : encode_any(out, reply);
 }
 
 /* [1, msgid, error, */

@@ -30,8 +30,10 @@ static void link_request(struct rpc *rpc, struct event *event, int64_t msgid) {
 
 /* --- the conversation --- */
 
-static bool is_terminal(const struct queued_call *call) {
-    return call->method != NULL && (call->method->flags & PDK_TERMINAL) != 0;
+/* What is rare, or needs much of the stack, is not inlined: the usual way has no part in it. */
+
+static bool is_terminal(const struct pdk_method *method) {
+    return method != NULL && (method->flags & PDK_TERMINAL) != 0;
 }
 
 static void note_event(struct rpc *rpc, int64_t msgid, bool closed) {
@@ -40,7 +42,8 @@ static void note_event(struct rpc *rpc, int64_t msgid, bool closed) {
 
 /* A call that cannot be written, for want of memory: no Step comes. Kong would log an error and go
  * on with a request that the handler meant to end, or that its plugin ends where it fails. */
-static void end_unsent(struct event *event, struct rpc *rpc, bool terminal, int codec_error) {
+static __attribute__((noinline)) void end_unsent(struct event *event, struct rpc *rpc,
+                                                 bool terminal, int codec_error) {
     const char *why = codec_strerror(codec_error);
     rpc_complain(rpc->env, LOG_LEVEL_ERROR, "a call could not be sent to Kong: %s", why);
     const struct kong_plugin *plugin = event->plugin->what;
@@ -57,24 +60,19 @@ static void end_unsent(struct event *event, struct rpc *rpc, bool terminal, int 
 }
 
 /* Answers Kong's request with a call. After a terminal one no Step follows: the event is over. */
-static void answer_with_call(struct event *event, const struct queued_call *call) {
+static void answer_with_call(struct event *event, const struct pdk_method *method,
+                             struct kong_str name, const struct kong_value *args, size_t count) {
     struct rpc *rpc = event->waiting_rpc;
     struct rpc_reply reply; /* filled as far as its kind has fields: most of it are others' */
     reply.kind = RPC_REPLY_PDK_CALL;
     reply.sequence = event->request;
     reply.event_id = event->id;
-    reply.method = call->name;
-    reply.args = call->args;
-    reply.arg_count = call->count;
-    struct kong_value headers = kong_map(call->headers, call->header_count);
-    if (call->header_count > 0) {
-        reply.method = pdk_merged(call->method)->name;
-        reply.args = &headers;
-        reply.arg_count = 1;
-    }
+    reply.method = name;
+    reply.args = args;
+    reply.arg_count = count;
     unlink_request(event);
     event->awaits_step = true;
-    bool terminal = is_terminal(call);
+    bool terminal = is_terminal(method);
     int rc = rpc_msgpack_try_to_send(rpc, &reply);
     if (rc != CODEC_OK) {
         end_unsent(event, rpc, terminal, rc);
@@ -84,11 +82,25 @@ static void answer_with_call(struct event *event, const struct queued_call *call
     }
 }
 
+static void answer_with_queued(struct event *event, const struct queued_call *call) {
+    answer_with_call(event, call->method, call->name, call->args, call->count);
+}
+
 /* The exit of a plugin that fails closed, for which there was no place in the queue. */
 static void exit_unqueued(struct event *event, struct rpc *rpc) {
     int64_t request = event->request;
     unlink_request(event);
     rpc_msgpack_send_exit(rpc, request, event->plugin->what->name, NULL, NULL);
+    event_release(event);
+}
+
+static __attribute__((noinline)) void answer_with_return(struct event *event, struct rpc *rpc) {
+    struct rpc_reply reply; /* as above */
+    reply.kind = RPC_REPLY_RETURN;
+    reply.sequence = event->request;
+    reply.event_id = event->id;
+    unlink_request(event);
+    rpc_msgpack_send(rpc, &reply);
     event_release(event);
 }
 
@@ -101,17 +113,11 @@ static void answer(struct event *event) {
     }
     struct queued_call *call = rpc_queue_take(event);
     if (call != NULL) {
-        answer_with_call(event, call);
+        answer_with_queued(event, call);
     } else if (event->finished && event->ended) {
         exit_unqueued(event, rpc);
     } else if (event->finished) {
-        struct rpc_reply reply; /* as above */
-        reply.kind = RPC_REPLY_RETURN;
-        reply.sequence = event->request;
-        reply.event_id = event->id;
-        unlink_request(event);
-        rpc_msgpack_send(rpc, &reply);
-        event_release(event);
+        answer_with_return(event, rpc);
     }
 }
 
@@ -142,17 +148,11 @@ static inline bool leaves_now(const struct event *event, const struct pdk_method
 
 /* Posted calls leave when the handler waits or is done, so that neighbours can be merged. What is
  * called while the event is being finished leaves by `conversation_end`. */
-static int queue_call(struct event *event, const struct pdk_method *method, struct kong_str name,
-                      const struct kong_value *args, size_t count, bool waits) {
+static __attribute__((noinline)) int queue_call(struct event *event,
+                                                const struct pdk_method *method,
+                                                struct kong_str name, const struct kong_value *args,
+                                                size_t count, bool waits) {
     if (method != NULL && rpc_queue_merge(event, method, args, count)) {
-        return KONG_OK;
-    }
-    if (waits && leaves_now(event, method) && is_simple(args, count)) {
-        struct queued_call call = {.method = method,
-                                   .name = name,
-                                   .args = (struct kong_value *)(uintptr_t)args, /* only read */
-                                   .count = count};
-        answer_with_call(event, &call);
         return KONG_OK;
     }
     int rc = KONG_E_NOMEM;
@@ -164,22 +164,31 @@ static int queue_call(struct event *event, const struct pdk_method *method, stru
     if (rc != KONG_OK && method == &pdk_methods[PDK_RESPONSE_EXIT] && event->reporting) {
         return KONG_OK; /* exit_unqueued */
     }
-    if (rc == KONG_OK && !event->finished && (waits || is_terminal(event->queue_tail))) {
+    if (rc == KONG_OK && !event->finished && (waits || is_terminal(method))) {
         answer(event);
     }
     return rc;
 }
 
+static int make_call(struct event *event, const struct pdk_method *method, struct kong_str name,
+                     const struct kong_value *args, size_t count, bool waits) {
+    if (waits && leaves_now(event, method) && is_simple(args, count)) {
+        answer_with_call(event, method, name, args, count);
+        return KONG_OK;
+    }
+    return queue_call(event, method, name, args, count, waits);
+}
+
 /* Nobody knows whether Kong still steps an event that was cancelled, so it gets one answer, if it
  * waits for one: the exit of a plugin that fails closed, or an error, which Kong logs before it
  * lets the request go on. */
-static void finish_cancelled(struct event *event) {
+static __attribute__((noinline)) void finish_cancelled(struct event *event) {
     struct rpc *rpc = event->waiting_rpc;
     struct queued_call *last = event->queue_tail;
     if (rpc == NULL) {
         event_release(event);
-    } else if (event->ended && last != NULL && is_terminal(last)) {
-        answer_with_call(event, last);
+    } else if (event->ended && last != NULL && is_terminal(last->method)) {
+        answer_with_queued(event, last);
     } else if (event->ended) {
         exit_unqueued(event, rpc);
     } else {
@@ -201,11 +210,11 @@ static void conversation_end(struct event *event) {
 static const struct event_ops msgpack_events = {
     .protocol = PROTOCOL_MSGPACK,
     .started = started,
-    .call = queue_call,
+    .call = make_call,
     .conversation_end = conversation_end,
 };
 
-static void handle_event(struct rpc *rpc, const struct rpc_call *call) {
+static __attribute__((noinline)) void handle_event(struct rpc *rpc, const struct rpc_call *call) {
     enum kong_phase phase;
     const char *error;
     struct instance *instance = rpc_find_instance(rpc, call, &phase, &error);
@@ -305,18 +314,27 @@ static void take_result(struct rpc *rpc, struct event *event, const struct rpc_c
 /* Where memory is too short to pass on a large Step, a small one takes its place. */
 #define FEW_WORDS ((size_t)4 << 10)
 
-static void step(struct rpc *rpc, const struct rpc_call *call, const struct frame *frame) {
-    struct event *event = events_find(rpc->env->events, call->event_id);
-    bool sent = event == NULL && send_on(rpc, call, frame->data, frame->len);
-    if (event == NULL && !sent && frame->len > FEW_WORDS) {
-        struct rpc_call small = {.command = RPC_STEP,
-                                 .sequence = call->sequence,
-                                 .event_id = call->event_id,
-                                 .data_error = CODEC_E_LIMIT};
-        snprintf(rpc->reason, sizeof rpc->reason, "no memory to pass on %zu bytes", frame->len);
-        sent = send_on_too_big(rpc, &small);
+/* A Step whose event is not here. False: it is nowhere else. */
+static __attribute__((noinline)) bool send_step_on(struct rpc *rpc, const struct rpc_call *call,
+                                                   const uint8_t *data, size_t len) {
+    if (send_on(rpc, call, data, len)) {
+        return true;
     }
-    if (!sent) {
+    if (len <= FEW_WORDS) {
+        return false;
+    }
+    struct rpc_call small = {.command = RPC_STEP,
+                             .sequence = call->sequence,
+                             .event_id = call->event_id,
+                             .data_error = CODEC_E_LIMIT};
+    snprintf(rpc->reason, sizeof rpc->reason, "no memory to pass on %zu bytes", len);
+    return send_on_too_big(rpc, &small);
+}
+
+static void step(struct rpc *rpc, const struct rpc_call *call, const uint8_t *data, size_t len) {
+    note_event(rpc, call->sequence, event_id_fails_closed(call->event_id));
+    struct event *event = events_find(rpc->env->events, call->event_id);
+    if (event != NULL || !send_step_on(rpc, call, data, len)) {
         take_result(rpc, event, call);
     }
 }
@@ -357,25 +375,29 @@ int rpc_msgpack_too_big(struct rpc *rpc) {
     return rpc->state >= RPC_BROKEN ? -1 : 0;
 }
 
-static int take_call(struct rpc *rpc, const struct frame *frame, const struct rpc_call *call) {
+static __attribute__((noinline)) void other_command(struct rpc *rpc, const struct rpc_call *call) {
+    struct rpc_reply reply;
+    rpc_note_request(rpc, call->sequence,
+                     call->command == RPC_START_INSTANCE ? IN_FLIGHT_MSGPACK_START
+                                                         : IN_FLIGHT_OTHER);
+    rpc_command(rpc, call, &reply);
+    rpc_msgpack_send(rpc, &reply);
+}
+
+/* `data`: the whole message. */
+static int take_call(struct rpc *rpc, const struct rpc_call *call, const uint8_t *data,
+                     size_t len) {
     if (call->notification) {
         return 0;
     }
-    if (rpc->steps_only && call->command != RPC_STEP) {
+    if (call->command == RPC_STEP) {
+        step(rpc, call, data, len);
+    } else if (rpc->steps_only) {
         return rpc_fail(rpc, RPC_NO_STEP);
-    }
-    if (call->command == RPC_HANDLE_EVENT) {
+    } else if (call->command == RPC_HANDLE_EVENT) {
         handle_event(rpc, call);
-    } else if (call->command == RPC_STEP) {
-        note_event(rpc, call->sequence, event_id_fails_closed(call->event_id));
-        step(rpc, call, frame);
     } else {
-        struct rpc_reply reply;
-        rpc_note_request(rpc, call->sequence,
-                         call->command == RPC_START_INSTANCE ? IN_FLIGHT_MSGPACK_START
-                                                             : IN_FLIGHT_OTHER);
-        rpc_command(rpc, call, &reply);
-        rpc_msgpack_send(rpc, &reply);
+        other_command(rpc, call);
     }
     return rpc->state >= RPC_BROKEN ? -1 : 0;
 }
@@ -392,7 +414,7 @@ int rpc_msgpack_message(struct rpc *rpc, const struct frame *frame) {
     if (rc != 0) {
         return rpc_fail(rpc, "message of %zu bytes: %s", frame->len, codec_strerror(rc));
     }
-    return take_call(rpc, frame, &call);
+    return take_call(rpc, &call, frame->data, frame->len);
 }
 
 int rpc_msgpack_fast(struct rpc *rpc, const uint8_t *data, size_t len, size_t *total) {
@@ -404,23 +426,9 @@ int rpc_msgpack_fast(struct rpc *rpc, const uint8_t *data, size_t len, size_t *t
     if (*total == 0) {
         return 0;
     }
-    struct frame frame = {data, *total, *total};
     rpc->reader.limit = rpc->env->max_frame;
     arena_reset(rpc->env->scratch);
-    return take_call(rpc, &frame, &call) == 0 ? 1 : -1;
-}
-
-void rpc_msgpack_forwarded(struct rpc *rpc, int64_t msgid, bool closed, const uint8_t *data,
-                           size_t len) {
-    bool announced = rpc_msgpack_announce(rpc) == CODEC_OK;
-    size_t before = rpc->out.len;
-    buffer_append(&rpc->out, data, len);
-    if (rpc->out.failed || !announced) {
-        buffer_truncate(&rpc->out, before);
-        rpc_msgpack_lost(rpc, msgid, closed,
-                         "no memory for the answer of the server that has the event");
-    }
-    rpc_wake(rpc);
+    return take_call(rpc, &call, data, *total) == 0 ? 1 : -1;
 }
 
 void rpc_msgpack_close(struct rpc *rpc) {

@@ -36,18 +36,26 @@ static bool say_without_memory(struct rpc *rpc, const struct rpc_reply *reply) {
     return true;
 }
 
-void rpc_msgpack_send(struct rpc *rpc, const struct rpc_reply *reply) {
-    int rc = rpc_msgpack_try_to_send(rpc, reply);
-    if (rc == CODEC_OK || say_without_memory(rpc, reply)) {
+/* What rpc_msgpack_try_to_send could not write. */
+static __attribute__((noinline)) void send_unwritten(struct rpc *rpc, const struct rpc_reply *reply,
+                                                     int codec_error) {
+    if (say_without_memory(rpc, reply)) {
         return;
     }
     struct rpc_reply error = {.kind = RPC_REPLY_ERROR,
                               .sequence = reply->sequence,
-                              .error = kong_str(codec_strerror(rc))};
+                              .error = kong_str(codec_strerror(codec_error))};
     if (msgpack_encode_reply(&rpc->out, &error) != 0 && !say_without_memory(rpc, &error)) {
         rpc_fail(rpc, "no memory for an answer");
     }
     rpc_wake(rpc);
+}
+
+void rpc_msgpack_send(struct rpc *rpc, const struct rpc_reply *reply) {
+    int rc = rpc_msgpack_try_to_send(rpc, reply);
+    if (rc != CODEC_OK) {
+        send_unwritten(rpc, reply, rc);
+    }
 }
 
 void rpc_msgpack_send_error(struct rpc *rpc, int64_t msgid, const char *text) {
@@ -114,4 +122,17 @@ void rpc_msgpack_lost(struct rpc *rpc, int64_t msgid, bool closed, const char *w
 
 void rpc_msgpack_gone(struct rpc *rpc, int64_t msgid) {
     rpc_msgpack_send_error(rpc, msgid, RPC_NO_INSTANCE ": the server that had the event is gone");
+}
+
+void rpc_msgpack_forwarded(struct rpc *rpc, int64_t msgid, bool closed, const uint8_t *data,
+                           size_t len) {
+    bool announced = rpc_msgpack_announce(rpc) == CODEC_OK;
+    size_t before = rpc->out.len;
+    buffer_append(&rpc->out, data, len);
+    if (rpc->out.failed || !announced) {
+        buffer_truncate(&rpc->out, before);
+        rpc_msgpack_lost(rpc, msgid, closed,
+                         "no memory for the answer of the server that has the event");
+    }
+    rpc_wake(rpc);
 }

@@ -4,53 +4,62 @@
 
 #define MERGE_MOST 64u
 
-_Static_assert(sizeof(struct queued_call) % _Alignof(struct kong_value) == 0,
-               "arguments stand right behind their call");
+/* A header call that can be merged. */
+static bool is_header(const struct kong_value *args, size_t count) {
+    return count == 2 && args[0].type == KONG_STRING && args[1].type == KONG_STRING &&
+           pdk_is_plain_header(args[0].string);
+}
 
-/* Room for one more header of the call; the first one is the call's own. */
+/* Room for one more header. The call becomes set_headers; the first header is its own. */
 static bool make_room(struct arena *arena, struct queued_call *call) {
-    size_t room = call->header_room == 0 ? 4 : call->header_room * 2;
-    if (call->header_count < call->header_room) {
+    struct merged_headers *old = call->merged;
+    if (old != NULL && old->map.map.count < old->room) {
         return true;
     }
-    struct kong_pair *headers =
-        room > MERGE_MOST ? NULL : arena_array(arena, room, sizeof *headers);
-    if (headers == NULL) {
+    size_t count = old == NULL ? 1 : old->map.map.count;
+    size_t room = old == NULL ? 4 : old->room * 2;
+    struct merged_headers *merged =
+        room > MERGE_MOST ? NULL
+                          : arena_alloc(arena, sizeof *merged + room * sizeof *merged->headers);
+    if (merged == NULL) {
         return false;
     }
-    if (call->header_count > 0) {
-        memcpy(headers, call->headers, call->header_count * sizeof *headers);
+    if (old != NULL) {
+        memcpy(merged->headers, old->headers, count * sizeof *merged->headers);
     } else {
-        headers[call->header_count++] = (struct kong_pair){call->args[0].string, call->args[1]};
+        merged->headers[0] = (struct kong_pair){call->args[0].string, call->args[1]};
     }
-    call->headers = headers;
-    call->header_room = room;
+    merged->map = kong_map(merged->headers, count);
+    merged->room = room;
+    call->merged = merged;
+    call->name = pdk_merged(call->method)->name;
+    call->args = &merged->map;
+    call->count = 1;
     return true;
 }
 
 bool rpc_queue_merge(struct event *event, const struct pdk_method *method,
                      const struct kong_value *args, size_t count) {
     struct queued_call *last = event->queue_tail;
-    if (pdk_merged(method) == NULL || last == NULL || last->method != method || count != 2 ||
-        last->count != 2 || args[0].type != KONG_STRING || args[1].type != KONG_STRING ||
-        last->args[1].type != KONG_STRING || !pdk_is_plain_header(args[0].string) ||
-        !pdk_is_plain_header(last->args[0].string) || !make_room(&event->arena, last)) {
+    struct arena *arena = &event->arena;
+    if (last == NULL || last->method != method || pdk_merged(method) == NULL ||
+        !is_header(args, count) || (last->merged == NULL && !is_header(last->args, last->count)) ||
+        !make_room(arena, last)) {
         return false;
     }
-    struct arena *arena = &event->arena;
-    size_t at = 0;
-    while (at < last->header_count && !pdk_same_header(last->headers[at].key, args[0].string)) {
-        at++;
+    struct kong_pair *header = last->merged->headers;
+    struct kong_pair *end = header + last->merged->map.map.count;
+    while (header < end && !pdk_same_header(header->key, args[0].string)) {
+        header++;
     }
     struct kong_str value = arena_copy(arena, args[1].string.data, args[1].string.len);
-    struct kong_str name = at < last->header_count
-                               ? last->headers[at].key
-                               : arena_copy(arena, args[0].string.data, args[0].string.len);
+    struct kong_str name =
+        header < end ? header->key : arena_copy(arena, args[0].string.data, args[0].string.len);
     if (name.data == NULL || value.data == NULL) {
         return false;
     }
-    last->headers[at] = (struct kong_pair){name, kong_bytes(value.data, value.len)};
-    last->header_count += at == last->header_count;
+    *header = (struct kong_pair){name, kong_bytes(value.data, value.len)};
+    last->merged->map.map.count += header == end;
     return true;
 }
 
@@ -65,13 +74,13 @@ int rpc_queue_add(struct event *event, const struct pdk_method *method, struct k
     if (call == NULL) {
         return KONG_E_NOMEM;
     }
-    struct kong_value *copies = (struct kong_value *)(call + 1); /* in the same piece */
     for (size_t i = 0; i < count; i++) {
-        if (!value_copy(&event->arena, &args[i], &copies[i])) {
+        if (!value_copy(&event->arena, &args[i], &call->copies[i])) {
             return KONG_E_NOMEM;
         }
     }
-    *call = (struct queued_call){.method = method, .name = name, .args = copies, .count = count};
+    *call =
+        (struct queued_call){.method = method, .name = name, .args = call->copies, .count = count};
     if (method == NULL) {
         call->name = arena_copy(&event->arena, name.data, name.len);
         if (call->name.data == NULL) {

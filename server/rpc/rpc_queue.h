@@ -4,16 +4,22 @@
 
 #include "event.h"
 
+/* Neighbouring header calls as one: the map that set_headers carries. */
+struct merged_headers {
+    struct kong_value map;
+    size_t room;
+    struct kong_pair headers[]; /* the map's */
+};
+
 /* A PDK call on its way to Kong. In the event's arena. */
 struct queued_call {
     struct queued_call *next;
     const struct pdk_method *method; /* NULL: outside the table */
-    struct kong_str name;
-    struct kong_value *args;
+    struct kong_str name;            /* merged: of set_headers */
+    const struct kong_value *args;   /* its own copies; merged: the map */
     size_t count;
-    struct kong_pair *headers; /* merged: what set_headers will carry */
-    size_t header_count;
-    size_t header_room;
+    struct merged_headers *merged; /* NULL: nothing was */
+    struct kong_value copies[];
 };
 
 /* Adds name and value to the header call at the queue's end, where that means the same: two

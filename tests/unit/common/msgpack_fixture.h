@@ -64,6 +64,7 @@ static inline void assert_same_call(const struct rpc_call *a, const struct rpc_c
     assert_int_equal(a->event_id, b->event_id);
     assert_true(value_equal(&a->data, &b->data));
     assert_same_str(a->error, b->error);
+    assert_int_equal(a->data_error, b->data_error);
 }
 
 static inline void assert_same_reply(const struct rpc_reply *a, const struct rpc_reply *b) {

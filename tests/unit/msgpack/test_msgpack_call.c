@@ -396,9 +396,9 @@ static void test_deepest_step(void **state) {
     assert_int_equal(f->out.data[len - 1], 0x01);
     f->out.data[len - 1] = 0x90;
     assert_int_equal(msgpack_decode_call(&f->arena, f->out.data, len, &again), CODEC_OK);
-    assert_int_equal(again.data_error, CODEC_E_LIMIT);
-    assert_same_call(&again,
-                     &(struct rpc_call){.command = RPC_STEP, .method = kong_str("plugin.Step")});
+    assert_same_call(&again, &(struct rpc_call){.command = RPC_STEP,
+                                                .method = kong_str("plugin.Step"),
+                                                .data_error = CODEC_E_LIMIT});
 }
 
 /* What another thread or process is told of a Step that was over a limit. */

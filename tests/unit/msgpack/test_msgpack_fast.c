@@ -18,6 +18,24 @@ static struct kong_value text_of(size_t len) {
 
 /* --- what comes --- */
 
+/* The fields that a command has: of a fast call, only those are filled. */
+static struct rpc_call fields_of(const struct rpc_call *hot) {
+    struct rpc_call call = {.command = hot->command,
+                            .sequence = hot->sequence,
+                            .notification = hot->notification,
+                            .method = hot->method};
+    if (hot->command == RPC_HANDLE_EVENT) {
+        call.instance_id = hot->instance_id;
+        call.event = hot->event;
+    } else {
+        call.event_id = hot->event_id;
+        call.data = hot->data;
+        call.error = hot->error;
+        call.data_error = hot->data_error;
+    }
+    return call;
+}
+
 /* What the fast way says of these bytes, the general way says as well. True: the fast way knows
  * them. */
 static bool holds(struct fixture *f, const uint8_t *data, size_t len, size_t limit) {
@@ -27,6 +45,7 @@ static bool holds(struct fixture *f, const uint8_t *data, size_t len, size_t lim
     struct frame frame;
     struct codec_reason reason;
     size_t missing;
+    memset(&hot, 0x5a, sizeof hot);
     size_t total = msgpack_fast_call(data, len, limit, &hot);
     if (total == 0) {
         return false;
@@ -37,6 +56,7 @@ static bool holds(struct fixture *f, const uint8_t *data, size_t len, size_t lim
     assert_ptr_equal(frame.data, data);
     arena_reset(&f->arena);
     assert_int_equal(msgpack_decode_call(&f->arena, frame.data, frame.len, &call), CODEC_OK);
+    hot = fields_of(&hot);
     assert_same_call(&hot, &call);
     return true;
 }
@@ -117,6 +137,20 @@ static void test_step(void **state) {
         pack(f, LIST(NUM(0), NUM(3), STR("plugin.Step"), LIST(kong_map(pairs, 1))));
         assert_true(check_request(f) > 0);
     }
+}
+
+/* What stands behind a number that is too large is not taken for the value. */
+static void test_value_behind_a_number(void **state) {
+    static const uint8_t before[] = "\x94\x00\x07\xabplugin.Step\x91\x82\xa4"
+                                    "Data\xcf\xff\xff\xff\xff\xff\xff\xff\xff";
+    struct fixture *f = *state;
+    buffer_append(&f->out, before, sizeof before - 1);
+    buffer_append_text(&f->out, "\xa7"
+                                "EventId");
+    assert_false(holds(f, f->out.data, f->out.len, LIMIT_FRAME)); /* half a pair */
+    buffer_append_text(&f->out, "\xa7"
+                                "EventId\x05");
+    assert_false(holds(f, f->out.data, f->out.len, LIMIT_FRAME));
 }
 
 /* All else is for the general code. */
@@ -259,9 +293,13 @@ static void test_calls_that_are_left_to_the_general_code(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        TEST(test_handle_event),       TEST(test_step),
-        TEST(test_what_is_left_alone), TEST(test_return),
-        TEST(test_pdk_call),           TEST(test_calls_that_are_left_to_the_general_code),
+        TEST(test_handle_event),
+        TEST(test_step),
+        TEST(test_value_behind_a_number),
+        TEST(test_what_is_left_alone),
+        TEST(test_return),
+        TEST(test_pdk_call),
+        TEST(test_calls_that_are_left_to_the_general_code),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
