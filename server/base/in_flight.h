@@ -17,6 +17,7 @@ enum in_flight_what {
     IN_FLIGHT_PROTOBUF_START,
     IN_FLIGHT_READING,               /* whatever is in the read buffer with the number `id` */
     IN_FLIGHT_PROTOBUF_EVENT = 0xf5, /* until RpcReturn is written; perhaps not all of it is read */
+    IN_FLIGHT_PROTOBUF_EVENT_OPEN,   /* … whose request goes on where the event is lost */
     IN_FLIGHT_OTHER = 0xff,          /* anything else, as an answer of which a part is written */
 };
 

@@ -178,7 +178,8 @@ static int serve(void *arg, struct running *running) {
 static size_t answer_orphan(void *arg, uint8_t what, uint32_t id, const uint8_t *read,
                             bool next_child, uint8_t *out, size_t size) {
     const struct service *service = arg;
-    if (what == IN_FLIGHT_PROTOBUF_EVENT && !next_child && service->options->kong_major != 2) {
+    bool protobuf = what == IN_FLIGHT_PROTOBUF_EVENT || what == IN_FLIGHT_PROTOBUF_EVENT_OPEN;
+    if (protobuf && !next_child && service->options->kong_major != 2) {
         return 0; /* Kong 3 sends it again after "closed", to whoever has the path then */
     }
     return rpc_answer_orphan(service->plugins, what, id, read, next_child, out, size);

@@ -201,7 +201,10 @@ static void say_what_is_left(struct conn *conn) {
     if (!unsaid && rpc_quiet(rpc) && rpc->results_due <= IN_FLIGHT_RESULTS_MOST) {
         in_flight_set(rpc->in_flight, (uint8_t)rpc->results_due);
     } else if (!unsaid && rpc->event != NULL) { /* what waited is written */
-        in_flight_set(rpc->in_flight, IN_FLIGHT_PROTOBUF_EVENT);
+        in_flight_set_request(rpc->in_flight, rpc->sequence,
+                              event_id_fails_closed(rpc->event->id)
+                                  ? IN_FLIGHT_PROTOBUF_EVENT
+                                  : IN_FLIGHT_PROTOBUF_EVENT_OPEN);
     } else if (unsaid || rpc->in_flight->what == IN_FLIGHT_READING) {
         in_flight_set(rpc->in_flight, IN_FLIGHT_OTHER);
     }

@@ -103,11 +103,14 @@ static bool fill_event(struct rpc_reply *reply, const struct plugins *plugins, b
 }
 
 /* Kong carries it out behind the calls that the dead process has written. */
-static int end_protobuf_event(struct buffer *bytes, const struct plugins *plugins,
-                              bool next_process) {
+static int end_protobuf_event(struct buffer *bytes, const struct plugins *plugins, bool open,
+                              uint32_t sequence, bool next_process) {
     if (next_process) {
         return protobuf_encode_method_error(
             bytes, kong_str(RPC_NO_INSTANCE ": the server that had the event is gone"));
+    }
+    if (open) {
+        return protobuf_encode_end(bytes, sequence);
     }
     return rpc_one_fails_closed(plugins)
                ? protobuf_encode_pdk_call(bytes, &pdk_methods[PDK_RESPONSE_EXIT], event_exit_args,
@@ -123,11 +126,11 @@ size_t rpc_answer_orphan(const struct plugins *plugins, uint8_t what, uint32_t i
         what = is_event_call(read) ? IN_FLIGHT_PROTOBUF_EVENT : IN_FLIGHT_OTHER;
     }
     uint8_t whole = what == IN_FLIGHT_OTHER ? what : (uint8_t)(what & ~IN_FLIGHT_HALF);
-    bool open = whole == IN_FLIGHT_MSGPACK_EVENT_OPEN;
+    bool open = what == IN_FLIGHT_PROTOBUF_EVENT_OPEN || whole == IN_FLIGHT_MSGPACK_EVENT_OPEN;
     int rc = CODEC_E_SHAPE;
     buffer_init(&bytes, size);
-    if (what == IN_FLIGHT_PROTOBUF_EVENT) {
-        rc = end_protobuf_event(&bytes, plugins, next_process);
+    if (what == IN_FLIGHT_PROTOBUF_EVENT || what == IN_FLIGHT_PROTOBUF_EVENT_OPEN) {
+        rc = end_protobuf_event(&bytes, plugins, open, id, next_process);
     } else if ((open || whole == IN_FLIGHT_MSGPACK_EVENT) &&
                fill_event(&reply, plugins, open, next_process)) {
         rc = msgpack_encode_reply(&bytes, &reply);

@@ -172,6 +172,10 @@ static void handle_event(struct rpc *rpc, const struct rpc_call *call) {
         return;
     }
     const char *refusal;
+    rpc_note_request(rpc, call->sequence,
+                     event_fails_closed(instance->plugin->what, phase)
+                         ? IN_FLIGHT_PROTOBUF_EVENT
+                         : IN_FLIGHT_PROTOBUF_EVENT_OPEN);
     if (!event_start(rpc->env->events, instance, phase, &protobuf_events, rpc,
                      rpc->env->now_ms(rpc->env->clock), &refusal)) {
         refuse(rpc, instance->plugin->what, phase, refusal);
@@ -274,7 +278,6 @@ int rpc_protobuf_message(struct rpc *rpc, const struct frame *frame) {
         return rpc_fail(rpc, "RpcCall of %zu bytes: %s", frame->len, codec_strerror(rc));
     }
     if (call.command == RPC_HANDLE_EVENT) {
-        rpc_note_request(rpc, call.sequence, IN_FLIGHT_PROTOBUF_EVENT);
         handle_event(rpc, &call);
         return rpc->state >= RPC_BROKEN ? -1 : 0;
     }

@@ -18,6 +18,7 @@
 #include "log.h"
 #include "msgpack_peer.h"
 #include "process_peer.h"
+#include "protobuf_rpc.h"
 #include "rig.h"
 #include "scratch.h"
 #include "three.h"
@@ -332,6 +333,69 @@ static void a_crash_is_its_own(void **state) {
     process_end(&process, SIGTERM);
 }
 
+/* Reads until that text has come, or to the end where it is NULL; how many bytes. */
+static size_t read_until(int fd, const char *text, char *out, size_t size) {
+    size_t len = 0;
+    while (text == NULL || memmem(out, len, text, strlen(text)) == NULL) {
+        ssize_t count = recv(fd, out + len, size - len, 0);
+        if (text == NULL && count == 0) {
+            break;
+        }
+        assert_true(count > 0);
+        len += (size_t)count;
+    }
+    return len;
+}
+
+/* ProtoBuf:1: the server is told to end, and its process dies in the middle of an event. Nobody is
+ * there to go on with it, so the request ends as the event's own plugin says. Kong 3 is told
+ * nothing: it sends the event again, to whoever has the path then. */
+static void the_last_process_dies(void **state) {
+    static const struct {
+        const char *kong, *plugin, *end; /* what is said last; NULL: nothing */
+        size_t len;
+    } rows[] = {{"2.8", "three-rough", "\0\0\0\0\x02\0\0\0\x08\x07", 10},
+                {"2.8", "three-closed", "\x12\0\0\0kong.response.exit", 22},
+                {"3", "three-rough", NULL, 0},
+                {"3", "three-closed", NULL, 0}};
+    (void)state;
+    for (size_t i = 0; i < LENGTH(rows); i++) {
+        const char *const options[] = {
+            "--supervise", "yes", "--kong-version", rows[i].kong, "--drain-timeout", "3600", NULL};
+        struct process process;
+        struct process_setup setup = {.options = options};
+        struct kong_peer peer;
+        struct rpc_call call = {
+            .command = RPC_HANDLE_EVENT, .sequence = 7, .event = kong_str("access")};
+        char said[1024];
+        process_start(&process, &setup);
+        kong_peer_open(&peer, &process, PROTOCOL_PROTOBUF);
+        assert_int_equal(sim_client_start(peer.client, rows[i].plugin, "{}", &call.instance_id),
+                         SIM_EVENT_OK);
+        struct buffer bytes;
+        buffer_init(&bytes, sizeof said);
+        assert_int_equal(protobuf_encode_call(&bytes, &call), CODEC_OK);
+        int fd = raw_connect(&process);
+        assert_int_equal(send(fd, bytes.data, bytes.len, MSG_NOSIGNAL), bytes.len);
+        buffer_free(&bytes);
+        read_until(fd, "kong.request.get_header", said, sizeof said);
+        assert_int_equal(kill(process.pid, SIGTERM), 0);
+        assert_says(&process, "ending: SIGTERM"); /* of the child */
+        pid_t child = process_child(process.pid, PATIENCE_MS);
+        assert_true(child > 0);
+        kill(child, SIGKILL);
+        size_t len = read_until(fd, NULL, said, sizeof said);
+        if (rows[i].end == NULL) {
+            assert_int_equal(len, 0);
+        } else {
+            assert_non_null(memmem(said, len, rows[i].end, rows[i].len));
+        }
+        close(fd);
+        kong_peer_close(&peer);
+        process_end(&process, 0);
+    }
+}
+
 static enum protocol protobuf = PROTOCOL_PROTOBUF, msgpack = PROTOCOL_MSGPACK;
 
 int main(int argc, char **argv) {
@@ -348,6 +412,7 @@ int main(int argc, char **argv) {
         RIG_TEST(status_is_by_plugin, msgpack),
         RIG_TESTS(metrics_are_by_plugin),
         cmocka_unit_test(a_crash_is_its_own),
+        cmocka_unit_test(the_last_process_dies),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -69,6 +69,49 @@ static void what_a_half_is_of(void **state) {
     bench_destroy(bench);
 }
 
+/* --- An event at work --- */
+
+static int note_what(struct kong *kong, struct bench *bench) {
+    const struct in_flight *in_flight = bench->rpc.in_flight;
+    (void)kong;
+    if (in_flight == NULL) { /* the first event, which opens the connection */
+        return 0;
+    }
+    note(bench, "%x %u", (unsigned)in_flight->what, (unsigned)in_flight->id);
+    return 0;
+}
+
+/* Before its handler runs: whether its own plugin fails closed, in a phase that can. */
+static void event_at_work(void **state) {
+    static const struct {
+        enum protocol protocol;
+        enum kong_on_error on_error;
+        enum kong_phase phase;
+        uint8_t what;
+    } rows[] = {
+        {PROTOCOL_MSGPACK, KONG_FAIL_CLOSED, KONG_PHASE_ACCESS, IN_FLIGHT_MSGPACK_EVENT},
+        {PROTOCOL_MSGPACK, KONG_FAIL_OPEN, KONG_PHASE_ACCESS, IN_FLIGHT_MSGPACK_EVENT_OPEN},
+        {PROTOCOL_MSGPACK, KONG_FAIL_CLOSED, KONG_PHASE_LOG, IN_FLIGHT_MSGPACK_EVENT_OPEN},
+        {PROTOCOL_PROTOBUF, KONG_FAIL_CLOSED, KONG_PHASE_ACCESS, IN_FLIGHT_PROTOBUF_EVENT},
+        {PROTOCOL_PROTOBUF, KONG_FAIL_OPEN, KONG_PHASE_ACCESS, IN_FLIGHT_PROTOBUF_EVENT_OPEN},
+        {PROTOCOL_PROTOBUF, KONG_FAIL_CLOSED, KONG_PHASE_LOG, IN_FLIGHT_PROTOBUF_EVENT_OPEN},
+    };
+    (void)state;
+    for (size_t i = 0; i < LENGTH(rows); i++) {
+        struct in_flight in_flight = {.id = 0};
+        struct bench *bench = bench_create(rows[i].protocol, NULL);
+        char wanted[16];
+        bench->plugin.on_error = rows[i].on_error;
+        bench->phase = rows[i].phase;
+        bench_run(bench, note_what, NULL, NULL, 0);
+        bench->rpc.in_flight = &in_flight;
+        bench_run(bench, note_what, NULL, NULL, 0);
+        snprintf(wanted, sizeof wanted, "%x %u", (unsigned)rows[i].what, (unsigned)in_flight.id);
+        assert_string_equal(bench_notes(bench), wanted);
+        bench_destroy(bench);
+    }
+}
+
 /* --- What is said for a process that is dead --- */
 
 static int handle(struct kong *kong, const void *config) {
@@ -224,9 +267,10 @@ static void nothing_is_said(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_a_half_is_of),  cmocka_unit_test(events_of_the_dead),
-        cmocka_unit_test(events_that_go_on),  cmocka_unit_test(what_it_had_read),
-        cmocka_unit_test(starts_of_the_dead), cmocka_unit_test(nothing_is_said),
+        cmocka_unit_test(what_a_half_is_of),  cmocka_unit_test(event_at_work),
+        cmocka_unit_test(events_of_the_dead), cmocka_unit_test(events_that_go_on),
+        cmocka_unit_test(what_it_had_read),   cmocka_unit_test(starts_of_the_dead),
+        cmocka_unit_test(nothing_is_said),
     };
     return cmocka_run_group_tests_name("test_in_flight", tests, NULL, NULL);
 }

@@ -115,6 +115,7 @@ static void protobuf_event(void **state) {
     static const char exits[] = "\x12\0\0\0kong.response.exit";
     static const uint8_t event[IN_FLIGHT_HEAD] = "\x0f\0\0\0\x08\x07\xa2\x02";
     static const uint8_t start[IN_FLIGHT_HEAD] = "\xe0\0\0\0\x08\x07\x8a\x02";
+    static const char goes_on[] = "\0\0\0\0\x02\0\0\0\x08\x07"; /* RpcReturn 7 */
     uint8_t said[512];
     (void)state;
     for (int read = 0; read < 2; read++) {
@@ -127,6 +128,13 @@ static void protobuf_event(void **state) {
         assert_true(len > sizeof exits);
         assert_memory_equal(said, exits, sizeof exits - 1);
     }
+    const uint8_t open = IN_FLIGHT_PROTOBUF_EVENT_OPEN;
+    assert_int_equal(rpc_answer_orphan(&three, open, 7, NULL, true, said, sizeof said),
+                     sizeof again - 1);
+    assert_memory_equal(said, again, sizeof again - 1);
+    assert_int_equal(rpc_answer_orphan(&three, open, 7, NULL, false, said, sizeof said),
+                     sizeof goes_on - 1);
+    assert_memory_equal(said, goes_on, sizeof goes_on - 1);
     assert_int_equal(
         rpc_answer_orphan(&three, IN_FLIGHT_READING, 7, start, true, said, sizeof said), 0);
 }
