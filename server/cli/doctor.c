@@ -111,7 +111,7 @@ static void check_prefix(struct patient *p) {
 
 static void check_version(struct patient *p) {
     struct doctor_output said;
-    doctor_shell("kong version", &said);
+    doctor_shell("kong version", DOCTOR_SHELL_MS, &said);
     const char *digits = said.text == NULL ? "" : said.text + strcspn(said.text, "0123456789");
     p->kong_major = (int)strtol(digits, NULL, 10);
     if (p->kong_major == 0) {

@@ -136,8 +136,11 @@ struct doctor_output {
     char errors[300];   /* how standard error begins, as one printable line */
 };
 
-/* Runs a command by the shell, in its own process group, for at most 10 s. */
-void doctor_shell(const char *command, struct doctor_output *output);
+#define DOCTOR_SHELL_MS 10000
+
+/* Runs a command by the shell, in its own process group, which is killed when the command has not
+ * ended within the limit. */
+void doctor_shell(const char *command, int limit_ms, struct doctor_output *output);
 
 /* Whether the program has several plugins, so that a query command must say which. */
 static inline bool doctor_has_several(const struct patient *p) {

@@ -68,7 +68,7 @@ static void ask_admin(struct patient *p, const char *usual, struct header_names 
         return;
     }
     snprintf(command, sizeof command, "curl -sS -f -m 8 '%.300s/plugins?size=1000'", url);
-    doctor_shell(command, &said);
+    doctor_shell(command, DOCTOR_SHELL_MS, &said);
     if (said.text == NULL || said.status != 0 ||
         !declarative_read_json(said.text, strlen(said.text), p->plugin->name, usual, names)) {
         doctor_fail(p, "--admin-url URL, as curl URL/status reaches it", "Admin API %.300s: %.200s",

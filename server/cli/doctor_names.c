@@ -128,17 +128,21 @@ static size_t nearest_key(const char *names, const char *key, char *out, size_t 
 
 /* Keys of plugin servers that no name goes with: Kong passes over them without a word. */
 static void check_key(struct patient *p, const struct setting *setting) {
-    char right[160];
+    char listed[160];
+    char own[160];
     char name[160];
-    char names[DOCTOR_VALUE];
-    const char *listed = doctor_get(p, "pluginserver_names", "");
     if (strncmp(setting->key, "pluginserver_", 13) != 0 ||
-        strcmp(setting->key, "pluginserver_names") == 0 ||
-        nearest_key(listed, setting->key, right, sizeof right) == 0) {
+        strcmp(setting->key, "pluginserver_names") == 0) {
         return;
     }
-    snprintf(names, sizeof names, "%.900s,%s", listed, p->name);
-    size_t distance = nearest_key(names, setting->key, right, sizeof right);
+    const char *names = doctor_get(p, "pluginserver_names", "");
+    size_t distance = nearest_key(names, setting->key, listed, sizeof listed);
+    size_t own_distance = nearest_key(p->name, setting->key, own, sizeof own);
+    if (distance == 0) {
+        return;
+    }
+    const char *right = own_distance < distance ? own : listed;
+    distance = own_distance < distance ? own_distance : distance;
     if (distance == 0) { /* the list is wrong, which was reported above */
         doctor_mend(p, "pluginserver_names with %s in it, as above", p->name);
     } else if (distance > 8) {
@@ -147,7 +151,10 @@ static void check_key(struct patient *p, const struct setting *setting) {
         settings_variable(right, name, sizeof name);
         doctor_mend(p, "the variable %s", name);
     } else {
-        doctor_mend(p, "%s = %.900s", right, setting->value);
+        doctor_mend(p, "%s = %s", right, setting->value);
+        if (strlen(p->mend) + 1 == sizeof p->mend) {
+            doctor_mend(p, "the key %s", right);
+        }
     }
     settings_variable(setting->key, name, sizeof name);
     doctor_fail(p, p->mend, "the %s %.100s belongs to no name in pluginserver_names",

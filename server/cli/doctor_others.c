@@ -127,24 +127,6 @@ void doctor_find_name(struct patient *p) {
 
 /* --- twins --- */
 
-/* Whether the server's query command tells of this plugin. */
-static bool has_plugin(const struct patient *p, const char *name) {
-    char command[DOCTOR_VALUE];
-    struct doctor_output said = {.text = NULL};
-    doctor_find_command(p, name, "query_cmd", command, sizeof command);
-    if (command[0] != '\0') {
-        doctor_shell(command, &said);
-    }
-    json_t *json = said.text == NULL ? NULL : json_loads(said.text, 0, NULL);
-    json_t *plugins = json_object_get(json, "Plugins");
-    json_t *plugin = json_array_get(plugins != NULL ? plugins : json, 0);
-    const char *plugin_name = json_string_value(json_object_get(plugin, "Name"));
-    bool same = plugin_name != NULL && strcmp(plugin_name, p->plugin->name) == 0;
-    json_decref(json);
-    free(said.text);
-    return same;
-}
-
 /* The setting pluginserver_names without that name, as a mend. */
 static const char *leave_out(struct patient *p, const char *list, const char *name) {
     char rest[DOCTOR_LIST];
@@ -157,6 +139,31 @@ static const char *leave_out(struct patient *p, const char *list, const char *na
     }
     return names.len + 1 < sizeof rest ? doctor_mend_setting(p, "pluginserver_names", rest)
                                        : doctor_mend(p, "pluginserver_names without %s", name);
+}
+
+/* Whether the server's query command tells of this plugin. One that does not do is reported once.
+ */
+static bool has_plugin(struct patient *p, const char *list, const char *name) {
+    char command[DOCTOR_VALUE];
+    struct doctor_output said = {.text = NULL};
+    doctor_find_command(p, name, "query_cmd", command, sizeof command);
+    if (command[0] != '\0') {
+        doctor_shell(command, DOCTOR_SHELL_MS, &said);
+    }
+    if (said.reason != NULL && p->servers == 0) {
+        leave_out(p, list, name);
+        doctor_fail(
+            p, doctor_mend_more(p, " (or mend the query command of the plugin server %.60s)", name),
+            "the plugin server %.60s: query command: %.300s: %s", name, command, said.reason);
+    }
+    json_t *json = said.text == NULL ? NULL : json_loads(said.text, 0, NULL);
+    json_t *plugins = json_object_get(json, "Plugins");
+    json_t *plugin = json_array_get(plugins != NULL ? plugins : json, 0);
+    const char *plugin_name = json_string_value(json_object_get(plugin, "Name"));
+    bool same = plugin_name != NULL && strcmp(plugin_name, p->plugin->name) == 0;
+    json_decref(json);
+    free(said.text);
+    return same;
 }
 
 /* Kong asks each name in the list, whether or not its plugin is used. The server's own name is
@@ -194,7 +201,7 @@ void doctor_twins(struct patient *p) {
     while (settings_list_next(&names, name, sizeof name)) {
         if (strcasecmp(name, p->name) == 0) {
             behind = true;
-        } else if (!has_plugin(p, name)) {
+        } else if (!has_plugin(p, list, name)) {
             continue;
         } else if (behind) {
             doctor_fail(p, leave_out(p, list, name),

@@ -15,8 +15,9 @@
 #include "plugin_check.h"
 #include "printable.h"
 
-#define SHELL_MS   10000
 #define MOST_BYTES ((size_t)1 << 20)
+
+static const char does_not_end[] = "does not end within 10 s";
 
 /* What a command says, on one of its descriptors. */
 struct stream {
@@ -75,8 +76,7 @@ static bool read_stream(struct stream *stream) {
 }
 
 /* Until the output's end. NULL, or why that does not come. */
-static const char *read_both(struct stream *out, struct stream *err) {
-    int64_t until = (int64_t)clock_ms() + SHELL_MS;
+static const char *read_both(struct stream *out, struct stream *err, int64_t until) {
     while (out->fd >= 0) {
         struct pollfd ready[2] = {{.fd = out->fd, .events = POLLIN},
                                   {.fd = err->fd, .events = POLLIN}};
@@ -86,7 +86,7 @@ static const char *read_both(struct stream *out, struct stream *err) {
             continue;
         }
         if (rc <= 0) {
-            return "does not end within 10 s";
+            return does_not_end;
         }
         if (ready[1].revents != 0) {
             read_stream(err);
@@ -104,20 +104,32 @@ static const char *read_both(struct stream *out, struct stream *err) {
     return NULL;
 }
 
-void doctor_shell(const char *command, struct doctor_output *output) {
+/* Kong waits for the end too, also of one that prints nothing more. NULL, or why it does not come.
+ */
+static const char *await_end(pid_t child, int64_t until, int *status) {
+    pid_t ended;
+    while ((ended = waitpid(child, status, WNOHANG)) == 0 && (int64_t)clock_ms() < until) {
+        usleep(10000);
+    }
+    return ended == 0 ? does_not_end : NULL;
+}
+
+void doctor_shell(const char *command, int limit_ms, struct doctor_output *output) {
+    int64_t until = (int64_t)clock_ms() + limit_ms;
     char said[512];
     struct stream out = {.fd = -1, .most = MOST_BYTES};
     struct stream err = {.fd = -1, .text = said, .most = sizeof said};
     *output = (struct doctor_output){.text = NULL};
     out.text = malloc(MOST_BYTES + 1);
     pid_t child = out.text == NULL ? -1 : start_shell(command, &out, &err);
-    output->reason = child < 0 ? strerror(errno) : read_both(&out, &err);
+    output->reason = child < 0 ? strerror(errno) : read_both(&out, &err, until);
     close_stream(&out);
     close_stream(&err);
-    if (child > 0) {
-        if (output->reason != NULL) {
-            kill(-child, SIGKILL);
-        }
+    if (child > 0 && output->reason == NULL) {
+        output->reason = await_end(child, until, &output->status);
+    }
+    if (child > 0 && output->reason != NULL) {
+        kill(-child, SIGKILL);
         while (waitpid(child, &output->status, 0) < 0 && errno == EINTR) {
         }
     }
@@ -237,7 +249,7 @@ void doctor_query(struct patient *p) {
                     "no query command: Kong cannot learn of the plugin");
         return;
     }
-    doctor_shell(p->query, &said);
+    doctor_shell(p->query, DOCTOR_SHELL_MS, &said);
     json_t *json = said.text == NULL ? NULL : json_loads(said.text, 0, NULL);
     if (said.text == NULL) {
         doctor_fail(p, doctor_mend_command(p, true, NULL, NULL), "query command: %.300s: %s",

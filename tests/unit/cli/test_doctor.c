@@ -1,5 +1,4 @@
-/* --doctor: what each fault in Kong's settings makes it say, and how it mends that. A server
- * listens; its program and the command kong are scripts. */
+/* --doctor: what each fault in Kong's settings makes it say, and how it mends that. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -7,35 +6,13 @@
 
 #include <cmocka.h>
 
-#include <limits.h>
-#include <pwd.h>
-#include <signal.h>
-#include <stdio.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include "doctor.h"
-#include "outcome.h"
-#include "rig.h"
-#include "scratch.h"
-
-/* {dir} is the directory with all files, {sock} the server's socket, {uid} and
- * {pid} this user's and this process'. */
-struct row {
-    const char *settings; /* behind the usual ones: the last of a key counts */
-    const char *says[6];
-    const char *variable; /* set meanwhile, NAME=VALUE */
-    const char *dump;     /* what the program prints; NULL: the usual */
-    const char *kong;     /* its version; NULL: 3.9.1 */
-    bool well;            /* no fault */
-};
-
-#define KEY "pluginserver_doctored_"
+#include "doctor_place.h"
 
 /* 1,280 bytes of a list, and 5,120 */
 #define LIST_OF_4 "one-more-plugin,one-more-plugin,one-more-plugin,one-more-plugin,"
@@ -43,22 +20,6 @@ struct row {
     LIST_OF_4 LIST_OF_4 LIST_OF_4 LIST_OF_4 LIST_OF_4 LIST_OF_4 LIST_OF_4 LIST_OF_4 LIST_OF_4      \
         LIST_OF_4 LIST_OF_4 LIST_OF_4 LIST_OF_4 LIST_OF_4 LIST_OF_4 LIST_OF_4 LIST_OF_4 LIST_OF_4  \
             LIST_OF_4 LIST_OF_4
-
-static const char usual_settings[] =
-    "# made up\n"
-    "prefix = {dir}  # a comment\n"
-    "nginx_user = no-such-user-here\n"
-    "plugins = bundled,rig\n"
-    "pluginserver_names = doctored\n" KEY "socket = {sock}\n" KEY
-    "start_cmd = {dir}/server --socket {sock}\n" KEY "query_cmd = {dir}/server --dump\n";
-
-#define DUMP(protocol, version, priority, schema, phases)                                          \
-    "{" protocol "\"Plugins\":[{\"Name\":\"rig\",\"Version\":" version ",\"Priority\":" priority   \
-    "," schema "\"Phases\":[" phases "]}]}"
-#define PROTOBUF "\"Protocol\":\"ProtoBuf:1\","
-#define SCHEMA   "\"Schema\":{\"name\":\"rig\"},"
-
-static const char usual_dump[] = DUMP(PROTOBUF, "\"1.2.3\"", "7", SCHEMA, "\"access\"");
 
 static const struct row rows[] = {
     {.settings = "",
@@ -127,9 +88,22 @@ static const struct row rows[] = {
                  "pluginserver_other_query_cmd = echo '{}'",
      .well = true,
      .says = {", 1 to note, 0 FAIL\n"}},
+    {.settings = "pluginserver_names = other, doctored\npluginserver_other_query_cmd = yes",
+     .says = {"\nFAIL the plugin server other: query command: yes: prints more than 1 MiB\n"
+              "     mend: pluginserver_names = doctored (or mend the query command of the plugin "
+              "server other)\n",
+              ", 1 FAIL\n"}},
     {.settings = KEY "startcmd = /x",
      .says = {"\nFAIL the key " KEY "startcmd belongs to no name in pluginserver_names\n"
               "     mend: " KEY "start_cmd = /x\n"}},
+    {.settings = "pluginserver_names = doctored," LONG_LIST "last\n"
+                 "pluginserver_last_startcmd = " LONG_LIST,
+     .says = {"\nFAIL the key pluginserver_last_startcmd belongs to no name in "
+              "pluginserver_names\n     mend: pluginserver_last_start_cmd = " LONG_LIST "\n"}},
+    {.settings = "pluginserver_names = doctored," LONG_LIST "last\n"
+                 "pluginserver_last_socket = " LONG_LIST LONG_LIST LONG_LIST LONG_LIST "\n"
+                 "pluginserver_last_startcmd = " LONG_LIST LONG_LIST LONG_LIST LONG_LIST,
+     .says = {"\n     mend: the key pluginserver_last_start_cmd\n"}},
     {.settings = "",
      .variable = "KONG_PLUGINSERVER_DOCTORED_SOKET=/z",
      .says = {"\nFAIL the variable KONG_PLUGINSERVER_DOCTORED_SOKET belongs to no name in "
@@ -257,407 +231,21 @@ static const struct row rows[] = {
               "query_cmd = {dir}/server --dump --kong-version 2\n"}},
 };
 
-/* --- two plugins in one process, and a header that one of them sets ---------------------- */
-
-struct config {
-    const char *response_header;
-};
-
-static const KONG_FIELDS(struct config) fields[] = {
-    KONG_STRING_FIELD(struct config, response_header, .default_json = KONG_TEXT("X-Made-Up"))};
-static const struct kong_schema schema = KONG_SCHEMA(struct config, fields);
-
-static int set_nothing(struct kong *kong, const void *data) {
-    (void)kong;
-    (void)data;
-    return 0;
-}
-
-static const struct kong_plugin early = {.name = "early-one",
-                                         .version = "1.0",
-                                         .priority = 2,
-                                         .schema = &schema,
-                                         .handlers = {[KONG_PHASE_ACCESS] = set_nothing}};
-static const struct kong_plugin late = {.name = "late-one",
-                                        .version = "1.0",
-                                        .priority = 1,
-                                        .handlers = {[KONG_PHASE_ACCESS] = set_nothing}};
-static const struct kong_plugin *const pair[] = {&early, &late};
-
-#define EARLY "pluginserver_early_one_"
-#define LATE  "pluginserver_late_one_"
-
-static const char settings_of_pair[] =
-    "prefix = {dir}\n"
-    "nginx_user = no-such-user-here\n"
-    "log_level = info\n"
-    "plugins = bundled,early-one,late-one\n"
-    "pluginserver_names = early-one,late-one\n" EARLY "socket = {sock}\n" LATE
-    "socket = {sock}\n" EARLY "start_cmd = {dir}/server --socket {sock}\n" EARLY
-    "query_cmd = {dir}/server --dump --plugin early-one\n" LATE
-    "query_cmd = {dir}/server --dump --plugin late-one\n";
-
-#define DUMP_OF(name, protocol)                                                                    \
-    "{\"Protocol\":\"" protocol "\",\"Plugins\":[{\"Name\":\"" name                                \
-    "\",\"Version\":\"1.0\",\"Priority\":1,\"Schema\":{},\"Phases\":[\"access\"]}]}"
-
-static const char dump_of_early[] = DUMP_OF("early-one", "ProtoBuf:1");
-static const char dump_of_late[] = DUMP_OF("late-one", "ProtoBuf:1");
-
-#define HEADER_NOTE(name)                                                                          \
-    "\nnote header " name ": where an upstream sends one too, clients get both; "                  \
-    "nginx_proxy_proxy_hide_header = " name " drops the upstream's "                               \
-    "(--print-conf --replace-upstream-header"
-
-/* `dump` is the late one's. */
-static const struct row rows_of_pair[] = {
-    {.settings = "",
-     .well = true,
-     .says = {"\nearly-one (plugin server early-one):\n", "\nlate-one (plugin server late-one):\n",
-              "\nok   start command: {dir}/server --socket {sock}\n",
-              HEADER_NOTE("X-Made-Up") ")\n", ", 1 to note, 0 FAIL\n"}},
-    {.settings = LATE "socket = {sock}x",
-     .says = {"\nFAIL socket {sock}x: the process that serves late-one is at {sock}, as the others "
-              "are\n     mend: " LATE "socket = {sock}\n"}},
-    {.settings = LATE "start_cmd = {dir}/server --socket {sock}",
-     .says = {"\nFAIL start command: Kong starts this program once more for late-one, and the two "
-              "take the socket from each other\n     mend: take " LATE
-              "start_cmd away: one start command is enough\n",
-              ", 1 FAIL\n"}},
-    {.settings = "pluginserver_names = early-one,late-two\npluginserver_late_two_socket = {sock}\n"
-                 "pluginserver_late_two_query_cmd = {dir}/server --dump -plugin=late-one",
-     .says = {"\nlate-one (plugin server late-two):\n",
-              "\nok   pluginserver_names has late-two\n"}},
-    {.settings = "",
-     .dump = DUMP_OF("late-one", "MsgPack:1"),
-     .says = {"\nFAIL late-one is to speak MsgPack:1, others here ProtoBuf:1: "}},
-    {.settings = LATE "query_cmd = {dir}/server --dump --plugin early-one",
-     .says = {"Name is another plugin's than this server's\n     mend: " LATE
-              "query_cmd = {dir}/server --dump --plugin late-one\n"}},
-    {.settings = "nginx_proxy_proxy_hide_header = x-made-up",
-     .well = true,
-     .says = {"\nok   header X-Made-Up: one that an upstream sends is dropped\n"}},
-    {.settings = "declarative_config = {dir}/kong.json",
-     .well = true,
-     .says = {HEADER_NOTE("X-Other") "=X-Other)\n"}},
-    {.settings = "declarative_config = /nowhere/kong.yml",
-     .says = {"\nFAIL declarative_config /nowhere/kong.yml: No such file or directory\n     mend: "
-              "declarative_config = FILE, with one that Kong may read\n"}},
-};
-
-static const char declarative[] =
-    "{\"plugins\":[{\"name\":\"late-one\",\"config\":{\"response_header\":\"X-Late\"}},"
-    "{\"name\":\"early-one\",\"config\":{\"response_header\":\"X-Other\"}}]}";
-
-/* --- the place -------------------------------------------------------------------------- */
-
-struct place {
-    char scratch[SCRATCH_PATH];
-    char directory[PATH_MAX], program[PATH_MAX + 16], conf[PATH_MAX + 16];
-    char path[PATH_MAX];
-    struct sim_server *server;
-    struct plugins plugins;
-    const char *settings, *dump; /* the usual ones */
-    const char *dumped;          /* the file that a row's dump is written to */
-};
-
-static void write_file(const struct place *place, const char *name, const char *text, mode_t mode) {
-    char path[PATH_MAX + 16];
-    snprintf(path, sizeof path, "%s/%s", place->directory, name);
-    FILE *file = fopen(path, "we");
-    assert_non_null(file);
-    assert_true(fputs(text, file) >= 0);
-    assert_int_equal(fclose(file), 0);
-    assert_int_equal(chmod(path, mode), 0);
-}
-
-/* A socket that nobody listens on. */
-static void leave_socket(const struct place *place) {
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    snprintf(address.sun_path, sizeof address.sun_path, "%.90s/left", place->directory);
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_true(fd >= 0);
-    assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
-    close(fd);
-}
-
-/* A server of these plugins, with its program. */
-static struct place *place_make(const struct kong_plugin *const *list, size_t count) {
-    static const char *const ours[] = {"KONG_PREFIX", "KONG_PLUGINS",   "KONG_PLUGINSERVER_NAMES",
-                                       "KONG_ROLE",   "KONG_LOG_LEVEL", "KONG_NGINX_USER"};
-    struct place *place = calloc(1, sizeof *place);
-    char error[256];
-    char text[PATH_MAX + 64];
-    assert_non_null(place);
-    for (size_t i = 0; i < LENGTH(ours); i++) {
-        unsetenv(ours[i]);
-    }
-    assert_true(scratch_make(place->scratch));
-    assert_non_null(realpath(place->scratch, place->directory));
-    snprintf(place->program, sizeof place->program, "%s/server", place->directory);
-    snprintf(place->conf, sizeof place->conf, "%s/kong.conf", place->directory);
-    snprintf(text, sizeof text, "#!/bin/sh\nexec cat %s/$3dump.json\n", place->directory);
-    write_file(place, "server", text, 0755);
-    leave_socket(place);
-    snprintf(place->path, sizeof place->path, "%s", getenv("PATH"));
-    snprintf(text, sizeof text, "%s:/usr/bin:/bin", place->directory);
-    assert_int_equal(setenv("PATH", text, 1), 0);
-    assert_int_equal(plugins_init(&place->plugins, "doctored", list, count), 0);
-    place->server = sim_server_start(
-        &(struct sim_server_options){.plugins = list, .plugin_count = count}, error, sizeof error);
-    if (place->server == NULL) {
-        fail_msg("%s", error);
-    }
-    return place;
-}
-
-static int setup(void **state) {
-    static const struct kong_plugin *const list[] = {&rig_plugin};
-    struct place *place = place_make(list, 1);
-    place->settings = usual_settings;
-    place->dump = usual_dump;
-    place->dumped = "dump.json";
-    *state = place;
-    return 0;
-}
-
-static int setup_pair(void **state) {
-    struct place *place = place_make(pair, 2);
-    place->settings = settings_of_pair;
-    place->dump = dump_of_late;
-    place->dumped = "late-onedump.json";
-    write_file(place, "early-onedump.json", dump_of_early, 0644);
-    write_file(place, "kong.json", declarative, 0644);
-    *state = place;
-    return 0;
-}
-
-static int teardown(void **state) {
-    struct place *place = *state;
-    sim_server_stop(place->server);
-    plugins_free(&place->plugins);
-    setenv("PATH", place->path, 1);
-    bool removed = scratch_remove(place->scratch);
-    free(place);
-    return removed ? 0 : -1;
-}
-
-/* malloc'ed: the text with what {dir}, {sock}, {pid} and {uid} stand for. */
-static char *expand(const struct place *place, const char *text) {
-    char *expanded = NULL;
-    size_t len = 0;
-    FILE *out = open_memstream(&expanded, &len);
-    assert_non_null(out);
-    while (*text != '\0') {
-        if (strncmp(text, "{dir}", 5) == 0) {
-            fputs(place->directory, out);
-            text += 5;
-        } else if (strncmp(text, "{sock}", 6) == 0) {
-            fputs(sim_server_path(place->server), out);
-            text += 6;
-        } else if (strncmp(text, "{pid}", 5) == 0) {
-            fprintf(out, "%d", (int)getpid());
-            text += 5;
-        } else if (strncmp(text, "{uid}", 5) == 0) {
-            fprintf(out, "%lu", (unsigned long)geteuid());
-            text += 5;
-        } else {
-            fputc(*text++, out);
-        }
-    }
-    fclose(out);
-    return expanded;
-}
-
-/* malloc'ed: what the doctor says. */
-static char *examine(const struct doctor_options *options, bool *well) {
-    char *said = NULL;
-    size_t len = 0;
-    FILE *out = open_memstream(&said, &len);
-    assert_non_null(out);
-    *well = doctor_run(options, out);
-    fclose(out);
-    return said;
-}
-
-/* False: it does not say what it should; that was printed. */
-static bool check_row(const struct place *place, const struct row *row) {
-    char kong[64];
-    char *usual = expand(place, place->settings);
-    char *more = expand(place, row->settings);
-    FILE *conf = fopen(place->conf, "we");
-    bool well;
-    bool right = true;
-    assert_non_null(conf);
-    fprintf(conf, "%s%s\n", usual, more);
-    assert_int_equal(fclose(conf), 0);
-    free(usual);
-    free(more);
-    write_file(place, place->dumped, row->dump != NULL ? row->dump : place->dump, 0644);
-    snprintf(kong, sizeof kong, "#!/bin/sh\necho %s\n", row->kong != NULL ? row->kong : "3.9.1");
-    write_file(place, "kong", kong, 0755);
-    char *variable = row->variable != NULL ? strdup(row->variable) : NULL;
-    char *equals = variable != NULL ? strchr(variable, '=') : NULL;
-    if (equals != NULL) {
-        *equals = '\0';
-        assert_int_equal(setenv(variable, equals + 1, 1), 0);
-    }
-    char *said = examine(&(struct doctor_options){.plugins = &place->plugins,
-                                                  .executable = place->program,
-                                                  .called = place->program,
-                                                  .name = "doctored",
-                                                  .conf = place->conf},
-                         &well);
-    if (variable != NULL) {
-        unsetenv(variable);
-    }
-    free(variable);
-    for (size_t i = 0; i < LENGTH(row->says) && row->says[i] != NULL; i++) {
-        char *wanted = expand(place, row->says[i]);
-        if (strstr(said, wanted) == NULL) {
-            print_error("with \"%s\" there is no \"%s\" in:\n%s\n", row->settings, wanted, said);
-            right = false;
-        }
-        free(wanted);
-    }
-    if (well != row->well) {
-        print_error("%s with \"%s\":\n%s\n", well ? "all is well" : "a fault", row->settings, said);
-        right = false;
-    }
-    free(said);
-    return right;
-}
-
 static void each_fault_has_its_line(void **state) {
-    size_t wrong = 0;
-    for (size_t i = 0; i < LENGTH(rows); i++) {
-        wrong += !check_row(*state, &rows[i]);
-    }
-    assert_int_equal(wrong, 0);
-}
-
-static void several_plugins_are_looked_at_together(void **state) {
-    size_t wrong = 0;
-    for (size_t i = 0; i < LENGTH(rows_of_pair); i++) {
-        wrong += !check_row(*state, &rows_of_pair[i]);
-    }
-    assert_int_equal(wrong, 0);
-}
-
-/* --- Kong's user, when that is another --- */
-
-/* The rows that only root can try, in a directory that all may enter: a server whose socket is for
- * its own user alone, and one that lets all in. */
-static void kongs_user_is_another(void **state) {
-    static const struct row closed[] = {
-        {.settings = "nginx_user = nobody",
-         .says = {"\nFAIL socket {sock}: owner root, mode 0600: Kong's user nobody cannot connect\n"
-                  "     mend: end the server that was started by another, kill {pid}; then kong "
-                  "restart\n"}},
-        {.settings = "nginx_user = nobody\n" KEY "start_cmd =",
-         .says = {
-             ": Kong's user nobody cannot connect\n     mend: start it with --socket-mode 0660 "
-             "--socket-group "}}};
-    static const struct row open[] = {
-        {.settings = "nginx_user = nobody",
-         .says = {"\nok   prefix {dir} (kong.conf), Kong's user nobody writes there\n",
-                  "\nok   socket {sock}: owner root, mode 0666\n",
-                  "\nok   an event of access over ProtoBuf:1: answered, with ",
-                  "\nok   an event of access over MsgPack:1: answered, with "},
-         .well = true}};
-    const struct place *place = *state;
-    char directory[SCRATCH_PATH];
-    size_t wrong = 0;
-    if (geteuid() != 0 || getpwnam("nobody") == NULL || getenv("TMPDIR") != NULL) {
-        skip();
-    }
-    const char *socket = sim_server_path(place->server);
-    snprintf(directory, sizeof directory, "%s", socket);
-    *strrchr(directory, '/') = '\0';
-    assert_int_equal(chmod(directory, 0711), 0);
-    assert_int_equal(chmod(place->directory, 0777), 0);
-    assert_int_equal(chmod(socket, 0600), 0);
-    for (size_t i = 0; i < LENGTH(closed); i++) {
-        wrong += !check_row(place, &closed[i]);
-    }
-    assert_int_equal(chmod(socket, 0666), 0);
-    wrong += !check_row(place, &open[0]);
-    assert_int_equal(wrong, 0);
-}
-
-/* --- A server that does not let this user in --- */
-
-/* What its command line says decides what the doctor says of it. */
-static int serve_nobody(const char *path) {
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof address) != 0 ||
-        listen(fd, 8) != 0 || write(STDOUT_FILENO, "", 1) != 1) {
-        return 1;
-    }
-    for (;;) {
-        close(accept(fd, NULL, NULL));
-    }
-}
-
-static pid_t start_serving_nobody(const struct place *place) {
-    char allowed[32];
-    char path[PATH_MAX + 16];
-    char *argv[] = {(char[]){"serves-nobody"},
-                    (char[]){"--socket"},
-                    path,
-                    (char[]){"--allow-uid"},
-                    allowed,
-                    NULL};
-    snprintf(allowed, sizeof allowed, "%lu", (unsigned long)geteuid() + 1);
-    snprintf(path, sizeof path, "%s/nobody", place->directory);
-    return outcome_execute_self(argv);
-}
-
-#define NOBODY "{dir}/nobody"
-#define REFUSED                                                                                    \
-    "\nFAIL an event of access over ProtoBuf:1: user id {uid} is refused by the server's "         \
-    "--allow-uid "
-
-static void who_is_not_let_in(void **state) {
-    static const struct row refused[] = {
-        {.settings = KEY "socket = " NOBODY "\n" KEY "start_cmd = {dir}/server --socket " NOBODY,
-         .says = {REFUSED,
-                  "\n     mend: end that server, which Kong did not start; then kong "
-                  "restart\n",
-                  ", 1 FAIL\n"}},
-        {.settings = KEY "socket = " NOBODY "\n" KEY "start_cmd = {dir}/server --socket " NOBODY
-                         " --allow-uid {uid}",
-         .says = {REFUSED,
-                  "\n     mend: kong restart, for the server to run with the start "
-                  "command's --allow-uid\n",
-                  ", 1 FAIL\n"}},
-        {.settings = KEY "socket = " NOBODY "\n" KEY "start_cmd =",
-         .says = {REFUSED, "\n     mend: start that server with {uid} in its --allow-uid\n",
-                  ", 1 FAIL\n"}},
-    };
-    size_t wrong = 0;
-    pid_t child = start_serving_nobody(*state);
-    for (size_t i = 0; i < LENGTH(refused); i++) {
-        wrong += !check_row(*state, &refused[i]);
-    }
-    kill(child, SIGKILL);
-    assert_int_equal(waitpid(child, NULL, 0), child);
-    assert_int_equal(wrong, 0);
+    place_check_all(*state, rows, LENGTH(rows));
 }
 
 static void a_prefix_on_the_command_line_wins(void **state) {
     const struct place *place = *state;
     bool well;
-    assert_true(check_row(place, &rows[0])); /* leaves the usual kong.conf */
-    char *said = examine(&(struct doctor_options){.plugins = &place->plugins,
-                                                  .executable = place->program,
-                                                  .called = place->program,
-                                                  .name = "doctored",
-                                                  .conf = place->conf,
-                                                  .prefix = "/"},
-                         &well);
+    assert_true(place_check(place, &rows[0])); /* leaves the usual kong.conf */
+    char *said = place_examine(&(struct doctor_options){.plugins = &place->plugins,
+                                                        .executable = place->program,
+                                                        .called = place->program,
+                                                        .name = "doctored",
+                                                        .conf = place->conf,
+                                                        .prefix = "/"},
+                               &well);
     assert_non_null(strstr(said, " prefix / (-p wins, as with kong start -p)"));
     assert_non_null(strstr(said, ": start Kong with -p / then\n"));
     free(said);
@@ -666,12 +254,12 @@ static void a_prefix_on_the_command_line_wins(void **state) {
 static void no_settings(void **state) {
     const struct place *place = *state;
     bool well;
-    char *said = examine(&(struct doctor_options){.plugins = &place->plugins,
-                                                  .executable = place->program,
-                                                  .called = place->program,
-                                                  .name = "doctored",
-                                                  .conf = "/nowhere/kong.conf"},
-                         &well);
+    char *said = place_examine(&(struct doctor_options){.plugins = &place->plugins,
+                                                        .executable = place->program,
+                                                        .called = place->program,
+                                                        .name = "doctored",
+                                                        .conf = "/nowhere/kong.conf"},
+                               &well);
     assert_false(well);
     assert_string_equal(
         said, "FAIL /nowhere/kong.conf: No such file or directory\n"
@@ -680,18 +268,35 @@ static void no_settings(void **state) {
     free(said);
 }
 
-int main(int argc, char **argv) {
-    if (argc > 2 && strcmp(argv[0], "serves-nobody") == 0) {
-        return serve_nobody(argv[2]);
+/* A command that closes its output and runs on: it is ended, with what it has started. */
+static void a_command_that_runs_on(void **state) {
+    static const char *const commands[] = {"sleep 3600 & exec >&- 2>&-; wait",
+                                           "echo '{}'; exec >&- 2>&-; sleep 3600", "sleep 3600"};
+    (void)state;
+    for (size_t i = 0; i < LENGTH(commands); i++) {
+        struct doctor_output said;
+        int ends[2]; /* what it starts has the other one open, until it ends */
+        char byte;
+        assert_int_equal(pipe(ends), 0);
+        assert_int_equal(fcntl(ends[0], F_SETFD, FD_CLOEXEC), 0);
+        doctor_shell(commands[i], 100, &said);
+        assert_null(said.text);
+        assert_string_equal(said.reason, "does not end within 10 s");
+        close(ends[1]);
+        struct pollfd ended = {.fd = ends[0], .events = POLLIN};
+        assert_int_equal(poll(&ended, 1, 60000), 1);
+        assert_int_equal(read(ends[0], &byte, 1), 0);
+        close(ends[0]);
     }
+}
+
+int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(each_fault_has_its_line, setup, teardown),
-        cmocka_unit_test_setup_teardown(kongs_user_is_another, setup, teardown),
-        cmocka_unit_test_setup_teardown(several_plugins_are_looked_at_together, setup_pair,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(who_is_not_let_in, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_prefix_on_the_command_line_wins, setup, teardown),
-        cmocka_unit_test_setup_teardown(no_settings, setup, teardown),
+        cmocka_unit_test_setup_teardown(each_fault_has_its_line, place_of_one, place_remove),
+        cmocka_unit_test_setup_teardown(a_prefix_on_the_command_line_wins, place_of_one,
+                                        place_remove),
+        cmocka_unit_test_setup_teardown(no_settings, place_of_one, place_remove),
+        cmocka_unit_test(a_command_that_runs_on),
     };
     return cmocka_run_group_tests_name("test_doctor", tests, NULL, NULL);
 }
