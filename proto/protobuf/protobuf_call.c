@@ -130,8 +130,7 @@ bool protobuf_decode_event(const uint8_t *data, size_t len, struct rpc_call *cal
         if (*at == NUMBER_TAG) {
             at = take_number(at + 1, end, &sequence);
         } else if (end - at >= 8 && memcmp(at, EVENT_TAG, 2) == 0 && at[2] < 0x80 && at[2] >= 5 &&
-                   at[2] <= end - at - 3 && call->command == RPC_UNKNOWN &&
-                   take_event(at + 3, at + 3 + at[2], call)) {
+                   at[2] <= end - at - 3 && take_event(at + 3, at + 3 + at[2], call)) {
             call->command = RPC_HANDLE_EVENT;
             at += 3 + at[2];
         } else {

@@ -192,9 +192,10 @@ static const struct kong_value *make_printable(struct kong *kong, const struct k
     return copies;
 }
 
-int kong_call_flags(struct kong *kong, unsigned flags, const char *method,
-                    const struct kong_value *args, size_t count, struct kong_value *result) {
-    struct kong_str name = kong_str(method);
+/* known: NULL where the method is none of the table's. */
+static int call(struct kong *kong, const struct pdk_method *known, unsigned flags,
+                struct kong_str name, const struct kong_value *args, size_t count,
+                struct kong_value *result) {
     if (result != NULL) {
         *result = kong_nil();
     }
@@ -209,7 +210,6 @@ int kong_call_flags(struct kong *kong, unsigned flags, const char *method,
         return event_fail(pdk_event(kong), KONG_E_INVALID,
                           kong_str("the arguments of a call are NULL"));
     }
-    const struct pdk_method *known = pdk_method_find(name);
     error =
         known != NULL ? check_known(kong, known, args, count) : check_unknown(kong, name, flags);
     if (error == 0 && known != NULL && known->args == PDK_ARGS_LIST && count > 0) {
@@ -217,6 +217,14 @@ int kong_call_flags(struct kong *kong, unsigned flags, const char *method,
         error = args == NULL ? pdk_no_memory(kong) : KONG_OK;
     }
     return error != 0 ? error : event_call(pdk_event(kong), known, name, args, count, result);
+}
+
+int kong_call_flags(struct kong *kong, unsigned flags, const char *method,
+                    const struct kong_value *args, size_t count, struct kong_value *result) {
+    struct kong_str name = kong_str(method);
+    const struct pdk_method *known = pdk_method_find(name);
+    int error = call(kong, known, flags, name, args, count, result);
+    return known != NULL && (known->flags & PDK_TERMINAL) != 0 ? pdk_end(kong, error) : error;
 }
 
 int kong_call(struct kong *kong, const char *method, const struct kong_value *args, size_t count,

@@ -21,9 +21,6 @@ int pdk_fail(struct kong *kong, enum pdk_id id, int error, const char *format, .
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    if ((pdk_methods[id].flags & PDK_TERMINAL) != 0) {
-        pdk_event(kong)->unended = error;
-    }
     return event_fail(pdk_event(kong), error,
                       arena_printf(pdk_arena(kong), "%s: %s", pdk_methods[id].name.data, text));
 }
@@ -53,6 +50,12 @@ static inline int check(struct kong *kong, enum pdk_id id, const struct kong_val
 int pdk_post(struct kong *kong, enum pdk_id id, const struct kong_value *args, size_t count) {
     int error = check(kong, id, args, count);
     return error != 0 ? error : event_post(pdk_event(kong), &pdk_methods[id], args, count);
+}
+
+int pdk_end(struct kong *kong, int error) {
+    struct event *event = pdk_event(kong);
+    event->unended = error != event_call_error(event) ? error : KONG_OK;
+    return error;
 }
 
 int pdk_get(struct kong *kong, enum pdk_id id, const struct kong_value *args, size_t count,

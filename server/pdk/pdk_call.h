@@ -56,6 +56,10 @@ static inline int pdk_check_phase(struct kong *kong, const struct pdk_method *me
  * is a string, nil is KONG_E_INVALID. */
 int pdk_post(struct kong *kong, enum pdk_id id, const struct kong_value *args, size_t count);
 
+/* What a call that was to end the request returns. Where it was not sent, the event fails, whatever
+ * its handler returns; a call behind the end, or to a Kong that is gone, is no failure. */
+int pdk_end(struct kong *kong, int error);
+
 /* A function whose answer is of any type. */
 int pdk_get(struct kong *kong, enum pdk_id id, const struct kong_value *args, size_t count,
             struct kong_value *value);

@@ -37,9 +37,6 @@ static int refuse(struct event *event, const struct pdk_method *method, unsigned
             text_add(&allowed, "%s", phase == KONG_PHASE_LOG ? condition_of(method) : "");
         }
     }
-    if ((method->flags & PDK_TERMINAL) != 0) {
-        event->unended = KONG_E_PHASE;
-    }
     struct kong_str text =
         phases == 0
             ? arena_printf(&event->arena, "%s: %s allows no plugin server to call it; not sent",

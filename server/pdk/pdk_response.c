@@ -89,9 +89,9 @@ int kong_response_exit(struct kong *kong, int status, struct kong_str body,
     int error = check_status(kong, id, status, PDK_LEAST_STATUS);
     if (error == 0 && kong_get_phase(kong) == KONG_PHASE_PREREAD &&
         !pdk_is_stream_status(&number)) {
-        return pdk_fail(kong, id, KONG_E_INVALID,
-                        "in preread the status must be 200, 400, 403, 500, 502 or 503, not %d",
-                        status);
+        error = pdk_fail(kong, id, KONG_E_INVALID,
+                         "in preread the status must be 200, 400, 403, 500, 502 or 503, not %d",
+                         status);
     }
     if (error == 0) {
         error = pdk_check_headers(kong, id, headers, true, &checked);
@@ -100,13 +100,13 @@ int kong_response_exit(struct kong *kong, int status, struct kong_str body,
         error = check_length(kong, id, &checked, &content);
     }
     if (error != 0) {
-        return pdk_event(kong)->unended = error;
+        return pdk_end(kong, error);
     }
     /* With a status only, which is what MsgPack:1 leaves of two nils, Kong makes an HTML page. */
     if (body.data == NULL && checked.type == KONG_NIL && pdk_is_msgpack(kong)) {
         content = kong_bytes("", 0);
     }
-    return pdk_post(kong, id, ARGS(number, content, checked));
+    return pdk_end(kong, pdk_post(kong, id, ARGS(number, content, checked)));
 }
 
 /* Kong has a template for each of these, and raises on another; it looks for "Content-Type" in this
@@ -147,7 +147,8 @@ int kong_response_error(struct kong *kong, int status, const char *message,
         error = check_format(kong, &checked);
     }
     if (error != 0) {
-        return pdk_event(kong)->unended = error;
+        return pdk_end(kong, error);
     }
-    return pdk_post(kong, id, ARGS(kong_integer(status), kong_string(message), checked));
+    return pdk_end(kong,
+                   pdk_post(kong, id, ARGS(kong_integer(status), kong_string(message), checked)));
 }

@@ -138,7 +138,6 @@ int event_post(struct event *event, const struct pdk_method *method, const struc
     answers_change(&event->answers, method->changes);
     int rc = event->ops->call(event, method, method->name, args, count, false);
     if (rc != 0) {
-        event->unended = terminal ? rc : event->unended;
         return not_sent(event, method->name, args, count, rc);
     }
     event->ended = terminal;

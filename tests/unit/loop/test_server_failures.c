@@ -146,6 +146,12 @@ static int exit_in_vain_by_name(struct kong *kong, const void *config) {
     return 0;
 }
 
+static int exit_without_arguments(struct kong *kong, const void *config) {
+    (void)config;
+    kong_call(kong, "kong.response.exit", NULL, 1, NULL);
+    return 0;
+}
+
 /* Below 400, and on ProtoBuf:1 there is no such function. */
 static int error_in_vain(struct kong *kong, const void *config) {
     (void)config;
@@ -178,6 +184,7 @@ static void exits_in_vain(void **state) {
     } rows[] = {{exit_in_vain, KONG_FAIL_CLOSED, SIM_EVENT_EXITED, 500, 1},
                 {exit_in_vain, KONG_FAIL_OPEN, SIM_EVENT_OK, 0, 1},
                 {exit_in_vain_by_name, KONG_FAIL_CLOSED, SIM_EVENT_EXITED, 500, 1},
+                {exit_without_arguments, KONG_FAIL_CLOSED, SIM_EVENT_EXITED, 500, 1},
                 {error_in_vain, KONG_FAIL_CLOSED, SIM_EVENT_EXITED, 500, 1},
                 {error_in_vain_by_name, KONG_FAIL_CLOSED, SIM_EVENT_EXITED, 500, 1},
                 {exit_late, KONG_FAIL_CLOSED, SIM_EVENT_EXITED, 403, 0}};

@@ -214,6 +214,25 @@ static void test_events_and_others(void **state) {
     }
 }
 
+/* A message in a oneof twice: the last one counts, whole, at a glance too. */
+static void test_two_events(void **state) {
+    static const char two[] = "\x08\x07\xa2\x02\x0a\x08\x05\x12\x06"
+                              "access\xa2\x02\x05\x12\x03log";
+    struct fixture *fixture = *state;
+    struct rpc_call quick, decoded;
+    size_t len = sizeof two - 1;
+
+    assert_true(protobuf_decode_event((const uint8_t *)two, len, &quick));
+    assert_int_equal(protobuf_decode_call(&fixture->arena, (const uint8_t *)two, len, &decoded),
+                     CODEC_OK);
+    assert_int_equal(decoded.sequence, 7);
+    assert_int_equal(decoded.instance_id, 0);
+    assert_true(kong_str_equal(decoded.event, kong_str("log")));
+    assert_int_equal(quick.sequence, 7);
+    assert_int_equal(quick.instance_id, 0);
+    assert_true(kong_str_equal(quick.event, decoded.event));
+}
+
 static void test_call_misfits(void **state) {
     struct fixture *fixture = *state;
     struct rpc_call step = {.command = RPC_STEP};
@@ -394,15 +413,11 @@ static void test_reply_misfits(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        TEST(test_calls),
-        TEST(test_call_order),
-        TEST(test_call_misfits),
-        TEST(test_replies),
-        TEST(test_reply_misfits),
-        TEST(test_events),
-        TEST(test_events_and_others),
-        TEST(test_merged_headers),
-        TEST(test_merged_without_room),
+        TEST(test_calls),          TEST(test_call_order),
+        TEST(test_two_events),     TEST(test_call_misfits),
+        TEST(test_replies),        TEST(test_reply_misfits),
+        TEST(test_events),         TEST(test_events_and_others),
+        TEST(test_merged_headers), TEST(test_merged_without_room),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
