@@ -285,13 +285,16 @@ unit-alone: unit-programs
 VALGRIND := valgrind --quiet --error-exitcode=99 --leak-check=full --show-leak-kinds=definite,possible \
             --errors-for-leak-kinds=definite,possible
 
+# `make -n` runs a line with $(MAKE) or + too: before a script, that it does nothing then.
+script = $(if $(findstring n,$(firstword -$(MAKEFLAGS))),: )
+
 .PHONY: test test-all unit-clang unit-asan unit-ucontext unit-ucontext-programs unit-valgrind lint format test-install
 test: ## install what is missing and run all tests
 	@sh tests/install-deps.sh test
 	@$(MAKE) --no-print-directory test-all
 
 test-all: ## all tests, with what is installed
-	+@tests/run-all $(MAKE)
+	+@$(script)tests/run-all $(MAKE)
 
 unit-clang: ## the unit tests, built with clang
 	+$(MAKE) BUILD=$(BUILD)/clang CC=clang all unit
@@ -324,7 +327,7 @@ unit-valgrind: unit-programs ## the unit tests under valgrind
 	+$(MAKE) unit PARALLEL=yes AT_ONCE=$$(nproc) TEST_WRAPPER="$(VALGRIND)" UNIT="$(filter-out %/test_reload %/test_threads_load %/test_bench,$(UNIT))"
 
 test-install: all ## what `make install` leaves: the files, and a binary that needs libc only
-	@tests/install_test.sh $(MAKE)
+	@$(script)tests/install_test.sh $(MAKE)
 
 # --- Lint ------------------------------------------------------------------------------
 C_FILES := $(wildcard $(ROOMS:%=%/*.[ch]) plugins/*/*.[ch] tests/*/*.[ch] tests/unit/*/*.[ch])
@@ -335,9 +338,7 @@ TIDY_FLAGS = -DKONG_PDK_VERSION='"$(PDK_VERSION)"' -std=gnu11 -D_GNU_SOURCE $(TE
 
 with_tool = tests/lint/with-tool.sh $(1) $(BUILD)/lint-tools
 # for check-rooms.sh: each room and the options that it is compiled with
-.PHONY: print-rooms
-print-rooms:
-	@printf '%s\n' $(foreach r,$(ROOMS) plugins,'$(r) $(call sees,$(r))')
+ROOMS_SEEN = $(foreach r,$(ROOMS) plugins,'$(r) $(call sees,$(r))')
 
 # those for users
 DOCUMENTS := README.md SECURITY.md .github/CONTRIBUTING.md kong.conf.example $(wildcard server/docs/*.md server/packaging/*/README.md plugins/*/README.md)
@@ -358,8 +359,9 @@ lint: $(GEN)/pluginsocket.pb-c.h $(LIB) $(SERVER) ## formatting, clang-tidy, dep
 	@tests/lint/check-pictures.py server/docs/*.svg
 	@$(call with_tool,clang-format) clang-format --dry-run --Werror $(C_FILES)
 	@echo "clang-format: $(words $(C_FILES)) files"
+	@! grep -nP '^\t\+?+@?+(?!\$$\((MAKE|script)\)|server/packaging/as-owner\.sh).*\$$\(MAKE\)' Makefile || { echo "make -n would run this: see \$$(script)" >&2; exit 1; }
 	@tests/lint/check-includes.sh
-	@CC='$(CC)' tests/lint/check-rooms.sh $(MAKE) $(PC_CFLAGS)
+	@printf '%s\n' $(ROOMS_SEEN) | CC='$(CC)' tests/lint/check-rooms.sh $(PC_CFLAGS)
 	@CC='$(CC)' CXX='$(CXX)' tests/lint/check-nonnull.sh
 	@tests/lint/check-rows.sh '$(CC)' '$(if $(filter yes,$(HAVE_CXX)),$(CXX))'
 	@tests/lint/check-lengths.sh $(PROTO_SRC) $(SERVER_SRC) $(PLUGIN_SRC) $(KONG_SRC) $(wildcard tests/load/*.c)
@@ -494,7 +496,7 @@ install-library:
 	$(if $(DESTDIR),,$(if $(filter /usr/lib /usr/local/lib,$(LIBDIR)),[ "$$(id -u)" != 0 ] || ldconfig))
 
 uninstall: ## remove what install has put into $(DESTDIR)$(PREFIX)
-	@server/packaging/uninstall.sh '$(MAKE)' '$(PREFIX)' '$(LIBDIR)' '$(DESTDIR)'
+	@$(script)server/packaging/uninstall.sh '$(MAKE)' '$(PREFIX)' '$(LIBDIR)' '$(DESTDIR)'
 
 # --- A new plugin ------------------------------------------------------------------------
 .PHONY: new-plugin

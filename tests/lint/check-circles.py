@@ -6,6 +6,7 @@ usage: check-circles.py OBJECT_DIRECTORY FILE.c...
 A file that needs a function or a variable of another one stands above it. Two files that need each other, or a ring of
 several, are a circle: it is printed with the symbols that close it, and the exit status is 1.
 """
+import os
 import subprocess
 import sys
 
@@ -52,6 +53,9 @@ def main():
     build, sources = sys.argv[1], sys.argv[2:]
     if len(sources) < 20:
         sys.exit(f"circles: only {len(sources)} files given")
+    for source in sources:
+        if not os.path.exists(f"{build}/{source.removesuffix('.c')}.o"):
+            sys.exit(f"circles: {source} has no object in {build}: build first (make all)")
     tables = {source: symbols(f"{build}/{source.removesuffix('.c')}.o") for source in sources}
     home = {name: source for source, (defined, _) in tables.items() for name in defined}
     edges = {source: {} for source in sources}
