@@ -31,16 +31,20 @@ void options_describe(const struct option_row *row, const struct plugins *plugin
                       const struct options *defaults, char *out, size_t size) {
     char scratch[160];
     char phases[160] = "";
+    const char *warning = "";
     const struct kong_plugin *only = options_only_plugin(plugins);
     if (row->kind == OPTION_PHASES && only != NULL) {
         options_list_handlers(only, phases, sizeof phases);
+        warning = only->handlers[KONG_PHASE_HEADER_FILTER] == NULL
+                      ? ""
+                      : "; no Kong up to 3.9 can call a plugin server in header_filter";
     } else if (row->kind == OPTION_PHASES) {
         snprintf(phases, sizeof phases, "those that it has handlers for");
     }
     const char *value =
         row->text != NULL ? row->text : options_show(row, defaults, scratch, sizeof scratch);
     bool hide = value[0] == '\0' || (row->of_plugin && row->text == NULL && only == NULL);
-    snprintf(out, size, "%s%s%s%s%s", row->help, phases, hide ? "" : " (default ", value,
+    snprintf(out, size, "%s%s%s%s%s%s", row->help, phases, warning, hide ? "" : " (default ", value,
              hide ? "" : ")");
 }
 

@@ -38,7 +38,9 @@ static void test_help_says(void **state) {
         "\nWhat Kong is told:\n"
         "      --dump                   print",
         "of rewrite, access,\n"
-        "                               response, header_filter (default access)\n",
+        "                               response, header_filter; no Kong up to 3.9 can\n"
+        "                               call a plugin server in header_filter (default\n"
+        "                               access)\n",
         "(default 3000)\n",
         "(default ProtoBuf:1)\n",
         "(default any)\n",
