@@ -78,67 +78,66 @@ static int decode_command(struct arena *arena, struct wire content, struct rpc_c
     return got;
 }
 
-/* A varint of one to five bytes; there are eight bytes before `end`, some of them before `at`
- * perhaps. The place behind it; NULL: it is longer, or cut short. */
-static inline const uint8_t *take_number(const uint8_t *at, const uint8_t *end, uint64_t *value) {
-    size_t left = (size_t)(end - at);
+/* Of the fields 1 and 2, and of CmdHandleEvent, field 36, whose tag takes two bytes. */
+#define NUMBER_TAG  (1 << 3 | WIRE_VARINT)
+#define TEXT_TAG    (2 << 3 | WIRE_BYTES)
+#define EVENT_TAG_1 0xa2
+#define EVENT_TAG_2 0x02
+
+/* A tag, and a varint of one to five bytes. There are eight bytes before the end, some of them before
+ * the varint perhaps. False: it is longer, or cut short. */
+static inline bool take_number(struct wire *from, uint64_t *value) {
+    const uint8_t *at = from->at + 1;
+    size_t left = (size_t)(from->end - at);
     uint64_t bits;
 
-    memcpy(&bits, left < 8 ? end - 8 : at, sizeof bits);
+    memcpy(&bits, left < 8 ? from->end - 8 : at, sizeof bits);
     bits = le64toh(bits) >> (left < 8 ? 8 * (8 - left) % 64 : 0);
     uint64_t ends = ~bits & UINT64_C(0x8080808080); /* of bytes behind which none follows */
     if (ends == 0) {
-        return NULL;
+        return false;
     }
-    at += __builtin_ctzll(ends) / 8 + 1;
+    from->at = at + __builtin_ctzll(ends) / 8 + 1;
     bits &= ends ^ (ends - 1); /* up to the first of them */
     *value = (bits & 0x7f) | (bits >> 1 & 0x7f << 7) | (bits >> 2 & 0x7f << 14) |
              (bits >> 3 & 0x7f << 21) | (bits >> 4 & UINT64_C(0x7f) << 28);
-    return at <= end ? at : NULL;
+    return from->at <= from->end;
 }
 
-#define NUMBER_TAG (1 << 3 | WIRE_VARINT) /* of field 1 */
-#define TEXT_TAG   (2 << 3 | WIRE_BYTES)  /* of field 2 */
-#define EVENT_TAG  "\xa2\x02"             /* of CmdHandleEvent, field 36 */
-
 /* CmdHandleEvent with its two fields, in any order. */
-static inline bool take_event(const uint8_t *at, const uint8_t *end, struct rpc_call *call) {
+static inline bool take_event(struct wire from, struct rpc_call *call) {
     uint64_t id = 0;
+    struct wire text = wire((const uint8_t *)empty.data, 0);
 
-    call->event = empty;
-    while (at != NULL && end - at >= 2) {
-        if (*at == NUMBER_TAG) {
-            at = take_number(at + 1, end, &id);
-        } else if (*at == TEXT_TAG && at[1] < 0x80 && at[1] <= end - at - 2) {
-            call->event = (struct kong_str){(const char *)at + 2, at[1]};
-            at += 2 + at[1];
-        } else {
+    while (from.at < from.end) {
+        if (*from.at == NUMBER_TAG ? !take_number(&from, &id)
+                                   : !wire_take_content(&from, TEXT_TAG, &text)) {
             return false;
         }
     }
     call->instance_id = (int32_t)(uint32_t)id;
-    return at == end;
+    call->event = (struct kong_str){(const char *)text.at, (size_t)(text.end - text.at)};
+    return true;
 }
 
 bool protobuf_decode_event(const uint8_t *data, size_t len, struct rpc_call *call) {
-    const uint8_t *at = data;
-    const uint8_t *end = data + len;
+    struct wire from = wire(data, len);
+    struct wire event = wire(NULL, 0);
     uint64_t sequence = 0;
 
-    call->command = RPC_UNKNOWN;
-    while (len >= 8 && at != NULL && at < end) {
-        if (*at == NUMBER_TAG) {
-            at = take_number(at + 1, end, &sequence);
-        } else if (end - at >= 8 && memcmp(at, EVENT_TAG, 2) == 0 && at[2] < 0x80 && at[2] >= 5 &&
-                   at[2] <= end - at - 3 && take_event(at + 3, at + 3 + at[2], call)) {
-            call->command = RPC_HANDLE_EVENT;
-            at += 3 + at[2];
-        } else {
+    while (len >= 8 && from.at < from.end) {
+        if (*from.at == NUMBER_TAG) {
+            if (!take_number(&from, &sequence)) {
+                return false;
+            }
+        } else if (*from.at++ != EVENT_TAG_1 || !wire_take_content(&from, EVENT_TAG_2, &event) ||
+                   !take_event(event, call)) {
             return false;
         }
     }
+    call->command = RPC_HANDLE_EVENT;
     call->sequence = (int64_t)sequence;
-    return at == end && call->command == RPC_HANDLE_EVENT;
+    return event.at != NULL;
 }
 
 int protobuf_decode_call(struct arena *arena, const uint8_t *data, size_t len,

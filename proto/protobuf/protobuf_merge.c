@@ -8,20 +8,9 @@
 /* Of the arguments: one that becomes larger is a call of its own. */
 #define CONTENT_MOST ((size_t)4 << 10)
 
-static bool take_content(struct wire *from, uint8_t tag, struct wire *content) {
-    uint64_t len;
-    if (from->at == from->end || *from->at++ != tag || !wire_take_small(from, &len) ||
-        len > (size_t)(from->end - from->at)) {
-        return false;
-    }
-    *content = wire(from->at, (size_t)len);
-    from->at += len;
-    return true;
-}
-
 static bool take_name(struct wire *entry, struct kong_str *name) {
     struct wire bytes;
-    if (!take_content(entry, 1 << 3 | WIRE_BYTES, &bytes)) {
+    if (!wire_take_content(entry, 1 << 3 | WIRE_BYTES, &bytes)) {
         return false;
     }
     *name = (struct kong_str){(const char *)bytes.at, (size_t)(bytes.end - bytes.at)};
@@ -38,7 +27,7 @@ static uint32_t bit_of(struct kong_str name) {
 static bool is_among(struct wire map, struct kong_str name) {
     struct wire entry;
     struct kong_str other;
-    while (take_content(&map, 1 << 3 | WIRE_BYTES, &entry) && take_name(&entry, &other)) {
+    while (wire_take_content(&map, 1 << 3 | WIRE_BYTES, &entry) && take_name(&entry, &other)) {
         if (pdk_same_header(other, name)) {
             return true;
         }
@@ -50,7 +39,7 @@ static bool is_among(struct wire map, struct kong_str name) {
 static bool take_first(struct wire pair, struct kong_str *name) {
     struct wire value;
     return take_name(&pair, name) && pdk_is_plain_header(*name) &&
-           take_content(&pair, 2 << 3 | WIRE_BYTES, &value) && value.at < value.end &&
+           wire_take_content(&pair, 2 << 3 | WIRE_BYTES, &value) && value.at < value.end &&
            *value.at == (3 << 3 | WIRE_BYTES);
 }
 

@@ -46,6 +46,20 @@ static inline bool wire_take_small(struct wire *wire, uint64_t *value) {
     return wire_take_longer(wire, value);
 }
 
+/* The content of the field of WIRE_BYTES that comes next. False: it has another tag than this one
+ * of one byte, or is cut short. */
+static inline bool wire_take_content(struct wire *from, uint8_t tag, struct wire *content) {
+    uint64_t len;
+
+    if (from->at == from->end || *from->at++ != tag || !wire_take_small(from, &len) ||
+        len > (size_t)(from->end - from->at)) {
+        return false;
+    }
+    *content = wire(from->at, (size_t)len);
+    from->at += len;
+    return true;
+}
+
 /* How many bytes a varint takes. */
 static inline size_t wire_varint_size(uint64_t value) {
     size_t bits = 64 - (size_t)__builtin_clzll(value | 1);

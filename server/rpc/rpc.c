@@ -116,19 +116,19 @@ static inline int take_message(struct rpc *rpc, const uint8_t *data, size_t len,
     return rc == 0 ? take_frame(rpc, data, len, total) : rc;
 }
 
-/* Whole messages out of data; *used says how far it came. */
-static int take_messages(struct rpc *rpc, const uint8_t *data, size_t len, size_t *used) {
-    *used = 0;
+/* Whole messages out of data. How far it came, or -1. */
+static ssize_t take_messages(struct rpc *rpc, const uint8_t *data, size_t len) {
+    size_t used = 0;
     rpc->held = false;
-    while (*used < len) {
+    while (used < len) {
         size_t total = 0;
-        int rc = take_message(rpc, data + *used, len - *used, &total);
-        *used += total;
+        int rc = take_message(rpc, data + used, len - used, &total);
+        used += total;
         if (rc <= 0) {
-            return rc;
+            return rc < 0 ? -1 : (ssize_t)used;
         }
     }
-    return 0;
+    return (ssize_t)used;
 }
 
 static bool detect(struct rpc *rpc, const uint8_t *data, size_t len) {
@@ -146,11 +146,11 @@ static bool detect(struct rpc *rpc, const uint8_t *data, size_t len) {
 
 /* What has come, as far as it is whole. */
 static int take_in(struct rpc *rpc) {
-    size_t used;
-    if (take_messages(rpc, rpc->in.data, rpc->in.len, &used) != 0) {
+    ssize_t used = take_messages(rpc, rpc->in.data, rpc->in.len);
+    if (used < 0) {
         return -1;
     }
-    buffer_consume(&rpc->in, used);
+    buffer_consume(&rpc->in, (size_t)used);
     return 0;
 }
 
@@ -217,12 +217,12 @@ static void take_off(struct bytes *rest, size_t len) {
 /* Nothing came before them: messages are read in place. */
 static inline int feed_in_place(struct rpc *rpc, struct bytes *rest) {
     bool skipped = rpc->skipping; /* what is used belongs to one that goes on, perhaps */
-    size_t used;
-    if (take_messages(rpc, rest->data, rest->len, &used) != 0) {
+    ssize_t used = take_messages(rpc, rest->data, rest->len);
+    if (used < 0) {
         return -1;
     }
     rest->whole = rest->whole || (used > 0 && !skipped);
-    take_off(rest, used);
+    take_off(rest, (size_t)used);
     return 0;
 }
 
@@ -277,15 +277,16 @@ static inline int feed(struct rpc *rpc, const uint8_t *data, size_t len) {
     if (!usual || rpc->protocol == PROTOCOL_UNKNOWN || len == 0) {
         return feed_rest(rpc, (struct bytes){data, len, false});
     }
-    size_t used;
-    if (take_messages(rpc, data, len, &used) != 0) {
+    ssize_t used = take_messages(rpc, data, len);
+    if (used < 0) {
         return -1;
     }
-    if (used == len && !rpc->skipping) { /* as mostly */
+    size_t left = len - (size_t)used;
+    if (left == 0 && !rpc->skipping) { /* as mostly */
         rpc->half_ms = 0;
         return rpc->state >= RPC_BROKEN ? -1 : 0;
     }
-    return feed_rest(rpc, (struct bytes){data + used, len - used, used > 0});
+    return feed_rest(rpc, (struct bytes){data + used, left, used > 0});
 }
 
 static __attribute__((noinline)) int end_feed(struct rpc *rpc, int rc) {

@@ -90,7 +90,7 @@ const char *rpc_error_text(struct rpc *rpc, const char *name, const char *text) 
     return whole.data;
 }
 
-struct instance *rpc_find_instance(struct rpc *rpc, const struct rpc_call *call,
+struct instance *rpc_find_instance(struct rpc *rpc, const struct rpc_call *call, uint64_t now_ms,
                                    enum kong_phase *phase, const char **error) {
     int found = phase_by_name(call->event);
     if (found < 0) {
@@ -98,8 +98,7 @@ struct instance *rpc_find_instance(struct rpc *rpc, const struct rpc_call *call,
         return NULL;
     }
     *phase = (enum kong_phase)found;
-    struct instance *instance =
-        registry_use(rpc->env->registry, call->instance_id, rpc->env->now_ms(rpc->env->clock));
+    struct instance *instance = registry_use(rpc->env->registry, call->instance_id, now_ms);
     if (instance == NULL) {
         stats_count(&events_stats(rpc->env->events)->unknown_instances, 1);
         *error = RPC_NO_INSTANCE;

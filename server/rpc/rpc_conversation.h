@@ -48,7 +48,7 @@ void rpc_command(struct rpc *rpc, const struct rpc_call *call, struct rpc_reply 
 
 /* Looks up what a HANDLE_EVENT names: the instance (referenced) and the phase. NULL: *error is the
  * text for Kong. */
-struct instance *rpc_find_instance(struct rpc *rpc, const struct rpc_call *call,
+struct instance *rpc_find_instance(struct rpc *rpc, const struct rpc_call *call, uint64_t now_ms,
                                    enum kong_phase *phase, const char **error);
 
 /* What became of a forwarded Step: the answer, a whole message. closed: its request ends where that

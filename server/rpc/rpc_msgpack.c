@@ -217,7 +217,8 @@ static const struct event_ops msgpack_events = {
 static __attribute__((noinline)) void handle_event(struct rpc *rpc, const struct rpc_call *call) {
     enum kong_phase phase;
     const char *error;
-    struct instance *instance = rpc_find_instance(rpc, call, &phase, &error);
+    uint64_t now_ms = rpc->env->now_ms(rpc->env->clock);
+    struct instance *instance = rpc_find_instance(rpc, call, now_ms, &phase, &error);
     if (instance == NULL) {
         rpc_msgpack_send_error(rpc, call->sequence, error);
         return;
@@ -225,8 +226,7 @@ static __attribute__((noinline)) void handle_event(struct rpc *rpc, const struct
     const char *refusal;
     note_event(rpc, call->sequence, event_fails_closed(instance->plugin->what, phase));
     rpc->sequence = call->sequence;
-    if (!event_start(rpc->env->events, instance, phase, &msgpack_events, rpc,
-                     rpc->env->now_ms(rpc->env->clock), &refusal)) {
+    if (!event_start(rpc->env->events, instance, phase, &msgpack_events, rpc, now_ms, &refusal)) {
         rpc_msgpack_refuse(rpc, call->sequence, instance->plugin->what, phase, refusal);
         registry_release(rpc->env->registry, instance);
     }

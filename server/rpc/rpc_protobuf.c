@@ -166,7 +166,8 @@ static void handle_event(struct rpc *rpc, const struct rpc_call *call) {
     enum kong_phase phase;
     const char *error;
     rpc->sequence = call->sequence;
-    struct instance *instance = rpc_find_instance(rpc, call, &phase, &error);
+    uint64_t now_ms = rpc->env->now_ms(rpc->env->clock);
+    struct instance *instance = rpc_find_instance(rpc, call, now_ms, &phase, &error);
     if (instance == NULL) {
         send_method_error(rpc, error);
         return;
@@ -176,8 +177,7 @@ static void handle_event(struct rpc *rpc, const struct rpc_call *call) {
                      event_fails_closed(instance->plugin->what, phase)
                          ? IN_FLIGHT_PROTOBUF_EVENT
                          : IN_FLIGHT_PROTOBUF_EVENT_OPEN);
-    if (!event_start(rpc->env->events, instance, phase, &protobuf_events, rpc,
-                     rpc->env->now_ms(rpc->env->clock), &refusal)) {
+    if (!event_start(rpc->env->events, instance, phase, &protobuf_events, rpc, now_ms, &refusal)) {
         refuse(rpc, instance->plugin->what, phase, refusal);
         registry_release(rpc->env->registry, instance);
     }

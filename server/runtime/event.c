@@ -105,7 +105,6 @@ static void after_run(struct event *event, bool returned) {
     if (!returned) {
         return;
     }
-    event->fiber = NULL;
     event_set_state(event, EVENT_RETURNED);
     if (event->released && event->finished) {
         events_free(event);

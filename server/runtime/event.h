@@ -114,6 +114,21 @@ struct event {
     struct event_link by_deadline;
     struct arena arena;
 
+    /* While WAITING or SLEEPING: */
+    struct fiber *fiber;                /* parked */
+    const struct pdk_method *waits_for; /* NULL: a function outside the table */
+    uint32_t awaited; /* ProtoBuf:1: which of Kong's answers to this event it is, from 0 */
+    int answer_rc;    /* for the parked call: 0 or KONG_E_* */
+    struct kong_value answer;
+    void (*interrupt)(void *arg); /* see event_sleep */
+    void *interrupt_arg;
+    /* While `posted` is there: */
+    size_t posted_at;      /* where the call's frames begin */
+    uint32_t posted_names; /* the headers that were merged into it (protobuf_merge_header) */
+    /* While waiting_rpc is there: */
+    int64_t request; /* its msgid */
+    LIST_ENTRY(event) by_asker;
+
     /* From here on all is zeroed for each event. */
     bool ended;       /* a terminal call was made */
     bool finished;    /* ops->conversation_end was called */
@@ -121,37 +136,27 @@ struct event {
     bool reporting;   /* a failure, to Kong: not freed, whatever that write brings about */
     bool released;    /* the conversation is over: free as soon as the handler has returned */
     bool asked_ahead; /* what is learned was asked for (prefetch.h) */
+    bool awaits_step; /* MsgPack:1: Kong has the call's description, and is to send its result */
     int cancelled;    /* KONG_E_*: all calls fail with it */
-    const struct kong_job *job; /* what runs instead of a handler; NULL */
-    struct fiber *fiber;        /* parked, or NULL */
-    int rc;                     /* what the handler returned */
-    int unended;                /* KONG_E_*: why the last terminal call was not sent; 0 */
-    int answer_rc;              /* for the parked call: 0 or KONG_E_* */
-    struct kong_value answer;
-    int error_rc;          /* the last error that a PDK function gave */
-    uint32_t awaited;      /* ProtoBuf:1, while WAITING: which of Kong's answers to it, from 0 */
-    struct kong_str error; /* its text, in the arena or static; data NULL: that of kong_strerror */
-    void (*interrupt)(void *arg); /* while SLEEPING, see event_sleep */
-    void *interrupt_arg;
-    struct event_cleanup *cleanups;     /* the last one first */
-    const struct pdk_method *waits_for; /* while WAITING */
-    const struct pdk_method *posted;    /* ProtoBuf:1: of the call that was sent last and still ends
-                                           what is to be written; NULL: there is none */
-    size_t posted_at;                   /* … where its frames begin */
-    uint32_t posted_names; /* … the headers that were merged (protobuf_merge_header) */
+    int rc;           /* what the handler returned */
+    int unended;      /* KONG_E_*: why the last terminal call was not sent; 0 */
+    unsigned asked;   /* pdk_phase.c: what Kong said of this event */
+    int error_rc;     /* the last error that a PDK function gave */
+    struct kong_str
+        error; /* … its text, in the arena or static; data NULL: that of kong_strerror */
+    const struct kong_job *job;      /* what runs instead of a handler; NULL */
+    struct event_cleanup *cleanups;  /* the last one first */
+    const struct pdk_method *posted; /* ProtoBuf:1: of the call that was sent last and still ends
+                                        what is to be written; NULL: there is none */
     struct answers answers;
-    unsigned asked;                     /* pdk_phase.c: what Kong said of this event */
     const char *request_id;             /* where the handler has asked Kong for it; NULL */
     struct quarantine_handler *watched; /* its handler crashed the process lately; NULL: no */
     const char *watched_request;        /* … its request's id, once it is known; NULL */
     /* MsgPack's conversation: */
     void *waiting_rpc; /* the connection that brought Kong's unanswered request; NULL: none is
                           unanswered */
-    int64_t request;   /* its msgid */
-    LIST_ENTRY(event) by_asker;
     struct queued_call *queue_head, *queue_tail;
     size_t queued;
-    bool awaits_step;
 };
 
 /* What the events of several threads have in common. Zeroed before the first use. */

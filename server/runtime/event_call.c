@@ -198,5 +198,4 @@ void event_sleep(struct event *event, void (*interrupt)(void *), void *arg) {
     event->interrupt_arg = arg;
     event->fiber = fiber_current(event->events->fibers[event->plugin->index]);
     fiber_park(event->fiber);
-    event->interrupt = NULL;
 }
