@@ -61,7 +61,8 @@ const struct pdk_method pdk_methods[PDK_COUNT] = {
                   not_2_8,                                                                         \
                   PLAIN(flags, phases, not_2_8),                                                   \
                   (reads),                                                                         \
-                  (changes)},
+                  (changes),                                                                       \
+                  PDK_##id},
 #include "pdk_methods.def"
 #undef PDK
 #undef PLAIN

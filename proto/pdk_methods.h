@@ -84,6 +84,7 @@ struct pdk_method {
     uint8_t plain_phases; /* those of `phases` that have no further condition */
     uint8_t reads;        /* enum pdk_of: what a getter's answer depends on; 0: no getter */
     uint8_t changes;      /* … and what a call may change */
+    uint8_t id;           /* enum pdk_id: its place in the table */
 };
 
 enum pdk_id {

@@ -31,15 +31,15 @@ struct args {
     size_t count;
 };
 
-static const struct kong_value *arg(const struct args *args, size_t i) {
+static const struct kong_value *arg(struct args args, size_t i) {
     static const struct kong_value nil = {.type = KONG_NIL};
 
-    return i < args->count ? &args->values[i] : &nil;
+    return i < args.count ? &args.values[i] : &nil;
 }
 
-static bool has_more_than(const struct args *args, size_t count) {
-    for (size_t i = count; i < args->count; i++) {
-        if (args->values[i].type != KONG_NIL) {
+static bool has_more_than(struct args args, size_t count) {
+    for (size_t i = count; i < args.count; i++) {
+        if (args.values[i].type != KONG_NIL) {
             return true;
         }
     }
@@ -48,7 +48,7 @@ static bool has_more_than(const struct args *args, size_t count) {
 
 /* The messages that protobuf-c writes. But for a list and a map, the fields are the arguments in
  * their order; the first `needed` must be there. */
-static int args_message(struct arena *arena, enum pdk_args shape, const struct args *args,
+static int args_message(struct arena *arena, enum pdk_args shape, struct args args,
                         ProtobufCMessage **message) {
     static const unsigned needed[] = {[PDK_ARGS_KV] = 1,
                                       [PDK_ARGS_EXIT] = 1,
@@ -57,7 +57,7 @@ static int args_message(struct arena *arena, enum pdk_args shape, const struct a
                                       [PDK_ARGS_AUTHENTICATE] = 0};
     const ProtobufCMessageDescriptor *type = protobuf_args_types[shape];
     struct kong_pair fields[3];
-    struct kong_value all = kong_list(args->values, args->count);
+    struct kong_value all = kong_list(args.values, args.count);
 
     if (shape == PDK_ARGS_STRUCT) {
         all = *arg(args, 0);
@@ -74,7 +74,7 @@ static int args_message(struct arena *arena, enum pdk_args shape, const struct a
 }
 
 static int write_args_message(struct buffer *out, const struct pdk_method *method,
-                              const struct args *args) {
+                              struct args args) {
     struct arena arena;
     ProtobufCMessage *message;
 
@@ -87,11 +87,14 @@ static int write_args_message(struct buffer *out, const struct pdk_method *metho
     return error;
 }
 
-static int write_args(struct buffer *out, const struct pdk_method *method,
-                      const struct args *args) {
+static __attribute__((noinline)) int write_args(struct buffer *out, const struct pdk_method *method,
+                                                struct args args) {
     const struct kong_value *first = arg(args, 0);
     const struct kong_value *second = arg(args, 1);
 
+    if (has_more_than(args, protobuf_args_count(method->args))) {
+        return CODEC_E_SHAPE;
+    }
     switch (method->args) {
     case PDK_ARGS_EMPTY:
         return protobuf_write_empty(out, &method->name);
@@ -126,16 +129,14 @@ static inline bool is_short_text(const struct kong_value *value) {
 
 int protobuf_encode_pdk_call(struct buffer *out, const struct pdk_method *method,
                              const struct kong_value *args, size_t count) {
-    struct args all = {args, count};
-
-    if (method->args == PDK_ARGS_KV && count == 2 && is_short_text(&args[0]) &&
-        is_short_text(&args[1]) && protobuf_carries(method)) {
-        return protobuf_write_short_pair(out, &method->name, args[0].string, args[1].string);
-    }
-    if (!protobuf_carries(method) || has_more_than(&all, protobuf_args_count(method->args))) {
+    if (!protobuf_carries(method)) {
         return CODEC_E_SHAPE;
     }
-    return write_args(out, method, &all);
+    if (method->args == PDK_ARGS_KV && count == 2 && is_short_text(&args[0]) &&
+        is_short_text(&args[1])) {
+        return protobuf_write_short_pair(out, &method->name, args[0].string, args[1].string);
+    }
+    return write_args(out, method, (struct args){args, count});
 }
 
 int protobuf_encode_method_error(struct buffer *out, struct kong_str text) {

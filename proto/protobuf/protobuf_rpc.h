@@ -55,9 +55,10 @@ int protobuf_encode_pdk_call(struct buffer *out, const struct pdk_method *method
  * (set_headers), and *names as it left it. False, and nothing is changed, where it must be a call
  * of its own: the header is there (in whatever case), what is there is no text, a name is not plain
  * (pdk_is_plain_header), it would become too large, or there is no memory. */
-bool protobuf_merge_header(struct buffer *out, size_t from, uint32_t *names,
-                           const struct pdk_method *one, const struct pdk_method *many,
-                           struct kong_str name, struct kong_str value);
+__attribute__((noinline)) bool protobuf_merge_header(struct buffer *out, size_t from,
+                                                     uint32_t *names, const struct pdk_method *one,
+                                                     const struct pdk_method *many,
+                                                     struct kong_str name, struct kong_str value);
 
 /* The same two frames for a text that names no method: Kong logs `method "TEXT" not found` and
  * fails the request; a text with "no plugin instance" in it makes it start the instance again and

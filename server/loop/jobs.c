@@ -108,15 +108,15 @@ static void on_ended(struct event_cleanup *cleanup, struct event *event) {
 }
 
 static void start(struct job *job) {
-    const char *refusal;
     job->running = true;
     job->began_ns = clock_ns();
     job->ended.run = on_ended;
     set(&job->stats->running, 1);
     set(&job->stats->last_run_ms, (uint64_t)(clock_epoch() * 1e3));
     stats_count(&job->stats->runs, 1);
-    if (!event_start_job(job->all->events, job->what, &job->as, &job->ended, uv_now(job->all->loop),
-                         &refusal)) {
+    const char *refusal =
+        event_start_job(job->all->events, job->what, &job->as, &job->ended, uv_now(job->all->loop));
+    if (refusal != NULL) {
         job->running = false;
         set(&job->stats->running, 0);
         note_failure(job, refusal);

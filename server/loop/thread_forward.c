@@ -76,13 +76,12 @@ static void on_wake(struct rpc *rpc) {
 static void on_step(struct message *message, struct worker *worker) {
     struct thread_forward *forward = (struct thread_forward *)message;
     struct rpc *rpc = &forward->rpc;
-    struct frame frame = {forward->data, forward->len, forward->len};
     rpc_init(rpc, &worker->conns.rpc, on_wake);
     rpc->protocol = PROTOCOL_MSGPACK;
     rpc->announced = true; /* by the sender */
     rpc->feeding = true;
     arena_reset(&worker->scratch);
-    rpc_msgpack_message(rpc, &frame);
+    rpc_msgpack_message(rpc, forward->data, forward->len);
     rpc->feeding = false;
     if (rpc->out.len > 0 || rpc->state >= RPC_BROKEN) {
         go_back(forward);

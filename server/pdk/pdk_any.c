@@ -95,7 +95,7 @@ static const char *check_names(enum pdk_id id, const struct kong_value *headers)
 static const char *check_shape(const struct pdk_method *method,
                                const struct kong_value *const *args, size_t count, bool msgpack,
                                enum kong_phase phase) {
-    enum pdk_id id = (enum pdk_id)(method - pdk_methods);
+    enum pdk_id id = (enum pdk_id)method->id;
     switch (method->args) {
     case PDK_ARGS_EMPTY:
         return count > 0 && id != PDK_REQUEST_GET_RAW_BODY ? "it takes no argument" : NULL;
@@ -155,9 +155,8 @@ static int check_known(struct kong *kong, const struct pdk_method *method,
     const char *wrong = !msgpack && (method->flags & PDK_MSGPACK_ONLY) != 0
                             ? NULL
                             : check_shape(method, places, count, msgpack, kong_get_phase(kong));
-    return wrong == NULL
-               ? KONG_OK
-               : pdk_fail(kong, (enum pdk_id)(method - pdk_methods), KONG_E_INVALID, "%s", wrong);
+    return wrong == NULL ? KONG_OK
+                         : pdk_fail(kong, (enum pdk_id)method->id, KONG_E_INVALID, "%s", wrong);
 }
 
 static int check_unknown(struct kong *kong, struct kong_str name, unsigned flags) {

@@ -40,6 +40,6 @@ bool prefetch_learned(struct prefetch *prefetch, struct rpc *rpc, struct event *
 
 /* An event is over that has asked for something. Those that ask for nothing are not counted: for
  * them nothing is sent either. */
-void prefetch_learn(struct prefetch *prefetch, const struct event *event);
+__attribute__((noinline)) void prefetch_learn(struct prefetch *prefetch, const struct event *event);
 
 #endif

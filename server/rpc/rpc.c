@@ -83,19 +83,21 @@ static __attribute__((noinline)) int cut_frame(struct rpc *rpc, const uint8_t *d
 }
 
 static inline int take_frame(struct rpc *rpc, const uint8_t *data, size_t len, size_t *total) {
-    struct frame frame;
+    struct frame frame; /* stays in registers, as nobody else fills it */
     if (frame_protobuf_whole(&rpc->reader, data, len, &frame)) {
         rpc->reader.limit = rpc->env->max_frame;
     } else {
-        int cut = cut_frame(rpc, data, len, &frame);
-        if (cut <= 0 || rpc->skipping) {
-            return cut; /* nothing is used yet */
+        struct frame cut;
+        int rc = cut_frame(rpc, data, len, &cut);
+        if (rc <= 0 || rpc->skipping) {
+            return rc; /* nothing is used yet */
         }
+        frame = cut;
     }
     *total = frame.total;
     arena_reset(rpc->env->scratch);
-    int rc = rpc->protocol == PROTOCOL_PROTOBUF ? rpc_protobuf_message(rpc, &frame)
-                                                : rpc_msgpack_message(rpc, &frame);
+    int rc = rpc->protocol == PROTOCOL_PROTOBUF ? rpc_protobuf_message(rpc, frame.data, frame.len)
+                                                : rpc_msgpack_message(rpc, frame.data, frame.len);
     return rc == 0 ? 1 : -1;
 }
 

@@ -3,8 +3,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "phase.h"
-
 void rpc_enter(struct rpc *rpc, enum rpc_state state) {
     static const unsigned transitions[] = {
         [RPC_OPEN] = 1u << RPC_EXITED | 1u << RPC_ENDING | 1u << RPC_BROKEN | 1u << RPC_CLOSED,
@@ -88,20 +86,4 @@ const char *rpc_error_text(struct rpc *rpc, const char *name, const char *text) 
         found[strlen("no")] = '_';
     }
     return whole.data;
-}
-
-struct instance *rpc_find_instance(struct rpc *rpc, const struct rpc_call *call, uint64_t now_ms,
-                                   enum kong_phase *phase, const char **error) {
-    int found = phase_by_name(call->event);
-    if (found < 0) {
-        *error = "unknown event";
-        return NULL;
-    }
-    *phase = (enum kong_phase)found;
-    struct instance *instance = registry_use(rpc->env->registry, call->instance_id, now_ms);
-    if (instance == NULL) {
-        stats_count(&events_stats(rpc->env->events)->unknown_instances, 1);
-        *error = RPC_NO_INSTANCE;
-    }
-    return instance;
 }

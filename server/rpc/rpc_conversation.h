@@ -3,6 +3,7 @@
 #ifndef SERVER_RPC_CONVERSATION_H
 #define SERVER_RPC_CONVERSATION_H
 
+#include "phase.h"
 #include "rpc.h"
 
 /* An error with these words makes Kong forget its instances, start a new one, and send the event
@@ -22,8 +23,8 @@ static inline void rpc_note_request(struct rpc *rpc, int64_t sequence, uint8_t w
 void rpc_note_half(struct rpc *rpc);
 
 /* One message. 0, or -1 with rpc->reason. */
-int rpc_protobuf_message(struct rpc *rpc, const struct frame *frame);
-int rpc_msgpack_message(struct rpc *rpc, const struct frame *frame);
+int rpc_protobuf_message(struct rpc *rpc, const uint8_t *data, size_t len);
+int rpc_msgpack_message(struct rpc *rpc, const uint8_t *data, size_t len);
 
 /* ProtoBuf:1, rpc->ready: all that has come is read. 0, or -1 as above. */
 int rpc_protobuf_deliver(struct rpc *rpc);
@@ -48,8 +49,22 @@ void rpc_command(struct rpc *rpc, const struct rpc_call *call, struct rpc_reply 
 
 /* Looks up what a HANDLE_EVENT names: the instance (referenced) and the phase. NULL: *error is the
  * text for Kong. */
-struct instance *rpc_find_instance(struct rpc *rpc, const struct rpc_call *call, uint64_t now_ms,
-                                   enum kong_phase *phase, const char **error);
+static inline struct instance *rpc_find_instance(struct rpc *rpc, const struct rpc_call *call,
+                                                 uint64_t now_ms, enum kong_phase *phase,
+                                                 const char **error) {
+    int found = phase_by_name(call->event);
+    if (found < 0) {
+        *error = "unknown event";
+        return NULL;
+    }
+    *phase = (enum kong_phase)found;
+    struct instance *instance = registry_use(rpc->env->registry, call->instance_id, now_ms);
+    if (instance == NULL) {
+        stats_count(&events_stats(rpc->env->events)->unknown_instances, 1);
+        *error = RPC_NO_INSTANCE;
+    }
+    return instance;
+}
 
 /* What became of a forwarded Step: the answer, a whole message. closed: its request ends where that
  * cannot be passed on. */

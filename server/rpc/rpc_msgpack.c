@@ -223,10 +223,11 @@ static __attribute__((noinline)) void handle_event(struct rpc *rpc, const struct
         rpc_msgpack_send_error(rpc, call->sequence, error);
         return;
     }
-    const char *refusal;
     note_event(rpc, call->sequence, event_fails_closed(instance->plugin->what, phase));
     rpc->sequence = call->sequence;
-    if (!event_start(rpc->env->events, instance, phase, &msgpack_events, rpc, now_ms, &refusal)) {
+    const char *refusal =
+        event_start(rpc->env->events, instance, phase, &msgpack_events, rpc, now_ms);
+    if (refusal != NULL) {
         rpc_msgpack_refuse(rpc, call->sequence, instance->plugin->what, phase, refusal);
         registry_release(rpc->env->registry, instance);
     }
@@ -402,19 +403,19 @@ static int take_call(struct rpc *rpc, const struct rpc_call *call, const uint8_t
     return rpc->state >= RPC_BROKEN ? -1 : 0;
 }
 
-int rpc_msgpack_message(struct rpc *rpc, const struct frame *frame) {
+int rpc_msgpack_message(struct rpc *rpc, const uint8_t *data, size_t len) {
     struct rpc_call call;
     if (rpc->state == RPC_ENDING) {
         return 0;
     }
-    int rc = msgpack_decode_call(rpc->env->scratch, frame->data, frame->len, &call);
+    int rc = msgpack_decode_call(rpc->env->scratch, data, len, &call);
     if (rc == CODEC_E_NOMEM || (rc == CODEC_E_SHAPE && call.sequence >= 0)) {
         return refuse_call(rpc, &call, rc);
     }
     if (rc != 0) {
-        return rpc_fail(rpc, "message of %zu bytes: %s", frame->len, codec_strerror(rc));
+        return rpc_fail(rpc, "message of %zu bytes: %s", len, codec_strerror(rc));
     }
-    return take_call(rpc, &call, frame->data, frame->len);
+    return take_call(rpc, &call, data, len);
 }
 
 int rpc_msgpack_fast(struct rpc *rpc, const uint8_t *data, size_t len, size_t *total) {

@@ -132,7 +132,7 @@ static const struct event_ops protobuf_events = {
 
 /* Kong logs the text at error level, answers the client 500 and drops the connection; "no plugin
  * instance" makes it start the instance anew and retry at once. */
-static void send_method_error(struct rpc *rpc, const char *text) {
+static __attribute__((cold)) void send_method_error(struct rpc *rpc, const char *text) {
     if (protobuf_encode_method_error(&rpc->out, kong_str(text)) != 0) {
         rpc_fail(rpc, "no memory for an answer");
     }
@@ -141,8 +141,8 @@ static void send_method_error(struct rpc *rpc, const char *text) {
 
 /* An event that cannot run is answered at once, with a line in Kong's log: failing open it goes on,
  * failing closed the client gets 500 where the phase allows an answer. */
-static void refuse(struct rpc *rpc, const struct kong_plugin *plugin, enum kong_phase phase,
-                   const char *why) {
+static __attribute__((cold)) void refuse(struct rpc *rpc, const struct kong_plugin *plugin,
+                                         enum kong_phase phase, const char *why) {
     if (events_refusal_due(rpc->env->events)) {
         log_write_for(rpc->env->log, plugin->name, LOG_LEVEL_ERROR, NULL, "event refused: %s", why);
         struct kong_value line = kong_string(rpc_error_text(rpc, plugin->name, why));
@@ -162,7 +162,7 @@ static void refuse(struct rpc *rpc, const struct kong_plugin *plugin, enum kong_
     rpc_enter(rpc, RPC_EXITED);
 }
 
-static void handle_event(struct rpc *rpc, const struct rpc_call *call) {
+static inline void handle_event(struct rpc *rpc, const struct rpc_call *call) {
     enum kong_phase phase;
     const char *error;
     rpc->sequence = call->sequence;
@@ -172,12 +172,13 @@ static void handle_event(struct rpc *rpc, const struct rpc_call *call) {
         send_method_error(rpc, error);
         return;
     }
-    const char *refusal;
     rpc_note_request(rpc, call->sequence,
                      event_fails_closed(instance->plugin->what, phase)
                          ? IN_FLIGHT_PROTOBUF_EVENT
                          : IN_FLIGHT_PROTOBUF_EVENT_OPEN);
-    if (!event_start(rpc->env->events, instance, phase, &protobuf_events, rpc, now_ms, &refusal)) {
+    const char *refusal =
+        event_start(rpc->env->events, instance, phase, &protobuf_events, rpc, now_ms);
+    if (refusal != NULL) {
         refuse(rpc, instance->plugin->what, phase, refusal);
         registry_release(rpc->env->registry, instance);
     }
@@ -194,11 +195,11 @@ static inline bool waits_for(const struct event *event, uint32_t index) {
 
 /* An answer that the handler has not asked for yet. One that is no good is forgotten: the handler
  * asks for itself, and is told what is wrong. */
-static void keep_answer(struct event *event, uint32_t index, const struct frame *frame) {
+static void keep_answer(struct event *event, uint32_t index, const uint8_t *data, size_t len) {
     struct answer *answer = answers_due(&event->answers, index);
     if (answer != NULL) {
-        int rc = protobuf_decode_pdk_result(&event->arena, answer->method, frame->data, frame->len,
-                                            &answer->value);
+        int rc =
+            protobuf_decode_pdk_result(&event->arena, answer->method, data, len, &answer->value);
         answer->state = rc == CODEC_OK ? ANSWER_HERE : ANSWER_STALE;
     }
 }
@@ -221,18 +222,17 @@ static inline int after_answer(struct rpc *rpc) {
 
 /* For the handler that waits for it, or for one that will ask; those to posted calls are for
  * nobody. */
-static int take_answer(struct rpc *rpc, const struct frame *frame) {
+static int take_answer(struct rpc *rpc, const uint8_t *data, size_t len) {
     struct event *event = rpc->event;
     uint32_t index = take_index(rpc);
     if (event == NULL) {
         return 0;
     }
     if (!waits_for(event, index)) {
-        keep_answer(event, index, frame);
+        keep_answer(event, index, data, len);
         return after_answer(rpc);
     }
-    int rc = protobuf_decode_pdk_result(&event->arena, event->waits_for, frame->data, frame->len,
-                                        &event->answer);
+    int rc = protobuf_decode_pdk_result(&event->arena, event->waits_for, data, len, &event->answer);
     if (rc == CODEC_OK) {
         rpc->ready = true;
     } else {
@@ -256,32 +256,22 @@ int rpc_protobuf_too_big(struct rpc *rpc) {
     return after_answer(rpc);
 }
 
-int rpc_protobuf_message(struct rpc *rpc, const struct frame *frame) {
-    if (rpc->results_due > 0) {
-        return take_answer(rpc, frame);
-    }
-    if (rpc->steps_only) {
-        return rpc_fail(rpc, RPC_NO_STEP);
-    }
-    if (rpc->state == RPC_ENDING) {
-        return 0;
-    }
-    if (rpc->event != NULL) {
-        return rpc_fail(rpc, "a frame while an event is at work and no answer is due");
-    }
+static inline int take_event(struct rpc *rpc, const struct rpc_call *call) {
+    handle_event(rpc, call);
+    return rpc->state >= RPC_BROKEN ? -1 : 0;
+}
+
+/* Any RpcCall. */
+static __attribute__((noinline)) int take_call(struct rpc *rpc, const uint8_t *data, size_t len) {
     struct rpc_call call;
-    int rc = CODEC_OK;
-    if (!protobuf_decode_event(frame->data, frame->len, &call)) {
-        rc = protobuf_decode_call(rpc->env->scratch, frame->data, frame->len, &call);
-    }
+    struct rpc_reply reply;
+    int rc = protobuf_decode_call(rpc->env->scratch, data, len, &call);
     if (rc != 0) {
-        return rpc_fail(rpc, "RpcCall of %zu bytes: %s", frame->len, codec_strerror(rc));
+        return rpc_fail(rpc, "RpcCall of %zu bytes: %s", len, codec_strerror(rc));
     }
     if (call.command == RPC_HANDLE_EVENT) {
-        handle_event(rpc, &call);
-        return rpc->state >= RPC_BROKEN ? -1 : 0;
+        return take_event(rpc, &call);
     }
-    struct rpc_reply reply;
     rpc_note_request(rpc, call.sequence,
                      call.command == RPC_START_INSTANCE ? IN_FLIGHT_PROTOBUF_START
                                                         : IN_FLIGHT_OTHER);
@@ -293,10 +283,25 @@ int rpc_protobuf_message(struct rpc *rpc, const struct frame *frame) {
         reply.kind = RPC_REPLY_RETURN;
     }
     rc = protobuf_encode_reply(&rpc->out, &reply);
-    if (rc != 0) {
-        return rpc_fail(rpc, "answer: %s", codec_strerror(rc));
+    return rc == 0 ? 0 : rpc_fail(rpc, "answer: %s", codec_strerror(rc));
+}
+
+int rpc_protobuf_message(struct rpc *rpc, const uint8_t *data, size_t len) {
+    if (rpc->results_due > 0) {
+        return take_answer(rpc, data, len);
     }
-    return 0;
+    if (rpc->steps_only) {
+        return rpc_fail(rpc, RPC_NO_STEP);
+    }
+    if (rpc->state == RPC_ENDING) {
+        return 0;
+    }
+    if (rpc->event != NULL) {
+        return rpc_fail(rpc, "a frame while an event is at work and no answer is due");
+    }
+    struct rpc_call call;
+    return protobuf_decode_event(data, len, &call) ? take_event(rpc, &call)
+                                                   : take_call(rpc, data, len);
 }
 
 void rpc_protobuf_close(struct rpc *rpc) {

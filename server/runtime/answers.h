@@ -44,7 +44,7 @@ struct answers {
 
 /* Several methods share one. */
 static inline uint64_t answers_bit(const struct pdk_method *method) {
-    return (uint64_t)1 << ((size_t)(method - pdk_methods) % 64);
+    return (uint64_t)1 << method->id % 64;
 }
 
 struct answer *answers_look_up(const struct answers *answers, const struct pdk_method *method,

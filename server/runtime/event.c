@@ -141,23 +141,24 @@ static __attribute__((noinline)) bool reserve_by_eviction(struct events *events,
     return make_room(events, now_ms) && events_reserve_slot(events);
 }
 
-bool event_start(struct events *events, struct instance *instance, enum kong_phase phase,
-                 const struct event_ops *ops, void *peer, uint64_t now_ms, const char **refusal) {
+const char *event_start(struct events *events, struct instance *instance, enum kong_phase phase,
+                        const struct event_ops *ops, void *peer, uint64_t now_ms) {
     struct event *event = NULL;
+    const char *refusal = NULL;
     struct plugin *plugin = instance->plugin;
     struct stats_plugin *stats = &events->options.plugin_stats[plugin->index];
     if (instance->failure == NULL && plugin->handlers[phase] == NULL) {
-        *refusal = "the plugin has no handler for this phase";
+        refusal = "the plugin has no handler for this phase";
     } else if (!events_reserve_slot(events) && !reserve_by_eviction(events, now_ms)) {
-        *refusal = events->too_many;
+        refusal = events->too_many;
         stats_count(&events->options.stats->limits[STATS_LIMIT_EVENTS], 1);
     } else if ((event = events_take(events)) == NULL) {
-        *refusal = "no memory for an event";
+        refusal = "no memory for an event";
         events_leave_slot(events);
     }
     if (event == NULL) {
         stats_count(&stats->phases[phase].refused, 1);
-        return false;
+        return refusal;
     }
     stats_count(&stats->phases[phase].started, instance->failure == NULL);
     stats_count(&stats->phases[phase].running, 1);
@@ -183,7 +184,7 @@ bool event_start(struct events *events, struct instance *instance, enum kong_pha
     }
     if (event->refused) {
         after_run(event, true);
-        return true;
+        return NULL;
     }
     enter_handler(event);
     bool returned;
@@ -195,7 +196,7 @@ bool event_start(struct events *events, struct instance *instance, enum kong_pha
         returned = true;
     }
     after_run(event, returned);
-    return true;
+    return NULL;
 }
 
 static void resume(struct event *event) {

@@ -222,13 +222,13 @@ struct running_slot *events_running(struct events *events);
 bool events_is_guard(const struct events *events, const void *address);
 
 /* Runs the handler of `phase` until it first parks or returns; ops may be called from inside, and
- * may release the event before this returns. true: started, the caller's reference of the instance
+ * may release the event before this returns. NULL: started, the caller's reference of the instance
  * is taken over. An instance whose configuration was refused gives an event too, which fails
- * without a handler; so does one whose handler is quarantined. false: not started, the reference
- * stays the caller's, *refusal (static) says why: Kong must be told as the on_error of its plugin
+ * without a handler; so does one whose handler is quarantined. Else why it could not start
+ * (static): the reference stays the caller's, and Kong must be told as the on_error of its plugin
  * wants. */
-bool event_start(struct events *events, struct instance *instance, enum kong_phase phase,
-                 const struct event_ops *ops, void *peer, uint64_t now_ms, const char **refusal);
+const char *event_start(struct events *events, struct instance *instance, enum kong_phase phase,
+                        const struct event_ops *ops, void *peer, uint64_t now_ms);
 
 /* The event of an id; NULL when there is none (any more). */
 struct event *events_find(struct events *events, uint64_t id);

@@ -58,7 +58,7 @@ static int wait_for_answer(struct event *event, const struct pdk_method *method)
     uint64_t begin = clock_ns();
     fiber_park(event->fiber);
     if (event->cancelled == 0 && method != NULL) {
-        stats_add(&event->stats->calls[method - pdk_methods], clock_ns() - begin);
+        stats_add(&event->stats->calls[method->id], clock_ns() - begin);
     }
     return event->answer_rc;
 }
@@ -82,7 +82,7 @@ static void use_answer(struct event *event, struct answer *answer, struct kong_v
         stats_count(&stats->answers_kept, 1);
     } else {
         stats_count(&stats->prefetch_used, 1);
-        stats_add(&event->stats->calls[answer->method - pdk_methods], 0);
+        stats_add(&event->stats->calls[answer->method->id], 0);
     }
     *result = answer->value;
     keep(event, answer, &answer->value);

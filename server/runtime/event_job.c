@@ -84,8 +84,8 @@ void event_job_init(struct plugin *plugin, struct instance *as, size_t index) {
         .id = (int32_t)index + 1, .plugin = plugin, .identity = plugin_identity(plugin, index + 1)};
 }
 
-bool event_start_job(struct events *events, const struct kong_job *job, struct instance *as,
-                     struct event_cleanup *ended, uint64_t now_ms, const char **refusal) {
+const char *event_start_job(struct events *events, const struct kong_job *job, struct instance *as,
+                            struct event_cleanup *ended, uint64_t now_ms) {
     struct job_start start = {.job = job, .ended = ended};
-    return event_start(events, as, (enum kong_phase)QUARANTINE_JOB, &ops, &start, now_ms, refusal);
+    return event_start(events, as, (enum kong_phase)QUARANTINE_JOB, &ops, &start, now_ms);
 }

@@ -48,9 +48,9 @@ void events_free(struct event *event);
 
 /* event_quarantine.c. Its instance failed: sets event->refused and rc. An instance that failed for
  * a quarantine which is over is closed, so that Kong starts another. */
-void event_refuse_instance(struct event *event);
+__attribute__((cold)) void event_refuse_instance(struct event *event);
 /* Looks its handler up: sets event->watched, or event->refused with rc. */
-void event_judge(struct event *event);
+__attribute__((cold)) void event_judge(struct event *event);
 /* On the handler's fiber: watched, its request must be known before the handler runs. False: it
  * does not run, rc says why. */
 bool event_admit(struct event *event);

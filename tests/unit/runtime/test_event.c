@@ -126,9 +126,8 @@ static void begin(struct fixture *f, bool sleeps, bool gone) {
 }
 
 static void start(struct fixture *f) {
-    const char *refusal;
     struct instance *instance = registry_use(f->registry, f->instance->id, 0);
-    assert_true(event_start(f->events, instance, KONG_PHASE_ACCESS, &ops, &f->seen, 0, &refusal));
+    assert_null(event_start(f->events, instance, KONG_PHASE_ACCESS, &ops, &f->seen, 0));
 }
 
 static void end(struct fixture *f) {
@@ -271,9 +270,8 @@ static void begin_full(struct fixture *f, size_t max_events, unsigned worker_bit
 }
 
 static bool start_at(struct fixture *f, uint64_t now_ms) {
-    const char *refusal;
     struct instance *instance = registry_use(f->registry, f->instance->id, now_ms);
-    bool ok = event_start(f->events, instance, KONG_PHASE_ACCESS, &ops, &f->seen, now_ms, &refusal);
+    bool ok = event_start(f->events, instance, KONG_PHASE_ACCESS, &ops, &f->seen, now_ms) == NULL;
     if (!ok) {
         registry_release(f->registry, instance);
     }
