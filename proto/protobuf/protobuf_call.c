@@ -84,8 +84,8 @@ static int decode_command(struct arena *arena, struct wire content, struct rpc_c
 #define EVENT_TAG_1 0xa2
 #define EVENT_TAG_2 0x02
 
-/* A tag, and a varint of one to five bytes. There are eight bytes before the end, some of them before
- * the varint perhaps. False: it is longer, or cut short. */
+/* A tag, and a varint of one to five bytes. There are eight bytes before the end, some of them
+ * before the varint perhaps. False: it is longer, or cut short. */
 static inline bool take_number(struct wire *from, uint64_t *value) {
     const uint8_t *at = from->at + 1;
     size_t left = (size_t)(from->end - at);

@@ -162,7 +162,9 @@ static __attribute__((cold)) void refuse(struct rpc *rpc, const struct kong_plug
     rpc_enter(rpc, RPC_EXITED);
 }
 
-static inline void handle_event(struct rpc *rpc, const struct rpc_call *call) {
+/* Inlined, so that what was read at a glance stays in registers. */
+static inline __attribute__((always_inline)) void handle_event(struct rpc *rpc,
+                                                               const struct rpc_call *call) {
     enum kong_phase phase;
     const char *error;
     rpc->sequence = call->sequence;
@@ -256,7 +258,8 @@ int rpc_protobuf_too_big(struct rpc *rpc) {
     return after_answer(rpc);
 }
 
-static inline int take_event(struct rpc *rpc, const struct rpc_call *call) {
+static inline __attribute__((always_inline)) int take_event(struct rpc *rpc,
+                                                            const struct rpc_call *call) {
     handle_event(rpc, call);
     return rpc->state >= RPC_BROKEN ? -1 : 0;
 }
