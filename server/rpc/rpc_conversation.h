@@ -49,9 +49,9 @@ void rpc_command(struct rpc *rpc, const struct rpc_call *call, struct rpc_reply 
 
 /* Looks up what a HANDLE_EVENT names: the instance (referenced) and the phase. NULL: *error is the
  * text for Kong. */
-static inline struct instance *rpc_find_instance(struct rpc *rpc, const struct rpc_call *call,
-                                                 uint64_t now_ms, enum kong_phase *phase,
-                                                 const char **error) {
+static inline __attribute__((always_inline)) struct instance *
+rpc_find_instance(struct rpc *rpc, const struct rpc_call *call, uint64_t now_ms,
+                  enum kong_phase *phase, const char **error) {
     int found = phase_by_name(call->event);
     if (found < 0) {
         *error = "unknown event";

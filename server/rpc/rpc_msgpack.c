@@ -170,13 +170,14 @@ static __attribute__((noinline)) int queue_call(struct event *event,
     return rc;
 }
 
-static int make_call(struct event *event, const struct pdk_method *method, struct kong_str name,
-                     const struct kong_value *args, size_t count, bool waits) {
+static int make_call(struct event *event, const struct pdk_method *method,
+                     const struct kong_str *name, const struct kong_value *args, size_t count,
+                     bool waits) {
     if (waits && leaves_now(event, method) && is_simple(args, count)) {
-        answer_with_call(event, method, name, args, count);
+        answer_with_call(event, method, *name, args, count);
         return KONG_OK;
     }
-    return queue_call(event, method, name, args, count, waits);
+    return queue_call(event, method, *name, args, count, waits);
 }
 
 /* Nobody knows whether Kong still steps an event that was cancelled, so it gets one answer, if it

@@ -27,10 +27,8 @@ static inline bool merge(struct event *event, const struct pdk_method *method,
 #define LAST_WORDS ((size_t)1 << 10)
 
 static inline int send_one(struct event *event, const struct pdk_method *method,
-                           struct kong_str name, const struct kong_value *args, size_t count,
-                           bool waits) {
+                           const struct kong_value *args, size_t count, bool waits) {
     struct rpc *rpc = event->peer;
-    (void)name;
     if (method == NULL || (method->flags & PDK_MSGPACK_ONLY) != 0) {
         return KONG_E_UNSUPPORTED;
     }
@@ -70,21 +68,22 @@ static inline int send_one(struct event *event, const struct pdk_method *method,
 
 static __attribute__((noinline)) int send_getter(struct event *event,
                                                  const struct pdk_method *method,
-                                                 struct kong_str name,
                                                  const struct kong_value *args, size_t count) {
     struct rpc *rpc = event->peer;
     if (prefetch_learned(rpc->env->prefetch, rpc, event, method, args, count)) {
         rpc_wake(rpc);
         return KONG_OK;
     }
-    return send_one(event, method, name, args, count, true);
+    return send_one(event, method, args, count, true);
 }
 
-static int send_call(struct event *event, const struct pdk_method *method, struct kong_str name,
-                     const struct kong_value *args, size_t count, bool waits) {
+static int send_call(struct event *event, const struct pdk_method *method,
+                     const struct kong_str *name, const struct kong_value *args, size_t count,
+                     bool waits) {
     const struct rpc *rpc = event->peer;
-    return waits && rpc->env->prefetch != NULL ? send_getter(event, method, name, args, count)
-                                               : send_one(event, method, name, args, count, waits);
+    (void)name;
+    return waits && rpc->env->prefetch != NULL ? send_getter(event, method, args, count)
+                                               : send_one(event, method, args, count, waits);
 }
 
 static void started(struct event *event) {
@@ -107,7 +106,7 @@ static void send_return(struct rpc *rpc, int64_t sequence) {
 static void conversation_end(struct event *event) {
     struct rpc *rpc = event->peer;
     rpc->event = NULL;
-    if (rpc->env->prefetch != NULL && event->answers.count > 0) {
+    if (event->answers.count > 0 && rpc->env->prefetch != NULL) {
         prefetch_learn(rpc->env->prefetch, event);
     }
     if (event->ended) {

@@ -23,10 +23,10 @@ static void event_end(struct event *event) {
         return;
     }
     event->finished = true;
-    if (event->cancelled == KONG_E_TIMEOUT && event->rc == 0 && !event->ended) {
-        event->rc = KONG_E_TIMEOUT; /* behind it no call of the handler reached Kong */
-    } else if (event->rc == 0 && !event->ended) {
-        event->rc = event->unended; /* the request was to end here */
+    if (event->rc == 0 && !event->ended) {
+        event->rc = event->cancelled == KONG_E_TIMEOUT
+                        ? KONG_E_TIMEOUT  /* behind it no call of the handler reached Kong */
+                        : event->unended; /* the request was to end here */
     }
     if (event->cancelled != KONG_E_GONE && !event->refused) {
         stats_add(&phase_stats(event)->latency, clock_ns() - event->started_ns);

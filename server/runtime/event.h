@@ -78,7 +78,7 @@ struct event_ops {
     enum protocol protocol;
     /* Queues one call of a PDK function. method is NULL for one outside the table. A KONG_E_* when
      * it can't be sent. For a call that waits, event_deliver follows later. */
-    int (*call)(struct event *event, const struct pdk_method *method, struct kong_str name,
+    int (*call)(struct event *event, const struct pdk_method *method, const struct kong_str *name,
                 const struct kong_value *args, size_t count, bool waits);
     /* A new event, before its handler runs: the conversation takes note of it. */
     void (*started)(struct event *event);

@@ -100,7 +100,7 @@ static int get(struct event *event, const struct pdk_method *method, const struc
     if (answer != NULL) {
         event->awaited = answer->due;
     } else {
-        int rc = event->ops->call(event, method, method->name, args, count, true);
+        int rc = event->ops->call(event, method, &method->name, args, count, true);
         if (rc != 0) {
             return not_sent(event, method->name, args, count, rc);
         }
@@ -136,7 +136,7 @@ int event_post(struct event *event, const struct pdk_method *method, const struc
         return event_fail(event, over, (struct kong_str){NULL, 0});
     }
     answers_change(&event->answers, method->changes);
-    int rc = event->ops->call(event, method, method->name, args, count, false);
+    int rc = event->ops->call(event, method, &method->name, args, count, false);
     if (rc != 0) {
         return not_sent(event, method->name, args, count, rc);
     }
@@ -148,7 +148,7 @@ int event_post(struct event *event, const struct pdk_method *method, const struc
 static int call(struct event *event, const struct pdk_method *method, struct kong_str name,
                 const struct kong_value *args, size_t count, struct kong_value *result) {
     answers_change(&event->answers, method == NULL ? PDK_OF_ALL : method->changes);
-    int rc = event->ops->call(event, method, name, args, count, true);
+    int rc = event->ops->call(event, method, &name, args, count, true);
     if (rc != 0) {
         return not_sent(event, name, args, count, rc);
     }

@@ -34,7 +34,7 @@ int event_check_job(struct event *event, const struct pdk_method *method) {
                       arena_printf(&event->arena, "%s: a job has no request", method->name.data));
 }
 
-static int call(struct event *event, const struct pdk_method *method, struct kong_str name,
+static int call(struct event *event, const struct pdk_method *method, const struct kong_str *name,
                 const struct kong_value *args, size_t count, bool waits) {
     enum log_level level;
     (void)name;

@@ -57,7 +57,7 @@ static const struct kong_plugin plugin = {.name = "sleeper",
 
 /* --- A conversation --- */
 
-static int call(struct event *event, const struct pdk_method *method, struct kong_str name,
+static int call(struct event *event, const struct pdk_method *method, const struct kong_str *name,
                 const struct kong_value *args, size_t count, bool waits) {
     struct seen *seen = event->peer;
     (void)name;
