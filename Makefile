@@ -303,7 +303,7 @@ unit-asan: ## the unit tests under AddressSanitizer and UBSan
 	+$(MAKE) BUILD=$(BUILD)/asan SAN=address,undefined CFLAGS="-O1 -g" all unit
 
 # Those in which more than one thread runs our code.
-TSAN_TESTS := $(call unit_program,test_log test_stall test_wait test_wait_fd test_waiter test_wait_server test_fiber test_server_events \
+TSAN_TESTS := $(call unit_program,test_log test_stall test_wait test_wait_fd test_waiter test_wait_server test_fiber test_fiber_guard test_fiber_memory test_server_events \
               test_threads test_threads_load)
 
 .PHONY: unit-tsan tsan-programs
