@@ -216,6 +216,7 @@ static int check_name(struct kong *kong, enum pdk_id id, struct kong_str name) {
 
 static int check_header(struct kong *kong, enum pdk_id id, struct kong_str name,
                         const struct kong_value *value, struct kong_value *checked) {
+    *checked = *value;
     int error = check_name(kong, id, name);
     if (error == 0) {
         error = check_value(kong, id, value, checked);
