@@ -174,12 +174,12 @@ static int check_value(struct kong *kong, enum pdk_id id, const struct kong_valu
     if (value->type != KONG_LIST) {
         return pdk_scalar(kong, id, value, true, checked);
     }
+    *checked = *value;
     for (size_t i = 0; i < value->list.count; i++) {
         if (value->list.items[i].type != KONG_STRING) {
             return pdk_fail(kong, id, KONG_E_INVALID, "a list must be one of strings");
         }
     }
-    *checked = *value;
     return KONG_OK;
 }
 
