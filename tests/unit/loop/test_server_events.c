@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "checkers.h"
 #include "rig.h"
 
 /* What the handler's calls have left in Kong. */
@@ -94,12 +95,13 @@ static void many_calls(void **state) {
     struct sim_event event;
     struct sim_server_options options = {.event_ms = 600000}; /* for valgrind */
     rig_start(&rig, protocol_of(state), &options);
-    int64_t id = rig_instance(&rig, "post", 3000);
+    const int calls = under_valgrind() ? 500 : 3000;
+    int64_t id = rig_instance(&rig, "post", calls);
     assert_event(&rig, id, &event, SIM_EVENT_OK);
-    assert_int_equal(rig.pdk->client.headers.count, 3000);
-    id = rig_instance(&rig, "loop", 3000);
+    assert_int_equal(rig.pdk->client.headers.count, calls);
+    id = rig_instance(&rig, "loop", calls);
     assert_event(&rig, id, &event, SIM_EVENT_OK);
-    assert_int_equal(event.pdk_calls, 3001);
+    assert_int_equal(event.pdk_calls, calls + 1);
     rig_stop(&rig);
 }
 
