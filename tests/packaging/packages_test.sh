@@ -293,3 +293,12 @@ yes 'enable.sh: a refusal is one' refused
 yes 'enable.sh: by the Admin API' says '^.*-X POST http://localhost:8001/services/example/plugins --data name=api-version $' "$dir/asked"
 
 echo "$passed passed, 0 failed, $skipped skipped"
+
+# --- two versions for upgrade_test.sh, out of the copy: only the program is linked again ---
+if [ -n "$deb" ]; then
+    for number in 1 2; do
+        BUILD_VERSION=0.1+git$number.test "$make" -C "$dir/copy" --no-print-directory LTO_LINK=-fno-lto DIST="$dir/deb$number" deb >"$dir/out" 2>&1 ||
+            { tail "$dir/out"; exit 1; }
+    done
+    tests/packaging/upgrade_test.sh "$dir/deb1" "$dir/deb2" build/apiversion-server
+fi

@@ -31,7 +31,6 @@ test-dist: $(BUILD)/bench/load ## what `make dist` makes, and that it is the sam
 
 test-packages: $(SERVER) ## the packages: what is in them, and that it works from there; the files for Kubernetes and GitHub
 	@tests/packaging/packages_test.sh $(MAKE)
-	@tests/packaging/upgrade_test.sh $(MAKE)
 	@tests/packaging/deploy_test.sh $(SERVER)
 
 .PHONY: test-figures

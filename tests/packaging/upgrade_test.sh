@@ -3,10 +3,10 @@
 # while the service runs and is asked without a pause, removed, purged. systemd is played by a program that holds the socket,
 # as systemd does; what the package tells systemctl is written down.
 #
-#   tests/packaging/upgrade_test.sh MAKE
+#   tests/packaging/upgrade_test.sh OLD NEW SERVER     two directories with packages, and who asks (packages_test.sh calls it)
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-make=${1:-make}
+[ $# -eq 3 ] || { sed -n 6p "$0" >&2; exit 2; }
 skip() {
     echo "SKIPPED - $1: no package was installed"
     exit 0
@@ -26,12 +26,11 @@ trap finish EXIT
 mkdir "$dir/upper" "$dir/work" "$dir/root"
 if [ -z "${IN_OVERLAY:-}" ]; then
     unshare -m sh -c 'mount -t overlay overlay -o "lowerdir=/,upperdir=$1/upper,workdir=$1/work" "$1/root"' sh "$dir" 2>/dev/null || skip 'no overlay can be mounted'
-    for number in 1 2; do
-        BUILD_VERSION=0.1+git$number.test "$make" --no-print-directory LTO=no deb DIST="$dir/deb$number" >/dev/null
-    done
-    cp build/apiversion-server "$dir/client"
+    cp -r "$1" "$dir/deb1"
+    cp -r "$2" "$dir/deb2"
+    cp "$3" "$dir/client"
     rm -r "$dir/work" && mkdir "$dir/work"
-    IN_OVERLAY=$dir unshare -m "$0" "$make"
+    IN_OVERLAY=$dir unshare -m "$0" "$@"
     exit
 fi
 
