@@ -158,7 +158,7 @@ FORCE:
 FLAGS := $(BUILD)/flags
 # fiber.c tells valgrind of its stacks where that is installed, which may be later than the first build
 HASH       := \#
-BUILT_WITH := $(CC) $(OWN) $(LTO_CC) $(if $(STATIC),static) $(if $(shell echo '$(HASH)include <valgrind/memcheck.h>' | $(CC) -E - >/dev/null 2>&1 && echo yes),and valgrind)
+BUILT_WITH := $(CC) $(OWN) $(COVER) $(LTO_CC) $(if $(STATIC),static) $(if $(shell echo '$(HASH)include <valgrind/memcheck.h>' | $(CC) -E - >/dev/null 2>&1 && echo yes),and valgrind)
 $(FLAGS): FORCE
 	@test -n "$(MSGPACK_PC)" && { command -v protoc-c || command -v protoc-gen-c; } >/dev/null && $(PKG_CONFIG) --exists $(PC_NAMES) || \
 		{ echo 'A tool or a library that the build needs is not here: `make deps` installs them, or names them' >&2; exit 1; }
@@ -185,8 +185,8 @@ VERSION_OBJ := $(GEN)/version.o
 $(GEN)/version.c: FORCE | $(FLAGS)
 	@mkdir -p $(@D)
 	@set -- $$(server/packaging/version.sh) && \
-		printf 'const char *build_version(void);\nconst char *build_version(void) {\n    return "server %s (commit %s)";\n}\n' "$$1" "$$2" >$@.new && \
-		{ cmp -s $@.new $@ && rm $@.new || mv $@.new $@; }
+		printf 'const char *build_version(void);\nconst char *build_version(void) {\n    return "server %s (commit %s)";\n}\n' "$$1" "$$2" >$@.$$$$ && \
+		{ cmp -s $@.$$$$ $@ && rm $@.$$$$ || mv $@.$$$$ $@; }
 
 # --- Objects ---------------------------------------------------------------------
 # $(call compile,options)
@@ -198,7 +198,7 @@ endef
 
 define room_rule
 $(BUILD)/$(1)/%.o: $(1)/%.c $(FLAGS)
-	$$(call compile,$$(LTO_CC) $$(LTO_SAME) $$(call sees,$(1)) -DFIBER_BACKEND_$(FIBER_BACKEND))
+	$$(call compile,$$(LTO_CC) $$(LTO_SAME) $$(COVER) $$(call sees,$(1)) -DFIBER_BACKEND_$(FIBER_BACKEND))
 endef
 $(foreach r,$(ROOMS),$(eval $(call room_rule,$(r))))
 
@@ -261,8 +261,11 @@ $(UNIT): $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(UNIT_COMMON) $(if $(KO
 	$(call say,LD,$@)
 	$(Q)$(LD) -o $@ $< $(UNIT_COMMON) $(if $(KONG_SRC),$(KONG_LIB)) $(LIB) -lcmocka $(LIBS) $(SYS_LIBS)
 
-.PHONY: unit-programs
+.PHONY: unit-programs test-programs
 unit-programs: $(UNIT) $(PLUGIN_UNIT)
+
+# All that tests/run-all uses of this build: its steps build nothing more here, and so may run at the same time.
+test-programs: all unit-programs
 
 # all of them, also when one fails
 each_of = bad=; for t in $(1); do echo "== $$t"; $(TEST_WRAPPER) $$t || bad="$$bad $$t"; done; \
@@ -271,8 +274,9 @@ each_of = bad=; for t in $(1); do echo "== $$t"; $(TEST_WRAPPER) $$t || bad="$$b
 # some at a time (PARALLEL=yes), but for those that need the machine for themselves
 ALONE := $(call unit_program,test_bench test_reload)
 # Those that take longest begin first, for nothing to wait for them at the end.
-LONGEST := $(addprefix %/,test_server_failures test_server_events test_server_faults test_supervisor test_supervisor_end test_reload test_descriptors)
-longest_first = $(filter $(LONGEST),$(1)) $(filter-out $(LONGEST),$(1))
+LONGEST := $(addprefix %/,test_reload test_server_failures test_take_over test_server_faults test_poison test_doctor_probe test_supervised_connections \
+           test_server_events test_quarantine_end test_server_drain test_descriptors test_relay_address test_supervisor_end test_end test_threads)
+longest_first = $(foreach l,$(LONGEST),$(filter $(l),$(1))) $(filter-out $(LONGEST),$(1))
 
 unit: unit-programs ## build and run the unit tests, those of the plugins too
 	@$(if $(PARALLEL),printf '$(TEST_WRAPPER) %s\n' $(call longest_first,$(filter-out $(ALONE),$(UNIT) $(PLUGIN_UNIT))) | tests/parallel $(AT_ONCE),$(call each_of,$(UNIT) $(PLUGIN_UNIT)))
@@ -297,10 +301,10 @@ test-all: ## all tests, with what is installed
 	+@$(script)tests/run-all $(MAKE)
 
 unit-clang: ## the unit tests, built with clang
-	+$(MAKE) BUILD=$(BUILD)/clang CC=clang all unit
+	+$(MAKE) BUILD=$(BUILD)/clang CC=clang CFLAGS=-O2 all unit
 
 unit-asan: ## the unit tests under AddressSanitizer and UBSan
-	+$(MAKE) BUILD=$(BUILD)/asan SAN=address,undefined CFLAGS="-O1 -g" all unit
+	+$(MAKE) BUILD=$(BUILD)/asan SAN=address,undefined CFLAGS="-O1 -g1" all unit
 
 # Those in which more than one thread runs our code.
 TSAN_TESTS := $(call unit_program,test_log test_stall test_wait test_wait_fd test_waiter test_wait_server test_fiber test_fiber_guard test_fiber_memory test_server_events \
@@ -308,10 +312,10 @@ TSAN_TESTS := $(call unit_program,test_log test_stall test_wait test_wait_fd tes
 
 .PHONY: unit-tsan tsan-programs
 tsan-programs: $(TSAN_TESTS)
-	@$(call each_of,$(TSAN_TESTS))
+	@$(if $(PARALLEL),printf '%s\n' $^ | tests/parallel,$(call each_of,$^))
 
 unit-tsan: ## the unit tests that use threads, under ThreadSanitizer
-	+$(MAKE) BUILD=$(BUILD)/tsan SAN=thread CFLAGS="-O1 -g" tsan-programs
+	+$(MAKE) BUILD=$(BUILD)/tsan SAN=thread CFLAGS="-O1 -g1" tsan-programs
 
 # Those whose code switches fibers.
 UCONTEXT_TESTS := $(filter $(foreach r,runtime pdk rpc loop,$(BUILD)/tests/unit/$(r)/%),$(UNIT))
@@ -322,9 +326,9 @@ unit-ucontext: ## the unit tests of what runs in fibers, with the portable ones
 unit-ucontext-programs: $(UCONTEXT_TESTS)
 	@$(if $(PARALLEL),printf '%s\n' $^ | tests/parallel,$(call each_of,$^))
 
-# as many at once as there are processors: valgrind computes
+# fewer at once than otherwise: valgrind computes
 unit-valgrind: unit-programs ## the unit tests under valgrind
-	+$(MAKE) unit PARALLEL=yes AT_ONCE=$$(nproc) TEST_WRAPPER="$(VALGRIND)" UNIT="$(filter-out %/test_reload %/test_threads_load %/test_bench,$(UNIT))"
+	+$(MAKE) unit PARALLEL=yes AT_ONCE=$$(($$(nproc) * 3 / 2)) TEST_WRAPPER="$(VALGRIND)" UNIT="$(filter-out %/test_reload %/test_threads_load %/test_bench,$(UNIT))"
 
 test-install: all ## what `make install` leaves: the files, and a binary that needs libc only
 	@$(script)tests/install_test.sh $(MAKE)
@@ -361,12 +365,13 @@ lint: $(GEN)/pluginsocket.pb-c.h $(LIB) $(SERVER) ## formatting, clang-tidy, dep
 	@echo "clang-format: $(words $(C_FILES)) files"
 	@! grep -nP '^\t\+?+@?+(?!\$$\((MAKE|script)\)|server/packaging/as-owner\.sh).*\$$\(MAKE\)' Makefile || { echo "make -n would run this: see \$$(script)" >&2; exit 1; }
 	@tests/lint/check-includes.sh
+	@tests/lint/check-run-all.sh
 	@printf '%s\n' $(ROOMS_SEEN) | CC='$(CC)' tests/lint/check-rooms.sh $(PC_CFLAGS)
 	@CC='$(CC)' CXX='$(CXX)' tests/lint/check-nonnull.sh
 	@tests/lint/check-rows.sh '$(CC)' '$(if $(filter yes,$(HAVE_CXX)),$(CXX))'
 	@tests/lint/check-lengths.sh $(PROTO_SRC) $(SERVER_SRC) $(PLUGIN_SRC) $(KONG_SRC) $(wildcard tests/load/*.c)
 	@tests/lint/check-circles.py $(BUILD) $(PROTO_SRC) $(SERVER_SRC)
-	@printf '%s\n' $(TIDY_FILES) | $(call with_tool,clang-tidy) xargs -P 2 -n 6 tests/lint/tidy.sh $(TIDY_FLAGS) --
+	@printf '%s\n' $(TIDY_FILES) | $(call with_tool,clang-tidy) xargs -P "$$(nproc)" -n 6 tests/lint/tidy.sh $(TIDY_FLAGS) --
 	@echo "clang-tidy: $(words $(TIDY_FILES)) files"
 
 format: ## format all C files
@@ -507,4 +512,5 @@ clean: ## remove what was built
 	rm -rf $(BUILD)
 
 -include $(wildcard tests/*/*.mk tests/unit/*/*.mk) plugins/examples/examples.mk
--include $(shell find $(BUILD) -name '*.d' -type f 2>/dev/null)
+# not those of other builds below this one, which may be compiling now
+-include $(shell find $(addprefix $(BUILD)/,proto server plugins tests gen) -name '*.d' -type f 2>/dev/null)

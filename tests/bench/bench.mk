@@ -37,6 +37,8 @@ $(GETTERS) $(AHEAD) $(BUSY): $(BUILD)/bench/bench-%: $(BUILD)/tests/bench/peers/
 	$(call say,LD,$@)
 	$(Q)$(LD) -o $@ $^ $(LIBS) $(SYS_LIBS)
 
+test-programs: $(BENCH_TOOLS) $(GETTERS)
+
 # The tools are tested with the rest.
 $(BUILD)/tests/unit/bench/test_bench: UNIT_COMMON := $(UNIT_COMMON) $(BENCH_COMMON)
 $(BUILD)/tests/unit/bench/test_bench: $(BENCH_COMMON) | $(BENCH_TOOLS)

@@ -8,7 +8,7 @@ COVERAGE_UNIT   = $(filter-out $(addprefix %/,$(COVERAGE_SKIP)),$(UNIT) $(PLUGIN
 
 .PHONY: coverage coverage-run
 coverage: ## lines of proto/ and server/ that the tests reach, with thresholds
-	+@$(MAKE) --no-print-directory BUILD=$(BUILD)/coverage LTO=no CFLAGS="-O0 -g --coverage" coverage-run
+	+@$(MAKE) --no-print-directory BUILD=$(BUILD)/coverage LTO=no CFLAGS=-O0 COVER=--coverage LDFLAGS=--coverage coverage-run
 
 coverage-run: $(SERVER) unit-programs fault-programs replay-programs
 	@find $(BUILD) -name '*.gcda' -delete

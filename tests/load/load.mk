@@ -5,6 +5,8 @@ $(LOAD_TOOL): $(call obj,$(wildcard tests/load/*.c) tests/bench/wire.c tests/ben
 	$(call say,LD,$@)
 	$(Q)$(LD) -o $@ $(filter %.o,$^) $(KONG_LIB) $(LIB) $(LIBS) $(SYS_LIBS)
 
+test-programs: $(LOAD_TOOL)
+
 .PHONY: load
 # A second make: only then is it known that there is such a plugin.
 load: $(LOAD_TOOL) plugin-is-here ## measure a plugin: events a second and latency (PLUGIN=, CONFIG= JSON or a file)

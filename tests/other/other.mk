@@ -23,4 +23,4 @@ unit-arm64: ## the unit tests on 64-bit ARM (a cross compiler and qemu's user mo
 	+@tests/other/unit arm64 $(BUILD)/arm64 $(MAKE)
 
 unit-other-run: $(SERVER) $(OTHER_UNIT)
-	@printf '$(TEST_WRAPPER) %s\n' $(OTHER_UNIT) | tests/parallel
+	@printf '$(TEST_WRAPPER) %s\n' $(call longest_first,$(OTHER_UNIT)) | tests/parallel
