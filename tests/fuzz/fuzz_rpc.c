@@ -112,7 +112,8 @@ static void peer_dies(struct peer *peer) {
                                        peer->in_flight.id, NULL, next, said, sizeof said);
         REQUIRE(len <= sizeof said);
         bool protobuf = peer->in_flight.what == IN_FLIGHT_PROTOBUF_START ||
-                        peer->in_flight.what == IN_FLIGHT_PROTOBUF_EVENT;
+                        peer->in_flight.what == IN_FLIGHT_PROTOBUF_EVENT ||
+                        peer->in_flight.what == IN_FLIGHT_PROTOBUF_EVENT_OPEN;
         if (len > 0 && !protobuf) {
             struct kong_end kong;
             kong_end_init(&kong);
