@@ -196,10 +196,13 @@ static void steps_that_are_too_big(void **state) {
     crowd_start(&crowd, (struct sim_server_options){.max_frame = 64 << 10});
     int64_t id = start_over(&crowd, 0, "{\"mode\":\"wait\",\"count\":1}");
     for (size_t i = 0; i < PEERS; i++) {
-        struct rpc_call call = step_call(begin_over(&crowd, i, id).event_id);
+        struct rpc_reply begun = begin_over(&crowd, i, id);
+        assert_int_equal(begun.kind, RPC_REPLY_PDK_CALL);
+        struct rpc_call call = step_call(begun.event_id);
         call.data = kong_bytes(text, MANY);
         ask(&crowd, (i + 1) % PEERS, call);
         assert_int_equal(rig_notes()->last, KONG_E_TOO_BIG);
+        assert_int_equal(rig_notes()->results[-KONG_E_TOO_BIG], i + 1); /* of this one, too */
     }
     assert_int_equal(figure(status(&crowd, 0), "Limits", "refused-message", NULL), PEERS);
     rig_alive(&crowd.rig);
