@@ -366,6 +366,7 @@ lint: $(GEN)/pluginsocket.pb-c.h $(LIB) $(SERVER) ## formatting, clang-tidy, dep
 	@! grep -nP '^\t\+?+@?+(?!\$$\((MAKE|script)\)|server/packaging/as-owner\.sh).*\$$\(MAKE\)' Makefile || { echo "make -n would run this: see \$$(script)" >&2; exit 1; }
 	@tests/lint/check-includes.sh
 	@tests/lint/check-run-all.sh
+	@tests/lint/check-pipes.sh
 	@printf '%s\n' $(ROOMS_SEEN) | CC='$(CC)' tests/lint/check-rooms.sh $(PC_CFLAGS)
 	@CC='$(CC)' CXX='$(CXX)' tests/lint/check-nonnull.sh
 	@tests/lint/check-rows.sh '$(CC)' '$(if $(filter yes,$(HAVE_CXX)),$(CXX))'

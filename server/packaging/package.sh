@@ -35,7 +35,7 @@ mkdir "$work"
 version=$("$runs" --version | sed -n 's/^server \([^ ]*\) .*/\1/p')
 [ -n "$version" ] && grep -aqF "server $version (commit " "$binary" || fail "$binary is no server of this tree${4:+, or not of the version of $4}"
 SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git -C "$root" log -1 --format=%ct 2>/dev/null ||
-    date -d "$(sed -n 's/^ -- .*>  //p' "$here/debian/changelog" | head -n 1)" +%s)}
+    date -d "$(sed -n 's/^ -- .*>  //p' "$here/debian/changelog" | sed -n 1p)" +%s)}
 export SOURCE_DATE_EPOCH
 
 maintainer="${DEBFULLNAME:-apiversion-server maintainers} <${DEBEMAIL:-maintainers@example.org}>"

@@ -80,7 +80,7 @@ if command -v helm >/dev/null && [ -n "${KONG_CHARTS:-}" ]; then
     yes "helm renders Kong's chart with its ingress controller" render ingress kong ingress
     cp -r "$KONG_CHARTS/ingress/." "$dir/ingress"
     cp -r "$dir/chart" "$dir/ingress/charts/kong"
-    sed -i "s/^version: .*/version: $(sed -n 's/^ *version: "=\(.*\)"/\1/p' "$dir/ingress/Chart.yaml" | head -n 1)/" "$dir/ingress/charts/kong/Chart.yaml"
+    sed -i "s/^version: .*/version: $(sed -n 's/^ *version: "=\(.*\)"/\1/p' "$dir/ingress/Chart.yaml" | sed -n 1p)/" "$dir/ingress/charts/kong/Chart.yaml"
     yes "helm renders Kong's chart for the ingress controller" in_gateway
     for one in kong image ingress gateway; do
         yes "what helm renders ($one) has the start command" grep -q 'value: "/opt/apiversion-server/apiversion-server --socket ' "$dir/helm-$one.yaml"

@@ -24,7 +24,7 @@ yes() { # TEXT COMMAND…
 }
 
 machine() { # MACHINE BINARY
-    readelf -h "$2" | grep -q "Machine: .*$1"
+    readelf -h "$2" | grep "Machine: .*$1" >/dev/null
 }
 
 emulated() { # ARCHITECTURE: the words before a command

@@ -55,7 +55,7 @@ works() { # BINARY: it serves, until SIGTERM
 }
 
 is_static() { # BINARY
-    ! readelf -W -l "$1" | grep -q INTERP
+    ! readelf -W -l "$1" | grep INTERP >/dev/null
 }
 
 only_libc() { # BINARY

@@ -186,14 +186,14 @@ else
     sed -e 's/@NAME@/hello/g' -e 's/@ID@/hello/g' server/template/plugin.c.in >"$root/author/hello.c"
     sed -e 's/@NAME@/hello/g' -e 's/@ID@/hello/g' server/template/test_plugin.c.in >"$root/author/test_hello.c"
     author() { in_root sh -ec "cd /author && $1" >"$dir/out" 2>&1; }
-    yes 'a plugin is compiled against it' author 'cc hello.c $(pkg-config --cflags --libs kong-pdk) -o hello && ./hello --dump | grep -q "\"hello\""'
+    yes 'a plugin is compiled against it' author 'cc hello.c $(pkg-config --cflags --libs kong-pdk) -o hello && ./hello --dump | grep "\"hello\"" >/dev/null'
     yes 'statically too' author 'cc hello.c $(pkg-config --cflags --libs kong-pdk-static) -o hello-static && ./hello-static --dump'
     if in_root pkg-config --exists cmocka; then
         yes 'its test passes' author 'cc test_hello.c $(pkg-config --cflags --libs kong-pdk-test cmocka) -o test_hello && ./test_hello'
     fi
     yes 'kong-pdk-load measures it' author 'kong-pdk-load --seconds 0.1 --warmup 0 ./hello && kong-pdk-load --help'
     if in_root which nginx curl >/dev/null; then
-        yes 'kong-pdk-demo shows it' author 'kong-pdk-demo ./hello | grep -c "X-Greeting: hello, .*set by the plugin" | grep -qx 2'
+        yes 'kong-pdk-demo shows it' author 'kong-pdk-demo ./hello | grep -c "X-Greeting: hello, .*set by the plugin" | grep -x 2 >/dev/null'
     fi
     rm "$root"/author/* && rmdir "$root/author"
     yes 'libkongpdk-dev is purged' package -P libkongpdk-dev

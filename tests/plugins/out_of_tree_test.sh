@@ -18,7 +18,7 @@ cd "$SCRATCH/hello"
 
 C11='-std=c11 -Wall -Wextra -Wpedantic -Werror'
 flags() { pkg-config --cflags --libs "$@"; }
-dumps() { "$1" -dump | grep -q '"Name": "hello"'; }
+dumps() { "$1" -dump | grep '"Name": "hello"' >/dev/null; }
 for cc in gcc clang; do
     command -v $cc >/dev/null || continue
     # shellcheck disable=SC2046,SC2086
@@ -33,11 +33,11 @@ for cxx in g++ clang++; do
     # shellcheck disable=SC2046
     check "$cxx: a plugin in C++20, one command" $cxx -std=c++20 -Wall -Wextra -Wpedantic -Werror -DPROGRAM \
         "$tree/tests/cxx/greeter.cc" $(flags kong-pdk) -o greeter-$cxx
-    check "$cxx: it dumps" bash -c "./greeter-$cxx -dump | grep -q '\"Name\": \"greeter\"'"
+    check "$cxx: it dumps" bash -c "./greeter-$cxx -dump | grep '\"Name\": \"greeter\"' >/dev/null"
 done
 cc=$(command -v gcc || command -v clang)
 needs() { ldd "$1" | awk '{print $1}'; }
-check 'it needs libkongpdk.so.0' bash -c "ldd hello-${cc##*/} | grep -q 'libkongpdk.so.0 => $prefix/lib'"
+check 'it needs libkongpdk.so.0' bash -c "ldd hello-${cc##*/} | grep 'libkongpdk.so.0 => $prefix/lib' >/dev/null"
 shown() {
     "$prefix/bin/kong-pdk-demo" "$SCRATCH/hello/hello-${cc##*/}" >demo.out 2>&1
     [ "$(grep -c 'X-Greeting: hello, 127.0.0.1 .*set by the plugin' demo.out)" -eq 2 ] || { cat demo.out && false; }
@@ -154,7 +154,7 @@ cd ../readme
 awk '/^```c$/ { code = 1; next } /^```/ { code = 0 } code' "$tree/README.md" >hello.c
 sed -n '/^```sh$/,/^```$/ { /^cc hello\.c /p; /^\.\/hello /p; }' "$tree/README.md" >commands
 check "the README's commands" bash -c 'test "$(wc -l <commands)" -eq 2 && set -e && . ./commands'
-check "the README's plugin dumps" bash -c '. ./commands | grep -q "\"Name\": \"hello\""'
+check "the README's plugin dumps" bash -c '. ./commands | grep "\"Name\": \"hello\"" >/dev/null'
 check "the README's plugin is C11 without a warning" "$cc" $C11 -fsyntax-only hello.c -I"$prefix/include/kong-pdk"
 "$prefix/bin/kong-pdk-demo" "$PWD/hello" >demo.out 2>&1 || { cat demo.out && exit 1; }
 check "the README's plugin serves" test "$(grep -c 'X-Hello: from C .*set by the plugin' demo.out)" -eq 2
@@ -184,7 +184,7 @@ if [ "${cc##*/}" = gcc ]; then
     sed -n 's/.* extern .*[ *]\(kong_[a-z0-9_]*\) (.*/\1/p' declared | sort -u >functions
     check 'it exports what kong.h declares' diff functions exported
 fi
-check 'the soname is libkongpdk.so.0' bash -c "readelf -d '$so' | grep -q 'SONAME.*\[libkongpdk.so.0\]'"
+check 'the soname is libkongpdk.so.0' bash -c "readelf -d '$so' | grep 'SONAME.*\[libkongpdk.so.0\]' >/dev/null"
 own_globals() { nm -g --defined-only "$prefix/lib/$1" | awk 'NF == 3 && $3 !~ /^kong_/ { print; bad = 1 } END { exit bad }'; }
 check 'libkongpdk.a has no other global names' own_globals libkongpdk.a
 check 'libkongtest.a has no other global names' own_globals libkongtest.a
