@@ -268,7 +268,7 @@ unit-programs: $(UNIT) $(PLUGIN_UNIT)
 test-programs: all unit-programs
 
 # all of them, also when one fails
-each_of = bad=; for t in $(1); do echo "== $$t"; $(TEST_WRAPPER) $$t || bad="$$bad $$t"; done; \
+each_of = bad=; for t in $(1); do echo "== $$t"; tests/leaves-nothing $(TEST_WRAPPER) $$t || bad="$$bad $$t"; done; \
           [ -z "$$bad" ] || { echo "FAILED:$$bad"; exit 1; }
 
 # some at a time (PARALLEL=yes), but for those that need the machine for themselves
@@ -286,7 +286,8 @@ unit-alone: unit-programs
 	@$(call each_of,$(ALONE))
 
 # --- The same tests in other builds ------------------------------------------------
-VALGRIND := valgrind --quiet --error-exitcode=99 --leak-check=full --show-leak-kinds=definite,possible \
+# without the pipes for a debugger, which stay when a process is killed
+VALGRIND := valgrind --quiet --vgdb=no --error-exitcode=99 --leak-check=full --show-leak-kinds=definite,possible \
             --errors-for-leak-kinds=definite,possible
 
 # `make -n` runs a line with $(MAKE) or + too: before a script, that it does nothing then.

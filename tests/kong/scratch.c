@@ -7,6 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define NAME "/kong-test-XXXXXX"
+
 struct scratch {
     struct scratch *next;
     pid_t owner; /* a process forked from it has the list, too */
@@ -39,6 +41,23 @@ static void remove_all(void) {
     }
 }
 
+void scratch_remove_at_fault(void) {
+    static const char *const names[] = {SCRATCH_SOCKET, SCRATCH_BODY};
+    for (const struct scratch *scratch = all; scratch != NULL; scratch = scratch->next) {
+        size_t len = strlen(scratch->path);
+        char path[SCRATCH_PATH + 16];
+        memcpy(path, scratch->path, len);
+        path[len++] = '/';
+        for (size_t i = 0; i < sizeof names / sizeof *names && scratch->owner == getpid(); i++) {
+            memcpy(path + len, names[i], strlen(names[i]) + 1);
+            unlink(path);
+        }
+        if (scratch->owner == getpid()) {
+            rmdir(scratch->path);
+        }
+    }
+}
+
 bool scratch_make(char path[SCRATCH_PATH]) {
     static bool registered;
     struct scratch *scratch = malloc(sizeof *scratch);
@@ -47,11 +66,11 @@ bool scratch_make(char path[SCRATCH_PATH]) {
         return false;
     }
     const char *base = getenv("TMPDIR");
-    if (base == NULL || strlen(base) > 30) {
+    if (base == NULL || strlen(base) + sizeof NAME > sizeof scratch->path) {
         base = "/tmp";
     }
     *scratch = (struct scratch){.owner = getpid()};
-    snprintf(scratch->path, sizeof scratch->path, "%s/kong-test-XXXXXX", base);
+    snprintf(scratch->path, sizeof scratch->path, "%s" NAME, base);
     if (mkdtemp(scratch->path) == NULL) {
         free(scratch);
         return false;

@@ -7,8 +7,12 @@
 
 #define SCRATCH_PATH 48
 
-/* Makes one below $TMPDIR, or /tmp; its path fits a socket's address with room for a file name.
- * False when it can't; path is "" then. */
+/* The files of the simulated Kong. */
+#define SCRATCH_SOCKET "socket"
+#define SCRATCH_BODY   "body"
+
+/* Makes one below $TMPDIR, or /tmp where that is too long: its path fits a socket's address with
+ * room for a file name. False when it can't; path is "" then. */
 bool scratch_make(char path[SCRATCH_PATH]);
 
 /* Removes it with the files in it. False when something else is left in it. A path that
@@ -17,5 +21,9 @@ bool scratch_remove(const char *path);
 
 /* The same, of one that is empty; else it stays, and this is false. */
 bool scratch_remove_empty(const char *path);
+
+/* For a signal handler, of a process that then ends without exit(): removes the directories with
+ * nothing in them but the simulated Kong's files. */
+void scratch_remove_at_fault(void);
 
 #endif

@@ -6,6 +6,7 @@
 #include <stddef.h>
 
 #include "crash.h"
+#include "scratch.h"
 
 /* Those of crash.h. */
 static const int numbers[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
@@ -32,7 +33,11 @@ static void pass_on(const struct sigaction *action, int number, siginfo_t *info,
 }
 
 static void on_fault(int number, siginfo_t *info, void *context) {
-    const struct sigaction *actions = crash_is_watched_here() ? servers : before;
+    bool ours = crash_is_watched_here();
+    const struct sigaction *actions = ours ? servers : before;
+    if (ours) { /* that ends the process */
+        scratch_remove_at_fault();
+    }
     for (size_t i = 0; i < COUNT; i++) {
         if (numbers[i] == number) {
             pass_on(&actions[i], number, info, context);

@@ -10,6 +10,7 @@
 
 #include "arena.h"
 #include "pdk_methods.h"
+#include "scratch.h"
 #include "sim_fields.h"
 
 /* What became of a PDK call. */
@@ -134,8 +135,9 @@ struct sim_pdk {
     int64_t waited_ms;            /* for the upstream's answer */
     struct sim_log *logs;
     size_t log_count, log_capacity;
-    size_t body_buffer_size;  /* client_body_buffer_size: larger bodies are in a file */
-    char *body_file;          /* malloc'ed path of that file; NULL while there is none */
+    size_t body_buffer_size;           /* client_body_buffer_size: larger bodies are in a file */
+    char body_directory[SCRATCH_PATH]; /* of that file; "" while there is none */
+    char body_file[SCRATCH_PATH + sizeof SCRATCH_BODY];
     size_t calls;             /* PDK calls answered since the reset */
     size_t called[PDK_COUNT]; /* the same, by method */
 };

@@ -1,5 +1,6 @@
 /* kong.request.* */
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -206,28 +207,30 @@ PDK_FUNCTION(REQUEST_GET_HEADERS) {
 
 /* Writes the body to the file where nginx would have put it. */
 static bool spool(struct sim_pdk *pdk) {
-    char path[] = "/tmp/kong-test-body-XXXXXX";
     size_t done = 0;
-    if (pdk->body_file != NULL) {
+    if (pdk->body_directory[0] != '\0') {
         return true;
     }
-    int fd = mkostemp(path, O_CLOEXEC);
-    if (fd < 0) {
+    if (!scratch_make(pdk->body_directory)) {
         return false;
     }
-    while (done < pdk->request.body.len) {
+    snprintf(pdk->body_file, sizeof pdk->body_file, "%s/" SCRATCH_BODY, pdk->body_directory);
+    int fd = open(pdk->body_file, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    while (fd >= 0 && done < pdk->request.body.len) {
         ssize_t n = write(fd, pdk->request.body.data + done, pdk->request.body.len - done);
         if (n <= 0) {
             break;
         }
         done += (size_t)n;
     }
-    close(fd);
-    pdk->body_file = done == pdk->request.body.len ? strdup(path) : NULL;
-    if (pdk->body_file == NULL) {
-        unlink(path);
+    if (fd >= 0) {
+        close(fd);
     }
-    return pdk->body_file != NULL;
+    if (done < pdk->request.body.len) {
+        scratch_remove(pdk->body_directory);
+        pdk->body_directory[0] = '\0';
+    }
+    return done == pdk->request.body.len;
 }
 
 /* A body larger than nginx's buffer is in a file: {body_filepath = ...}, which ProtoBuf:1 hands on

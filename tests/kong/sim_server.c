@@ -48,7 +48,7 @@ static bool choose_path(struct sim_server *server, const char *path) {
         if (!scratch_make(server->directory)) {
             return false;
         }
-        len = snprintf(server->path, sizeof server->path, "%s/socket", server->directory);
+        len = snprintf(server->path, sizeof server->path, "%s/" SCRATCH_SOCKET, server->directory);
     }
     return len > 0 && (size_t)len < sizeof server->path;
 }

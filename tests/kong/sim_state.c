@@ -1,6 +1,5 @@
 /* The state of a request: made, filled, forgotten. */
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "limit.h"
 #include "sim_json.h"
@@ -45,10 +44,9 @@ static const char stream_memory_stats[] =
 #undef DICT
 
 static void forget_body_file(struct sim_pdk *pdk) {
-    if (pdk->body_file != NULL) {
-        unlink(pdk->body_file);
-        free(pdk->body_file);
-        pdk->body_file = NULL;
+    if (pdk->body_directory[0] != '\0') {
+        scratch_remove(pdk->body_directory);
+        pdk->body_directory[0] = '\0';
     }
 }
 

@@ -21,7 +21,7 @@
 /* --- A Redis of the test's own ---------------------------------------------------------------- */
 
 static struct {
-    char directory[32], socket[64], config[256];
+    char directory[64], socket[80], config[256];
     pid_t pid;
 } redis;
 
@@ -67,7 +67,9 @@ static void end_redis(void) {
 
 static int make_redis(void **state) {
     (void)state;
-    snprintf(redis.directory, sizeof redis.directory, "/tmp/redis-test.XXXXXX");
+    const char *base = getenv("TMPDIR");
+    snprintf(redis.directory, sizeof redis.directory, "%s/redis-test.XXXXXX",
+             base == NULL ? "/tmp" : base);
     assert_non_null(mkdtemp(redis.directory));
     snprintf(redis.socket, sizeof redis.socket, "%s/redis.socket", redis.directory);
     start_redis();
@@ -75,7 +77,7 @@ static int make_redis(void **state) {
 }
 
 static int remove_redis(void **state) {
-    char log[64];
+    char log[80];
     (void)state;
     end_redis();
     snprintf(log, sizeof log, "%s/log", redis.directory);

@@ -22,7 +22,7 @@
 
 static struct {
     EVP_PKEY *one, *two, *weak;
-    char directory[32], file[64], config[512];
+    char directory[64], file[80], config[512];
 } fixture;
 
 static void pause_ms(long ms) {
@@ -133,7 +133,9 @@ static int make_fixture(void **state) {
     fixture.two = EVP_RSA_gen(2048);
     fixture.weak = EVP_RSA_gen(1024);
     assert_true(fixture.one != NULL && fixture.two != NULL && fixture.weak != NULL);
-    snprintf(fixture.directory, sizeof fixture.directory, "/tmp/jwks-test.XXXXXX");
+    const char *base = getenv("TMPDIR");
+    snprintf(fixture.directory, sizeof fixture.directory, "%s/jwks-test.XXXXXX",
+             base == NULL ? "/tmp" : base);
     assert_non_null(mkdtemp(fixture.directory));
     snprintf(fixture.file, sizeof fixture.file, "%s/jwks.json", fixture.directory);
     return 0;

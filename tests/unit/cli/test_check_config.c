@@ -16,6 +16,7 @@
 #include "limit.h"
 #include "outcome.h"
 #include "schema.h"
+#include "scratch.h"
 
 /* The plugin is a program: its main function is called by another name. */
 int plugin_main(int argc, char **argv);
@@ -95,16 +96,30 @@ static void the_whole_entity(void **state) {
     check("{\"config\": 1}", 1, "config.config: unknown field\n");
 }
 
+struct config_file {
+    char directory[SCRATCH_PATH], path[SCRATCH_PATH + 16];
+};
+
+static void file_make(struct config_file *file, const char *config) {
+    assert_true(scratch_make(file->directory));
+    snprintf(file->path, sizeof file->path, "%s/config.json", file->directory);
+    FILE *stream = fopen(file->path, "we");
+    assert_non_null(stream);
+    assert_true(fputs(config, stream) >= 0);
+    assert_int_equal(fclose(stream), 0);
+}
+
+static void file_remove(const struct config_file *file) {
+    assert_true(scratch_remove(file->directory));
+}
+
 static void a_file(void **state) {
     (void)state;
     struct outcome outcome;
-    char path[] = "/tmp/check-config.XXXXXX";
-    int fd = mkstemp(path);
-    assert_true(fd >= 0);
-    assert_int_equal(write(fd, "{\"version\": \"\"}", 15), 15);
-    close(fd);
-    run(&outcome, "--check-config", path, "", 0);
-    unlink(path);
+    struct config_file file;
+    file_make(&file, "{\"version\": \"\"}");
+    run(&outcome, "--check-config", file.path, "", 0);
+    file_remove(&file);
     assert_string_equal(outcome.out, "config.version: length must be at least 1\n");
     assert_string_equal(outcome.err, "");
     assert_int_equal(outcome.status, 1);
@@ -184,17 +199,17 @@ static int check_with_hooks(const char *config, bool configure, char *out, char 
                                                .close = hook_close,
                                                .configure = hook_configure,
                                                .destroy = hook_destroy};
-    char path[] = "/tmp/check-config.XXXXXX";
-    const struct options wanted = {
-        .plugin = &checked, .check_config = path, .max_config = 4096, .no_configure = !configure};
+    struct config_file file;
+    const struct options wanted = {.plugin = &checked,
+                                   .check_config = file.path,
+                                   .max_config = 4096,
+                                   .no_configure = !configure};
     FILE *lines = tmpfile();
-    int fd = mkstemp(path);
-    assert_true(fd >= 0 && lines != NULL);
-    assert_int_equal(write(fd, config, strlen(config)), strlen(config));
-    close(fd);
+    assert_non_null(lines);
+    file_make(&file, config);
     hooks = (struct hooks){.broken = hooks.broken};
     int rc = check_config(&wanted, lines, error, 512);
-    assert_int_equal(unlink(path), 0);
+    file_remove(&file);
     outcome_read_back(lines, out, 4096);
     return rc;
 }

@@ -18,6 +18,7 @@
 
 #include "checkers.h"
 #include "kong_test.h"
+#include "scratch.h"
 
 #define AT_ONCE 6
 
@@ -217,7 +218,9 @@ static int run_apart(void **state, const char *what, size_t stack_size, char *sa
         close(ends[1]);
         struct kong_test *test = open_gateway(state, 0, stack_size);
         kong_test_request_header(test, "X-Do", what);
-        _exit((int)kong_test_run(test));
+        int outcome = (int)kong_test_run(test);
+        kong_test_close(test);
+        _exit(outcome);
     }
     close(ends[1]);
     while ((n = read(ends[0], said + len, size - 1 - len)) > 0 || (n < 0 && errno == EINTR)) {
@@ -253,6 +256,7 @@ static void stack_size_counts(void **state) {
 }
 
 static void on_test_fault(int number) {
+    scratch_remove_at_fault();
     _exit(40 + (number == SIGSEGV));
 }
 

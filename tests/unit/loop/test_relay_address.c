@@ -21,6 +21,7 @@
 #include "limit.h"
 #include "msgpack_peer.h"
 #include "process_peer.h"
+#include "scratch.h"
 
 #define LENGTH(array) (sizeof(array) / sizeof(array)[0])
 #define NOBODY        65534
@@ -227,7 +228,7 @@ static void names_that_are_taken(void **state) {
     struct process process;
     struct process_setup setup = {.options = options};
     char name[64];
-    char directory[] = "/tmp/relay-address-XXXXXX";
+    char directory[SCRATCH_PATH];
     (void)state;
     assert_int_equal(getrlimit(RLIMIT_NOFILE, &files), 0);
     if (files.rlim_max < 2 * TAGS) {
@@ -238,7 +239,7 @@ static void names_that_are_taken(void **state) {
     rlim_t before = files.rlim_cur;
     files.rlim_cur = 2 * TAGS;
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &files), 0);
-    assert_non_null(mkdtemp(directory));
+    assert_true(scratch_make(directory));
     snprintf(path, sizeof path, "%s/socket", directory);
     setup.path = path;
     process_start(&process, &setup);
@@ -261,7 +262,7 @@ static void names_that_are_taken(void **state) {
     assert_string_equal(strrchr(name, '.'), ".fff");
     assert_orderly(process_end(&process, SIGTERM));
     leave_names();
-    rmdir(directory);
+    assert_true(scratch_remove_empty(directory));
     files.rlim_cur = before;
     setrlimit(RLIMIT_NOFILE, &files);
 }
