@@ -275,7 +275,7 @@ each_of = bad=; for t in $(1); do echo "== $$t"; tests/leaves-nothing $(TEST_WRA
 ALONE := $(call unit_program,test_bench test_reload)
 # Those that take longest begin first, for nothing to wait for them at the end.
 LONGEST := $(addprefix %/,test_reload test_server_failures test_take_over test_server_faults test_poison test_doctor_probe test_supervised_connections \
-           test_server_events test_quarantine_end test_server_drain test_descriptors test_relay_address test_supervisor_end test_end test_threads)
+           test_server_events test_quarantine_end test_server_drain test_descriptors test_relay_address test_supervisor_end test_end test_threads test_threads_shared)
 longest_first = $(foreach l,$(LONGEST),$(filter $(l),$(1))) $(filter-out $(LONGEST),$(1))
 
 unit: unit-programs ## build and run the unit tests, those of the plugins too
@@ -308,8 +308,8 @@ unit-asan: ## the unit tests under AddressSanitizer and UBSan
 	+$(MAKE) BUILD=$(BUILD)/asan SAN=address,undefined CFLAGS="-O1 -g1" all unit
 
 # Those in which more than one thread runs our code.
-TSAN_TESTS := $(call unit_program,test_log test_stall test_wait test_wait_fd test_waiter test_wait_server test_fiber test_fiber_guard test_fiber_memory test_server_events \
-              test_threads test_threads_load)
+TSAN_TESTS := $(call unit_program,test_log test_log_threads test_stall test_wait test_wait_fd test_waiter test_wait_server test_fiber test_fiber_guard test_fiber_memory test_server_events \
+              test_threads test_threads_shared test_threads_load)
 
 .PHONY: unit-tsan tsan-programs
 tsan-programs: $(TSAN_TESTS)

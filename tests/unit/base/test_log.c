@@ -19,42 +19,7 @@
 #include <unistd.h>
 
 #include "log.h"
-
-#define LINE_MAX_BYTES 2048
-
-/* Both ends of what stderr would be. */
-struct ends {
-    int reader;
-    int writer;
-};
-
-static struct ends open_pipe(void) {
-    int fds[2];
-
-    assert_int_equal(pipe(fds), 0);
-    return (struct ends){fds[0], fds[1]};
-}
-
-static void close_ends(struct ends ends) {
-    close(ends.reader);
-    close(ends.writer);
-}
-
-/* What is in the pipe now, as a string that lives until the next call. */
-static const char *read_now(struct ends ends) {
-    static char text[1 << 20];
-    size_t len = 0;
-    struct pollfd ready = {.fd = ends.reader, .events = POLLIN};
-
-    while (poll(&ready, 1, 0) == 1 && (ready.revents & POLLIN)) {
-        ssize_t n = read(ends.reader, text + len, sizeof text - 1 - len);
-
-        assert_true(n > 0);
-        len += (size_t)n;
-    }
-    text[len] = '\0';
-    return text;
-}
+#include "log_ends.h"
 
 /* The text of a line that must be in the pipe alone; the head of the line is checked. */
 static const char *read_text(struct ends ends, const char *level) {
@@ -462,82 +427,6 @@ static void test_file(void **state) {
     fclose(file);
 }
 
-/* --- Several threads: whole lines, each thread's in order, none unaccounted for --- */
-
-#define THREADS 3
-#define EACH    3000
-
-struct writer {
-    struct log *log;
-    unsigned number;
-    pthread_t thread;
-};
-
-static void *write_many(void *arg) {
-    struct writer *writer = arg;
-
-    for (unsigned i = 0; i < EACH; i++)
-        log_write(writer->log, LOG_LEVEL_INFO, "thread %u line %u .", writer->number, i);
-    return NULL;
-}
-
-struct tally {
-    unsigned next[THREADS]; /* the least number that may come */
-    unsigned arrived;
-    unsigned long lost;
-    unsigned wrong;
-};
-
-static void count_line(struct tally *tally, const char *line) {
-    const char *text = strstr(line, "]: ");
-    unsigned thread, number;
-    unsigned long lost;
-    char dot;
-
-    if (text && sscanf(text, "]: %lu lines lost", &lost) == 1) {
-        tally->lost += lost;
-    } else if (text && sscanf(text, "]: thread %u line %u %c", &thread, &number, &dot) == 3 &&
-               thread < THREADS && number >= tally->next[thread] && dot == '.') {
-        tally->next[thread] = number + 1;
-        tally->arrived++;
-    } else {
-        tally->wrong++;
-    }
-}
-
-static void test_threads(void **state) {
-    struct ends ends = open_pipe();
-    struct log *log = log_create(ends.writer, LOG_LEVEL_DEBUG, "api-version");
-    struct writer writers[THREADS];
-    struct tally tally = {0};
-    FILE *reader;
-    char line[LINE_MAX_BYTES + 1];
-
-    (void)state;
-    alarm(60);
-    for (unsigned i = 0; i < THREADS; i++) {
-        writers[i] = (struct writer){.log = log, .number = i};
-        assert_int_equal(pthread_create(&writers[i].thread, NULL, write_many, &writers[i]), 0);
-    }
-    reader = fdopen(ends.reader, "r");
-    for (unsigned i = 0; i < 500; i++) { /* the threads outrun this reader now and then */
-        assert_non_null(fgets(line, sizeof line, reader));
-        count_line(&tally, line);
-    }
-    for (unsigned i = 0; i < THREADS; i++)
-        pthread_join(writers[i].thread, NULL);
-    uint64_t dropped = log_dropped(log);
-    log_destroy(log);
-    close(ends.writer);
-    while (fgets(line, sizeof line, reader))
-        count_line(&tally, line);
-    alarm(0);
-    assert_int_equal(tally.wrong, 0);
-    assert_int_equal(tally.arrived + dropped, THREADS * EACH);
-    assert_true(tally.lost <= dropped);
-    fclose(reader);
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_line),
@@ -558,7 +447,6 @@ int main(void) {
         cmocka_unit_test(test_nobody_reads),
         cmocka_unit_test(test_closed_descriptor),
         cmocka_unit_test(test_file),
-        cmocka_unit_test(test_threads),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

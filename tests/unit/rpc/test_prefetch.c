@@ -9,84 +9,7 @@
 
 #include <stdio.h>
 
-#include "kong.h"
-#include "limit.h"
-#include "pdk_bench.h"
-#include "protobuf_rpc.h"
-#include "sim_protobuf.h"
-
-#define LENGTH(array) (sizeof(array) / sizeof *(array))
-
-static int setup(void **state) {
-    *state = bench_create(PROTOCOL_PROTOBUF, NULL);
-    return 0;
-}
-
-static int teardown(void **state) {
-    bench_destroy(*state);
-    return 0;
-}
-
-static const struct kong_want *const three = KONG_PREFETCH(
-    KONG_WANT_REQUEST_METHOD, KONG_WANT_REQUEST_PATH, KONG_WANT_REQUEST_HEADER("x-a"));
-
-static const struct bench_answer three_answers[] = {
-    {.text = "\"GET\""}, {.text = "\"/p\""}, {.text = "\"a\""}, {.text = "\"again\""}};
-
-static const struct bench_answer stalled[] = {
-    {.text = "\"GET\""}, {.kind = BENCH_STALL}, {.kind = BENCH_STALL}, {.kind = BENCH_STALL}};
-
-/* "get_method get_path set_header ": what has arrived at Kong. */
-static const char *arrived(struct bench *bench) {
-    static char text[2000];
-    size_t len = 0;
-    text[0] = '\0';
-    for (size_t i = 0; i < bench->call_count && len < sizeof text; i++) {
-        const char *name = strrchr(bench->calls[i].method.data, '.');
-        len += (size_t)snprintf(text + len, sizeof text - len, "%s ", name + 1);
-    }
-    return text;
-}
-
-static void note_text(struct bench *bench, int error, struct kong_str text) {
-    if (error != 0) {
-        note_error(bench, error);
-    } else {
-        note(bench, "%s ", text.data == NULL ? "nil" : text.data);
-    }
-}
-
-static void ask_method(struct kong *kong, struct bench *bench) {
-    struct kong_str text;
-    int error = kong_request_get_method(kong, &text);
-    note_text(bench, error, text);
-}
-
-static void ask_path(struct kong *kong, struct bench *bench) {
-    struct kong_str text;
-    int error = kong_request_get_path(kong, &text);
-    note_text(bench, error, text);
-}
-
-static void ask_header(struct kong *kong, struct bench *bench) {
-    struct kong_str text;
-    int error = kong_request_get_header(kong, "X-A", &text);
-    note_text(bench, error, text);
-}
-
-static int ask_all(struct kong *kong, struct bench *bench) {
-    ask_method(kong, bench);
-    ask_path(kong, bench);
-    ask_header(kong, bench);
-    return kong_response_set_header(kong, "X-B", "b");
-}
-
-static int ask_backwards(struct kong *kong, struct bench *bench) {
-    ask_header(kong, bench);
-    ask_path(kong, bench);
-    ask_method(kong, bench);
-    return KONG_OK;
-}
+#include "prefetch_asks.h"
 
 /* --- Declared --- */
 
@@ -120,12 +43,6 @@ static void test_waits_for_one(void **state) {
     assert_string_equal(arrived(bench), "get_method get_path get_header ");
     bench_close(bench);
     assert_string_equal(bench_notes(bench), "GONE GONE ");
-}
-
-static int nothing(struct kong *kong, struct bench *bench) {
-    (void)kong;
-    note(bench, "- ");
-    return KONG_OK;
 }
 
 /* What the handler does not ask for is dropped, in order, before the next event. */
@@ -241,19 +158,6 @@ static void test_exit(void **state) {
     }
 }
 
-static void answer_on(struct rpc *rpc, enum pdk_id id, const char *text) {
-    struct buffer bytes;
-    struct kong_value value = kong_string(text);
-    buffer_init(&bytes, LIMIT_OUT);
-    assert_int_equal(sim_protobuf_encode_result(&bytes, &pdk_methods[id], &value), 0);
-    assert_int_equal(rpc_feed(rpc, bytes.data, bytes.len), 0);
-    buffer_free(&bytes);
-}
-
-static void answer(struct bench *bench, enum pdk_id id, const char *text) {
-    answer_on(&bench->rpc, id, text);
-}
-
 /* Answers that come together are all read before the handler goes on, once; the last one may be
  * part of what comes. */
 static void test_goes_on_once(void **state) {
@@ -302,216 +206,6 @@ static void test_cancelled(void **state) {
     bench_run(bench, ask_all, NULL, three_answers, 3);
     assert_true(bench->over);
     assert_string_equal(bench_notes(bench), "GET /p a ");
-}
-
-/* --- Learned --- */
-
-/* Kong answers nil. */
-static void run_often(struct bench *bench, bench_handler *handler, unsigned times) {
-    for (unsigned i = 0; i < times; i++) {
-        bench_run(bench, handler, NULL, NULL, 0);
-        assert_true(bench->over);
-        bench_notes(bench);
-    }
-}
-
-/* How many getters arrive at Kong before it answers the first. */
-static size_t together(struct bench *bench, bench_handler *handler) {
-    static const struct bench_answer none[] = {
-        {.kind = BENCH_STALL}, {.kind = BENCH_STALL}, {.kind = BENCH_STALL}, {.kind = BENCH_STALL}};
-    bench_run(bench, handler, NULL, none, 4);
-    size_t count = bench->call_count;
-    bench_close(bench);
-    bench_notes(bench);
-    return count;
-}
-
-static void test_learned(void **state) {
-    struct bench *bench = *state;
-    bench_prefetch(bench, PREFETCH_AUTO, NULL);
-    assert_int_equal(together(bench, ask_all), 1);
-    run_often(bench, ask_all, 16);
-    assert_int_equal(together(bench, ask_all), 3);
-    assert_int_equal(together(bench, ask_backwards), 3);
-    for (int i = 0; i < 3; i++) {
-        bench_run(bench, ask_all, NULL, three_answers, 3);
-        assert_string_equal(bench_notes(bench), "GET /p a ");
-    }
-    /* who asks for none sends none */
-    bench_run(bench, nothing, NULL, three_answers, 3);
-    assert_string_equal(arrived(bench), "");
-}
-
-static void wake_nobody(struct rpc *rpc) {
-    (void)rpc;
-}
-
-/* An event of ask_all over another connection. */
-static void run_beside(struct bench *bench, struct rpc *rpc) {
-    struct rpc_call call = {
-        .command = RPC_HANDLE_EVENT, .instance_id = bench->instance, .event = kong_str("access")};
-    struct buffer bytes;
-    buffer_init(&bytes, LIMIT_OUT);
-    assert_int_equal(protobuf_encode_call(&bytes, &call), 0);
-    assert_int_equal(rpc_feed(rpc, bytes.data, bytes.len), 0);
-    answer_on(rpc, PDK_REQUEST_GET_METHOD, "GET");
-    answer_on(rpc, PDK_REQUEST_GET_PATH, "/p");
-    answer_on(rpc, PDK_REQUEST_GET_HEADER, "a");
-    rpc->results_due = 0; /* what it posted */
-    buffer_clear(&rpc->out, 0);
-    buffer_free(&bytes);
-}
-
-/* An event that had begun before something was learned goes on as it began: Kong is not asked again
- * for what it has answered. */
-static void test_learned_meanwhile(void **state) {
-    static const struct bench_answer begun[] = {{.text = "\"GET\""}, {.kind = BENCH_STALL}};
-    struct bench *bench = *state;
-    struct rpc other;
-    bench_prefetch(bench, PREFETCH_AUTO, NULL);
-    bench_run(bench, ask_all, NULL, begun, 2);
-    assert_string_equal(arrived(bench), "get_method get_path ");
-    rpc_init(&other, &bench->env, wake_nobody);
-    for (int i = 0; i < 16; i++) {
-        run_beside(bench, &other);
-    }
-    bench_notes(bench);
-    assert_int_equal(bench->stats.prefetched, 0);
-    answer(bench, PDK_REQUEST_GET_PATH, "/p");
-    bench_pump(bench);
-    assert_string_equal(arrived(bench), "get_method get_path get_header set_header ");
-    assert_string_equal(bench_notes(bench), "/p nil ");
-    assert_true(bench->over);
-    rpc_close(&other);
-    assert_int_equal(together(bench, ask_all), 3); /* it was learned */
-}
-
-static int ask_method_and_ip(struct kong *kong, struct bench *bench) {
-    struct kong_str ip;
-    ask_method(kong, bench);
-    note_error(bench, kong_client_get_ip(kong, &ip));
-    return KONG_OK;
-}
-
-static int ask_only_ip(struct kong *kong, struct bench *bench) {
-    struct kong_str ip;
-    note_error(bench, kong_client_get_ip(kong, &ip));
-    return KONG_OK;
-}
-
-static void test_adapts(void **state) {
-    struct bench *bench = *state;
-    bench_prefetch(bench, PREFETCH_AUTO, NULL);
-    run_often(bench, ask_all, 16);
-    assert_int_equal(together(bench, ask_method_and_ip), 3); /* path and header for nothing */
-    run_often(bench, ask_method_and_ip, 130);
-    assert_int_equal(together(bench, ask_method_and_ip), 2);
-    bench_run(bench, ask_method_and_ip, NULL, three_answers, 2);
-    assert_string_equal(arrived(bench), "get_method get_ip ");
-    run_often(bench, nothing, 130); /* says nothing of what others ask for */
-    assert_int_equal(together(bench, ask_method_and_ip), 2);
-    run_often(bench, ask_only_ip, 130);
-    assert_int_equal(together(bench, ask_method_and_ip), 1);
-}
-
-static int ask_unsafe(struct kong *kong, struct bench *bench) {
-    struct kong_str text;
-    struct kong_value value;
-    struct kong_consumer consumer;
-    kong_nginx_get_var(kong, "v", &text);
-    kong_nginx_get_ctx(kong, "v", &value);
-    kong_ctx_shared_get(kong, "v", &value);
-    kong_client_get_consumer(kong, &consumer);
-    kong_service_request_set_header(kong, "X-A", "a");
-    ask_method(kong, bench); /* something was changed before */
-    ask_path(kong, bench);
-    return KONG_OK;
-}
-
-/* Neither what could raise in Kong or be another a moment later, nor what comes behind a change. */
-static void test_not_learned(void **state) {
-    struct bench *bench = *state;
-    bench_prefetch(bench, PREFETCH_AUTO, NULL);
-    run_often(bench, ask_unsafe, 100);
-    assert_int_equal(bench->stats.prefetched, 0);
-    assert_int_equal(together(bench, ask_all), 1);
-}
-
-static char long_name[66]; /* a byte more than is learned, and its NUL */
-
-static int ask_names(struct kong *kong, struct bench *bench) {
-    struct kong_str text;
-    ask_method(kong, bench);
-    kong_request_get_header(kong, long_name + 1, &text);
-    kong_request_get_header(kong, long_name, &text);
-    return KONG_OK;
-}
-
-/* Arguments of up to 64 bytes. */
-static void test_long_arguments(void **state) {
-    struct bench *bench = *state;
-    memset(long_name, 'x', sizeof long_name);
-    bench_prefetch(bench, PREFETCH_AUTO, NULL);
-    long_name[sizeof long_name - 1] = '\0';
-    run_often(bench, ask_names, 16);
-    assert_int_equal(together(bench, ask_names), 2);
-}
-
-/* Every fourth event asks for something else: that is too many. */
-static void test_mixed(void **state) {
-    struct bench *bench = *state;
-    bench_prefetch(bench, PREFETCH_AUTO, NULL);
-    for (int i = 0; i < 64; i++) {
-        run_often(bench, i % 4 == 0 ? ask_only_ip : ask_all, 1);
-    }
-    assert_int_equal(bench->stats.prefetched, 0);
-}
-
-static int ask_headers(struct kong *kong, struct bench *bench) {
-    struct kong_headers headers;
-    ask_method(kong, bench);
-    ask_path(kong, bench);
-    note_error(bench, kong_request_get_headers(kong, 0, &headers));
-    return KONG_OK;
-}
-
-/* Kong 2.8 raises on headers of the same name: there they are not asked for ahead. */
-static void test_learned_2_8(void **state) {
-    struct bench *bench = *state;
-    struct bench *old = bench_create_2_8(PROTOCOL_PROTOBUF);
-    bench_prefetch(bench, PREFETCH_AUTO, NULL);
-    bench_prefetch(old, PREFETCH_AUTO, NULL);
-    run_often(bench, ask_headers, 16);
-    run_often(old, ask_headers, 16);
-    assert_int_equal(together(bench, ask_headers), 3);
-    assert_int_equal(together(old, ask_headers), 2);
-    bench_destroy(old);
-}
-
-/* … nor where they are declared: a handler that does not ask for them takes such a request, too. */
-static void test_declared_2_8(void **state) {
-    struct bench *bench = *state;
-    struct bench *old = bench_create_2_8(PROTOCOL_PROTOBUF);
-    const struct kong_want *wants =
-        KONG_PREFETCH(KONG_WANT_REQUEST_METHOD, KONG_WANT_REQUEST_PATH, KONG_WANT_REQUEST_HEADERS);
-    bench_prefetch(bench, PREFETCH_DECLARED, wants);
-    bench_prefetch(old, PREFETCH_DECLARED, wants);
-    assert_int_equal(together(bench, ask_headers), 3);
-    assert_int_equal(together(old, ask_headers), 2);
-    bench_prefetch(old, PREFETCH_DECLARED, KONG_PREFETCH(KONG_WANT_REQUEST_HEADERS));
-    assert_false(old->env.declares);
-    bench_destroy(old);
-}
-
-/* What is declared is not learned as well. */
-static void test_both(void **state) {
-    struct bench *bench = *state;
-    bench_prefetch(bench, PREFETCH_AUTO, KONG_PREFETCH(KONG_WANT_REQUEST_METHOD));
-    run_often(bench, ask_all, 20);
-    bench_run(bench, ask_all, NULL, three_answers, 3);
-    assert_string_equal(bench_notes(bench), "GET /p a ");
-    assert_string_equal(arrived(bench), "get_method get_path get_header set_header ");
-    assert_int_equal(together(bench, nothing), 1);
 }
 
 /* --- Off, and over MsgPack:1 --- */
@@ -615,8 +309,6 @@ static void test_check_count(void **state) {
                         "phase may have (24)");
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(test_declared),
@@ -629,15 +321,6 @@ int main(void) {
         TEST(test_exit),
         TEST(test_goes_on_once),
         TEST(test_cancelled),
-        TEST(test_learned),
-        TEST(test_learned_meanwhile),
-        TEST(test_adapts),
-        TEST(test_not_learned),
-        TEST(test_long_arguments),
-        TEST(test_mixed),
-        TEST(test_learned_2_8),
-        TEST(test_declared_2_8),
-        TEST(test_both),
         TEST(test_off),
         cmocka_unit_test(test_check),
         cmocka_unit_test(test_check_count),
