@@ -131,7 +131,7 @@ bool protobuf_decode_event(const uint8_t *data, size_t len, struct rpc_call *cal
                 return false;
             }
         } else if (*from.at++ != EVENT_TAG_1 || !wire_take_content(&from, EVENT_TAG_2, &event) ||
-                   !take_event(event, call)) {
+                   event.end - data < 8 || !take_event(event, call)) {
             return false;
         }
     }

@@ -2,6 +2,8 @@
  * that says what the rest is, for PDK calls one that picks the method, the content of one frame. */
 #include "fuzz.h"
 
+#include <stdlib.h>
+
 #include "limit.h"
 #include "protobuf_rpc.h"
 #include "sim_protobuf.h"
@@ -36,9 +38,27 @@ static void require_same_bytes(const struct memory *m) {
     REQUIRE(memcmp(m->first.data, m->second.data, m->first.len) == 0);
 }
 
+/* What is known for an event at a glance, the general way reads the same in it. Exactly these bytes
+ * on the heap: a look before or behind them is seen. */
+static void try_event(struct memory *m, const uint8_t *data, size_t len) {
+    uint8_t *exact = malloc(len == 0 ? 1 : len);
+    struct rpc_call quick;
+    struct rpc_call call;
+    REQUIRE(exact != NULL);
+    memcpy(exact, data, len);
+    if (protobuf_decode_event(exact, len, &quick)) {
+        REQUIRE(protobuf_decode_call(&m->arena, exact, len, &call) == CODEC_OK);
+        REQUIRE(quick.command == RPC_HANDLE_EVENT && call.command == RPC_HANDLE_EVENT);
+        REQUIRE(quick.sequence == call.sequence && quick.instance_id == call.instance_id);
+        REQUIRE(fuzz_same_str(quick.event, call.event));
+    }
+    free(exact);
+}
+
 static void try_call(struct memory *m, const uint8_t *data, size_t len) {
     struct rpc_call call;
     struct rpc_call again;
+    try_event(m, data, len);
     if (protobuf_decode_call(&m->arena, data, len, &call) != CODEC_OK) {
         return;
     }

@@ -214,6 +214,32 @@ static void test_events_and_others(void **state) {
     }
 }
 
+/* A short CmdHandleEvent that stands first is left to the general code: nothing is read before the
+ * first byte. */
+static void test_short_events_first(void **state) {
+    static const char event[] = "\x08\x05\x08\x06\x08\x07";
+    static const char rest[] = "\x08\x01\x08\x02";
+    struct fixture *fixture = *state;
+
+    for (uint8_t len = 0; len < sizeof event; len += 2) {
+        const uint8_t head[] = {0xa2, 0x02, len};
+        size_t size = sizeof head + len + sizeof rest - 1;
+        uint8_t *bytes = malloc(size);
+        struct rpc_call quick, decoded;
+
+        assert_non_null(bytes);
+        memcpy(bytes, head, sizeof head);
+        memcpy(bytes + sizeof head, event, len);
+        memcpy(bytes + sizeof head + len, rest, sizeof rest - 1);
+        bool is_event = protobuf_decode_event(bytes, size, &quick);
+        assert_int_equal(is_event, sizeof head + len >= 8);
+        assert_int_equal(protobuf_decode_call(&fixture->arena, bytes, size, &decoded), CODEC_OK);
+        assert_int_equal(decoded.sequence, 2);
+        assert_int_equal(decoded.instance_id, len == 0 ? 0 : 4 + len / 2);
+        free(bytes);
+    }
+}
+
 /* A message in a oneof twice: the last one counts, whole, at a glance too. */
 static void test_two_events(void **state) {
     static const char two[] = "\x08\x07\xa2\x02\x0a\x08\x05\x12\x06"
@@ -414,10 +440,11 @@ static void test_reply_misfits(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(test_calls),          TEST(test_call_order),
-        TEST(test_two_events),     TEST(test_call_misfits),
+        TEST(test_two_events),     TEST(test_short_events_first),
         TEST(test_replies),        TEST(test_reply_misfits),
         TEST(test_events),         TEST(test_events_and_others),
         TEST(test_merged_headers), TEST(test_merged_without_room),
+        TEST(test_call_misfits),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
