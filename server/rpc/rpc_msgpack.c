@@ -40,15 +40,19 @@ static void note_event(struct rpc *rpc, int64_t msgid, bool closed) {
     rpc_note_request(rpc, msgid, closed ? IN_FLIGHT_MSGPACK_EVENT : IN_FLIGHT_MSGPACK_EVENT_OPEN);
 }
 
+/* The handler meant to end the request: nothing is queued behind an end. */
+static bool end_is_queued(const struct event *event) {
+    return event->queue_tail != NULL && is_terminal(event->queue_tail->method);
+}
+
 /* A call that cannot be written, for want of memory: no Step comes. Kong would log an error and go
  * on with a request that the handler meant to end, or that its plugin ends where it fails. */
 static __attribute__((noinline)) void end_unsent(struct event *event, struct rpc *rpc,
                                                  bool terminal, int codec_error) {
     const char *why = codec_strerror(codec_error);
     rpc_complain(rpc->env, LOG_LEVEL_ERROR, "a call could not be sent to Kong: %s", why);
-    const struct kong_plugin *plugin = event->plugin->what;
-    if (terminal || event_id_fails_closed(event->id)) {
-        rpc_msgpack_send_exit(rpc, event->request, plugin->name,
+    if (terminal || end_is_queued(event) || event_id_fails_closed(event->id)) {
+        rpc_msgpack_send_exit(rpc, event->request, event->plugin->what->name,
                               "a call could not be sent, its request ended", why);
     } else {
         rpc_msgpack_send_error(rpc, event->request, why);
@@ -88,9 +92,8 @@ static void answer_with_queued(struct event *event, const struct queued_call *ca
 
 /* The exit of a plugin that fails closed, for which there was no place in the queue. */
 static void exit_unqueued(struct event *event, struct rpc *rpc) {
-    int64_t request = event->request;
     unlink_request(event);
-    rpc_msgpack_send_exit(rpc, request, event->plugin->what->name, NULL, NULL);
+    rpc_msgpack_send_exit(rpc, event->request, event->plugin->what->name, NULL, NULL);
     event_release(event);
 }
 
@@ -185,17 +188,15 @@ static int make_call(struct event *event, const struct pdk_method *method,
  * lets the request go on. */
 static __attribute__((noinline)) void finish_cancelled(struct event *event) {
     struct rpc *rpc = event->waiting_rpc;
-    struct queued_call *last = event->queue_tail;
     if (rpc == NULL) {
         event_release(event);
-    } else if (event->ended && last != NULL && is_terminal(last->method)) {
-        answer_with_queued(event, last);
+    } else if (event->ended && end_is_queued(event)) {
+        answer_with_queued(event, event->queue_tail);
     } else if (event->ended) {
         exit_unqueued(event, rpc);
     } else {
-        int64_t request = event->request;
         unlink_request(event);
-        rpc_msgpack_send_error(rpc, request, kong_strerror(event->cancelled));
+        rpc_msgpack_send_error(rpc, event->request, kong_strerror(event->cancelled));
         event_release(event);
     }
 }
@@ -301,7 +302,8 @@ static void take_result(struct rpc *rpc, struct event *event, const struct rpc_c
         return;
     }
     if (event->ops != &msgpack_events || !event->awaits_step) {
-        rpc_msgpack_send_error(rpc, call->sequence, "the event awaits no Step");
+        rpc_msgpack_lost(rpc, call->sequence, event_id_fails_closed(call->event_id),
+                         "the event awaits no Step");
         return;
     }
     event->awaits_step = false;

@@ -1,4 +1,5 @@
-/* MsgPack:1: neighbouring header calls leave as one set_headers, and mean the same. */
+/* MsgPack:1: neighbouring header calls leave as one set_headers, and mean the same; a Step takes
+ * one call, and one that comes once more takes none. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,6 +9,8 @@
 
 #include <stdio.h>
 
+#include "limit.h"
+#include "msgpack_rpc.h"
 #include "pdk_bench.h"
 
 #define MANY 70
@@ -102,8 +105,50 @@ static void without_value(void **state) {
     bench_destroy(bench);
 }
 
+/* --- a Step that its event does not await --- */
+
+static int sleeps(struct kong *kong, struct bench *bench) {
+    event_sleep((struct event *)kong, NULL, NULL);
+    note_error(bench, kong_response_set_header(kong, "A", "1"));
+    return 0;
+}
+
+static void no_wake(struct rpc *rpc) {
+    (void)rpc;
+}
+
+/* Kong goes on with a request after an error: one of a plugin that fails closed ends. */
+static void step_too_many(void **state) {
+    static const enum kong_on_error both[] = {KONG_FAIL_OPEN, KONG_FAIL_CLOSED};
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        struct bench *bench = bench_create(PROTOCOL_MSGPACK, NULL);
+        bench->plugin.on_error = both[i];
+        bench_run(bench, sleeps, NULL, NULL, 0);
+        struct event *event = LIST_FIRST(&bench->rpc.requests);
+        assert_non_null(event);
+        struct rpc_call step = {.command = RPC_STEP, .sequence = 7, .event_id = event->id};
+        struct buffer bytes;
+        struct rpc other;
+        buffer_init(&bytes, LIMIT_OUT);
+        assert_int_equal(msgpack_encode_call(&bytes, &step), 0);
+        rpc_init(&other, &bench->env, no_wake);
+        assert_int_equal(rpc_feed(&other, bytes.data, bytes.len), 0);
+        const char *said = both[i] == KONG_FAIL_CLOSED ? "kong.response.exit" : "awaits no Step";
+        assert_non_null(memmem(other.out.data, other.out.len, said, strlen(said)));
+        rpc_close(&other);
+        buffer_free(&bytes);
+        event_wake(event);
+        bench_pump(bench);
+        assert_true(bench->over);
+        assert_int_equal(bench->call_count, 1);
+        bench_destroy(bench);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(merges), cmocka_unit_test(many),
-                                       cmocka_unit_test(without_value)};
+                                       cmocka_unit_test(without_value),
+                                       cmocka_unit_test(step_too_many)};
     return cmocka_run_group_tests_name("rpc_queue", tests, NULL, NULL);
 }

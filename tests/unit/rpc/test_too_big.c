@@ -266,6 +266,13 @@ static int post_at_length(struct kong *kong, struct bench *bench) {
     return 0;
 }
 
+/* The call before the end is the long one. */
+static int exit_behind_long(struct kong *kong, struct bench *bench) {
+    post_at_length(kong, bench);
+    note_error(bench, kong_response_exit(kong, 401, kong_str("no"), kong_nil()));
+    return 0;
+}
+
 static int ask_at_length(struct kong *kong, struct bench *bench) {
     static char text[BODY];
     struct kong_value args[] = {kong_bytes(text, BODY)};
@@ -281,7 +288,8 @@ static void run_unsent(bench_handler *handler, enum kong_on_error on_error, cons
     bench->env.budget = nothing_left();
     bench_run(bench, handler, NULL, NULL, 0);
     assert_string_equal(bench_notes(bench), seen);
-    bool ends = handler == exit_at_length || on_error == KONG_FAIL_CLOSED;
+    bool ends =
+        handler == exit_at_length || handler == exit_behind_long || on_error == KONG_FAIL_CLOSED;
     if (ends) {
         assert_true(bench->ended && bench->error.data == NULL);
         assert_string_equal(bench_args(bench, bench->call_count - 1),
@@ -302,6 +310,7 @@ static void calls_without_memory(void **state) {
     (void)state;
     for (size_t i = 0; i < LENGTH(both); i++) {
         run_unsent(exit_at_length, both[i], "ok ");
+        run_unsent(exit_behind_long, both[i], "ok ok ok ");
         run_unsent(post_at_length, both[i], "ok ok ");
         run_unsent(ask_at_length, both[i], "NOMEM NOMEM ");
     }
