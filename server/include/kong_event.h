@@ -146,8 +146,9 @@ struct kong_str kong_to_str(const struct kong_value *value);
  * Functions that have no typed function are MsgPack:1 only. *result is the first thing that Lua
  * returns; NULL when it is not wanted. A nil between the arguments arrives as "": Lua would cut the
  * list there. A name that Kong does not know gives nil and a line in its log.
- * KONG_E_PHASE, KONG_E_INVALID: as the typed function gives them, where there is one. KONG_E_PHASE:
- * in the phase log, a function that has none. */
+ * KONG_E_PHASE, KONG_E_INVALID: as the typed function gives them, where there is one.
+ * KONG_E_INVALID: also a list of a header's values where Kong takes one value. KONG_E_PHASE: in the
+ * phase log, a function that has none. */
 int kong_call(struct kong *kong, const char *method, const struct kong_value *args, size_t count,
               struct kong_value *result);
 

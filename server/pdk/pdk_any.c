@@ -79,16 +79,58 @@ static const char *check_integer(const struct pdk_method *method, const struct k
                : "the first argument must be an integer, 0 or more";
 }
 
-static const char *check_names(enum pdk_id id, const struct kong_value *headers) {
-    if (!is_map(headers)) {
-        return "the first argument must be a map";
+/* The argument that is a header's value or a map of headers; PDK_MOST_ARGS: none is. */
+static size_t headers_place(enum pdk_id id) {
+    switch ((int)id) {
+    case PDK_RESPONSE_SET_HEADERS:
+    case PDK_SERVICE_REQUEST_SET_HEADERS:
+        return 0;
+    case PDK_RESPONSE_SET_HEADER:
+    case PDK_RESPONSE_ADD_HEADER:
+    case PDK_SERVICE_REQUEST_SET_HEADER:
+    case PDK_SERVICE_REQUEST_ADD_HEADER:
+        return 1;
+    case PDK_RESPONSE_EXIT:
+    case PDK_RESPONSE_ERROR:
+        return 2;
+    default:
+        return PDK_MOST_ARGS;
     }
-    for (size_t i = 0; headers->type == KONG_MAP && i < headers->map.count; i++) {
-        if (pdk_sets_length(id, headers->map.pairs[i].key)) {
-            return PDK_SETS_LENGTH;
-        }
+}
+
+/* Headers as the typed functions check them, and as these send them in *checked. */
+static int check_headers(struct kong *kong, enum pdk_id id, const struct kong_value *args,
+                         size_t place, struct kong_value *checked) {
+    const struct kong_value *headers = &args[place];
+    int error = KONG_OK;
+    *checked = *headers;
+    if (place == 1) {
+        error = pdk_check_header(kong, id, args[0].string, headers, checked);
+        return error == 0 && checked->type == KONG_LIST && !pdk_takes_list(kong, id)
+                   ? pdk_fail(kong, id, KONG_E_INVALID, "Kong takes no list here")
+                   : error;
     }
-    return NULL;
+    if (headers->type == KONG_MAP) { /* else nil, or an empty table of Lua */
+        error = pdk_check_headers(kong, id, *headers, false, checked);
+    }
+    return error == 0 && id == PDK_RESPONSE_ERROR ? pdk_check_format(kong, checked) : error;
+}
+
+/* *args become others where headers are sent in another form. */
+static int take_headers(struct kong *kong, enum pdk_id id, const struct kong_value **args,
+                        size_t count) {
+    size_t place = headers_place(id);
+    if (place >= count) {
+        return KONG_OK;
+    }
+    struct kong_value *copies = arena_array(pdk_arena(kong), count, sizeof *copies);
+    if (copies == NULL) {
+        return pdk_no_memory(kong);
+    }
+    memcpy(copies, *args, count * sizeof *copies);
+    int error = check_headers(kong, id, *args, place, &copies[place]);
+    *args = copies;
+    return error;
 }
 
 /* NULL, or what is wrong. args has PDK_MOST_ARGS places, nil where there is no argument. */
@@ -103,8 +145,8 @@ static const char *check_shape(const struct pdk_method *method,
     case PDK_ARGS_BYTES:
         return check_string(args[0]);
     case PDK_ARGS_KV:
-        if (args[0]->type == KONG_STRING && pdk_sets_length(id, args[0]->string)) {
-            return PDK_SETS_LENGTH;
+        if (headers_place(id) == 1 && args[1]->type == KONG_NIL) {
+            return "a header must have a value";
         }
         return args[0]->type == KONG_STRING && id == PDK_LOG_SET_SERIALIZE_VALUE
                    ? check_options(args[2])
@@ -125,10 +167,13 @@ static const char *check_shape(const struct pdk_method *method,
     case PDK_ARGS_BOOL:
         return is_nil_or(args[0], KONG_BOOLEAN) ? NULL : "the first argument must be a boolean";
     case PDK_ARGS_STRUCT:
-        return check_names(id, args[0]);
+        return is_map(args[0]) ? NULL : "the first argument must be a map";
     case PDK_ARGS_EXIT:
-        return check_exit(id, args, msgpack, phase);
+        return count > 3 ? "it takes three arguments" : check_exit(id, args, msgpack, phase);
     case PDK_ARGS_AUTHENTICATE:
+        if (msgpack && args[0]->type == KONG_NIL && args[1]->type != KONG_NIL) {
+            return "the first argument must be a map: Lua would cut the arguments at nil";
+        }
         return (args[0]->type == KONG_NIL || is_map(args[0])) &&
                        (args[1]->type == KONG_NIL || is_map(args[1]))
                    ? NULL
@@ -142,20 +187,21 @@ static const char *check_shape(const struct pdk_method *method,
 }
 
 static int check_known(struct kong *kong, const struct pdk_method *method,
-                       const struct kong_value *args, size_t count) {
+                       const struct kong_value **args, size_t count) {
     const struct kong_value *places[PDK_MOST_ARGS];
     for (size_t i = 0; i < PDK_MOST_ARGS; i++) {
-        places[i] = i < count ? &args[i] : &nil;
+        places[i] = i < count ? &(*args)[i] : &nil;
     }
     int error = pdk_check_phase(kong, method);
     if (error != 0) {
         return error;
     }
     bool msgpack = pdk_is_msgpack(kong);
-    const char *wrong = !msgpack && (method->flags & PDK_MSGPACK_ONLY) != 0
-                            ? NULL
-                            : check_shape(method, places, count, msgpack, kong_get_phase(kong));
-    return wrong == NULL ? KONG_OK
+    if (!msgpack && (method->flags & PDK_MSGPACK_ONLY) != 0) {
+        return KONG_OK; /* it is refused for that */
+    }
+    const char *wrong = check_shape(method, places, count, msgpack, kong_get_phase(kong));
+    return wrong == NULL ? take_headers(kong, (enum pdk_id)method->id, args, count)
                          : pdk_fail(kong, (enum pdk_id)method->id, KONG_E_INVALID, "%s", wrong);
 }
 
@@ -210,7 +256,7 @@ static int call(struct kong *kong, const struct pdk_method *known, unsigned flag
                           kong_str("the arguments of a call are NULL"));
     }
     error =
-        known != NULL ? check_known(kong, known, args, count) : check_unknown(kong, name, flags);
+        known != NULL ? check_known(kong, known, &args, count) : check_unknown(kong, name, flags);
     if (error == 0 && known != NULL && known->args == PDK_ARGS_LIST && count > 0) {
         args = make_printable(kong, args, count);
         error = args == NULL ? pdk_no_memory(kong) : KONG_OK;

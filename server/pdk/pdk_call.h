@@ -103,11 +103,6 @@ int pdk_post_header_name(struct kong *kong, enum pdk_id id, const char *name);
 /* Whether Kong takes it in an exit in preread. */
 bool pdk_is_stream_status(const struct kong_value *status);
 
-/* Whether the function sets Content-Length. Kong sends the body as it is: what is more than the
- * header says is taken for the next answer, or for another request. */
-bool pdk_sets_length(enum pdk_id id, struct kong_str name);
-#define PDK_SETS_LENGTH "Kong sets Content-Length by itself"
-
 /* "Content-Length" in any case. nginx takes '_' in the name of an answer's header for '-', and some
  * upstreams do it too. */
 bool pdk_is_length(struct kong_str name);
@@ -115,6 +110,17 @@ bool pdk_is_length(struct kong_str name);
 /* What is wrong with a Content-Length among the headers of an answer with this body; NULL: nothing.
  * body NULL: Kong makes it. */
 const char *pdk_wrong_length(const struct kong_value *headers, const struct kong_value *body);
+
+/* The value of one header as Kong takes it. */
+int pdk_check_header(struct kong *kong, enum pdk_id id, struct kong_str name,
+                     const struct kong_value *value, struct kong_value *checked);
+
+/* Whether a function that sets one header takes a list of values. Kong 2.8 raises an error on it
+ * (not in set_headers). service.request.add_header of 3.9 makes one header "table: 0x7f…" of it. */
+bool pdk_takes_list(struct kong *kong, enum pdk_id id);
+
+/* Whether Kong has a format for an error with these headers: of their Content-Type. */
+int pdk_check_format(struct kong *kong, const struct kong_value *headers);
 
 /* Headers as Kong takes them, in the event's arena: a map, or nil where `nil_too`. */
 int pdk_check_headers(struct kong *kong, enum pdk_id id, struct kong_value headers, bool nil_too,

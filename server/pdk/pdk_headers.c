@@ -196,7 +196,9 @@ bool pdk_is_length(struct kong_str name) {
            strncasecmp(name.data + 8, "length", 6) == 0;
 }
 
-bool pdk_sets_length(enum pdk_id id, struct kong_str name) {
+/* Kong sends the body as it is: what is more than the header says is taken for the next answer, or
+ * for another request. */
+static bool sets_length(enum pdk_id id, struct kong_str name) {
     return pdk_is_length(name) &&
            (id == PDK_RESPONSE_SET_HEADER || id == PDK_RESPONSE_ADD_HEADER ||
             id == PDK_RESPONSE_SET_HEADERS || id == PDK_SERVICE_REQUEST_SET_HEADER ||
@@ -208,14 +210,14 @@ static int check_name(struct kong *kong, enum pdk_id id, struct kong_str name) {
         return pdk_fail(kong, id, KONG_E_INVALID, "a header must have a name");
     }
     /* most names are not looked at */
-    if (name.len == 14 && (name.data[0] | 32) == 'c' && pdk_sets_length(id, name)) {
-        return pdk_fail(kong, id, KONG_E_INVALID, PDK_SETS_LENGTH);
+    if (name.len == 14 && (name.data[0] | 32) == 'c' && sets_length(id, name)) {
+        return pdk_fail(kong, id, KONG_E_INVALID, "Kong sets Content-Length by itself");
     }
     return KONG_OK;
 }
 
-static int check_header(struct kong *kong, enum pdk_id id, struct kong_str name,
-                        const struct kong_value *value, struct kong_value *checked) {
+int pdk_check_header(struct kong *kong, enum pdk_id id, struct kong_str name,
+                     const struct kong_value *value, struct kong_value *checked) {
     *checked = *value;
     int error = check_name(kong, id, name);
     if (error == 0) {
@@ -247,7 +249,7 @@ int pdk_check_headers(struct kong *kong, enum pdk_id id, struct kong_value heade
     for (size_t i = 0; i < headers.map.count; i++) {
         const struct kong_pair *from = &headers.map.pairs[i];
         pairs[i].key = from->key;
-        int error = check_header(kong, id, from->key, &from->value, &pairs[i].value);
+        int error = pdk_check_header(kong, id, from->key, &from->value, &pairs[i].value);
         if (error != 0) {
             return error;
         }
@@ -256,11 +258,21 @@ int pdk_check_headers(struct kong *kong, enum pdk_id id, struct kong_value heade
     return KONG_OK;
 }
 
-/* Kong 3.9 and 2.8 turn a list into one header "table: 0x7f…", so each value is added by a call of
- * its own. */
-static int post_each(struct kong *kong, enum pdk_id id, const char *name,
+bool pdk_takes_list(struct kong *kong, enum pdk_id id) {
+    return id != PDK_SERVICE_REQUEST_ADD_HEADER &&
+           !events_options(pdk_event(kong)->events)->kong_2_8;
+}
+
+/* Values that Kong does not take as a list: each is added by a call of its own; those that replace
+ * a header go where Kong takes several headers. */
+static int post_list(struct kong *kong, enum pdk_id id, const char *name,
                      const struct kong_value *values) {
+    const struct pdk_method *many = pdk_merged(&pdk_methods[id]);
     int error = pdk_check_phase(kong, &pdk_methods[id]);
+    if (error == 0 && many != NULL) {
+        struct kong_pair pair = kong_pair(name, *values);
+        return pdk_post(kong, (enum pdk_id)many->id, ARGS(kong_map(&pair, 1)));
+    }
     for (size_t i = 0; error == 0 && i < values->list.count; i++) {
         error = pdk_post(kong, id, ARGS(kong_string(name), values->list.items[i]));
     }
@@ -269,9 +281,9 @@ static int post_each(struct kong *kong, enum pdk_id id, const char *name,
 
 int pdk_post_header(struct kong *kong, enum pdk_id id, const char *name, struct kong_value value) {
     struct kong_value checked;
-    int error = check_header(kong, id, kong_str(name), &value, &checked);
-    if (error == 0 && id == PDK_SERVICE_REQUEST_ADD_HEADER && checked.type == KONG_LIST) {
-        return post_each(kong, id, name, &checked);
+    int error = pdk_check_header(kong, id, kong_str(name), &value, &checked);
+    if (error == 0 && checked.type == KONG_LIST && !pdk_takes_list(kong, id)) {
+        return post_list(kong, id, name, &checked);
     }
     return error != 0 ? error : pdk_post(kong, id, ARGS(kong_string(name), checked));
 }

@@ -111,7 +111,7 @@ int kong_response_exit(struct kong *kong, int status, struct kong_str body,
 
 /* Kong has a template for each of these, and raises on another; it looks for "Content-Type" in this
  * spelling only. */
-static int check_format(struct kong *kong, const struct kong_value *headers) {
+int pdk_check_format(struct kong *kong, const struct kong_value *headers) {
     static const char *const formats[] = {
         "application/json", "text/html", "text/plain", "application/xml", "application/grpc",
     };
@@ -144,7 +144,7 @@ int kong_response_error(struct kong *kong, int status, const char *message,
         error = check_length(kong, id, &checked, NULL);
     }
     if (error == 0) {
-        error = check_format(kong, &checked);
+        error = pdk_check_format(kong, &checked);
     }
     if (error != 0) {
         return pdk_end(kong, error);

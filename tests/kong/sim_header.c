@@ -2,7 +2,8 @@
 #include "sim_pdk_call.h"
 #include "value.h"
 
-int check_header(struct call *call, const struct kong_value *name, const struct kong_value *value) {
+static int check_value(struct call *call, const struct kong_value *name,
+                       const struct kong_value *value) {
     if (!is_string(name)) {
         struct kong_str text = lua_tostring(call->arena, name);
         return call_raise(call, "invalid header name \"%s\": got %s, expected string",
@@ -26,6 +27,16 @@ int check_header(struct call *call, const struct kong_value *name, const struct 
     return SIM_RESULT;
 }
 
+int check_header(struct call *call, const struct kong_value *name, const struct kong_value *value) {
+    if (call->pdk->kong_2_8 && is_string(name) && is_table(value)) {
+        return call_raise(
+            call,
+            "invalid header value for \"%.*s\": got table, expected string, number or boolean",
+            (int)name->string.len, name->string.data);
+    }
+    return check_value(call, name, value);
+}
+
 int check_headers(struct call *call, const struct kong_value *map) {
     if (!is_table(map)) {
         return call_raise(call, "headers must be a table");
@@ -39,7 +50,7 @@ int check_headers(struct call *call, const struct kong_value *map) {
         if (pair->value.type == KONG_NIL) {
             continue; /* a table has no nil in it */
         }
-        int outcome = check_header(call, &name, &pair->value);
+        int outcome = check_value(call, &name, &pair->value);
         if (outcome != SIM_RESULT) {
             return outcome;
         }

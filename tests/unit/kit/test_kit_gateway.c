@@ -382,7 +382,16 @@ static int old_access(struct kong *kong, const void *config) {
     if (error != 0 || port != 4321) {
         return error != 0 ? error : KONG_E_FAILED;
     }
-    return kong_request_get_headers(kong, 0, &headers);
+    struct kong_value list[] = {kong_string("a"), kong_string("b")};
+    error = kong_request_get_headers(kong, 0, &headers);
+    if (error == 0) {
+        error = kong_response_set_header_value(kong, "X-Two", kong_list(list, 2));
+    }
+    if (error == 0) {
+        error = kong_response_add_header_value(kong, "X-Two", kong_list(list, 1));
+    }
+    return error != 0 ? error
+                      : kong_service_request_set_header_value(kong, "X-Up", kong_list(list, 2));
 }
 
 static const struct kong_plugin old_plugin = {
@@ -408,6 +417,9 @@ static void kong_2_8(void **state) {
         fail_msg("%s %s", kong_test_error(test), kong_test_log(test, 0, NULL));
     }
     assert_true(kong_test_logged(test, "notice", "refused"));
+    for (size_t i = 0; i < 3; i++) {
+        assert_string_equal(kong_test_response_header_at(test, "X-Two", i), i == 1 ? "b" : "a");
+    }
     kong_test_request(test, "GET", "/");
     kong_test_client(test, "10.0.0.9", 4321);
     kong_test_request_header(test, "X-One", "1");

@@ -486,6 +486,22 @@ static void test_shapes(void **state) {
         {"kong.telemetry.log", "[\"p\",{},\"t\",\"m\",1]", false},
         {"kong.log.err", "[]", true},
         {"kong.response.exit", "[200]", true},
+        {"kong.response.exit", "[403,\"b\",null,\"more\"]", false},
+        {"kong.response.exit", "[403,\"b\",{\"a\":[1]}]", false},
+        {"kong.response.exit", "[403,\"b\",{\"a\":null}]", false},
+        {"kong.response.exit", "[403,\"b\",[]]", true},
+        {"kong.response.error", "[400,\"m\",{\"Content-Type\":\"image/png\"}]", false},
+        {"kong.response.error", "[400,\"m\",{\"a\":[1]}]", false},
+        {"kong.response.error", "[400,\"m\",{\"Content-Type\":\"text/html\"}]", true},
+        {"kong.response.set_header", "[\"a\"]", false},
+        {"kong.response.set_header", "[\"\",\"b\"]", false},
+        {"kong.response.add_header", "[\"a\",{\"b\":1}]", false},
+        {"kong.response.set_header", "[\"a\",[\"b\",1]]", false},
+        {"kong.service.request.set_header", "[\"a\",null]", false},
+        {"kong.service.request.set_header", "[\"a\",1]", true},
+        {"kong.response.set_headers", "[{\"a\":[{}]}]", false},
+        {"kong.service.request.set_headers", "[{\"a\":true}]", true},
+        {"kong.client.authenticate", "[null,{\"id\":\"1\"}]", false},
     };
     struct bench *bench = bench_create(MP, NULL);
     (void)state;

@@ -60,6 +60,45 @@ static void test_add_header_list(void **state) {
     }
 }
 
+static int set_lists(struct kong *kong, struct bench *bench) {
+    struct kong_value list = two(), args[] = {kong_string("X-E"), list};
+    struct kong_pair pair = kong_pair("X-F", list);
+    struct kong_value headers = kong_map(&pair, 1);
+    note_error(bench, kong_response_set_header_value(kong, "X-A", list));
+    note_error(bench, kong_response_add_header_value(kong, "X-B", list));
+    note_error(bench, kong_service_request_set_header_value(kong, "X-C", list));
+    note_error(bench, kong_response_set_header_value(kong, "X-D", kong_list(NULL, 0)));
+    note_error(bench, kong_call(kong, "kong.response.set_header", args, 2, NULL));
+    note_error(bench, kong_call(kong, "kong.response.add_header", args, 2, NULL));
+    note_error(bench, kong_call(kong, "kong.service.request.set_header", args, 2, NULL));
+    note_error(bench, kong_call(kong, "kong.service.request.add_header", args, 2, NULL));
+    note_error(bench, kong_call(kong, "kong.response.set_headers", &headers, 1, NULL));
+    return 0;
+}
+
+/* Kong 2.8 raises an error on a list but in set_headers. */
+static void test_set_header_list(void **state) {
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        struct bench *bench = bench_create_2_8(protocols[i]);
+        bench_run(bench, set_lists, NULL, NULL, 0);
+        assert_string_equal(bench_notes(bench), "ok ok ok ok INVALID INVALID INVALID INVALID ok ");
+        assert_int_equal(bench->call_count, 6);
+        assert_call(bench, 0, "kong.response.set_headers", "[{\"X-A\":[\"a\",\"b\"]}]");
+        assert_call(bench, 1, "kong.response.add_header", "[\"X-B\",\"a\"]");
+        assert_call(bench, 2, "kong.response.add_header", "[\"X-B\",\"b\"]");
+        assert_call(bench, 3, "kong.service.request.set_headers", "[{\"X-C\":[\"a\",\"b\"]}]");
+        assert_call(bench, 4, "kong.response.set_headers", "[{\"X-D\":[]}]");
+        assert_call(bench, 5, "kong.response.set_headers", "[{\"X-F\":[\"a\",\"b\"]}]");
+        bench_destroy(bench);
+        bench = run(protocols[i], set_lists);
+        assert_string_equal(bench_notes(bench), "ok ok ok ok ok ok ok INVALID ok ");
+        assert_call(bench, 0, "kong.response.set_header", "[\"X-A\",[\"a\",\"b\"]]");
+        assert_call(bench, 1, "kong.response.add_header", "[\"X-B\",[\"a\",\"b\"]]");
+        bench_destroy(bench);
+    }
+}
+
 static int set_hosts(struct kong *kong, struct bench *bench) {
     struct kong_value list = two(), one = kong_list(list.list.items, 1);
     struct kong_pair pairs[] = {kong_pair("hOST", list), kong_pair("X-A", list)};
@@ -429,6 +468,7 @@ static void test_cut(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_add_header_list),
+        cmocka_unit_test(test_set_header_list),
         cmocka_unit_test(test_host),
         cmocka_unit_test(test_targets),
         cmocka_unit_test(test_exit_alone),
