@@ -84,13 +84,15 @@ static void many(void **state) {
     bench_destroy(bench);
 }
 
-/* The bytes of the first name, which are behind the only argument, look like a second one. */
+/* kong_call refuses it; the queue holds by itself. The bytes of the first name, which are behind
+ * the only argument, look like a second one. */
 static int set_without_value(struct kong *kong, struct bench *bench) {
     struct kong_value empty;
     memset(&empty, 0, sizeof empty);
     empty.type = KONG_STRING;
     struct kong_value name = kong_bytes((const char *)&empty, sizeof empty);
-    note_error(bench, kong_call(kong, "kong.response.set_header", &name, 1, NULL));
+    const struct pdk_method *method = &pdk_methods[PDK_RESPONSE_SET_HEADER];
+    note_error(bench, event_call((struct event *)kong, method, method->name, &name, 1, NULL));
     note_error(bench, kong_response_set_header(kong, "B", "2"));
     return 0;
 }
