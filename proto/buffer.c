@@ -28,11 +28,13 @@ void buffer_free(struct buffer *buffer) {
     empty(buffer);
 }
 
-void buffer_uncharge(struct buffer *buffer, size_t more) {
-    budget_give(buffer->budget, charge(buffer->capacity));
-    buffer->budget = NULL;
-    if (buffer->limit < buffer->len + more) {
-        buffer->limit = buffer->len + more;
+void buffer_overdraw(struct buffer *buffer, size_t more) {
+    size_t capacity = buffer->len + more;
+    uint8_t *data = capacity > buffer->capacity ? realloc(buffer->data, capacity) : NULL;
+    if (data != NULL) {
+        budget_overdraw(buffer->budget, charge(capacity) - charge(buffer->capacity));
+        buffer->data = data;
+        buffer->capacity = capacity;
     }
 }
 

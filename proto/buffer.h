@@ -35,9 +35,9 @@ static inline void buffer_set_budget(struct buffer *buffer, const struct budget 
  * buffer_free. NULL: it had failed, or is full. Not for one with a budget. */
 char *buffer_take_text(struct buffer *buffer);
 
-/* For the last bytes of all, so many at most: they are charged to no budget, and no limit counts.
- */
-void buffer_uncharge(struct buffer *buffer, size_t more);
+/* Makes room for an end that must not fail: so many bytes more, whatever the limits are. They are
+ * charged to the budget all the same. */
+void buffer_overdraw(struct buffer *buffer, size_t more);
 
 /* Moves all bytes, and what they are charged to; `from` is as after buffer_init. */
 void buffer_move(struct buffer *to, struct buffer *from);

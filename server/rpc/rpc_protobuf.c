@@ -23,7 +23,7 @@ static inline bool merge(struct event *event, const struct pdk_method *method,
                                  args[0].string, args[1].string);
 }
 
-/* Room for the end of a request that failed, behind all limits. */
+/* Room for the end of an event, behind all limits. */
 #define LAST_WORDS ((size_t)1 << 10)
 
 static inline int send_one(struct event *event, const struct pdk_method *method,
@@ -43,7 +43,7 @@ static inline int send_one(struct event *event, const struct pdk_method *method,
     size_t begin = rpc->out.len;
     int rc = protobuf_encode_pdk_call(&rpc->out, method, args, count);
     if (rc != 0 && ends_failed) { /* else the request goes on: it needs no more memory than that */
-        buffer_uncharge(&rpc->out, LAST_WORDS);
+        buffer_overdraw(&rpc->out, LAST_WORDS);
         rc = protobuf_encode_pdk_call(&rpc->out, method, args, count);
     }
     if (rc != 0) {
@@ -95,9 +95,15 @@ static void started(struct event *event) {
     }
 }
 
-/* The empty frame and RpcReturn. */
+/* The empty frame and RpcReturn. Where the connection closes instead, Kong 3.9 sends the event
+ * again, without end, and Kong 2.8 goes on without the plugin. */
 static void send_return(struct rpc *rpc, int64_t sequence) {
-    if (protobuf_encode_end(&rpc->out, sequence) != 0) {
+    int rc = protobuf_encode_end(&rpc->out, sequence);
+    if (rc != 0) {
+        buffer_overdraw(&rpc->out, LAST_WORDS);
+        rc = protobuf_encode_end(&rpc->out, sequence);
+    }
+    if (rc != 0) {
         rpc_fail(rpc, "no memory for an answer");
     }
     rpc_wake(rpc);
@@ -132,6 +138,7 @@ static const struct event_ops protobuf_events = {
 /* Kong logs the text at error level, answers the client 500 and drops the connection; "no plugin
  * instance" makes it start the instance anew and retry at once. */
 static __attribute__((cold)) void send_method_error(struct rpc *rpc, const char *text) {
+    buffer_overdraw(&rpc->out, LAST_WORDS);
     if (protobuf_encode_method_error(&rpc->out, kong_str(text)) != 0) {
         rpc_fail(rpc, "no memory for an answer");
     }
@@ -153,6 +160,7 @@ static __attribute__((cold)) void refuse(struct rpc *rpc, const struct kong_plug
         send_return(rpc, rpc->sequence);
         return;
     }
+    buffer_overdraw(&rpc->out, LAST_WORDS);
     if (protobuf_encode_pdk_call(&rpc->out, &pdk_methods[PDK_RESPONSE_EXIT], event_exit_args,
                                  EVENT_EXIT_ARGS) != 0) {
         rpc_fail(rpc, "no memory for an answer");

@@ -331,20 +331,22 @@ static int post_till_full(struct kong *kong, struct bench *bench) {
     return rc;
 }
 
-/* The handler has taken all the memory that there is: none is left for the end of the request,
- * which ends all the same. */
+/* The handler has taken all the memory that there is: none is left for the end of the request, or
+ * of the event, which comes all the same, on a connection that lives. */
 static void no_memory_for_the_end(void **state) {
     static const enum protocol protocols[] = {PROTOCOL_PROTOBUF, PROTOCOL_MSGPACK};
     (void)state;
-    for (size_t i = 0; i < LENGTH(protocols); i++) {
+    for (size_t i = 0; i < 2 * LENGTH(protocols); i++) {
         for (small = 200; small < sizeof(char[400]); small++) {
-            struct bench *bench = bench_create(protocols[i], NULL);
-            bench->plugin.on_error = KONG_FAIL_CLOSED;
+            struct bench *bench = bench_create(protocols[i / 2], NULL);
+            bench->plugin.on_error = i % 2 == 0 ? KONG_FAIL_OPEN : KONG_FAIL_CLOSED;
             bench->env.budget = nothing_left();
             ((struct events_options *)(uintptr_t)events_options(bench->events))->budget =
                 nothing_left();
             bench_run(bench, post_till_full, NULL, NULL, 0);
-            assert_true(bench->ended && bench->error.data == NULL);
+            assert_true((i % 2 == 0 ? bench->over : bench->ended) && bench->error.data == NULL);
+            assert_true(!bench->closed && bench->rpc.state != RPC_BROKEN);
+            assert_ptr_equal(bench->rpc.out.budget, bench->env.budget);
             bench_destroy(bench);
         }
     }
