@@ -2,6 +2,7 @@
  * command line is read. */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -13,9 +14,10 @@
 /* --allow-uid of a running server. False: its command line cannot be read. */
 static bool read_uids(pid_t pid, const struct plugins *plugins, struct option_uids *uids) {
     char path[64];
-    char text[8192];
     char error[256];
     char *argv[MOST_WORDS + 1] = {NULL};
+    char *text = NULL;
+    size_t size = 0;
     int argc = 0;
     struct options options;
     snprintf(path, sizeof path, "/proc/%d/cmdline", (int)pid);
@@ -23,18 +25,23 @@ static bool read_uids(pid_t pid, const struct plugins *plugins, struct option_ui
     if (file == NULL) {
         return false;
     }
-    size_t len = fread(text, 1, sizeof text - 1, file);
+    while (argc <= MOST_WORDS && getdelim(&text, &size, '\0', file) > 0) {
+        argv[argc++] = text;
+        text = NULL;
+        size = 0;
+    }
+    free(text);
     fclose(file);
-    text[len] = '\0';
-    for (size_t at = 0; at < len && argc < MOST_WORDS; at += strlen(text + at) + 1) {
-        argv[argc++] = text + at;
+    bool read = argc > 0 && argc <= MOST_WORDS &&
+                options_parse(&options, plugins, argc, argv, error, sizeof error) == 0;
+    if (read) {
+        *uids = options.allow_uids;
+        options_free(&options);
     }
-    if (argc == 0 || options_parse(&options, plugins, argc, argv, error, sizeof error) != 0) {
-        return false;
+    for (int i = 0; i < argc; i++) {
+        free(argv[i]);
     }
-    *uids = options.allow_uids;
-    options_free(&options);
-    return true;
+    return read;
 }
 
 bool ask_find_refusal(const struct ask *ask, const struct plugins *plugins, char *text,
@@ -57,6 +64,10 @@ bool ask_find_refusal(const struct ask *ask, const struct plugins *plugins, char
         return false;
     }
     options_list_uids(&uids, &list);
+    if (list.len + 1 == sizeof ids) { /* ends with a whole id */
+        ids[sizeof ids - 4] = '\0';
+        snprintf(strrchr(ids, ','), 5, ",...");
+    }
     snprintf(text, size,
              "user id %lu is refused by the server's --allow-uid %s: run this as such a user, or "
              "start the server with %lu in that list",

@@ -1,14 +1,13 @@
 #include "declarative.h"
 
 #include <jansson.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include "limit.h"
 
 #define MOST_DEPTH 32u
-#define LINE       1024
 
 void header_names_add(struct header_names *to, const char *name, size_t len) {
     to->configurations++;
@@ -157,11 +156,13 @@ static void read_line(struct scan *scan, char *line) {
 void declarative_read_yaml(const char *text, const char *plugin, const char *usual,
                            struct header_names *to) {
     struct scan scan = {.search = {.plugin = plugin, .usual = usual, .to = to}};
-    char line[LINE];
     while (*text != '\0') {
         size_t len = strcspn(text, "\r\n");
-        snprintf(line, sizeof line, "%.*s", (int)(len < LINE ? len : LINE - 1), text);
-        read_line(&scan, line);
+        char *line = strndup(text, len);
+        if (line != NULL) {
+            read_line(&scan, line);
+        }
+        free(line);
         text += len;
         text += strspn(text, "\r\n");
     }

@@ -11,8 +11,6 @@
 #include "options_table.h"
 #include "settings.h"
 
-#define VALUE DOCTOR_VALUE
-
 /* --- the settings --- */
 
 static bool read_settings(struct patient *p) {
@@ -59,12 +57,11 @@ static void fill_in_node(struct patient *p) {
 
 static void fill_in_server(struct patient *p) {
     char key[160];
-    char usual[VALUE];
     settings_server_key(p->name, "socket", key, sizeof key);
-    snprintf(usual, sizeof usual, "%.900s/%s.socket", p->prefix, p->name);
-    snprintf(p->socket, sizeof p->socket, "%s", doctor_get(p, key, usual));
-    doctor_find_command(p, p->name, "start_cmd", p->start, sizeof p->start);
-    doctor_find_command(p, p->name, "query_cmd", p->query, sizeof p->query);
+    snprintf(p->usual_socket, sizeof p->usual_socket, "%s/%s.socket", p->prefix, p->name);
+    p->socket = doctor_get(p, key, p->usual_socket);
+    p->start = doctor_find_command(p, p->name, "start_cmd", p->usual_start);
+    p->query = doctor_find_command(p, p->name, "query_cmd", p->usual_query);
     p->phase[0] = p->protocol[0] = '\0';
     p->phases = 0;
 }
@@ -88,22 +85,21 @@ static void check_prefix(struct patient *p) {
         if (mend == NULL) {
             mend = doctor_mend(p, "kong prepare -p %s (kong start does it too)", p->prefix);
         }
-        doctor_fail(p, mend, "prefix %.900s (%s): %s", p->prefix, source, strerror(error));
+        doctor_fail(p, mend, "prefix %s (%s): %s", p->prefix, source, strerror(error));
     } else if (statvfs(p->prefix, &system) == 0 && (system.f_flag & ST_RDONLY) != 0) {
         doctor_fail(p,
                     "mount something writable there (a tmpfs will do), or set prefix to another "
                     "directory",
-                    "prefix %.900s (%s): its file system is read-only", p->prefix, source);
+                    "prefix %s (%s): its file system is read-only", p->prefix, source);
     } else if (!doctor_may(p, &status, 3)) {
         doctor_fail(p, doctor_mend(p, "chown %s %s", p->user, p->prefix),
-                    "prefix %.900s (%s): Kong's user %s cannot write there", p->prefix, source,
+                    "prefix %s (%s): Kong's user %s cannot write there", p->prefix, source,
                     p->user);
     } else {
-        doctor_ok(p, "prefix %.900s (%s), Kong's user %s writes there", p->prefix, source, p->user);
+        doctor_ok(p, "prefix %s (%s), Kong's user %s writes there", p->prefix, source, p->user);
     }
     if (p->options->prefix != NULL && set[0] != '\0' && strcmp(set, p->prefix) != 0) {
-        doctor_note(p, "the settings have prefix %.600s: start Kong with -p %.600s then", set,
-                    p->prefix);
+        doctor_note(p, "the settings have prefix %s: start Kong with -p %s then", set, p->prefix);
     }
 }
 
@@ -138,7 +134,7 @@ static void check_role(struct patient *p) {
                      "and the query command too (--print-conf --role control_plane)");
     } else if (strcasecmp(role, "traditional") != 0) {
         doctor_fail(p, "role = traditional, control_plane or data_plane",
-                    "role %.100s: Kong does not know it", role);
+                    "role %s: Kong does not know it", role);
     }
 }
 
@@ -147,7 +143,7 @@ static void check_log_level(struct patient *p) {
     if (strcasecmp(level, "info") == 0 || strcasecmp(level, "debug") == 0) {
         doctor_ok(p, "log_level %s: the server's own lines are in error.log", level);
     } else if (p->log_file[0] != '\0') {
-        doctor_ok(p, "the server's own lines are in %.900s (--log-file)", p->log_file);
+        doctor_ok(p, "the server's own lines are in %s (--log-file)", p->log_file);
     } else {
         doctor_note(p,
                     "log_level %.20s: error.log has the plugin's failures, but not the server's "
@@ -179,8 +175,8 @@ static void check_together(struct patient *p) {
         snprintf(p->shared, sizeof p->shared, "%s", p->socket);
     } else if (strcmp(p->shared, p->socket) != 0) {
         doctor_fail(p, doctor_mend_own(p, "socket", p->shared),
-                    "socket %.600s: the process that serves %s is at %.600s, as the others are",
-                    p->socket, p->plugin->name, p->shared);
+                    "socket %s: the process that serves %s is at %s, as the others are", p->socket,
+                    p->plugin->name, p->shared);
     }
     if (p->start[0] != '\0' && p->starts++ > 0) {
         char key[160];
@@ -250,6 +246,7 @@ bool doctor_run(const struct doctor_options *options, FILE *out) {
     }
     p->options = options;
     p->out = out;
+    buffer_init(&p->mend, DOCTOR_MOST);
     p->colours = isatty(fileno(out)) && getenv("NO_COLOR") == NULL;
     if (read_settings(p)) {
         examine(p);
@@ -259,6 +256,7 @@ bool doctor_run(const struct doctor_options *options, FILE *out) {
             well ? "all is well" : "see the lines that begin with FAIL", p->findings[DOCTOR_OK],
             p->findings[DOCTOR_NOTE], p->findings[DOCTOR_FAIL]);
     settings_free(&p->settings);
+    buffer_free(&p->mend);
     free(p);
     return well;
 }

@@ -2,11 +2,13 @@
 #ifndef SERVER_DOCTOR_H
 #define SERVER_DOCTOR_H
 
+#include <linux/limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <sys/types.h>
 
+#include "buffer.h"
 #include "plugins.h"
 #include "protocol.h"
 #include "settings.h"
@@ -32,8 +34,10 @@ bool doctor_run(const struct doctor_options *options, FILE *out);
 
 /* --- its parts: private to doctor*.c --- */
 
-#define DOCTOR_VALUE 1024
-#define DOCTOR_LIST  (3 * DOCTOR_VALUE) /* of names, in one setting */
+#define DOCTOR_NAME    1024              /* an item of a list of names */
+#define DOCTOR_COMMAND 160               /* "/usr/local/bin/NAME -dump" */
+#define DOCTOR_SOCKET  (PATH_MAX + 80)   /* PREFIX "/NAME.socket" */
+#define DOCTOR_MOST    ((size_t)1 << 20) /* of a mend */
 
 enum doctor_kind { DOCTOR_OK, DOCTOR_NOTE, DOCTOR_FAIL };
 
@@ -41,29 +45,29 @@ enum doctor_kind { DOCTOR_OK, DOCTOR_NOTE, DOCTOR_FAIL };
 struct patient {
     const struct doctor_options *options;
     FILE *out;
-    bool colours;                /* a terminal shows it */
-    unsigned findings[3];        /* how many of each enum doctor_kind */
-    char mend[4 * DOCTOR_VALUE]; /* of doctor_mend and the like */
+    bool colours;         /* a terminal shows it */
+    unsigned findings[3]; /* how many of each enum doctor_kind */
+    struct buffer mend;   /* of doctor_mend and the like */
 
     const struct kong_plugin *plugin; /* that is looked at; what follows is of its plugin server */
     struct settings settings;
-    char name[64]; /* the plugin server's, as Kong has it */
-    char prefix[DOCTOR_VALUE];
-    char socket[DOCTOR_VALUE];
-    char start[DOCTOR_VALUE]; /* "" : Kong starts nothing */
-    char query[DOCTOR_VALUE];
-    char phase[32];              /* one that Kong calls; "": not known */
-    unsigned phases;             /* that Kong calls, as KONG_PHASE_BITs; 0: not known */
-    bool control_plane;          /* of a hybrid Kong: proxies nothing, starts nothing */
-    int kong_major;              /* 0: not known */
-    char examined[DOCTOR_VALUE]; /* the last socket that was looked at, */
-    bool listening;              /* and whether a server is there */
-    unsigned servers, starts;    /* of several plugins: plugin servers so far, start commands, */
-    char shared[DOCTOR_VALUE];   /* the socket of all, and what all are to speak: what one of them
+    char name[64];                      /* the plugin server's, as Kong has it */
+    char prefix[PATH_MAX + 1];          /* too long for a path as it is, if the setting is */
+    const char *socket, *start, *query; /* of the settings, or the usual ones; start "": Kong starts
+                                           nothing */
+    char usual_socket[DOCTOR_SOCKET], usual_start[DOCTOR_COMMAND], usual_query[DOCTOR_COMMAND];
+    char phase[32];               /* one that Kong calls; "": not known */
+    unsigned phases;              /* that Kong calls, as KONG_PHASE_BITs; 0: not known */
+    bool control_plane;           /* of a hybrid Kong: proxies nothing, starts nothing */
+    int kong_major;               /* 0: not known */
+    char examined[DOCTOR_SOCKET]; /* the last socket that was looked at, */
+    bool listening;               /* and whether a server is there */
+    unsigned servers, starts;     /* of several plugins: plugin servers so far, start commands, */
+    char shared[DOCTOR_SOCKET];   /* the socket of all, and what all are to speak: what one of them
                                     needs, else what the first one speaks */
     char speaks[16];
-    char log_file[DOCTOR_VALUE]; /* --log-file of a start command; "": none */
-    char protocol[16];           /* of the query command's answer; "": not known */
+    char log_file[PATH_MAX]; /* --log-file of a start command; "": none */
+    char protocol[16];       /* of the query command's answer; "": not known */
     const char *user;
     uid_t uid; /* of Kong's workers */
     gid_t gid;
@@ -78,17 +82,22 @@ __attribute__((format(printf, 4, 5))) void doctor_say(struct patient *p, enum do
 
 const char *doctor_get(const struct patient *p, const char *key, const char *otherwise);
 
-/* --- mends: each returns p->mend, which the next one overwrites --- */
+/* --- mends: each returns the text of p->mend, which the next one overwrites --- */
+
+const char *doctor_mended(const struct patient *p);
 
 /* "key = value", or, where a variable sets the key, that variable: the file would change nothing.
  */
 const char *doctor_mend_setting(struct patient *p, const char *key, const char *value);
+/* The same, of what buffer_printf has put together, which it frees. */
+const char *doctor_mend_list(struct patient *p, const char *key, struct buffer *list);
 /* The same of this plugin server's key, "socket" or "start_cmd". */
 const char *doctor_mend_own(struct patient *p, const char *what, const char *value);
 /* Appends to the mend. */
 __attribute__((format(printf, 2, 3))) const char *doctor_mend_more(struct patient *p,
                                                                    const char *format, ...);
-#define doctor_mend(p_, ...) ((p_)->mend[0] = '\0', doctor_mend_more((p_), __VA_ARGS__))
+#define doctor_mend(p_, ...)                                                                       \
+    (buffer_clear(&(p_)->mend, DOCTOR_MOST), doctor_mend_more((p_), __VA_ARGS__))
 /* Who may look, where `error` is that this user may not (neither root nor Kong's user is that);
  * else NULL. */
 const char *doctor_mend_user(struct patient *p, int error);
@@ -103,10 +112,10 @@ bool doctor_may(const struct patient *p, const struct stat *status, unsigned bit
 
 /* doctor_others.c: quotes that Kong takes for part of a value, reported and taken away. */
 void doctor_quotes(struct patient *p);
-/* A command ("start_cmd" or "query_cmd") of the plugin server of that name, as Kong finds it; ""
- * for none. */
-void doctor_find_command(const struct patient *p, const char *name, const char *what, char *out,
-                         size_t size);
+/* A command ("start_cmd" or "query_cmd") of the plugin server of that name, as Kong finds it, in
+ * the settings or in `usual`; "" for none. */
+const char *doctor_find_command(const struct patient *p, const char *name, const char *what,
+                                char usual[DOCTOR_COMMAND]);
 /* The name in pluginserver_names whose commands run this program, into p->name, when the name that
  * was taken for it is not there. */
 void doctor_find_name(struct patient *p);

@@ -73,7 +73,7 @@ static void append_options(struct buffer *out, const struct shell_words *words, 
 /* "/opt/x/server --socket ... [options]", ends with NUL. Without `words` no more than that. */
 static void make_command(const struct patient *p, bool query, const struct shell_words *words,
                          const char *option, const char *argument, struct buffer *out) {
-    buffer_init(out, (size_t)16 << 10);
+    buffer_init(out, DOCTOR_MOST);
     shell_append(out, p->options->called);
     shell_append_option(out, query ? "dump" : "socket", query ? NULL : p->socket);
     if (query && doctor_has_several(p)) {
@@ -130,7 +130,7 @@ const char *doctor_mend_command(struct patient *p, bool query, const char *optio
                     command.failed ? "" : (const char *)command.data);
     buffer_free(&command);
     shell_words_free(&words);
-    return p->mend;
+    return doctor_mended(p);
 }
 
 /* What the options say, when the program is this one. False: something was wrong. */
@@ -138,17 +138,17 @@ static bool check_options(struct patient *p, struct shell_words *words) {
     struct options options;
     char error[512];
     if (parse(p, words, &options, error, sizeof error) != 0) {
-        doctor_fail(p, doctor_mend_command(p, false, NULL, NULL), "start command: %.600s: %.400s",
-                    p->start, error);
+        doctor_fail(p, doctor_mend_command(p, false, NULL, NULL), "start command: %s: %s", p->start,
+                    error);
         return false;
     }
     bool well = false;
     if (options.action != OPTIONS_RUN) {
         doctor_fail(p, doctor_mend_command(p, false, NULL, NULL),
-                    "start command: %.900s: that is not to serve, but to end", p->start);
+                    "start command: %s: that is not to serve, but to end", p->start);
     } else if (strcmp(options.socket, p->socket) != 0) {
         doctor_fail(p, doctor_mend_command(p, false, NULL, NULL),
-                    "start command: it listens at %.600s, Kong connects to %.600s", options.socket,
+                    "start command: it listens at %s, Kong connects to %s", options.socket,
                     p->socket);
     } else if (options.allow_uids.count > 0 && !options_has_uid(&options.allow_uids, p->uid)) {
         char uids[1024];
@@ -173,14 +173,13 @@ static bool check_program(struct patient *p, const char *program) {
     struct stat status;
     if (program[0] != '/') {
         doctor_fail(p, doctor_mend_command(p, false, NULL, NULL),
-                    "start command: %.900s: Kong starts it without PATH", p->start);
+                    "start command: %s: Kong starts it without PATH", p->start);
     } else if (stat(program, &status) != 0 || !S_ISREG(status.st_mode)) {
         doctor_fail(p, doctor_mend_command(p, false, NULL, NULL),
-                    "start command: %.900s: there is no program %.900s", p->start, program);
+                    "start command: %s: there is no program %s", p->start, program);
     } else if (!doctor_may(p, &status, 1)) {
         doctor_fail(p, doctor_mend(p, "chmod a+x %s", program),
-                    "start command: %.900s: Kong's user %s cannot run %.900s", p->start, p->user,
-                    program);
+                    "start command: %s: Kong's user %s cannot run %s", p->start, p->user, program);
     } else {
         return true;
     }
@@ -199,10 +198,10 @@ void doctor_start(struct patient *p) {
         return;
     }
     if (shell_split(&words, p->start) != 0 || words.count == 0) {
-        doctor_note(p, "start command: %.900s: only a shell can tell what that does", p->start);
+        doctor_note(p, "start command: %s: only a shell can tell what that does", p->start);
     } else if (check_program(p, words.words[0]) &&
                (!doctor_is_own(p, words.words[0]) || check_options(p, &words))) {
-        doctor_ok(p, "start command: %.900s", p->start);
+        doctor_ok(p, "start command: %s", p->start);
     }
     shell_words_free(&words);
 }

@@ -8,20 +8,20 @@
 #include "declarative.h"
 #include "doctor.h"
 #include "response_header.h"
-#include "text.h"
 
 #define MOST_FILE ((size_t)64 << 20)
 
 /* Names behind proxy_hide_header, in one of Kong's settings: "A; proxy_hide_header B". */
 static bool setting_hides(const struct patient *p, const char *key, const char *header) {
-    char words[DOCTOR_VALUE];
-    char *rest;
-    snprintf(words, sizeof words, "%s", doctor_get(p, key, ""));
-    for (char *word = strtok_r(words, "; \t\"'", &rest); word != NULL;
-         word = strtok_r(NULL, "; \t\"'", &rest)) {
-        if (strcasecmp(word, header) == 0) {
+    static const char between[] = "; \t\"'";
+    size_t len = strlen(header);
+    const char *word = doctor_get(p, key, "");
+    while (*(word += strspn(word, between)) != '\0') {
+        size_t word_len = strcspn(word, between);
+        if (word_len == len && strncasecmp(word, header, len) == 0) {
             return true;
         }
+        word += word_len;
     }
     return false;
 }
@@ -41,7 +41,7 @@ static void read_file(struct patient *p, const char *usual, struct header_names 
     if (file == NULL) {
         if (path[0] != '\0') {
             doctor_fail(p, "declarative_config = FILE, with one that Kong may read",
-                        "declarative_config %.600s: %s", path, strerror(errno));
+                        "declarative_config %s: %s", path, strerror(errno));
         }
         return;
     }
@@ -62,17 +62,16 @@ static void read_file(struct patient *p, const char *usual, struct header_names 
 /* The list of plugins: its first 1000. */
 static void ask_admin(struct patient *p, const char *usual, struct header_names *names) {
     const char *url = p->options->admin_url;
-    char command[DOCTOR_VALUE];
+    char command[512];
     struct doctor_output said;
     if (url == NULL) {
         return;
     }
-    snprintf(command, sizeof command, "curl -sS -f -m 8 '%.300s/plugins?size=1000'", url);
+    snprintf(command, sizeof command, "curl -sS -f -m 8 '%s/plugins?size=1000'", url);
     doctor_shell(command, DOCTOR_SHELL_MS, &said);
     if (said.text == NULL || said.status != 0 ||
         !declarative_read_json(said.text, strlen(said.text), p->plugin->name, usual, names)) {
-        doctor_fail(p, "--admin-url URL, as curl URL/status reaches it", "Admin API %.300s: %.200s",
-                    url,
+        doctor_fail(p, "--admin-url URL, as curl URL/status reaches it", "Admin API %s: %s", url,
                     said.text == NULL        ? said.reason
                     : said.errors[0] != '\0' ? said.errors
                                              : "no answer of Kong");
@@ -85,15 +84,16 @@ static const char hide_key[] = "nginx_proxy_proxy_hide_header";
 /* What hides all of the names, and what is hidden already. Kong writes `proxy_hide_header VALUE;`
  * for the one setting, so a second name takes a directive of its own. */
 static const char *hide_all(struct patient *p, const struct header_names *names) {
-    char value[2 * DOCTOR_VALUE];
-    struct text hidden = TEXT_IN(value);
-    text_add(&hidden, "%.900s", doctor_get(p, hide_key, ""));
+    struct buffer hidden;
+    buffer_init(&hidden, DOCTOR_MOST);
+    buffer_printf(&hidden, "%s", doctor_get(p, hide_key, ""));
     for (size_t i = 0; i < names->count; i++) {
         if (!is_hidden(p, names->names[i])) {
-            text_add_item(&hidden, "; proxy_hide_header ", names->names[i]);
+            buffer_printf(&hidden, "%s%s", hidden.len > 0 ? "; proxy_hide_header " : "",
+                          names->names[i]);
         }
     }
-    return doctor_mend_setting(p, hide_key, value);
+    return doctor_mend_list(p, hide_key, &hidden);
 }
 
 static void say_hidden(struct patient *p, const struct header_names *names, const char *usual) {

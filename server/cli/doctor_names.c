@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "doctor.h"
-#include "text.h"
 
 #define MOST_LETTERS 128
 #define FAR          ((size_t)99)
@@ -47,20 +46,19 @@ static bool is_meant(const char *text, const char *name) {
  * it, else behind. */
 static const char *complete_list(struct patient *p, const char *key, const char *list,
                                  const char *item) {
-    char value[DOCTOR_LIST];
-    char next[DOCTOR_VALUE];
-    struct text completed = TEXT_IN(value);
+    char next[DOCTOR_NAME];
+    struct buffer completed;
     bool there = false;
+    buffer_init(&completed, DOCTOR_MOST);
     while (settings_list_next(&list, next, sizeof next)) {
         bool meant = !there && is_meant(next, item);
         there = there || meant;
-        text_add_item(&completed, ",", meant ? item : next);
+        buffer_printf(&completed, "%s%s", completed.len > 0 ? "," : "", meant ? item : next);
     }
     if (!there) {
-        text_add_item(&completed, ",", item);
+        buffer_printf(&completed, "%s%s", completed.len > 0 ? "," : "", item);
     }
-    return completed.len + 1 < sizeof value ? doctor_mend_setting(p, key, value)
-                                            : doctor_mend(p, "%s with %s in it", key, item);
+    return doctor_mend_list(p, key, &completed);
 }
 
 static const char *const ends[] = {"socket", "start_cmd", "query_cmd"};
@@ -96,7 +94,7 @@ void doctor_names(struct patient *p) {
         if (names[0] != '\0') {
             doctor_mend_more(p, " (if it is called otherwise there: --name)");
         }
-        doctor_fail(p, p->mend, "pluginserver_names does not have %s", p->name);
+        doctor_fail(p, doctor_mended(p), "pluginserver_names does not have %s", p->name);
     }
     if (settings_list_has(plugins, plugin)) {
         doctor_ok(p, "plugins has %s", plugin);
@@ -110,7 +108,7 @@ void doctor_names(struct patient *p) {
 /* Finds the key that is most like `key`, among the keys of these names. Returns the distance; 0:
  * the same. */
 static size_t nearest_key(const char *names, const char *key, char *out, size_t size) {
-    char name[DOCTOR_VALUE];
+    char name[DOCTOR_NAME];
     size_t nearest = FAR;
     while (settings_list_next(&names, name, sizeof name)) {
         for (size_t i = 0; i < 3; i++) {
@@ -146,18 +144,16 @@ static void check_key(struct patient *p, const struct setting *setting) {
     if (distance == 0) { /* the list is wrong, which was reported above */
         doctor_mend(p, "pluginserver_names with %s in it, as above", p->name);
     } else if (distance > 8) {
-        settings_server_key(p->name, "{socket,start_cmd,query_cmd}", p->mend, sizeof p->mend);
+        settings_server_key(p->name, "{socket,start_cmd,query_cmd}", name, sizeof name);
+        doctor_mend(p, "%s", name);
     } else if (setting->variable) {
         settings_variable(right, name, sizeof name);
         doctor_mend(p, "the variable %s", name);
     } else {
         doctor_mend(p, "%s = %s", right, setting->value);
-        if (strlen(p->mend) + 1 == sizeof p->mend) {
-            doctor_mend(p, "the key %s", right);
-        }
     }
     settings_variable(setting->key, name, sizeof name);
-    doctor_fail(p, p->mend, "the %s %.100s belongs to no name in pluginserver_names",
+    doctor_fail(p, doctor_mended(p), "the %s %s belongs to no name in pluginserver_names",
                 setting->variable ? "variable" : "key", setting->variable ? name : setting->key);
 }
 

@@ -8,7 +8,6 @@
 
 #include "doctor.h"
 #include "shell_words.h"
-#include "text.h"
 
 /* --- quotes --- */
 
@@ -43,7 +42,7 @@ void doctor_quotes(struct patient *p) {
         }
         settings_variable(setting->key, name, sizeof name);
         doctor_fail(p, doctor_mend_setting(p, setting->key, setting->value),
-                    "%.150s: there are quotes around the value, which Kong takes as part of it%s",
+                    "%s: there are quotes around the value, which Kong takes as part of it%s",
                     setting->variable ? name : setting->key,
                     setting->variable
                         ? " (an env file and a list in docker-compose.yml pass them on)"
@@ -53,20 +52,21 @@ void doctor_quotes(struct patient *p) {
 
 /* --- names --- */
 
-void doctor_find_command(const struct patient *p, const char *name, const char *what, char *out,
-                         size_t size) {
+const char *doctor_find_command(const struct patient *p, const char *name, const char *what,
+                                char usual[DOCTOR_COMMAND]) {
     char key[160];
     char plain[101];
-    char usual[160];
     settings_server_key(name, what, key, sizeof key);
     settings_lower(name, plain, sizeof plain);
-    snprintf(usual, sizeof usual, "/usr/local/bin/%s", plain);
+    int len = snprintf(usual, DOCTOR_COMMAND, "/usr/local/bin/%s", plain);
     const char *set = doctor_get(p, key, ""); /* an empty value is none, to Kong too */
     if (set[0] != '\0' || access(usual, F_OK) != 0) {
-        snprintf(out, size, "%s", set);
-    } else {
-        snprintf(out, size, "%s%s", usual, strcmp(what, "query_cmd") == 0 ? " -dump" : "");
+        return set;
     }
+    if (strcmp(what, "query_cmd") == 0) {
+        snprintf(usual + len, (size_t)(DOCTOR_COMMAND - len), " -dump");
+    }
+    return usual;
 }
 
 /* Whether words behind the program name this plugin: "--plugin NAME", "-plugin=NAME". */
@@ -86,11 +86,10 @@ static bool names_plugin(const struct shell_words *words, const char *plugin) {
 /* Of several plugins only the query command says which it is about. */
 static bool runs_this_program(const struct patient *p, const char *name) {
     static const char *const commands[] = {"query_cmd", "start_cmd"};
-    char command[DOCTOR_VALUE];
+    char usual[DOCTOR_COMMAND];
     for (size_t i = 0; i < (doctor_has_several(p) ? 1 : 2); i++) {
         struct shell_words words;
-        doctor_find_command(p, name, commands[i], command, sizeof command);
-        if (shell_split(&words, command) != 0) {
+        if (shell_split(&words, doctor_find_command(p, name, commands[i], usual)) != 0) {
             continue;
         }
         bool own = words.count > 0 && doctor_is_own(p, words.words[0]) &&
@@ -104,7 +103,7 @@ static bool runs_this_program(const struct patient *p, const char *name) {
 }
 
 void doctor_find_name(struct patient *p) {
-    char name[DOCTOR_VALUE];
+    char name[DOCTOR_NAME];
     char found[sizeof p->name] = "";
     const char *names = doctor_get(p, "pluginserver_names", "");
     if (p->options->name_given || (settings_list_has(names, p->name) &&
@@ -129,32 +128,31 @@ void doctor_find_name(struct patient *p) {
 
 /* The setting pluginserver_names without that name, as a mend. */
 static const char *leave_out(struct patient *p, const char *list, const char *name) {
-    char rest[DOCTOR_LIST];
-    char next[DOCTOR_VALUE];
-    struct text names = TEXT_IN(rest);
+    char next[DOCTOR_NAME];
+    struct buffer names;
+    buffer_init(&names, DOCTOR_MOST);
     while (settings_list_next(&list, next, sizeof next)) {
         if (strcasecmp(next, name) != 0) {
-            text_add_item(&names, ",", next);
+            buffer_printf(&names, "%s%s", names.len > 0 ? "," : "", next);
         }
     }
-    return names.len + 1 < sizeof rest ? doctor_mend_setting(p, "pluginserver_names", rest)
-                                       : doctor_mend(p, "pluginserver_names without %s", name);
+    return doctor_mend_list(p, "pluginserver_names", &names);
 }
 
 /* Whether the server's query command tells of this plugin. One that does not do is reported once.
  */
 static bool has_plugin(struct patient *p, const char *list, const char *name) {
-    char command[DOCTOR_VALUE];
+    char usual[DOCTOR_COMMAND];
     struct doctor_output said = {.text = NULL};
-    doctor_find_command(p, name, "query_cmd", command, sizeof command);
+    const char *command = doctor_find_command(p, name, "query_cmd", usual);
     if (command[0] != '\0') {
         doctor_shell(command, DOCTOR_SHELL_MS, &said);
     }
     if (said.reason != NULL && p->servers == 0) {
         leave_out(p, list, name);
         doctor_fail(
-            p, doctor_mend_more(p, " (or mend the query command of the plugin server %.60s)", name),
-            "the plugin server %.60s: query command: %.300s: %s", name, command, said.reason);
+            p, doctor_mend_more(p, " (or mend the query command of the plugin server %s)", name),
+            "the plugin server %s: query command: %s: %s", name, command, said.reason);
     }
     json_t *json = said.text == NULL ? NULL : json_loads(said.text, 0, NULL);
     json_t *plugins = json_object_get(json, "Plugins");
@@ -170,24 +168,24 @@ static bool has_plugin(struct patient *p, const char *list, const char *name) {
  * doctor_query's. */
 static void check_commands(struct patient *p, const char *list) {
     const char *names = list;
-    char name[DOCTOR_VALUE];
-    char command[DOCTOR_VALUE];
+    char name[DOCTOR_NAME];
+    char usual[DOCTOR_COMMAND];
     while (settings_list_next(&names, name, sizeof name)) {
-        doctor_find_command(p, name, "query_cmd", command, sizeof command);
-        if (command[0] != '\0' || strcasecmp(name, p->name) == 0) {
+        if (doctor_find_command(p, name, "query_cmd", usual)[0] != '\0' ||
+            strcasecmp(name, p->name) == 0) {
             continue;
         }
         leave_out(p, list, name);
-        doctor_fail(
-            p, doctor_mend_more(p, " (or give the plugin server %.60s its query command)", name),
-            "the plugin server %.60s has no query command: Kong refuses to start: "
-            "query_command undefined for pluginserver %.60s",
-            name, name);
+        doctor_fail(p,
+                    doctor_mend_more(p, " (or give the plugin server %s its query command)", name),
+                    "the plugin server %s has no query command: Kong refuses to start: "
+                    "query_command undefined for pluginserver %s",
+                    name, name);
     }
 }
 
 void doctor_twins(struct patient *p) {
-    char name[DOCTOR_VALUE];
+    char name[DOCTOR_NAME];
     bool behind = false;
     const char *list = doctor_get(p, "pluginserver_names", "");
     const char *names = list;
@@ -205,11 +203,11 @@ void doctor_twins(struct patient *p) {
             continue;
         } else if (behind) {
             doctor_fail(p, leave_out(p, list, name),
-                        "the plugin server %.60s has %s too and stands behind %s: Kong takes the "
+                        "the plugin server %s has %s too and stands behind %s: Kong takes the "
                         "last one",
                         name, plugin, p->name);
         } else {
-            doctor_note(p, "the plugin server %.60s has %s too; Kong takes the last one, %s", name,
+            doctor_note(p, "the plugin server %s has %s too; Kong takes the last one, %s", name,
                         plugin, p->name);
         }
     }

@@ -221,7 +221,7 @@ static void report(struct patient *p, json_t *json) {
     json_t *protocol = json_object_get(json, "Protocol");
     snprintf(p->protocol, sizeof p->protocol, "%s",
              protocol == NULL ? "MsgPack:1" : json_string_value(protocol));
-    doctor_ok(p, "query command: %.300s: speaks %s, phases %s", p->query, p->protocol, names);
+    doctor_ok(p, "query command: %s: speaks %s, phases %s", p->query, p->protocol, names);
     if ((phases & KONG_PHASE_BIT(KONG_PHASE_HEADER_FILTER)) != 0) {
         doctor_fail(p, doctor_mend_command(p, true, "phases", "access"),
                     "header_filter: Kong up to 3.9 destroys each response");
@@ -252,15 +252,15 @@ void doctor_query(struct patient *p) {
     doctor_shell(p->query, DOCTOR_SHELL_MS, &said);
     json_t *json = said.text == NULL ? NULL : json_loads(said.text, 0, NULL);
     if (said.text == NULL) {
-        doctor_fail(p, doctor_mend_command(p, true, NULL, NULL), "query command: %.300s: %s",
-                    p->query, said.reason);
+        doctor_fail(p, doctor_mend_command(p, true, NULL, NULL), "query command: %s: %s", p->query,
+                    said.reason);
     } else if (json != NULL) {
         report(p, json);
     } else {
         printable_copy(begin, sizeof begin, said.text, strlen(said.text));
         describe_end(&said, end, sizeof end);
         doctor_fail(
-            p, doctor_mend_command(p, true, NULL, NULL), "query command: %.300s: %s%s%s", p->query,
+            p, doctor_mend_command(p, true, NULL, NULL), "query command: %s: %s%s%s", p->query,
             said.text[0] == '\0' ? "prints nothing"
                                  : "its standard output must be JSON and nothing else: no JSON: ",
             begin, end);

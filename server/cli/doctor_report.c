@@ -8,25 +8,38 @@
 #include "printable.h"
 #include "shell_words.h"
 
+static const char no_memory[] = "(out of memory)";
+
+static void print_line(FILE *out, const char *text) {
+    text = text != NULL ? text : no_memory;
+    size_t size = 4 * strlen(text) + 4; /* each byte may become \xNN */
+    char *line = malloc(size);
+    if (line != NULL) {
+        printable_copy(line, size, text, strlen(text));
+    }
+    fprintf(out, "%s\n", line != NULL ? line : no_memory);
+    free(line);
+}
+
 void doctor_say(struct patient *p, enum doctor_kind kind, const char *mend, const char *format,
                 ...) {
     static const char *const kinds[][2] = {[DOCTOR_OK] = {"ok", "\033[32m"},
                                            [DOCTOR_NOTE] = {"note", "\033[33m"},
                                            [DOCTOR_FAIL] = {"FAIL", "\033[1;31m"}};
-    char text[2048];
-    char line[sizeof p->mend];
+    char *text;
     va_list args;
     va_start(args, format);
-    if (vsnprintf(text, sizeof text, format, args) < 0) {
-        text[0] = '\0';
+    if (vasprintf(&text, format, args) < 0) {
+        text = NULL;
     }
     va_end(args);
-    printable_copy(line, sizeof line, text, strlen(text));
-    fprintf(p->out, "%s%-4s%s %s\n", p->colours ? kinds[kind][1] : "", kinds[kind][0],
-            p->colours ? "\033[0m" : "", line);
+    fprintf(p->out, "%s%-4s%s ", p->colours ? kinds[kind][1] : "", kinds[kind][0],
+            p->colours ? "\033[0m" : "");
+    print_line(p->out, text);
+    free(text);
     if (kind == DOCTOR_FAIL) {
-        printable_copy(line, sizeof line, mend, strlen(mend));
-        fprintf(p->out, "     mend: %s\n", line);
+        fputs("     mend: ", p->out);
+        print_line(p->out, mend);
     }
     p->findings[kind]++;
 }
@@ -42,12 +55,18 @@ const char *doctor_mend_setting(struct patient *p, const char *key, const char *
     if (getenv(variable) == NULL) {
         return doctor_mend(p, "%s = %s", key, value);
     }
-    buffer_init(&quoted, (size_t)16 << 10);
+    buffer_init(&quoted, DOCTOR_MOST);
     shell_append(&quoted, value);
     doctor_mend(p, "%s=%.*s, in the environment, which wins over kong.conf", variable,
                 (int)quoted.len, quoted.data != NULL ? (const char *)quoted.data : "");
     buffer_free(&quoted);
-    return p->mend;
+    return doctor_mended(p);
+}
+
+const char *doctor_mend_list(struct patient *p, const char *key, struct buffer *list) {
+    doctor_mend_setting(p, key, list->len == 0 || list->failed ? "" : (const char *)list->data);
+    buffer_free(list);
+    return doctor_mended(p);
 }
 
 const char *doctor_mend_own(struct patient *p, const char *what, const char *value) {
@@ -56,19 +75,27 @@ const char *doctor_mend_own(struct patient *p, const char *what, const char *val
     return doctor_mend_setting(p, key, value);
 }
 
+const char *doctor_mended(const struct patient *p) {
+    return p->mend.failed ? no_memory : (const char *)p->mend.data;
+}
+
 const char *doctor_mend_more(struct patient *p, const char *format, ...) {
-    size_t len = strlen(p->mend);
+    char *more;
     va_list args;
     va_start(args, format);
-    vsnprintf(p->mend + len, sizeof p->mend - len, format, args);
+    if (vasprintf(&more, format, args) < 0) {
+        more = NULL;
+    }
     va_end(args);
-    return p->mend;
+    buffer_printf(&p->mend, "%s", more != NULL ? more : no_memory);
+    free(more);
+    return doctor_mended(p);
 }
 
 const char *doctor_mend_user(struct patient *p, int error) {
     return error != EACCES || geteuid() == 0 || geteuid() == p->uid
                ? NULL
-               : doctor_mend(p, "run --doctor as root or as Kong's user %.60s", p->user);
+               : doctor_mend(p, "run --doctor as root or as Kong's user %s", p->user);
 }
 
 bool doctor_may(const struct patient *p, const struct stat *status, unsigned bits) {

@@ -11,10 +11,9 @@
 
 /* How the server comes to run: by Kong, or by something else. */
 static const char *start_again(struct patient *p) {
-    return p->start[0] != '\0'
-               ? "kong restart; then look into error.log at log_level = info"
-               : doctor_mend(p, "start %.600s --socket %.600s, as whatever manages it does",
-                             p->options->called, p->socket);
+    return p->start[0] != '\0' ? "kong restart; then look into error.log at log_level = info"
+                               : doctor_mend(p, "start %s --socket %s, as whatever manages it does",
+                                             p->options->called, p->socket);
 }
 
 static void say_too_long(struct patient *p) {
@@ -22,7 +21,7 @@ static void say_too_long(struct patient *p) {
     snprintf(value, sizeof value, "/run/%s.socket", p->name);
     doctor_mend_own(p, "socket", value);
     doctor_fail(p, doctor_mend_more(p, " (or another short path), and the same behind --socket"),
-                "socket %.900s: a path of %zu bytes, at most %zu are possible", p->socket,
+                "socket %s: a path of %zu bytes, at most %zu are possible", p->socket,
                 strlen(p->socket), sizeof((struct sockaddr_un *)0)->sun_path - 1);
 }
 
@@ -35,34 +34,35 @@ static void say_closed(struct patient *p, const struct stat *status, const char 
         doctor_mend(p, "end the server that was started by another, kill %d; then kong restart",
                     (int)pid);
     } else if (group != NULL) {
-        doctor_mend(p, "start it with --socket-mode 0660 --socket-group %.60s", group->gr_name);
+        doctor_mend(p, "start it with --socket-mode 0660 --socket-group %s", group->gr_name);
     } else {
-        doctor_mend(p, "start it as Kong's user %.60s", p->user);
+        doctor_mend(p, "start it as Kong's user %s", p->user);
     }
-    doctor_fail(p, p->mend, "socket %.800s: owner %s, mode %04o: Kong's user %s cannot connect",
-                p->socket, owner, status->st_mode & 07777, p->user);
+    doctor_fail(p, doctor_mended(p),
+                "socket %s: owner %s, mode %04o: Kong's user %s cannot connect", p->socket, owner,
+                status->st_mode & 07777, p->user);
 }
 
 /* Kong's workers and the server would each take it from where they happen to be. */
 static void say_relative(struct patient *p) {
-    char value[2 * DOCTOR_VALUE];
+    char value[2 * DOCTOR_SOCKET];
     snprintf(value, sizeof value, "%s/%s", p->prefix, p->socket);
     doctor_mend_own(p, "socket", value);
     doctor_fail(p, doctor_mend_more(p, ", and the same behind --socket"),
-                "socket %.900s: Kong needs the whole path, from / on", p->socket);
+                "socket %s: Kong needs the whole path, from / on", p->socket);
 }
 
 /* The file cannot be looked at. */
 static void say_absent(struct patient *p, int error) {
     const char *mend = doctor_mend_user(p, error);
     if (mend != NULL) {
-        doctor_fail(p, mend, "socket %.900s: this user may not look at it", p->socket);
+        doctor_fail(p, mend, "socket %s: this user may not look at it", p->socket);
         return;
     }
     doctor_fail(p,
                 p->start[0] != '\0' ? "kong start, or kong restart; then look into error.log"
                                     : start_again(p),
-                "socket %.900s: %s: no server has been started", p->socket, strerror(error));
+                "socket %s: %s: no server has been started", p->socket, strerror(error));
 }
 
 /* A socket that Kong's user may connect to. */
@@ -71,11 +71,10 @@ static bool check_listener(struct patient *p) {
     enum socket_path look = socket_look(p->socket, &pid);
     const char *mend = look == SOCKET_PATH_UNKNOWN ? doctor_mend_user(p, EACCES) : NULL;
     if (mend != NULL) {
-        doctor_fail(p, mend, "socket %.900s: this user may not connect: no event was tried",
-                    p->socket);
+        doctor_fail(p, mend, "socket %s: this user may not connect: no event was tried", p->socket);
     } else if (look == SOCKET_PATH_FREE) {
         doctor_fail(p, start_again(p),
-                    "socket %.900s: nobody listens: the file is left over from a server that has "
+                    "socket %s: nobody listens: the file is left over from a server that has "
                     "ended (the next one replaces it)",
                     p->socket);
     } else {
@@ -102,12 +101,11 @@ static bool check_socket(struct patient *p) {
     const char *owner = entry != NULL ? entry->pw_name : "?";
     if (!S_ISSOCK(status.st_mode)) {
         doctor_fail(p, doctor_mend(p, "rm %s, and restart Kong", p->socket),
-                    "socket %.900s: is not a socket", p->socket);
+                    "socket %s: is not a socket", p->socket);
     } else if (!doctor_may(p, &status, 2)) {
         say_closed(p, &status, owner);
     } else if (check_listener(p)) {
-        doctor_ok(p, "socket %.900s: owner %s, mode %04o", p->socket, owner,
-                  status.st_mode & 07777);
+        doctor_ok(p, "socket %s: owner %s, mode %04o", p->socket, owner, status.st_mode & 07777);
         return true;
     }
     return false;

@@ -6,7 +6,7 @@
 
 #include "buffer.h"
 
-#define SHELL_WORDS_MOST 64
+#define SHELL_WORDS_MOST 256
 
 /* Appends a word, quoted where the shell asks for it, behind a blank unless it is the first. */
 void shell_append(struct buffer *out, const char *word);

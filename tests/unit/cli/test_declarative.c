@@ -77,6 +77,18 @@ static void yaml(void **state) {
            "Version of 1");
 }
 
+/* A plugin in one line, however long that is. */
+static void a_long_line(void **state) {
+    char text[3000];
+    char tags[2000];
+    (void)state;
+    memset(tags, 'x', sizeof tags);
+    snprintf(text, sizeof text,
+             "plugins:\n- {name: api-version, tags: [%.*s], config: {response_header: X-Long}}\n",
+             (int)sizeof tags, tags);
+    expect(true, text, "X-Long of 1");
+}
+
 static void odd_text_is_passed_over(void **state) {
     static char deep[8192];
     static char line[5000];
@@ -96,6 +108,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(json),
         cmocka_unit_test(yaml),
+        cmocka_unit_test(a_long_line),
         cmocka_unit_test(odd_text_is_passed_over),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

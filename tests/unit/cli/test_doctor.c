@@ -14,13 +14,6 @@
 
 #include "doctor_place.h"
 
-/* 1,280 bytes of a list, and 5,120 */
-#define LIST_OF_4 "one-more-plugin,one-more-plugin,one-more-plugin,one-more-plugin,"
-#define LONG_LIST                                                                                  \
-    LIST_OF_4 LIST_OF_4 LIST_OF_4 LIST_OF_4 LIST_OF_4 LIST_OF_4 LIST_OF_4 LIST_OF_4 LIST_OF_4      \
-        LIST_OF_4 LIST_OF_4 LIST_OF_4 LIST_OF_4 LIST_OF_4 LIST_OF_4 LIST_OF_4 LIST_OF_4 LIST_OF_4  \
-            LIST_OF_4 LIST_OF_4
-
 static const struct row rows[] = {
     {.settings = "",
      .well = true,
@@ -43,7 +36,7 @@ static const struct row rows[] = {
     {.settings = "plugins = " LONG_LIST "last",
      .says = {"\n     mend: plugins = " LONG_LIST "last,rig\n"}},
     {.settings = "plugins = " LONG_LIST LONG_LIST LONG_LIST LONG_LIST "last",
-     .says = {"\n     mend: plugins with rig in it\n"}},
+     .says = {"\n     mend: plugins = " LONG_LIST LONG_LIST LONG_LIST LONG_LIST "last,rig\n"}},
     {.settings = "plugins = off", .says = {"\n     mend: plugins = bundled,rig\n"}},
     {.settings = "plugins = bundled",
      .variable = "KONG_PLUGINS=bundled,rig",
@@ -103,7 +96,8 @@ static const struct row rows[] = {
     {.settings = "pluginserver_names = doctored," LONG_LIST "last\n"
                  "pluginserver_last_socket = " LONG_LIST LONG_LIST LONG_LIST LONG_LIST "\n"
                  "pluginserver_last_startcmd = " LONG_LIST LONG_LIST LONG_LIST LONG_LIST,
-     .says = {"\n     mend: the key pluginserver_last_start_cmd\n"}},
+     .says = {"\n     mend: pluginserver_last_start_cmd = " LONG_LIST LONG_LIST LONG_LIST LONG_LIST
+              "\n"}},
     {.settings = "",
      .variable = "KONG_PLUGINSERVER_DOCTORED_SOKET=/z",
      .says = {"\nFAIL the variable KONG_PLUGINSERVER_DOCTORED_SOKET belongs to no name in "
@@ -153,6 +147,15 @@ static const struct row rows[] = {
      .says = {"\nFAIL start command: its --allow-uid leaves out Kong's user ",
               "\n     mend: " KEY "start_cmd = {dir}/server --socket {sock} --log-level warn "
               "--allow-uid 54321,{uid}\n"}},
+    {.settings = KEY
+     "start_cmd = {dir}/server --socket {sock} --log-file /" LONG_LIST LONG_LIST LONG_LIST LONG_LIST
+     " --allow-uid 54321",
+     .says = {"\n     mend: " KEY
+              "start_cmd = {dir}/server --socket {sock} --log-file /" LONG_LIST LONG_LIST LONG_LIST
+                  LONG_LIST " --allow-uid 54321,{uid}\n"}},
+    {.settings = KEY "start_cmd = {dir}/server --socket {sock} --log-file /" LONG_LIST,
+     .well = true,
+     .says = {"\nok   start command: {dir}/server --socket {sock} --log-file /" LONG_LIST "\n"}},
     {.settings = KEY "start_cmd = {dir}/server --dump --phases access",
      .says =
          {"\nFAIL start command: {dir}/server --dump --phases access: that is not to serve, but "
@@ -191,6 +194,12 @@ static const struct row rows[] = {
     {.settings = KEY "query_cmd = true", .says = {"\nFAIL query command: true: prints nothing\n"}},
     {.settings = KEY "query_cmd = yes",
      .says = {"\nFAIL query command: yes: prints more than 1 MiB\n"}},
+    {.settings = KEY "query_cmd = : " LONG_LIST "; {dir}/server --dump",
+     .well = true,
+     .says = {"\nok   query command: : " LONG_LIST "; {dir}/server --dump: speaks ProtoBuf:1"}},
+    {.settings = "pluginserver_names = other,doctored\n"
+                 "pluginserver_other_query_cmd = : " LONG_LIST "; yes",
+     .says = {"; yes: prints more than 1 MiB\n"}},
     {.settings = KEY "query_cmd =",
      .says = {"\nFAIL no query command: Kong cannot learn of the plugin\n"}},
     {.settings = "", .dump = "{}", .says = {"it is not a plugin info table"}},

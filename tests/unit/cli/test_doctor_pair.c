@@ -86,6 +86,14 @@ static const struct row rows_of_pair[] = {
     {.settings = "nginx_proxy_proxy_hide_header = x-made-up",
      .well = true,
      .says = {"\nok   header X-Made-Up: one that an upstream sends is dropped\n"}},
+    {.settings = "nginx_proxy_proxy_hide_header = X-A; proxy_hide_header " LONG_LIST
+                 "; proxy_hide_header X-Made-Up",
+     .well = true,
+     .says = {"\nok   header X-Made-Up: one that an upstream sends is dropped\n"}},
+    {.settings = "nginx_proxy_proxy_hide_header = " LONG_LIST LONG_LIST,
+     .well = true,
+     .says = {" clients get both; nginx_proxy_proxy_hide_header = " LONG_LIST LONG_LIST
+              "; proxy_hide_header X-Made-Up drops the upstream's\n"}},
     {.settings = "declarative_config = {dir}/kong.json",
      .well = true,
      .says = {HEADER_NOTE("X-Other") "=X-Other)\n"}},

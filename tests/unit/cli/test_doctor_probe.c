@@ -244,7 +244,7 @@ static void probe(const char *path, enum protocol protocol, struct doctor_findin
     p->out = stdout;
     p->plugin = &plugin;
     p->uid = geteuid();
-    snprintf(p->socket, sizeof p->socket, "%s", path);
+    p->socket = path;
     snprintf(p->phase, sizeof p->phase, "access");
     doctor_probe(p, protocol, finding);
     free(p);

@@ -31,6 +31,13 @@ struct row {
 #define PROTOBUF "\"Protocol\":\"ProtoBuf:1\","
 #define SCHEMA   "\"Schema\":{\"name\":\"rig\"},"
 
+/* 1,280 bytes of a list, and 5,120 */
+#define LIST_OF_4 "one-more-plugin,one-more-plugin,one-more-plugin,one-more-plugin,"
+#define LONG_LIST                                                                                  \
+    LIST_OF_4 LIST_OF_4 LIST_OF_4 LIST_OF_4 LIST_OF_4 LIST_OF_4 LIST_OF_4 LIST_OF_4 LIST_OF_4      \
+        LIST_OF_4 LIST_OF_4 LIST_OF_4 LIST_OF_4 LIST_OF_4 LIST_OF_4 LIST_OF_4 LIST_OF_4 LIST_OF_4  \
+            LIST_OF_4 LIST_OF_4
+
 struct place {
     char scratch[SCRATCH_PATH];
     char directory[PATH_MAX], program[PATH_MAX + 16], conf[PATH_MAX + 16];
