@@ -175,7 +175,8 @@ size_t rpc_answer_orphan(const struct plugins *plugins, uint8_t what, uint32_t i
                          const uint8_t *read, bool next_process, uint8_t *out, size_t size);
 
 /* On ProtoBuf:1 Kong 2.8 goes on without the plugin when it reads "closed" in place of an answer to
- * an event: so a connection of such a Kong does not just end. */
+ * an event: so a connection of such a Kong does not just end. Behind an exit it does: Kong closes.
+ */
 bool rpc_wants_words(const struct rpc *rpc);
 
 /* What is to be said before our side ends with nothing under way, in `out`; how many bytes, mostly

@@ -112,6 +112,41 @@ static void event_at_work(void **state) {
     }
 }
 
+/* --- Kong 2.8, over ProtoBuf:1: before our side of a connection ends --- */
+
+static int exits(struct kong *kong, struct bench *bench) {
+    (void)bench;
+    kong_response_exit(kong, 403, kong_str("denied"), kong_nil());
+    return 0;
+}
+
+static int does_nothing(struct kong *kong, struct bench *bench) {
+    (void)kong;
+    (void)bench;
+    return 0;
+}
+
+/* Kong may be writing an event. Not behind an exit: Kong closes; not twice. */
+static void last_words(void **state) {
+    uint8_t out[256];
+    struct bench *bench = bench_create_2_8(PROTOCOL_PROTOBUF);
+    (void)state;
+    bench_run(bench, does_nothing, NULL, NULL, 0);
+    assert_int_equal(bench->rpc.state, RPC_OPEN);
+    assert_true(rpc_wants_words(&bench->rpc));
+    size_t len = rpc_last_words(&bench->rpc, out, sizeof out);
+    assert_non_null(memmem(out, len, "no plugin instance", 18));
+    rpc_end(&bench->rpc);
+    assert_false(rpc_wants_words(&bench->rpc));
+    assert_int_equal(rpc_last_words(&bench->rpc, out, sizeof out), 0);
+    bench_close(bench);
+    bench_run(bench, exits, NULL, NULL, 0);
+    assert_int_equal(bench->rpc.state, RPC_EXITED);
+    assert_false(rpc_wants_words(&bench->rpc));
+    assert_int_equal(rpc_last_words(&bench->rpc, out, sizeof out), 0);
+    bench_destroy(bench);
+}
+
 /* --- What is said for a process that is dead --- */
 
 static int handle(struct kong *kong, const void *config) {
@@ -268,9 +303,9 @@ static void nothing_is_said(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_a_half_is_of),  cmocka_unit_test(event_at_work),
-        cmocka_unit_test(events_of_the_dead), cmocka_unit_test(events_that_go_on),
-        cmocka_unit_test(what_it_had_read),   cmocka_unit_test(starts_of_the_dead),
-        cmocka_unit_test(nothing_is_said),
+        cmocka_unit_test(last_words),         cmocka_unit_test(events_of_the_dead),
+        cmocka_unit_test(events_that_go_on),  cmocka_unit_test(what_it_had_read),
+        cmocka_unit_test(starts_of_the_dead), cmocka_unit_test(nothing_is_said),
     };
     return cmocka_run_group_tests_name("test_in_flight", tests, NULL, NULL);
 }
