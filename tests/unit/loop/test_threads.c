@@ -184,13 +184,12 @@ static void busy_threads_get_no_connections(void **state) {
     (void)state;
     crowd_start(&crowd, (struct sim_server_options){0});
     hold_lane(&crowd);
-    for (size_t i = 0; i < LENGTH(others); i++) {
+    for (size_t i = 0; i < LANES; i++) {
         msgpack_peer_open(&others[i], sim_server_path(crowd.rig.server));
-        if (i == LANES - 1) {
-            usleep(200000);
-        }
     }
-    for (size_t i = LANES; i < LENGTH(others); i++) {
+    usleep(200000);
+    for (size_t i = LANES; i < LENGTH(others); i++) { /* one by one: the other threads are free */
+        msgpack_peer_open(&others[i], sim_server_path(crowd.rig.server));
         struct rpc_reply reply = msgpack_peer_ask(
             &others[i], (struct rpc_call){.command = RPC_PLUGIN_NAMES}, &crowd.arena);
         assert_int_equal(reply.kind, RPC_REPLY_NAMES);
@@ -199,6 +198,38 @@ static void busy_threads_get_no_connections(void **state) {
     for (size_t i = 0; i < LENGTH(others); i++) {
         msgpack_peer_ask(&others[i], (struct rpc_call){.command = RPC_PLUGIN_NAMES}, &crowd.arena);
         msgpack_peer_close(&others[i]);
+    }
+    crowd_stop(&crowd);
+}
+
+/* The thread of one connection more, which is closed again. */
+static uint32_t lane_of_another(struct crowd *crowd, int64_t id) {
+    struct msgpack_peer first = crowd->peers[0];
+    msgpack_peer_open(&crowd->peers[0], sim_server_path(crowd->rig.server));
+    uint32_t lane = lane_of(crowd, 0, id);
+    msgpack_peer_close(&crowd->peers[0]);
+    crowd->peers[0] = first;
+    while (figure(status(crowd, 0), "Connections", "Open", NULL) != PEERS) {
+        arena_reset(&crowd->arena);
+        usleep(1000);
+    }
+    return lane;
+}
+
+/* All have as many each time. */
+static void threads_that_are_alike_take_turns(void **state) {
+    bool seen[LANES] = {false};
+    struct crowd crowd;
+    (void)state;
+    crowd_start(&crowd, (struct sim_server_options){0});
+    while (figure(status(&crowd, 0), "Connections", "Open", NULL) != PEERS) {
+        usleep(1000); /* of those that open_peers did not keep */
+    }
+    int64_t id = start_over(&crowd, 0, "{\"mode\":\"loop\",\"count\":1}");
+    for (size_t i = 0; i < LANES; i++) {
+        uint32_t lane = lane_of_another(&crowd, id);
+        assert_false(seen[lane]);
+        seen[lane] = true;
     }
     crowd_stop(&crowd);
 }
@@ -264,6 +295,7 @@ int main(void) {
         cmocka_unit_test(invented_ids),
         cmocka_unit_test(an_asker_that_leaves),
         cmocka_unit_test(busy_threads_get_no_connections),
+        cmocka_unit_test(threads_that_are_alike_take_turns),
         cmocka_unit_test(steps_pile_up),
     };
     return cmocka_run_group_tests_name("test_threads", tests, NULL, NULL);
