@@ -15,15 +15,16 @@ enum in_flight_what {
     IN_FLIGHT_MSGPACK_EVENT_OPEN,   /* … whose request goes on where the event is lost */
     IN_FLIGHT_MSGPACK_START,        /* a StartInstance */
     IN_FLIGHT_PROTOBUF_START,
-    IN_FLIGHT_READING,               /* whatever is in the read buffer with the number `id` */
+    IN_FLIGHT_READING,               /* whatever is in the read buffer (in_flight_set_reading) */
     IN_FLIGHT_PROTOBUF_EVENT = 0xf5, /* until RpcReturn is written; perhaps not all of it is read */
     IN_FLIGHT_PROTOBUF_EVENT_OPEN,   /* … whose request goes on where the event is lost */
     IN_FLIGHT_OTHER = 0xff,          /* anything else, as an answer of which a part is written */
 };
 
-/* Bytes at the start of a read buffer that are zero before something is read: room for all that
- * says what a message is. */
-#define IN_FLIGHT_HEAD 40
+/* Bytes at the start of a read buffer that are IN_FLIGHT_UNREAD before something is read: room for
+ * all that says what a message is. No message begins with that byte. */
+#define IN_FLIGHT_HEAD   40
+#define IN_FLIGHT_UNREAD 0xff
 
 /* The connection ends behind the answer. With one of MsgPack's: its message is not all read. */
 #define IN_FLIGHT_HALF 0x10
@@ -44,6 +45,21 @@ static inline void in_flight_set_request(struct in_flight *in_flight, int64_t id
     bool fits = id >= 0 && id <= UINT32_MAX;
     atomic_store_explicit(&in_flight->id, (uint32_t)id, memory_order_relaxed);
     atomic_store_explicit(&in_flight->what, fits ? what : IN_FLIGHT_OTHER, memory_order_release);
+}
+
+/* `results` of PDK calls, IN_FLIGHT_RESULTS_MOST at most, are still due in front of what is read.
+ */
+static inline void in_flight_set_reading(struct in_flight *in_flight, uint8_t buffer,
+                                         uint8_t results) {
+    in_flight_set_request(in_flight, buffer | results << 8, IN_FLIGHT_READING);
+}
+
+static inline uint32_t in_flight_buffer(const struct in_flight *in_flight) {
+    return in_flight->id & 0xff;
+}
+
+static inline uint8_t in_flight_results(const struct in_flight *in_flight) {
+    return (uint8_t)(in_flight->id >> 8);
 }
 
 #endif

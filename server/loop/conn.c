@@ -277,13 +277,13 @@ static void after_feed(struct conn *conn, int rc) {
 
 /* Something new is about to be read. The buffer tells what, where the end of the connection would
  * not make Kong send it again. */
-static void note_reading(const struct conn *conn) {
+static void note_reading(const struct conn *conn, uint8_t results) {
     if (conn->rpc.protocol == PROTOCOL_PROTOBUF && !rpc_wants_words(&conn->rpc)) {
         in_flight_set(conn->rpc.in_flight, IN_FLIGHT_OTHER);
         return;
     }
-    memset(conn->env->read_buffer, 0, IN_FLIGHT_HEAD);
-    in_flight_set_request(conn->rpc.in_flight, conn->env->worker_index, IN_FLIGHT_READING);
+    memset(conn->env->read_buffer, IN_FLIGHT_UNREAD, IN_FLIGHT_HEAD);
+    in_flight_set_reading(conn->rpc.in_flight, (uint8_t)conn->env->worker_index, results);
 }
 
 /* False when nothing was there. */
@@ -291,7 +291,7 @@ static bool on_readable(struct conn *conn) {
     struct in_flight *in_flight = conn->rpc.in_flight;
     uint8_t before = in_flight != NULL ? in_flight->what : IN_FLIGHT_OTHER;
     if (before <= IN_FLIGHT_RESULTS_MOST) {
-        note_reading(conn);
+        note_reading(conn, before);
     }
     ssize_t count = socket_recv(conn->fd, conn->env->read_buffer, FD_STORE_READ_SIZE, MSG_DONTWAIT);
     if (count < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)) {

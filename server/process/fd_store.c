@@ -262,12 +262,14 @@ static bool is_answered(int fd) {
 
 /* The child died before it noted what it had read, if it had read anything: then that may be more
  * than one message, or less. True: it had not. */
-static bool was_reading(const struct fd_store *store, int fd, const struct in_flight *in_flight,
-                        bool next_child) {
-    static const uint8_t nothing[IN_FLIGHT_HEAD];
+static bool was_reading(const struct fd_store *store, struct fd_about *about, int fd,
+                        const struct in_flight *in_flight, bool next_child) {
+    uint8_t nothing[IN_FLIGHT_HEAD];
     uint8_t read[IN_FLIGHT_HEAD];
-    memcpy(read, store->shared->read[in_flight->id], sizeof read);
+    memset(nothing, IN_FLIGHT_UNREAD, sizeof nothing);
+    memcpy(read, store->shared->read[in_flight_buffer(in_flight)], sizeof read);
     if (memcmp(read, nothing, sizeof read) == 0) {
+        about->owed = in_flight_results(in_flight);
         return next_child;
     }
     answer(store, fd, in_flight, read, next_child);
@@ -284,8 +286,8 @@ static bool goes_on(struct fd_store *store, struct fd_about *about, int fd, bool
         about->owed = in_flight->what;
         return next_child;
     }
-    if (in_flight->what == IN_FLIGHT_READING && in_flight->id < RUNNING_WORKERS) {
-        return was_reading(store, fd, in_flight, next_child);
+    if (in_flight->what == IN_FLIGHT_READING && in_flight_buffer(in_flight) < RUNNING_WORKERS) {
+        return was_reading(store, about, fd, in_flight, next_child);
     }
     if ((in_flight->what & IN_FLIGHT_HALF) != 0) {
         answer(store, fd, in_flight, NULL, next_child);

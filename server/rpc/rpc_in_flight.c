@@ -53,6 +53,19 @@ static bool is_event_call(const uint8_t *frame) {
     return len > 0 && len <= EVENT_CALL_MOST;
 }
 
+/* On ProtoBuf:1. Results of PDK calls that the process had posted are empty, and Kong's next
+ * request stands behind them. Where that has not come, what is said to an event harms nobody. */
+static uint8_t what_was_read(const uint8_t *read) {
+    size_t at = 0;
+    while (at + 4 < IN_FLIGHT_HEAD && frame_protobuf_length(read + at) == 0) {
+        at += 4;
+    }
+    const uint8_t *next = read + at;
+    uint32_t len = next[3] != IN_FLIGHT_UNREAD ? frame_protobuf_length(next) : next[0];
+    bool only_results = at > 0 && next[0] == IN_FLIGHT_UNREAD;
+    return only_results || len <= EVENT_CALL_MOST ? IN_FLIGHT_PROTOBUF_EVENT : IN_FLIGHT_OTHER;
+}
+
 bool rpc_wants_words(const struct rpc *rpc) {
     return rpc->protocol == PROTOCOL_PROTOBUF && rpc->state == RPC_OPEN &&
            events_options(rpc->env->events)->kong_2_8;
@@ -123,7 +136,7 @@ size_t rpc_answer_orphan(const struct plugins *plugins, uint8_t what, uint32_t i
     struct rpc_reply reply = {.sequence = id};
     struct buffer bytes;
     if (read != NULL && !look_at_head(read, IN_FLIGHT_HEAD, &reply.sequence, &what)) {
-        what = is_event_call(read) ? IN_FLIGHT_PROTOBUF_EVENT : IN_FLIGHT_OTHER;
+        what = what_was_read(read);
     }
     uint8_t whole = what == IN_FLIGHT_OTHER ? what : (uint8_t)(what & ~IN_FLIGHT_HALF);
     bool open = what == IN_FLIGHT_PROTOBUF_EVENT_OPEN || whole == IN_FLIGHT_MSGPACK_EVENT_OPEN;

@@ -44,8 +44,9 @@ static inline size_t bench_answer(void *arg, uint8_t what, uint32_t id, const ui
                                   bool next_child, uint8_t *out, size_t size) {
     (void)arg;
     if (read != NULL) {
-        return (size_t)snprintf((char *)out, size, "(%.*s %d)", IN_FLIGHT_HEAD, (const char *)read,
-                                next_child);
+        const uint8_t *end = memchr(read, IN_FLIGHT_UNREAD, IN_FLIGHT_HEAD);
+        return (size_t)snprintf((char *)out, size, "(%.*s %d)", (int)(end - read),
+                                (const char *)read, next_child);
     }
     if ((what & ~IN_FLIGHT_HALF) != IN_FLIGHT_MSGPACK_EVENT) {
         return 0;

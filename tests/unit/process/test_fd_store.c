@@ -215,8 +215,8 @@ static void answer_that_was_not_noted(void **state) {
 static void read_something(struct bench *bench, const char *bytes) {
     char *buffer = fd_store_read_buffer(bench->store, 3);
     fd_store_keep(bench->store, bench->server);
-    memset(buffer, 0, IN_FLIGHT_HEAD);
-    in_flight_set_request(fd_store_in_flight(bench->store, bench->server), 3, IN_FLIGHT_READING);
+    memset(buffer, IN_FLIGHT_UNREAD, IN_FLIGHT_HEAD);
+    in_flight_set_reading(fd_store_in_flight(bench->store, bench->server), 3, 2);
     memcpy(buffer, bytes, strlen(bytes));
 }
 
@@ -229,7 +229,7 @@ static void have_just_read(struct bench *bench) {
 }
 
 /* The child died before it could note what it had read: that is in its buffer. Where nothing is
- * there, the request goes on to the next child. */
+ * there, the request goes on to the next child, with the results that are due before it. */
 static void unnoted_request_is_answered(void **state) {
     struct bench bench;
     char byte;
@@ -249,8 +249,10 @@ static void unnoted_request_is_answered(void **state) {
     assert_int_equal(send(bench.peer, "unread", 6, MSG_NOSIGNAL), 6);
     kill_child(&bench);
     fd_store_on_death(bench.store, true);
+    fd_store_before_child(bench.store);
     int fd = fd_store_take(bench.store);
     assert_true(fd >= 0);
+    assert_int_equal(fd_store_in_flight(bench.store, fd)->what, 2); /* results, still due */
     assert_reads(fd, "unread");
     close(fd);
     end(&bench);

@@ -43,7 +43,8 @@ static void die_if_wanted(const char *call) {
 ssize_t socket_recv(int fd, void *to, size_t len, int flags) {
     die_if_wanted("before");
     ssize_t count = recv(fd, to, len, flags);
-    if (count > 0 && memmem(to, (size_t)count, "plugin.HandleEvent", 18) != NULL) {
+    if (count > 0 && (memmem(to, (size_t)count, "plugin.HandleEvent", 18) != NULL ||
+                      memmem(to, (size_t)count, "access", 6) != NULL)) {
         die_if_wanted("recv");
     }
     return count;
@@ -119,6 +120,52 @@ static void request_not_read(void **state) {
     end(&process, &peer);
 }
 
+static void begin_2_8(struct process *process, struct kong_peer *peer) {
+    static const char *const options[] = {"--supervise", "yes", "--kong-version", "2.8", NULL};
+    struct process_setup setup = {.options = options, .prepare = prepare};
+    process_start(process, &setup);
+    kong_peer_open(peer, process, PROTOCOL_PROTOBUF);
+    kong_peer_serves(peer);
+}
+
+/* Kong 2.8 sends a request again only when it is told so, on ProtoBuf:1 too. Where results of PDK
+ * calls were due, they stand in front of it. */
+static void request_behind_results(void **state) {
+    (void)state;
+    for (int joined = 0; joined < 2; joined++) {
+        struct process process;
+        struct kong_peer peer;
+        struct sim_event event;
+        begin_2_8(&process, &peer);
+        sim_client_behaviour(peer.client)->late_answers = joined;
+        sim_client_behaviour(peer.client)->joined_answers = joined;
+        int64_t id = kong_peer_start(&peer, "{\"mode\":\"ok\"}");
+        assert_int_equal(kong_peer_event(&peer, id, &event), SIM_EVENT_OK);
+        assert_int_equal(event.held > 0, joined);
+        die_at_next("recv");
+        assert_int_equal(kong_peer_event(&peer, id, &event), SIM_EVENT_NO_INSTANCE);
+        end(&process, &peer);
+    }
+}
+
+/* ... and where nothing was read, they are still due to the next process. */
+static void results_not_read(void **state) {
+    struct process process;
+    struct kong_peer peer;
+    struct sim_event event;
+    (void)state;
+    begin_2_8(&process, &peer);
+    sim_client_behaviour(peer.client)->late_answers = true;
+    sim_client_behaviour(peer.client)->joined_answers = true;
+    int64_t id = kong_peer_start(&peer, "{\"mode\":\"ok\"}");
+    assert_int_equal(kong_peer_event(&peer, id, &event), SIM_EVENT_OK);
+    assert_true(event.held > 0);
+    die_at_next("before");
+    assert_int_equal(kong_peer_event(&peer, id, &event), SIM_EVENT_NO_INSTANCE);
+    assert_string_equal(event.text, "method \"no plugin instance\" not found");
+    end(&process, &peer);
+}
+
 /* Nothing is said behind a part of an answer: Kong reads that it ends too early, and raises, which
  * is a 500. */
 static void answer_partly_written(void **state) {
@@ -156,8 +203,8 @@ int main(int argc, char **argv) {
         return status;
     }
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(request_just_read),
-        cmocka_unit_test(request_not_read),
+        cmocka_unit_test(request_just_read),      cmocka_unit_test(request_not_read),
+        cmocka_unit_test(request_behind_results), cmocka_unit_test(results_not_read),
         cmocka_unit_test(answer_partly_written),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -230,21 +230,23 @@ static void what_it_had_read(void **state) {
     const struct plugins plugins = one_plugin(&place, &plugin, NULL);
     (void)state;
     for (size_t i = 0; i < LENGTH(rows); i++) {
-        uint8_t read[4096] = {0};
+        uint8_t read[4096];
         uint8_t out[256], wanted[256];
         struct buffer bytes;
         struct rpc_call call = rows[i].call;
         call.sequence = 300;
         buffer_init(&bytes, sizeof read);
         assert_int_equal(msgpack_encode_call(&bytes, &call), 0);
+        memset(read, IN_FLIGHT_UNREAD, IN_FLIGHT_HEAD);
         memcpy(read, bytes.data, bytes.len);
         buffer_free(&bytes);
         size_t len = rpc_answer_orphan(&plugins, IN_FLIGHT_READING, 1, read, true, out, sizeof out);
         assert_int_equal(len, say(false, KONG_PHASE_ACCESS, rows[i].what, true, wanted));
         assert_memory_equal(out, wanted, len);
     }
-    const uint8_t nothing[IN_FLIGHT_HEAD] = {0};
+    uint8_t nothing[IN_FLIGHT_HEAD];
     uint8_t out[256];
+    memset(nothing, IN_FLIGHT_UNREAD, sizeof nothing);
     assert_int_equal(
         rpc_answer_orphan(&plugins, IN_FLIGHT_READING, 1, nothing, true, out, sizeof out), 0);
 }

@@ -74,7 +74,8 @@ static void what_was_noted(void **state) {
     }
 }
 
-/* What nobody has looked at: the start of a message, with zeros where nothing came. */
+/* What nobody has looked at: the start of a message, and where nothing came what no message begins
+ * with. */
 static void what_was_only_read(void **state) {
     static const struct {
         const char *read;
@@ -94,8 +95,9 @@ static void what_was_only_read(void **state) {
     uint8_t said[512];
     (void)state;
     for (size_t i = 0; i < LENGTH(rows); i++) {
-        uint8_t *read = calloc(1, IN_FLIGHT_HEAD); /* exactly so many: a look behind them is seen */
+        uint8_t *read = malloc(IN_FLIGHT_HEAD); /* exactly so many: a look behind them is seen */
         assert_non_null(read);
+        memset(read, IN_FLIGHT_UNREAD, IN_FLIGHT_HEAD);
         memcpy(read, rows[i].read, rows[i].len);
         size_t len = rpc_answer_orphan(&three, IN_FLIGHT_READING, 3, read, true, said, sizeof said);
         assert_said(said, len, rows[i].wanted);
@@ -114,7 +116,6 @@ static void protobuf_event(void **state) {
         "\0\0\0\0";
     static const char exits[] = "\x12\0\0\0kong.response.exit";
     static const uint8_t event[IN_FLIGHT_HEAD] = "\x0f\0\0\0\x08\x07\xa2\x02";
-    static const uint8_t start[IN_FLIGHT_HEAD] = "\xe0\0\0\0\x08\x07\x8a\x02";
     static const char goes_on[] = "\0\0\0\0\x02\0\0\0\x08\x07"; /* RpcReturn 7 */
     uint8_t said[512];
     (void)state;
@@ -135,13 +136,45 @@ static void protobuf_event(void **state) {
     assert_int_equal(rpc_answer_orphan(&three, open, 7, NULL, false, said, sizeof said),
                      sizeof goes_on - 1);
     assert_memory_equal(said, goes_on, sizeof goes_on - 1);
-    assert_int_equal(
-        rpc_answer_orphan(&three, IN_FLIGHT_READING, 7, start, true, said, sizeof said), 0);
+}
+
+/* Results of PDK calls, each empty, stand in front of the request that was read. */
+static void protobuf_behind_results(void **state) {
+    static const struct {
+        const char *read;
+        size_t len, results;
+        bool answered;
+    } rows[] = {
+        {"\x0f\0\0\0\x08\x07\xa2\x02", 8, 0, true},
+        {"\x0f\0\0\0", 4, 0, true}, /* Kong writes a frame's length and its content apart */
+        {"\x0f\0", 2, 0, true},
+        {"\x0f\0\0\0\x08\x07\xa2\x02", 8, 1, true},
+        {"\x0f\0\0\0", 4, 9, true},
+        {"", 0, 1, true},  /* the connection is idle, or Kong's request comes in this moment */
+        {"", 0, 10, true}, /* what is behind them cannot be seen */
+        {"\xe0\0\0\0\x08\x07\x8a\x02", 8, 0, false}, /* starts an instance */
+        {"\xe0\0\0\0\x08\x07\x8a\x02", 8, 2, false},
+        {"\xe0\0\0\0", 4, 9, false},
+        {"", 0, 0, false},
+    };
+    uint8_t said[512];
+    (void)state;
+    for (size_t i = 0; i < LENGTH(rows); i++) {
+        uint8_t *read = malloc(IN_FLIGHT_HEAD);
+        assert_non_null(read);
+        memset(read, IN_FLIGHT_UNREAD, IN_FLIGHT_HEAD);
+        memset(read, 0, 4 * rows[i].results);
+        memcpy(read + 4 * rows[i].results, rows[i].read, rows[i].len);
+        size_t len = rpc_answer_orphan(&three, IN_FLIGHT_READING, 7, read, true, said, sizeof said);
+        assert_int_equal(len > 0, rows[i].answered);
+        free(read);
+    }
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(protobuf_event),
+        cmocka_unit_test(protobuf_behind_results),
         cmocka_unit_test(what_was_noted),
         cmocka_unit_test(what_was_only_read),
     };
