@@ -280,7 +280,12 @@ static void test_calls_that_are_left_to_the_general_code(void **state) {
     }
     struct fixture *f = *state;
     reply.args = many;
+    reply.method = text_of(65536).string;
+    check_reply(f, &reply, false);
+    reply.method = (struct kong_str){NULL, 0};
     buffer_clear(&f->out, 0);
+    assert_false(msgpack_fast_reply(&f->out, &reply));
+    reply.method = kong_str("kong.response.exit");
     reply.sequence = (int64_t)UINT32_MAX + 1;
     assert_false(msgpack_fast_reply(&f->out, &reply));
     reply.sequence = -1;
