@@ -143,8 +143,8 @@ int kong_request_get_headers(struct kong *kong, unsigned most, struct kong_heade
  * first, so this waits for it. No body is an empty one, not nil.
  * Phases: rewrite, access, response.
  * KONG_E_TOO_BIG: it has more than `limit` bytes. KONG_E_IO: the file could not be read.
- * KONG_E_KONG: Kong could not read it. On MsgPack:1 Kong up to 2.8.5 fails the request with a 500
- * when the body does not fit into nginx's client_body_buffer_size; later ones do for a body of more
+ * KONG_E_KONG: Kong could not read it. On MsgPack:1 Kong 2.8 does not read a body that does not fit
+ * into nginx's client_body_buffer_size; later ones fail the request with a 500 for a body of more
  * than 64 MiB (or `limit`, if that is more) that is sent in chunks. One whose Content-Length is
  * above the limit is not read. Where bodies are large use ProtoBuf:1. */
 int kong_request_get_raw_body(struct kong *kong, size_t limit, struct kong_str *body)

@@ -164,7 +164,7 @@ static enum sim_event_outcome turn(struct sim_client *client, uint64_t event_id,
         client_text(client, "%.*s", (int)result.string.len, result.string.data);
         return SIM_EVENT_RAISED;
     case SIM_FAILED:
-        if (client->behaviour.step_error) {
+        if (client->behaviour.step_error || client->behaviour.kong_2_8) {
             error = result.string;
         }
         result = kong_nil();

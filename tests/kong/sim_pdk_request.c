@@ -233,14 +233,23 @@ static bool spool(struct sim_pdk *pdk) {
     return done == pdk->request.body.len;
 }
 
+static int no_buffer(struct call *call) {
+    return call_fail(call, "request body did not fit into client body buffer, consider raising "
+                           "'client_body_buffer_size'");
+}
+
 /* A body larger than nginx's buffer is in a file: {body_filepath = ...}, which ProtoBuf:1 hands on
- * and MsgPack:1 cannot; with max_allowed_file_size it is read from there. */
+ * and MsgPack:1 cannot; with max_allowed_file_size, which Kong 2.8 does not have, it is read from
+ * there. */
 PDK_FUNCTION(REQUEST_GET_RAW_BODY) {
     struct sim_pdk *pdk = call->pdk;
     const struct kong_value *max = call_arg(call, 0);
     pdk->request.body_read = true;
     if (pdk->request.body.len <= pdk->body_buffer_size) {
         return call_string(call, pdk->request.body.data == NULL ? kong_str("") : pdk->request.body);
+    }
+    if (pdk->kong_2_8 && !pdk->protobuf) {
+        return no_buffer(call);
     }
     if (is_number(max) && to_number(max) >= 0) {
         if (to_number(max) > 0 && (double)pdk->request.body.len > to_number(max)) {
@@ -270,8 +279,7 @@ PDK_FUNCTION(REQUEST_GET_BODY) {
     call->pdk->request.body_read = true;
     if (call->pdk->request.body.len > call->pdk->body_buffer_size &&
         !is_number(call_arg(call, 2))) {
-        return call_fail(call, "request body did not fit into client body buffer, consider "
-                               "raising 'client_body_buffer_size'");
+        return no_buffer(call);
     }
     return body_decode(call, call->pdk->request.body, content_type, call_arg(call, 1));
 }
