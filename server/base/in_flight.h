@@ -22,7 +22,7 @@ enum in_flight_what {
 };
 
 /* Bytes at the start of a read buffer that are IN_FLIGHT_UNREAD before something is read: room for
- * all that says what a message is. No message begins with that byte. */
+ * all that says what a message is. No message begins with four of them. */
 #define IN_FLIGHT_HEAD   40
 #define IN_FLIGHT_UNREAD 0xff
 

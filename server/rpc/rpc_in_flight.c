@@ -61,8 +61,9 @@ static uint8_t what_was_read(const uint8_t *read) {
         at += 4;
     }
     const uint8_t *next = read + at;
-    uint32_t len = next[3] != IN_FLIGHT_UNREAD ? frame_protobuf_length(next) : next[0];
-    bool only_results = at > 0 && next[0] == IN_FLIGHT_UNREAD;
+    bool partly = next[3] == IN_FLIGHT_UNREAD;
+    uint32_t len = partly ? next[0] : frame_protobuf_length(next);
+    bool only_results = at > 0 && partly && next[0] == IN_FLIGHT_UNREAD;
     return only_results || len <= EVENT_CALL_MOST ? IN_FLIGHT_PROTOBUF_EVENT : IN_FLIGHT_OTHER;
 }
 

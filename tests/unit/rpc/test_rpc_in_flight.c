@@ -155,6 +155,7 @@ static void protobuf_behind_results(void **state) {
         {"\xe0\0\0\0\x08\x07\x8a\x02", 8, 0, false}, /* starts an instance */
         {"\xe0\0\0\0\x08\x07\x8a\x02", 8, 2, false},
         {"\xe0\0\0\0", 4, 9, false},
+        {"\xff\0\0\0", 4, 1, false},
         {"", 0, 0, false},
     };
     uint8_t said[512];
