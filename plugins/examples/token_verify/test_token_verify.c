@@ -70,7 +70,7 @@ static void add_jwk(FILE *file, const char *before, const char *id, EVP_PKEY *ke
 
 /* As one step, as who writes such a file should. */
 static void write_keys(const char *id_one, EVP_PKEY *one, const char *id_two, EVP_PKEY *two) {
-    char name[72];
+    char name[96];
     snprintf(name, sizeof name, "%s.new", fixture.file);
     FILE *file = fopen(name, "w");
     assert_non_null(file);
