@@ -158,6 +158,29 @@ static void test_exit(void **state) {
     }
 }
 
+/* The same for one that is over the limit, also behind the end of the event. */
+static void test_too_big(void **state) {
+    static const char bytes[5000];
+    static const struct kong_value large = {KONG_STRING, .string = {bytes, sizeof bytes}};
+    static const struct bench_answer answers[] = {{.text = "\"GET\""},
+                                                  {.kind = BENCH_RAW, .value = &large},
+                                                  {.text = "\"a\""},
+                                                  {.text = "\"/q\""}};
+    struct bench *bench = *state;
+    bench->env.max_frame = 4096;
+    bench_prefetch(bench, PREFETCH_DECLARED, three);
+    bench_run(bench, ask_all, NULL, answers, 4);
+    assert_string_equal(bench_notes(bench), "GET TOO_BIG a ");
+    assert_true(bench->over);
+    bench_run(bench, ask_backwards, NULL, answers, 4);
+    assert_string_equal(bench_notes(bench), "a /q GET ");
+    assert_true(bench->over);
+    bench_run(bench, ask_and_exit, NULL, answers, 3);
+    assert_string_equal(bench_notes(bench), "GET ");
+    assert_true(bench->ended && !bench->closed);
+    assert_int_equal(bench->rpc.results_due, 1); /* of the exit */
+}
+
 /* Answers that come together are all read before the handler goes on, once; the last one may be
  * part of what comes. */
 static void test_goes_on_once(void **state) {
@@ -319,6 +342,7 @@ int main(void) {
         TEST(test_raises),
         TEST(test_garbage),
         TEST(test_exit),
+        TEST(test_too_big),
         TEST(test_goes_on_once),
         TEST(test_cancelled),
         TEST(test_off),
