@@ -306,6 +306,7 @@ static const struct misfit misfits[] = {
     {PDK_REQUEST_GET_HEADERS, {STRING("1")}, 1},
     {PDK_CLIENT_GET_PROTOCOL, {INTEGER(1)}, 1},
     {PDK_RESPONSE_SET_HEADER, {NIL, STRING("v")}, 2},
+    {PDK_RESPONSE_SET_HEADER, {LIST(one_number), LIST(one_number)}, 2},
     {PDK_RESPONSE_SET_HEADER, {STRING("k"), STRING("v"), STRING("w")}, 3},
     {PDK_RESPONSE_SET_HEADERS, {{.type = KONG_LIST}}, 1},
     {PDK_RESPONSE_SET_HEADERS, {NIL}, 0},
