@@ -20,7 +20,8 @@ static bool read_settings(struct patient *p) {
         path = access(usual[i], F_OK) == 0 ? usual[i] : NULL;
     }
     if (path == NULL) {
-        doctor_note(p, "no kong.conf in /etc/kong or /etc: variables KONG_… only");
+        doctor_note(p, "no kong.conf in /etc/kong or /etc: only variables KONG_… are examined; "
+                       "--kong-conf FILE names a file elsewhere");
     }
     if (settings_read(&p->settings, path) != 0) {
         doctor_fail(p,

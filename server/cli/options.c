@@ -182,7 +182,8 @@ static int check_plugin(const struct option_parser *parser) {
     char names[300];
     options_list_plugins(parser->plugins, names, sizeof names);
     if (options->plugin_name != NULL && options->plugin == NULL) {
-        return options_fail(parser, "--plugin %.64s: there is no such plugin in this program: %s",
+        return options_fail(parser,
+                            "--plugin %.64s: this program has no such plugin: give one of %s",
                             options->plugin_name, names);
     }
     if (options->plugin_name != NULL && parser->plugins->count > 1 &&

@@ -47,6 +47,7 @@ cat <<EOT
 $directory/ is there: $id.c, test_$id.c, README.md. Next:
 
   make                                   builds build/$name-server
-  make unit                              runs its test, with all others
+  make build/plugins/$id/test_$id && build/plugins/$id/test_$id
+                                         runs its test; make unit runs it with all others
 $(printf '  %-38s shows it' "make dev PLUGIN=$name") at work, and again after each edit
 EOT

@@ -98,5 +98,9 @@ done
 scene='kong-pdk-load'
 "$load" --seconds 0.1 --warmup 0 "$BINARY" -- --plugin three-closed >"$GW_PREFIX/load" 2>&1
 is "measures three-closed" 'three-closed 1.1, phase access, configuration {}' "$(head -n 1 "$GW_PREFIX/load")"
+"$load" --protocol ProtoBuf:1 -H 'X-Crash: 1' "$BINARY" -- --plugin three-rough >"$GW_PREFIX/load" 2>&1
+is "says that the handler may have crashed, and where to look" \
+    "kong-pdk-load: the first event failed: the server closed the connection, as when a handler crashes: kong-pdk-demo shows the server's log" \
+    "$(tail -n 1 "$GW_PREFIX/load")"
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]

@@ -72,6 +72,10 @@ static int try_event(const struct load_options *options, const struct load_plugi
         if (outcome == SIM_EVENT_OK) {
             outcome = sim_client_event(client, run->instance, kong_phase_name(run->phase), &event);
             const char *line = failure(pdk, plugin->name, run->phase);
+            if (line == NULL && outcome == SIM_EVENT_CLOSED) {
+                line = "the server closed the connection, as when a handler crashes: "
+                       "kong-pdk-demo shows the server's log";
+            }
             snprintf(error, error_size, "the first event failed: %.500s",
                      line != NULL ? line : event.text);
             rc = line == NULL && (outcome == SIM_EVENT_OK || outcome == SIM_EVENT_EXITED) ? 0 : -1;

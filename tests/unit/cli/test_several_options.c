@@ -65,7 +65,7 @@ static void which_plugin_is_asked_for(void **state) {
         refused(lines[i], wanted);
     }
     refused("--dump|--plugin|three",
-            "--plugin three: there is no such plugin in this program: " NAMES);
+            "--plugin three: this program has no such plugin: give one of " NAMES);
     refused("--plugin|three-open",
             "--plugin: a server has all plugins of its program: leave it out, or say what to do "
             "with this one (--help)");
