@@ -285,7 +285,11 @@ int pdk_post_header(struct kong *kong, enum pdk_id id, const char *name, struct 
     if (error == 0 && checked.type == KONG_LIST && !pdk_takes_list(kong, id)) {
         return post_list(kong, id, name, &checked);
     }
-    return error != 0 ? error : pdk_post(kong, id, ARGS(kong_string(name), checked));
+    /* pdk_post, without a look at the name's type: it is the call that handlers make most */
+    const struct pdk_method *method = &pdk_methods[id];
+    error = error != 0 ? error : pdk_check_phase(kong, method);
+    return error != 0 ? error
+                      : event_post(pdk_event(kong), method, ARGS(kong_string(name), checked));
 }
 
 int pdk_post_header_name(struct kong *kong, enum pdk_id id, const char *name) {
