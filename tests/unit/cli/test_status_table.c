@@ -15,6 +15,18 @@
 #include "status_table.h"
 #include "value.h"
 
+/* malloc'ed: the table of a status. */
+static char *table_of(struct kong_pair *pairs, size_t count) {
+    const struct kong_value status = kong_map(pairs, count);
+    char *text = NULL;
+    size_t len = 0;
+    FILE *out = open_memstream(&text, &len);
+    assert_non_null(out);
+    status_table_print(&status, out);
+    fclose(out);
+    return text;
+}
+
 /* A table of this alone has that in it. */
 static void check_shown(const char *map, const char *key, struct kong_value value,
                         const char *wanted) {
@@ -24,13 +36,7 @@ static void check_shown(const char *map, const char *key, struct kong_value valu
     if (map != NULL) {
         pair = kong_pair(map, kong_map(inside, LENGTH(inside)));
     }
-    struct kong_value status = kong_map(&pair, 1);
-    char *text = NULL;
-    size_t len = 0;
-    FILE *out = open_memstream(&text, &len);
-    assert_non_null(out);
-    status_table_print(&status, out);
-    fclose(out);
+    char *text = table_of(&pair, 1);
     assert_says(text, &wanted, 1);
     free(text);
 }
@@ -120,13 +126,7 @@ static void the_table_fits(void **state) {
                                 kong_pair("Blocking", kong_map(blocking, LENGTH(blocking))),
                                 kong_pair("InstanceList", kong_list(&instance, 1)),
                                 kong_pair("Instances", kong_map(counts, LENGTH(counts)))};
-    struct kong_value status = kong_map(pairs, LENGTH(pairs));
-    char *text = NULL;
-    size_t len = 0;
-    FILE *out = open_memstream(&text, &len);
-    assert_non_null(out);
-    status_table_print(&status, out);
-    fclose(out);
+    char *text = table_of(pairs, LENGTH(pairs));
     for (const char *line = text; *line != '\0'; line += strcspn(line, "\n") + 1) {
         if (strcspn(line, "\n") > 100) {
             fail_msg("%zu columns: %s", strcspn(line, "\n"), line);
@@ -136,18 +136,6 @@ static void the_table_fits(void **state) {
     assert_non_null(strstr(text, "\nblocking:       9223372036854775807 threads of"));
     assert_non_null(strstr(text, "\nxxxxxxxxxxxxxxxxxxxxx...   1e+300 s"));
     free(text);
-}
-
-/* malloc'ed: the table of a status. */
-static char *table_of(struct kong_pair *pairs, size_t count) {
-    const struct kong_value status = kong_map(pairs, count);
-    char *text = NULL;
-    size_t len = 0;
-    FILE *out = open_memstream(&text, &len);
-    assert_non_null(out);
-    status_table_print(&status, out);
-    fclose(out);
-    return text;
 }
 
 /* A list goes on in a new line where the old one, with its comma, would have 101 columns. */
